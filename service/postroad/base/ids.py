@@ -1,0 +1,49 @@
+"""Names for the things that cross rooms, so that one kind of bytes is not taken for another."""
+
+from dataclasses import dataclass
+from typing import NewType
+
+Instant = NewType("Instant", float)
+"""A moment: seconds since 1970-01-01 UTC, by the injected clock."""
+
+PeerId = NewType("PeerId", bytes)
+"""A node's device key: 32 bytes, Ed25519 public key; proven by every link."""
+
+Fingerprint = NewType("Fingerprint", str)
+"""An identity: 29 base32 characters of its keys' hash and 3 of checksum, lower case."""
+
+MailId = NewType("MailId", bytes)
+"""SHA-256 of a sealed letter's bytes."""
+
+Nonce = NewType("Nonce", bytes)
+"""16 random bytes that a letter keeps through every retry and re-seal."""
+
+DropId = NewType("DropId", bytes)
+"""16 random bytes that name a drop at one holder."""
+
+Ticket = NewType("Ticket", bytes)
+"""16 random bytes that let one contact deposit in the owner's drops."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HostPort:
+    """An IP address in its canonical text form, and a port (UDP for iroh, TCP for TLS)."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Where a node may be reached: its device key and the addresses it was last known at."""
+
+    peer: PeerId
+    addresses: tuple[HostPort, ...] = ()
+
+
+def short(octets: bytes) -> str:
+    """The first 8 hexadecimal digits, for logs and for people."""
+    return octets.hex()[:8]

@@ -1,0 +1,78 @@
+"""Every limit in one place: sizes in bytes, times in seconds.
+
+Numbers quoted from docs/architecture.md are promises; the rest may be tuned.
+"""
+
+KIB = 1024
+MIB = 1024 * KIB
+MINUTE = 60
+HOUR = 3600
+DAY = 86400
+
+# Letters
+LETTER_BYTES_MAX = 25 * MIB
+RECIPIENTS_MAX = 50
+EXPIRY_SECONDS_DEFAULT = 30 * DAY
+EXPIRY_SECONDS_MIN = 1 * HOUR
+EXPIRY_SECONDS_MAX = 30 * DAY
+EXPIRY_GRACE_SECONDS = 10 * MINUTE  # nobody files later than the signed expiry and this
+DELAYED_NOTICE_SECONDS = 24 * HOUR
+SEALED_BYTES_MAX = 32 * MIB  # a letter of the greatest size after padding and sealing
+
+# Headers and MIME, as the intake scanner bounds them
+HEADER_BYTES_MAX = 64 * KIB
+MIME_PARTS_MAX = 100
+MIME_DEPTH_MAX = 20
+ADDRESSES_MAX = 500
+
+# Store
+BODY_IN_DATABASE_BYTES_MAX = 64 * KIB  # larger bodies live in content-addressed files
+COMMIT_BATCH_MAX = 64  # works grouped into one commit
+DISK_RESERVE_BYTES = 64 * MIB  # kept free to finish and bounce what was accepted
+
+# Peers
+FRAME_BYTES_MAX = 64 * KIB
+BULK_CHUNK_BYTES = 64 * KIB
+DIAL_SECONDS_MAX = 5.0
+EXCHANGE_SECONDS_MAX = 20.0  # one request and its answer, without bulk
+BULK_SECONDS_MAX = 600.0
+LINK_IDLE_SECONDS = 60.0  # a link without work is closed after this
+LINKS_MAX = 64
+STREAMS_PER_LINK_MAX = 16
+
+# Records and invitations
+RECORD_BYTES_MAX = 4096
+RECORD_SECONDS_MAX = 45 * DAY
+INVITATION_SECONDS_DEFAULT = 14 * DAY
+INVITATION_CHARACTERS_MAX = 400
+DEVICE_CERTIFICATE_SECONDS = 90 * DAY
+
+# Holders
+HOLDERS_WANTED = 3
+DROPS_IN_RECORD_MAX = 8
+TICKETS_PER_DROP_MAX = 1000
+DROP_BYTES_MAX = 100 * MIB  # for a contact who rents
+DROP_LETTERS_MAX = 10_000
+OPEN_COMPARTMENT_LETTERS_MAX = 100
+OPEN_COMPARTMENT_BYTES_MAX = 10 * MIB
+OPEN_LETTER_BYTES_MAX = 64 * KIB
+TOMBSTONE_SECONDS = 7 * DAY  # kept this long after the letter's expiry
+
+# Sending
+SENDING_MAX = 16  # parcels in hand at once
+RETRY_SECONDS_FIRST = 5.0
+RETRY_SECONDS_MAX = 4 * HOUR
+DIRECT_HEAD_START_SECONDS = 1.0  # the recipient alone, before its drops are tried too
+DIRECT_HEAD_START_LARGE_SECONDS = 5.0  # the same for letters above 1 MiB
+SEEN_LATELY_SECONDS = 10 * MINUTE
+COLLECT_SECONDS = 5 * MINUTE  # between looks into the drops, when nobody told us of news
+
+# Doors
+DOOR_CONNECTIONS_MAX = 16
+DOOR_IDLE_SECONDS = 30 * MINUTE  # RFC 9051 section 5.4: at least 30 minutes
+SMTP_IDLE_SECONDS = 5 * MINUTE  # RFC 5321 section 4.5.3.2.7
+LOGIN_FAILURES_MAX = 5  # then the connection is closed
+LOGIN_FAILURE_SECONDS = 1.0  # wait before the answer to a wrong password
+IMAP_LINE_BYTES_MAX = 64 * KIB
+IMAP_LITERAL_BYTES_BEFORE_LOGIN_MAX = 8 * KIB
+CONTROL_LINE_BYTES_MAX = 64 * KIB

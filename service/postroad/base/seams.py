@@ -1,0 +1,173 @@
+"""The seams between the house and the machine it stands on.
+
+Everything that is not a pure function of its inputs comes in through one of these, so that the
+simulator can play hundreds of nodes from one seed. `machine/` has the real bodies, the tests have
+others, and one contract suite holds for all. Waiting is the event loop's: `asyncio.sleep` and
+`asyncio.timeout` follow the loop's clock, which a simulator may turn by hand.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+
+from postroad.base.ids import Contact, HostPort, Instant, PeerId
+
+if TYPE_CHECKING:
+    from socket import socket
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    def now(self) -> Instant:
+        """The wall clock, UTC; it may step."""
+
+    def elapsed(self) -> float:
+        """Seconds since some fixed start; counts suspend, never steps (CLOCK_BOOTTIME)."""
+
+
+class Entropy(Protocol):
+    def token(self, size: int) -> bytes:
+        """`size` bytes that nobody can guess."""
+
+    def uniform(self) -> float:
+        """A number in [0, 1) to spread work with; not for secrets."""
+
+
+class Disk(Protocol):
+    """One data folder. `run` is the only method for the event loop; the others block.
+
+    Names are relative, `/`-separated, and never chosen by a peer. Writers raise `DiskFull` when
+    space is short; other I/O errors stay `OSError`, which the store turns into words.
+    """
+
+    @property
+    def folder(self) -> str:
+        """The absolute path of the data folder."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run blocking work in the one database thread, in the order of the calls."""
+
+    def open(self, name: str) -> BinaryIO:
+        """A file open for reading; FileNotFoundError when there is none."""
+
+    def spool(self) -> BinaryIO:
+        """A new unnamed file open for writing and reading; gone when closed, unless kept."""
+
+    def keep(self, spool: BinaryIO, name: str) -> None:
+        """Make a spooled file durable under this name, whole or not at all.
+
+        It and its folder are fsynced when this returns; the spool is closed."""
+
+    def write(self, name: str, octets: bytes) -> None:
+        """`spool`, fill and `keep` in one: durable when it returns."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file; nothing happens when there is none."""
+
+    def names(self, folder: str) -> Iterable[str]:
+        """The names of the files in one sub-folder, in sorted order; none when it is absent."""
+
+    def free_bytes(self) -> int:
+        """Bytes that this user may still write here."""
+
+
+class Stream(Protocol):
+    """One exchange on a link: an ordered byte stream each way, with back-pressure."""
+
+    async def read(self, size: int) -> bytes:
+        """1 to `size` bytes, or b"" when the peer has finished; LinkClosed when it broke off."""
+
+    async def write(self, octets: bytes) -> None:
+        """Hand over bytes; waits while the peer is slow. LinkClosed when nobody will read them."""
+
+    async def finish(self) -> None:
+        """Say that no more will be written. Both sides must finish (or abort) a stream."""
+
+    def abort(self) -> None:
+        """Give up both directions; the peer sees LinkClosed. Harmless after the end."""
+
+
+class Link(Protocol):
+    """An encrypted connection to one peer whose key was proven when it was made."""
+
+    @property
+    def peer(self) -> PeerId:
+        """The device key that the other side proved."""
+
+    @property
+    def remote(self) -> str:
+        """Where it comes from, for people: an address and port, or "relayed"."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether either side has closed it, or it was found dead."""
+
+    async def open(self) -> Stream:
+        """Begin an exchange. The peer sees it when the first byte is written."""
+
+    async def accept(self) -> Stream:
+        """The next exchange that the peer began; LinkClosed when there will be none."""
+
+    async def close(self) -> None:
+        """End all exchanges; the peer sees LinkClosed. Harmless the second time."""
+
+
+class Endpoint(Protocol):
+    """This node's one place in the network: it dials, and is dialled."""
+
+    @property
+    def me(self) -> PeerId:
+        """The public half of the key it was opened with."""
+
+    def addresses(self) -> tuple[HostPort, ...]:
+        """Where other nodes may dial it, best first, as far as it knows."""
+
+    async def dial(self, contact: Contact) -> Link:
+        """A link to exactly that peer, or Unreachable (also when another key answers).
+
+        The caller sets the deadline with `asyncio.timeout` and may cancel."""
+
+    async def accept(self) -> Link:
+        """The next link that a peer made to us; LinkClosed once the endpoint is closed."""
+
+    async def close(self) -> None:
+        """Close all links and free the port."""
+
+
+class Network(Protocol):
+    async def open(self, secret: bytes, port: int) -> Endpoint:
+        """Open the endpoint of the Ed25519 secret key `secret` (32 bytes) on `port` (0: any).
+
+        Raises ConfigurationError when the port is taken."""
+
+
+class Listeners(Protocol):
+    def loopback(self, door: str, port: int) -> "Sequence[socket]":
+        """Listening sockets for one door on 127.0.0.1 and, where the machine has it, ::1.
+
+        Inherited from systemd where it holds them, else bound here; `port` 0 takes any free one,
+        the same for both families. Raises ConfigurationError when the port is taken."""
+
+
+class PeerUid(Protocol):
+    def is_owner(self, client: "SocketAddress", server: "SocketAddress") -> bool:
+        """Whether the process at the client's end of this loopback TCP connection has our own UID.
+
+        `client` and `server` are what getpeername() and getsockname() of our end say. False in
+        every case of doubt: no entry, more than one, or an entry without an inode."""
+
+
+SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the composition root hands to the house."""
+
+    clock: Clock
+    entropy: Entropy
+    disk: Disk
+    network: Network
+    listeners: Listeners
+    peer_uid: PeerUid

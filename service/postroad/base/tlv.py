@@ -1,0 +1,174 @@
+"""The one binary encoding of everything that nodes sign or say: fields in fixed order.
+
+A message is its fields in the order of the class, each `tag u8 | length u16 | value`, big-endian.
+Numbers have a fixed width. An absent optional field is left out; a list repeats its tag. Reading
+then writing must give the same bytes, else the input is refused: one meaning has one encoding.
+
+    @dataclass(frozen=True, slots=True)
+    class Lease:
+        drop: bytes = fixed(1, 16)
+        until: int = number(2, 8)
+        note: str | None = optional(text(3, 100))
+
+See: docs/protocol/encoding.md.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from postroad.base.errors import PeerMisbehaved
+
+T = TypeVar("T")
+VALUE_BYTES_MAX = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one field is written: its tag, its value's encoding, and how often it may stand."""
+
+    tag: int
+    write: Callable[[Any], bytes]
+    read: Callable[[bytes], Any]
+    count_min: int = 1
+    count_max: int = 1
+    is_list: bool = False
+
+
+def _declare(kind: _Kind) -> Any:
+    if kind.is_list:
+        return field(default=(), metadata={"tlv": kind})
+    if kind.count_min == 0:
+        return field(default=None, metadata={"tlv": kind})
+    return field(metadata={"tlv": kind})
+
+
+def _kind_of(declared: Any) -> _Kind:
+    kind = declared.metadata["tlv"]
+    assert isinstance(kind, _Kind)
+    return kind
+
+
+def octets(tag: int, size_min: int, size_max: int) -> Any:
+    """Bytes of any length between the two bounds, both included."""
+
+    def check(value: bytes) -> bytes:
+        if not size_min <= len(value) <= size_max:
+            raise PeerMisbehaved(f"field {tag} has {len(value)} bytes")
+        return bytes(value)
+
+    return _declare(_Kind(tag, check, check))
+
+
+def fixed(tag: int, size: int) -> Any:
+    """Exactly `size` bytes."""
+    return octets(tag, size, size)
+
+
+def number(tag: int, size: int) -> Any:
+    """An unsigned number in exactly `size` bytes."""
+
+    def write(value: int) -> bytes:
+        return value.to_bytes(size, "big")
+
+    def read(value: bytes) -> int:
+        if len(value) != size:
+            raise PeerMisbehaved(f"field {tag} has {len(value)} bytes")
+        return int.from_bytes(value, "big")
+
+    return _declare(_Kind(tag, write, read))
+
+
+def text(tag: int, size_max: int) -> Any:
+    """UTF-8 of at most `size_max` bytes, without control characters."""
+
+    def check(value: str) -> str:
+        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+            raise PeerMisbehaved(f"field {tag} has control characters")
+        return value
+
+    def write(value: str) -> bytes:
+        encoded = check(value).encode()
+        assert len(encoded) <= size_max, (tag, len(encoded))
+        return encoded
+
+    def read(value: bytes) -> str:
+        if len(value) > size_max:
+            raise PeerMisbehaved(f"field {tag} has {len(value)} bytes")
+        try:
+            return check(value.decode())
+        except UnicodeDecodeError as error:
+            raise PeerMisbehaved(f"field {tag} is not UTF-8") from error
+
+    return _declare(_Kind(tag, write, read))
+
+
+def nested(tag: int, message: type[Any]) -> Any:
+    """Another message of this encoding."""
+    return _declare(_Kind(tag, encode, lambda value: decode(message, value)))
+
+
+def optional(declared: Any) -> Any:
+    """The field may be absent: its value is then None."""
+    kind = _kind_of(declared)
+    return _declare(_Kind(kind.tag, kind.write, kind.read, 0, 1))
+
+
+def several(declared: Any, count_max: int, count_min: int = 0) -> Any:
+    """The field may stand up to `count_max` times: its value is a tuple."""
+    kind = _kind_of(declared)
+    return _declare(_Kind(kind.tag, kind.write, kind.read, count_min, count_max, is_list=True))
+
+
+def encode(message: Any) -> bytes:
+    """The message's bytes. Values out of their bounds are our own bug."""
+    written = bytearray()
+    for declared in fields(message):
+        kind = _kind_of(declared)
+        value = getattr(message, declared.name)
+        values = value if kind.is_list else () if value is None else (value,)
+        assert kind.count_min <= len(values) <= kind.count_max, (declared.name, len(values))
+        for one in values:
+            encoded = kind.write(one)
+            assert len(encoded) <= VALUE_BYTES_MAX, (declared.name, len(encoded))
+            written += bytes([kind.tag]) + len(encoded).to_bytes(2, "big") + encoded
+    return bytes(written)
+
+
+def decode(message: type[T], octets: bytes) -> T:
+    """The message that these bytes say, or PeerMisbehaved when they are not its one encoding."""
+    found = list(_split(octets))
+    values: dict[str, Any] = {}
+    at = 0
+    for declared in fields(message):  # type: ignore[arg-type]  # every caller passes a dataclass
+        kind = _kind_of(declared)
+        mine: list[Any] = []
+        while at < len(found) and found[at][0] == kind.tag:
+            mine.append(kind.read(found[at][1]))
+            at += 1
+            if len(mine) > kind.count_max:
+                raise PeerMisbehaved(f"{message.__name__}: field {kind.tag} stands too often")
+        if len(mine) < kind.count_min:
+            raise PeerMisbehaved(f"{message.__name__}: field {kind.tag} is missing")
+        values[declared.name] = tuple(mine) if kind.is_list else mine[0] if mine else None
+    if at != len(found):
+        raise PeerMisbehaved(f"{message.__name__}: field {found[at][0]} does not belong there")
+    read = message(**values)
+    if encode(read) != octets:
+        raise PeerMisbehaved(f"{message.__name__}: not the canonical encoding")
+    return read
+
+
+def _split(octets: bytes) -> list[tuple[int, bytes]]:
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    while at < len(octets):
+        if at + 3 > len(octets):
+            raise PeerMisbehaved("a field is cut short")
+        size = int.from_bytes(octets[at + 1 : at + 3], "big")
+        end = at + 3 + size
+        if end > len(octets):
+            raise PeerMisbehaved("a field is cut short")
+        found.append((octets[at], octets[at + 3 : end]))
+        at = end
+    return found

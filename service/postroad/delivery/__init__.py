@@ -1,0 +1,1 @@
+"""Moves letters: accepts, seals and sends, collects and files."""

@@ -1,0 +1,127 @@
+"""One data folder on a real disk, and the one thread that writes to it.
+
+Invariants: a kept file is whole and durable, and so is its name, before `keep` returns; nobody but
+the owner can read what is written; two processes never work in one folder.
+"""
+
+import asyncio
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from postroad.base import limits
+from postroad.base.errors import ConfigurationError, DiskFull
+
+T = TypeVar("T")
+FOLDERS = ("bodies", "sealed", "spool")
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class FolderDisk:
+    """`base.seams.Disk`. Takes the folder for this process until `close`.
+
+    Raises ConfigurationError when another node works in it, or it cannot be used."""
+
+    def __init__(self, folder: Path, *, reserve_bytes: int = limits.DISK_RESERVE_BYTES) -> None:
+        self._folder = folder.absolute()
+        self._reserve_bytes = reserve_bytes
+        try:
+            for path in (self._folder, *(self._folder / name for name in FOLDERS)):
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.chmod(0o700)
+            self._lock = open(self._folder / "lock", "ab")  # noqa: SIM115  (held until close)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The data folder {self._folder} cannot be used ({error.strerror}). "
+                "Check who owns it, or choose another one with --data."
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise ConfigurationError(
+                f"Another Postroad already runs in {self._folder}. Use that one, stop it first, "
+                "or give this one a folder of its own with --data."
+            ) from error
+        for name in self.names("spool"):  # left by a crash: nothing refers to them
+            self.remove(f"spool/{name}")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+
+    @property
+    def folder(self) -> str:
+        return str(self._folder)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def open(self, name: str) -> BinaryIO:
+        return open(self._folder / name, "rb")
+
+    def spool(self) -> BinaryIO:
+        self._refuse_without_reserve(0)
+        return tempfile.NamedTemporaryFile(dir=self._folder / "spool", delete=True)  # type: ignore[return-value]  # noqa: SIM115
+
+    def keep(self, spool: BinaryIO, name: str) -> None:
+        try:
+            spool.flush()
+            os.fsync(spool.fileno())
+            target = self._folder / name
+            unnamed = Path(spool.name)
+            if not target.exists():
+                os.link(unnamed, target)
+            _fsync_folder(target.parent)
+        except OSError as error:
+            raise _in_words(error) from error
+        finally:
+            spool.close()
+
+    def write(self, name: str, octets: bytes) -> None:
+        self._refuse_without_reserve(len(octets))
+        spool = self.spool()
+        try:
+            spool.write(octets)
+        except OSError as error:
+            spool.close()
+            raise _in_words(error) from error
+        self.keep(spool, name)
+
+    def remove(self, name: str) -> None:
+        (self._folder / name).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> Iterable[str]:
+        try:
+            return sorted(os.listdir(self._folder / folder))
+        except FileNotFoundError:
+            return ()
+
+    def free_bytes(self) -> int:
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize
+
+    def close(self) -> None:
+        """Finish the thread's work and let others have the folder."""
+        self._thread.shutdown()
+        self._lock.close()
+
+    def _refuse_without_reserve(self, size: int) -> None:
+        if self.free_bytes() - size < self._reserve_bytes:
+            raise DiskFull("The disk is almost full; nothing was lost. Make room, then try again.")
+
+
+def _in_words(error: OSError) -> Exception:
+    if error.errno in NO_SPACE:
+        return DiskFull("The disk is full; nothing was lost. Make room, then try again.")
+    return error
+
+
+def _fsync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""Knows letters: addresses, headers, MIME structure, bounces. Touches nothing."""

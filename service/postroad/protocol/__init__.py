@@ -1,0 +1,1 @@
+"""What each conversation means: bytes in, meaning out. Touches nothing."""

@@ -1,0 +1,1 @@
+"""IMAP4rev2 and rev1 without I/O: lexer, commands, session, responses."""

@@ -1,0 +1,1 @@
+"""Keys, certificates, seal, open, sign. Touches nothing."""

@@ -1,0 +1,221 @@
+"""The tables, as numbered migrations: a killed upgrade restarts whole.
+
+Purpose: what the node remembers, and the constraints that must never be broken.
+Invariants: each migration is one transaction; one that was ever released is never edited; a new one is appended.
+`PRAGMA user_version` holds the number of migrations applied.
+
+Moments are REAL seconds UTC. Octets above 64 KiB live in files of the data folder, named by their
+SHA-256, and the row says so; a row is written only after its file is durable.
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    -- Octets of letters: in the row (octets) or in a file named by the hash (octets IS NULL).
+    CREATE TABLE content (
+        id     INTEGER PRIMARY KEY,
+        sha256 BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32),
+        size   INTEGER NOT NULL CHECK (size >= 0),
+        octets BLOB CHECK (octets IS NULL OR length(octets) = size)
+    ) STRICT;
+
+    -- What could not be read or believed: shown to the owner, never deleted by us.
+    CREATE TABLE quarantine (
+        id     INTEGER PRIMARY KEY,
+        kind   TEXT NOT NULL,
+        name   TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        at     REAL NOT NULL,
+        UNIQUE (kind, name)
+    ) STRICT;
+
+    -- OUTGOING ------------------------------------------------------------------------------
+    CREATE TABLE letter (
+        id          INTEGER PRIMARY KEY,
+        nonce       BLOB NOT NULL UNIQUE CHECK (length(nonce) = 16),
+        kind        INTEGER NOT NULL,
+        content_id  INTEGER NOT NULL REFERENCES content (id),
+        accepted_at REAL NOT NULL,
+        expires_at  REAL NOT NULL,
+        visible     TEXT NOT NULL,           -- JSON list of the addresses in To and Cc
+        envelope_id TEXT,                    -- RFC 3461 ENVID
+        return_full INTEGER NOT NULL DEFAULT 0,
+        introduction BLOB                    -- the introduction that a letter of that kind carries
+    ) STRICT;
+
+    CREATE TABLE parcel (
+        id         INTEGER PRIMARY KEY,
+        letter_id  INTEGER NOT NULL REFERENCES letter (id),
+        recipient  TEXT NOT NULL,            -- the address as the sender wrote it
+        fingerprint TEXT NOT NULL,
+        blind      INTEGER NOT NULL,
+        original_recipient TEXT,             -- RFC 3461 ORCPT
+        notify     INTEGER NOT NULL,         -- bits of message.bounce.Notify
+        state      TEXT NOT NULL CHECK (state IN
+                       ('waiting', 'held', 'delivered', 'refused', 'expired', 'cancelled')),
+        reason     TEXT NOT NULL DEFAULT '',
+        due_at     REAL NOT NULL,
+        tries      INTEGER NOT NULL DEFAULT 0,
+        delayed_at REAL,                     -- when the delayed notice was filed
+        ended_at   REAL,
+        mail_id    BLOB CHECK (length(mail_id) = 32),
+        content_key BLOB CHECK (length(content_key) = 32),
+        sealed_for INTEGER,                  -- sequence of the record that it was sealed for
+        receipt    BLOB,
+        CHECK ((state IN ('waiting', 'held')) = (ended_at IS NULL)),
+        CHECK ((mail_id IS NULL) = (content_key IS NULL)),
+        UNIQUE (letter_id, recipient)
+    ) STRICT;
+    CREATE INDEX parcel_due ON parcel (due_at) WHERE state IN ('waiting', 'held');
+    CREATE INDEX parcel_expired ON parcel (fingerprint) WHERE state = 'expired';
+
+    CREATE TABLE lease (
+        parcel_id INTEGER NOT NULL REFERENCES parcel (id) ON DELETE CASCADE,
+        drop_id   BLOB NOT NULL CHECK (length(drop_id) = 16),
+        holder    BLOB NOT NULL CHECK (length(holder) = 32),
+        mail_id   BLOB NOT NULL CHECK (length(mail_id) = 32),
+        until     REAL NOT NULL,
+        signed    BLOB NOT NULL,
+        PRIMARY KEY (parcel_id, drop_id)
+    ) STRICT, WITHOUT ROWID;
+
+    -- SEALED LETTERS: ours on the way out, and other people's that we hold ---------------------
+    CREATE TABLE sealed (
+        mail_id BLOB PRIMARY KEY CHECK (length(mail_id) = 32),
+        size    INTEGER NOT NULL,
+        octets  BLOB CHECK (octets IS NULL OR length(octets) = size)
+    ) STRICT, WITHOUT ROWID;
+
+    -- PEOPLE ------------------------------------------------------------------------------------
+    CREATE TABLE contact (
+        fingerprint TEXT PRIMARY KEY,
+        address     TEXT NOT NULL,
+        name        TEXT NOT NULL DEFAULT '',
+        record      BLOB NOT NULL,           -- the newest verified person record
+        sequence    INTEGER NOT NULL,
+        learnt_at   REAL NOT NULL,           -- when the record was last found to be the newest
+        since       REAL NOT NULL,
+        my_ticket   BLOB CHECK (length(my_ticket) = 16),     -- what we deposit in their drops with
+        their_ticket BLOB CHECK (length(their_ticket) = 16), -- what they deposit in ours with
+        seen_at     REAL,                    -- when a device of theirs last proved itself to us
+        blocked     INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE invitation (
+        secret_hash BLOB PRIMARY KEY CHECK (length(secret_hash) = 32),
+        ticket      BLOB NOT NULL CHECK (length(ticket) = 16),
+        created_at  REAL NOT NULL,
+        expires_at  REAL NOT NULL,
+        used_by     TEXT
+    ) STRICT, WITHOUT ROWID;
+
+    -- Drops that we rent from our holders.
+    CREATE TABLE my_drop (
+        drop_id    BLOB PRIMARY KEY CHECK (length(drop_id) = 16),
+        seed       BLOB NOT NULL CHECK (length(seed) = 32),
+        holder     BLOB NOT NULL UNIQUE CHECK (length(holder) = 32),
+        fingerprint TEXT NOT NULL,           -- the contact whose node holds
+        agreed     INTEGER NOT NULL,         -- the holder said yes
+        tickets    BLOB NOT NULL DEFAULT x'', -- SHA-256 of the ticket list that the holder has
+        record_sequence INTEGER NOT NULL DEFAULT 0, -- our newest record that the holder has
+        looked_at  REAL                      -- the last complete look into it
+    ) STRICT, WITHOUT ROWID;
+
+    -- Drops that others rent from us.
+    CREATE TABLE held_drop (
+        drop_id     BLOB PRIMARY KEY CHECK (length(drop_id) = 16),
+        key         BLOB NOT NULL CHECK (length(key) = 32),
+        fingerprint TEXT NOT NULL,
+        since       REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE held_ticket (
+        drop_id BLOB NOT NULL REFERENCES held_drop (drop_id) ON DELETE CASCADE,
+        hash    BLOB NOT NULL CHECK (length(hash) = 32),
+        PRIMARY KEY (drop_id, hash)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE held_letter (
+        drop_id    BLOB NOT NULL REFERENCES held_drop (drop_id) ON DELETE CASCADE,
+        mail_id    BLOB NOT NULL CHECK (length(mail_id) = 32),
+        arrival    INTEGER NOT NULL,         -- order of arrival within the drop
+        ticket_hash BLOB,                    -- NULL: the open compartment
+        size       INTEGER NOT NULL,
+        expires_at REAL NOT NULL,
+        tombstone  BLOB,                     -- the sealed receipt that replaced the letter
+        PRIMARY KEY (drop_id, mail_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX held_letter_mail ON held_letter (mail_id);
+    CREATE INDEX held_letter_expiry ON held_letter (expires_at);
+
+    -- Newest records of people, ours included: served to whoever asks by fingerprint.
+    CREATE TABLE record (
+        fingerprint TEXT PRIMARY KEY,
+        sequence    INTEGER NOT NULL,
+        octets      BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- FILED: replay memory and the receipt to answer with again ----------------------------------
+    CREATE TABLE filed (
+        fingerprint TEXT NOT NULL,           -- the sender's identity
+        nonce       BLOB NOT NULL CHECK (length(nonce) = 16),
+        verdict     INTEGER NOT NULL,
+        header_hash BLOB NOT NULL CHECK (length(header_hash) = 32),
+        at          REAL NOT NULL,
+        expires_at  REAL NOT NULL,
+        PRIMARY KEY (fingerprint, nonce)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Receipts that still have to reach the sender or a holder.
+    CREATE TABLE receipt_due (
+        mail_id     BLOB PRIMARY KEY CHECK (length(mail_id) = 32),
+        fingerprint TEXT NOT NULL,           -- the sender
+        device      BLOB NOT NULL CHECK (length(device) = 32),
+        sealed      BLOB NOT NULL,
+        expires_at  REAL NOT NULL,
+        told_sender INTEGER NOT NULL DEFAULT 0,
+        due_at      REAL NOT NULL,
+        tries       INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+
+    -- MAILBOXES (RFC 9051, RFC 7162) ------------------------------------------------------------
+    CREATE TABLE mailbox (
+        id            INTEGER PRIMARY KEY AUTOINCREMENT,
+        name          TEXT NOT NULL UNIQUE,
+        special_use   TEXT,
+        uid_validity  INTEGER NOT NULL,
+        uid_next      INTEGER NOT NULL DEFAULT 1 CHECK (uid_next >= 1),
+        highest_modseq INTEGER NOT NULL DEFAULT 1 CHECK (highest_modseq >= 1),
+        subscribed    INTEGER NOT NULL DEFAULT 1
+    ) STRICT;
+
+    CREATE TABLE message (
+        mailbox_id    INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+        uid           INTEGER NOT NULL CHECK (uid >= 1),
+        modseq        INTEGER NOT NULL,
+        flags         INTEGER NOT NULL DEFAULT 0,  -- bits of store.mailboxes.Flag
+        keywords      TEXT NOT NULL DEFAULT '',    -- sorted, separated by one space
+        internal_date REAL NOT NULL,
+        content_id    INTEGER NOT NULL REFERENCES content (id),
+        size          INTEGER NOT NULL,
+        header_size   INTEGER NOT NULL,            -- octets up to and with the empty line
+        envelope      BLOB NOT NULL,               -- rendered at intake, ready to send
+        body          BLOB NOT NULL,               -- BODY, rendered likewise
+        body_structure BLOB NOT NULL,              -- BODYSTRUCTURE, rendered likewise
+        header        BLOB NOT NULL,               -- the header block, as it stands
+        PRIMARY KEY (mailbox_id, uid)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX message_content ON message (content_id);
+
+    CREATE TABLE expunged (
+        mailbox_id INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+        uid        INTEGER NOT NULL,
+        modseq     INTEGER NOT NULL,
+        PRIMARY KEY (mailbox_id, uid)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE value (
+        name  TEXT PRIMARY KEY,
+        octets BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
