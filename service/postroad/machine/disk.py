@@ -64,7 +64,7 @@ class FolderDisk:
 
     def spool(self) -> BinaryIO:
         self._refuse_without_reserve(0)
-        return tempfile.NamedTemporaryFile(dir=self._folder / "spool", delete=True)  # type: ignore[return-value]  # noqa: SIM115
+        return tempfile.NamedTemporaryFile(dir=self._folder / "spool", delete=True)  # type: ignore[return-value]
 
     def keep(self, spool: BinaryIO, name: str) -> None:
         try:

@@ -1,7 +1,8 @@
 """The tables, as numbered migrations: a killed upgrade restarts whole.
 
 Purpose: what the node remembers, and the constraints that must never be broken.
-Invariants: each migration is one transaction; one that was ever released is never edited; a new one is appended.
+Invariants: each migration is one transaction; one that was ever released is never edited, a new
+one is appended.
 `PRAGMA user_version` holds the number of migrations applied.
 
 Moments are REAL seconds UTC. Octets above 64 KiB live in files of the data folder, named by their
