@@ -1,0 +1,203 @@
+"""The one place that binds sockets.
+
+Purpose: the doors' loopback sockets, the nodes' TCP and UDP ports, the control socket.
+Invariants: a door's socket is on 127.0.0.1 or ::1 and nowhere else, whoever bound it; a port that
+is taken is told to the owner in words, never worked around, because another program on our port
+would be shown our owner's password.
+See: sd_listen_fds(3) for the sockets that systemd holds for us.
+"""
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+
+from postroad.base.errors import ConfigurationError
+from postroad.base.ids import HostPort
+
+BACKLOG = 128
+LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+INHERITED_FROM = 3  # SD_LISTEN_FDS_START
+SAME_PORT_TRIES = 20
+NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+
+
+def bind(
+    host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM, *, door: str = "Postroad"
+) -> socket.socket:
+    """A socket at this IP address and port, not yet listening; `port` 0 takes any free one.
+
+    Raises ConfigurationError, which names `door`, when it cannot be had."""
+    try:
+        return _bind(host, port, kind)
+    except OSError as error:
+        raise ConfigurationError(_why(error, HostPort(host, port), kind, door)) from error
+
+
+class LoopbackListeners:
+    """`base.seams.Listeners`. Takes over what systemd passed to this process, once."""
+
+    def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
+        self._inherited = _inherited(environment)
+
+    def loopback(self, door: str, port: int) -> Sequence[socket.socket]:
+        held = self._take(door, port)
+        if held:
+            port = held[0].getsockname()[1]
+        missing = [family for family in LOOPBACK if family not in {one.family for one in held}]
+        return held + _listen_on(missing, door, port)
+
+    def _take(self, door: str, port: int) -> list[socket.socket]:
+        """The inherited sockets of this door: by FileDescriptorName=, else by their port."""
+        mine = [
+            (name, one)
+            for name, one in self._inherited
+            if name == door or (port and one.getsockname()[1] == port)
+        ]
+        self._inherited = [pair for pair in self._inherited if pair not in mine]
+        return [one for _, one in mine]
+
+
+def unix(path: Path) -> socket.socket:
+    """A listening socket at this path that only its owner can reach: 0600 in a 0700 folder.
+
+    What a crash left there is replaced; ConfigurationError when somebody still answers."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.chmod(0o700)  # also fails where the folder is not ours
+        _remove_stale(path)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.bind(str(path))
+            path.chmod(0o600)  # nobody else could come through the folder in between
+            listening.listen(BACKLOG)
+            listening.setblocking(False)
+        except OSError:
+            listening.close()
+            raise
+    except OSError as error:
+        raise ConfigurationError(
+            f"The control socket {path} cannot be made ({error.strerror or error}). "
+            "Check who owns its folder, or set XDG_RUNTIME_DIR to a short path of your own."
+        ) from error
+    return listening
+
+
+def _bind(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, kind)
+    try:
+        if kind == socket.SOCK_STREAM:
+            # A restart must not wait for the old connections' TIME_WAIT. Linux still refuses a
+            # port on which somebody listens. Never for UDP: there it would share the port.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        bound.bind((host, port))
+        bound.setblocking(False)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listening = _bind(host, port, socket.SOCK_STREAM)
+    try:
+        listening.listen(BACKLOG)
+    except OSError:  # EADDRINUSE may come as late as this
+        listening.close()
+        raise
+    return listening
+
+
+def _listen_on(families: Sequence[int], door: str, port: int) -> list[socket.socket]:
+    """Listen on the loopback addresses of these families that the machine has, on one port."""
+    for tries_left in reversed(range(SAME_PORT_TRIES if port == 0 else 1)):
+        listening: list[socket.socket] = []
+        for family in families:
+            host = LOOPBACK[socket.AddressFamily(family)]
+            same = listening[0].getsockname()[1] if listening else port
+            try:
+                listening.append(_listen(host, same))
+            except OSError as error:
+                if family == socket.AF_INET6 and error.errno in NO_SUCH_ADDRESS:
+                    continue  # a machine without IPv6
+                for one in listening:
+                    one.close()
+                if listening and tries_left and error.errno == errno.EADDRINUSE:
+                    break  # any free port was asked for, and this one is free for one family only
+                at = HostPort(host, same)
+                raise ConfigurationError(_why(error, at, socket.SOCK_STREAM, door)) from error
+        else:
+            return listening
+    raise AssertionError("the last try returns or raises")
+
+
+def _inherited(environment: MutableMapping[str, str]) -> list[tuple[str, socket.socket]]:
+    """The named sockets that systemd passed to this very process; its words are taken away."""
+    process, count, names = (
+        environment.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+    )
+    if process != str(os.getpid()) or not count.isdecimal():
+        return []
+    found = []
+    for at, name in zip(range(int(count)), names.split(":") + [""] * int(count), strict=False):
+        os.set_inheritable(INHERITED_FROM + at, False)
+        found.append((name, _checked(socket.socket(fileno=INHERITED_FROM + at))))
+    return found
+
+
+def _checked(passed: socket.socket) -> socket.socket:
+    """Promise A2 holds for the administrator's units too: loopback only."""
+    listening = (
+        passed.type == socket.SOCK_STREAM
+        and passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+    )
+    at = passed.getsockname()
+    if not listening or LOOPBACK.get(socket.AddressFamily(passed.family)) != at[0]:
+        passed.close()
+        raise ConfigurationError(
+            f"systemd passed a socket at {at}, but mail programs are served on 127.0.0.1 and [::1] "
+            "only. Correct ListenStream= in postroad.socket."
+        )
+    passed.setblocking(False)
+    return passed
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise ConfigurationError(f"{path} is in the way of the control socket. Move it elsewhere.")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+        except TimeoutError:
+            pass  # a full backlog: somebody is there, only slow
+    raise ConfigurationError(f"Another Postroad answers at {path}. Use that one, or stop it first.")
+
+
+def _why(error: OSError, at: HostPort, kind: socket.SocketKind, door: str) -> str:
+    protocol = "TCP" if kind == socket.SOCK_STREAM else "UDP"
+    where = f"{door} cannot use {at} ({protocol})"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"{where}: another program has this port. Stop that program, or give Postroad "
+                "another port in config.toml."
+            )
+        case errno.EACCES | errno.EPERM:
+            return f"{where}: this user may not. Choose a port from 1024 up in config.toml."
+        case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
+            return f"{where}: this machine has no such address. Correct it in config.toml."
+        case _:
+            return f"{where}: {error.strerror or error}."
