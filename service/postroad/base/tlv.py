@@ -9,8 +9,6 @@ then writing must give the same bytes, else the input is refused: one meaning ha
         drop: bytes = fixed(1, 16)
         until: int = number(2, 8)
         note: str | None = optional(text(3, 100))
-
-See: docs/protocol/encoding.md.
 """
 
 from collections.abc import Callable
@@ -36,10 +34,6 @@ class _Kind:
 
 
 def _declare(kind: _Kind) -> Any:
-    if kind.is_list:
-        return field(default=(), metadata={"tlv": kind})
-    if kind.count_min == 0:
-        return field(default=None, metadata={"tlv": kind})
     return field(metadata={"tlv": kind})
 
 

@@ -1,0 +1,188 @@
+"""Keys: what an identity, a device and an epoch are, and the one loader for keys from outside.
+
+Purpose: derive the identity from its 24 words, name it by its fingerprint, and let no public key in
+unchecked. `cryptography` accepts small-order Ed25519 keys, for which one fixed signature verifies
+every message, so nothing else in the project may load one.
+See: RFC 8032; draft-ietf-hpke-pq (MLKEM768-X25519); docs/architecture.md.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM768X25519PublicKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from mnemonic import Mnemonic
+
+from postroad.base.errors import PeerMisbehaved, PermanentFailure
+from postroad.base.ids import Fingerprint, PeerId
+
+SEED_BYTES = 32
+SIGNATURE_BYTES = 64
+EPOCH_PUBLIC_BYTES = 1216
+EPOCH_SECRET_BYTES = 96  # ML-KEM-768 seed (64), X25519 private key (32)
+EPOCH_ID_BYTES = 16
+WORDS = 24
+
+_PRIME = 2**255 - 19
+# The y coordinates of all eight points of small order; with y < p this refuses each encoding.
+_SMALL_ORDER_Y = frozenset(
+    {
+        0,
+        1,
+        _PRIME - 1,
+        2707385501144840649318225287225658788936804267575313519463743609750303402022,
+        55188659117513257062467267217118295137698188065244968500265048394206261417927,
+    }
+)
+
+
+def load_ed25519(octets: bytes) -> Ed25519PublicKey:
+    """A public key from outside: 32 bytes, canonical, of large order; else PeerMisbehaved."""
+    if len(octets) != 32:
+        raise PeerMisbehaved(f"an Ed25519 key has 32 bytes, not {len(octets)}")
+    y = int.from_bytes(octets, "little") & (2**255 - 1)
+    if y >= _PRIME or y in _SMALL_ORDER_Y:
+        raise PeerMisbehaved("an Ed25519 key is not canonical or of small order")
+    return Ed25519PublicKey.from_public_bytes(octets)
+
+
+def load_epoch_key(octets: bytes) -> MLKEM768X25519PublicKey:
+    """A public epoch key from outside, ML-KEM-768 | X25519; else PeerMisbehaved."""
+    if len(octets) != EPOCH_PUBLIC_BYTES:
+        raise PeerMisbehaved(f"an epoch key has {EPOCH_PUBLIC_BYTES} bytes, not {len(octets)}")
+    try:
+        x25519 = X25519PublicKey.from_public_bytes(octets[1184:])
+        # A key of small order gives everybody the same secret; OpenSSL refuses it at the exchange.
+        X25519PrivateKey.from_private_bytes(b"\x01" * 32).exchange(x25519)
+        return MLKEM768X25519PublicKey(MLKEM768PublicKey.from_public_bytes(octets[:1184]), x25519)
+    except ValueError as error:
+        raise PeerMisbehaved("an epoch key is not a valid key") from error
+
+
+def verify(key: bytes, context: bytes, signed: bytes, signature: bytes) -> None:
+    """Check a signature made by `sign` with the same context; raises PeerMisbehaved."""
+    try:
+        load_ed25519(key).verify(signature, context + b"\0" + signed)
+    except InvalidSignature as error:
+        raise PeerMisbehaved(f"a signature does not verify ({context.decode()})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """An Ed25519 key of ours: a device's or a drop's."""
+
+    seed: bytes
+
+    @property
+    def public(self) -> bytes:
+        return self._key().public_key().public_bytes_raw()
+
+    @property
+    def peer(self) -> PeerId:
+        return PeerId(self.public)
+
+    def sign(self, context: bytes, signed: bytes) -> bytes:
+        """Sign under a context string, so that no signature means two things."""
+        return self._key().sign(context + b"\0" + signed)
+
+    def _key(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochKey:
+    """The key that letters are sealed to: the MLKEM768_X25519 hybrid of HPKE."""
+
+    secret: bytes  # EPOCH_SECRET_BYTES of entropy
+
+    def private(self) -> MLKEM768X25519PrivateKey:
+        return MLKEM768X25519PrivateKey(
+            MLKEM768PrivateKey.from_seed_bytes(self.secret[:64]),
+            X25519PrivateKey.from_private_bytes(self.secret[64:]),
+        )
+
+    @property
+    def public(self) -> bytes:
+        mlkem = MLKEM768PrivateKey.from_seed_bytes(self.secret[:64])
+        x25519 = X25519PrivateKey.from_private_bytes(self.secret[64:])
+        return mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+
+
+def epoch_key_id(public: bytes) -> bytes:
+    """Names an epoch key in records and letters, so that no key is ever tried by guessing."""
+    return hashlib.sha256(b"postroad epoch key" + public).digest()[:EPOCH_ID_BYTES]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityPublic:
+    """What others know of an identity; the fingerprint commits to both keys."""
+
+    ed25519: bytes
+    mldsa_hash: bytes  # SHA-256 of the ML-DSA-65 public key
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        digest = hashlib.sha256(b"postroad address" + self.ed25519 + self.mldsa_hash).digest()
+        stem = base64.b32encode(digest).decode().lower()[:29]
+        return Fingerprint(stem + checksum(stem))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A person's long-lived keys, from 32 bytes that the 24 words spell (BIP 39, English)."""
+
+    entropy: bytes
+
+    @property
+    def words(self) -> str:
+        return str(Mnemonic("english").to_mnemonic(self.entropy))
+
+    @property
+    def signing(self) -> SigningKey:
+        return SigningKey(_derive(self.entropy, b"postroad identity ed25519 1"))
+
+    @property
+    def public(self) -> IdentityPublic:
+        mldsa = MLDSA65PrivateKey.from_seed_bytes(
+            _derive(self.entropy, b"postroad identity ml-dsa-65 1")
+        )
+        public = mldsa.public_key().public_bytes_raw()
+        return IdentityPublic(self.signing.public, hashlib.sha256(public).digest())
+
+
+def identity_from_words(words: str) -> Identity:
+    """The identity that 24 words spell; PermanentFailure says what is wrong with them."""
+    given = words.lower().split()
+    if len(given) != WORDS:
+        raise PermanentFailure(f"There should be {WORDS} words; these are {len(given)}.")
+    known = set(Mnemonic("english").wordlist)
+    strange = [word for word in given if word not in known]
+    if strange:
+        raise PermanentFailure(f"Not a word of the list: {strange[0]}. Check its spelling.")
+    mnemonic = Mnemonic("english")
+    if not mnemonic.check(" ".join(given)):
+        raise PermanentFailure("These words do not belong together. Check their order.")
+    return Identity(bytes(mnemonic.to_entropy(given)))
+
+
+def checksum(stem: str) -> str:
+    """The last three characters of a fingerprint, from its first 29: a typo shows at once."""
+    digest = hashlib.sha256(b"postroad checksum" + stem.encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:3]
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether this is 32 base32 characters whose checksum holds."""
+    alphabet = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+    return len(text) == 32 and alphabet.issuperset(text) and checksum(text[:29]) == text[29:]
+
+
+def _derive(entropy: bytes, info: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=SEED_BYTES, salt=None, info=info).derive(entropy)

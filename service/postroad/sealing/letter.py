@@ -1,0 +1,294 @@
+"""Sealed letters: sign, then encrypt; one independent ciphertext per recipient.
+
+Purpose: build and open the bytes that holders keep. Opening checks the commitment first, then every
+chunk, then the signature and the digest; nothing is believed before all of them.
+Layout: MAGIC | wraps u8 | payload size u64 | payload | wraps x (epoch key id 16, HPKE 1200).
+Payload: chunks of 64 KiB plaintext, ChaCha20-Poly1305 (STREAM: counter and last flag in the nonce).
+See: docs/architecture.md; Hoang et al., Online Authenticated-Encryption (2015).
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved
+from postroad.base.ids import Fingerprint, Instant, Nonce, PeerId
+from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.sealing import certificate as certificates
+from postroad.sealing import keys
+from postroad.sealing.certificate import Certificate
+from postroad.sealing.keys import EpochKey, SigningKey
+
+MAGIC = b"PRLETTR\x01"
+SIGNATURE_CONTEXT = b"postroad/letter/1"
+WRAP_CONTEXT = b"postroad/wrap/1"
+VERSION = 1
+SUITE = 1  # Ed25519, MLKEM768_X25519 with HKDF-SHA256, ChaCha20-Poly1305
+CHUNK = 64 * limits.KIB
+TAG = 16
+WRAPS_MAX = 4
+WRAP = keys.EPOCH_ID_BYTES + 1136 + 64
+PREFIX = len(MAGIC) + 1 + 8
+
+_hpke = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+
+
+class Kind(IntEnum):
+    PERSON = 1
+    INTRODUCTION = 2
+    GATEWAY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody named in a header."""
+
+    address: str = text(1, 320)
+    fingerprint: str = text(2, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """What two people give each other when an invitation is accepted."""
+
+    secret: bytes = octets(1, 0, 16)  # of the invitation; empty in the inviter's answer
+    ticket: bytes = fixed(2, 16)  # for the recipient of this letter, to deposit in our drops with
+    record: bytes = octets(3, 1, limits.RECORD_BYTES_MAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the sender signs. `created` and `expires` are seconds UTC."""
+
+    version: int = number(1, 1)
+    suite: int = number(2, 1)
+    kind: int = number(3, 1)
+    sender: Person = nested(4, Person)
+    device: bytes = fixed(5, 32)
+    visible: tuple[Person, ...] = several(nested(6, Person), limits.RECIPIENTS_MAX)
+    recipient: Person = nested(7, Person)
+    epoch_key: bytes = fixed(8, keys.EPOCH_ID_BYTES)
+    blind: int = number(9, 1)
+    nonce: bytes = fixed(10, 16)
+    created: int = number(11, 8)
+    expires: int = number(12, 8)
+    size: int = number(13, 8)
+    digest: bytes = fixed(14, 32)
+    introduction: Introduction | None = optional(nested(15, Introduction))
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """What stands in front of the body."""
+
+    header: Header = nested(1, Header)
+    signature: bytes = fixed(2, keys.SIGNATURE_BYTES)
+    certificate: Certificate = nested(3, Certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A letter that was sealed to us and signed by the device in its certificate."""
+
+    header: Header
+    certificate: Certificate
+    body: bytes
+    content_key: bytes
+
+    @property
+    def nonce(self) -> Nonce:
+        return Nonce(self.header.nonce)
+
+    @property
+    def sender(self) -> Fingerprint:
+        return Fingerprint(self.header.sender.fingerprint)
+
+    @property
+    def device(self) -> PeerId:
+        return PeerId(self.header.device)
+
+    @property
+    def header_hash(self) -> bytes:
+        return header_hash(self.header)
+
+
+def header_hash(header: Header) -> bytes:
+    return hashlib.sha256(encode(header)).digest()
+
+
+def padded_size(size: int) -> int:
+    """Padmé: at most 12 % more, and O(log log size) bits leak (Nikitin et al., PETS 2019)."""
+    if size < 2:
+        return size
+    exponent = size.bit_length() - 1
+    low_bits = exponent - exponent.bit_length()
+    mask = (1 << low_bits) - 1
+    return (size + mask) & ~mask
+
+
+def sealed_size(content_size: int, wraps: int = 1) -> int:
+    """The size of the sealed letter around padded content of `content_size` bytes."""
+    chunks = max(1, -(-content_size // CHUNK))
+    return PREFIX + content_size + chunks * TAG + wraps * WRAP
+
+
+def seal(
+    header: Header,
+    body: bytes,
+    *,
+    device: SigningKey,
+    certificate: Certificate,
+    epoch_public: bytes,
+    content_key: bytes,
+) -> Iterator[bytes]:
+    """The sealed letter, in pieces of at most 64 KiB and a little.
+
+    `content_key` is 32 fresh random bytes, used for this ciphertext and no other. The HPKE wrap
+    draws its own randomness: sealing twice gives different bytes.
+    """
+    assert header.size == len(body)
+    assert header.epoch_key == keys.epoch_key_id(epoch_public)
+    assert certificate.device == header.device == device.public
+    signature = device.sign(SIGNATURE_CONTEXT, encode(header))
+    front = encode(_Signed(header, signature, certificate))
+    front = len(front).to_bytes(4, "big") + front
+    size = padded_size(len(front) + len(body))
+    commitment = _expand(content_key, b"commitment")
+    cipher = ChaCha20Poly1305(_expand(content_key, b"payload"))
+    digest = hashlib.sha256()
+
+    chunks = max(1, -(-size // CHUNK))
+    payload_size = size + chunks * TAG
+    yield MAGIC + b"\x01" + payload_size.to_bytes(8, "big")
+    for index in range(chunks):
+        plain = _slice(front, body, index * CHUNK, min(size, (index + 1) * CHUNK))
+        chunk = cipher.encrypt(_chunk_nonce(index, index == chunks - 1), plain, commitment)
+        digest.update(chunk)
+        yield chunk
+    info = WRAP_CONTEXT + b"\0" + header.epoch_key + digest.digest()
+    wrapped = _hpke.encrypt(content_key + commitment, keys.load_epoch_key(epoch_public), info=info)
+    yield header.epoch_key + wrapped
+
+
+def _slice(front: bytes, body: bytes, start: int, end: int) -> bytes:
+    """Bytes `start` to `end` of front, body and endless zeros, one after the other."""
+    after = start - len(front)
+    piece = front[start:end] + body[max(0, after) : max(0, end - len(front))]
+    return piece + bytes(end - start - len(piece))
+
+
+Read = Callable[[int, int], bytes]
+"""read(offset, size) of the sealed letter: exactly size bytes, or fewer at its end."""
+
+
+def open_sealed(read: Read, size: int, epoch_keys: dict[bytes, EpochKey], now: Instant) -> Opened:
+    """Open a sealed letter of `size` bytes with the epoch key that it names, or PeerMisbehaved.
+
+    Checked here: layout, commitment, every chunk, padding, certificate, signature, size, digest.
+    For the caller: that the recipient is me, expiry, nonce, revocation, From.
+    """
+    prefix = read(0, PREFIX)
+    payload_size = int.from_bytes(prefix[-8:], "big")
+    wraps = prefix[len(MAGIC)] if len(prefix) == PREFIX else 0
+    if prefix[: len(MAGIC)] != MAGIC or not 1 <= wraps <= WRAPS_MAX:
+        raise PeerMisbehaved("not a sealed letter")
+    if size > limits.SEALED_BYTES_MAX or size != PREFIX + payload_size + wraps * WRAP:
+        raise PeerMisbehaved("a sealed letter has the wrong size")
+    epoch_key_id, key, commitment = _unwrap(read, payload_size, wraps, epoch_keys)
+    signed, body = _content(_chunks(read, payload_size, key, commitment))
+    header = signed.header
+    if (header.version, header.suite) != (VERSION, SUITE):
+        raise PeerMisbehaved("a letter of an unknown version or suite")
+    if header.epoch_key != epoch_key_id or header.device != signed.certificate.device:
+        raise PeerMisbehaved("a letter names another key than it was made with")
+    # The certificate has to be good when the letter was written, which must not lie in the future:
+    # a letter may wait for longer than its sender's certificate lasts.
+    if header.created > now + certificates.CLOCK_SKEW_SECONDS:
+        raise PeerMisbehaved("a letter comes from the future")
+    certificates.check(signed.certificate, Fingerprint(header.sender.fingerprint), header.created)
+    keys.verify(header.device, SIGNATURE_CONTEXT, encode(header), signed.signature)
+    if hashlib.sha256(body).digest() != header.digest:
+        raise PeerMisbehaved("a letter is not what its sender signed")
+    return Opened(header, signed.certificate, body, key)
+
+
+def _unwrap(
+    read: Read, payload_size: int, wraps: int, epoch_keys: dict[bytes, EpochKey]
+) -> tuple[bytes, bytes, bytes]:
+    """The epoch key id, the content key and its commitment, from the wrap that is for us."""
+    digest = hashlib.sha256()
+    for offset in range(PREFIX, PREFIX + payload_size, CHUNK):
+        digest.update(read(offset, min(CHUNK, PREFIX + payload_size - offset)))
+    for index in range(wraps):
+        wrap = read(PREFIX + payload_size + index * WRAP, WRAP)
+        epoch_key_id = wrap[: keys.EPOCH_ID_BYTES]
+        if epoch_key_id not in epoch_keys:
+            continue
+        info = WRAP_CONTEXT + b"\0" + epoch_key_id + digest.digest()
+        try:
+            private = epoch_keys[epoch_key_id].private()
+            opened = _hpke.decrypt(wrap[keys.EPOCH_ID_BYTES :], private, info=info)
+        except (InvalidTag, ValueError) as error:
+            raise PeerMisbehaved("a sealed letter does not open") from error
+        key, commitment = opened[:32], opened[32:]
+        if not hmac.compare_digest(commitment, _expand(key, b"commitment")):
+            raise PeerMisbehaved("a sealed letter does not open")
+        return epoch_key_id, key, commitment
+    raise PeerMisbehaved("a sealed letter is for a key that this node does not have")
+
+
+def _chunks(read: Read, payload_size: int, key: bytes, commitment: bytes) -> Iterator[bytes]:
+    cipher = ChaCha20Poly1305(_expand(key, b"payload"))
+    step = CHUNK + TAG
+    count = -(-payload_size // step)
+    for index in range(count):
+        start = index * step
+        sealed = read(PREFIX + start, min(step, payload_size - start))
+        try:
+            yield cipher.decrypt(_chunk_nonce(index, index == count - 1), sealed, commitment)
+        except InvalidTag as error:
+            raise PeerMisbehaved("a sealed letter does not open") from error
+
+
+def _content(chunks: Iterator[bytes]) -> tuple[_Signed, bytes]:
+    """The signed front and the body; all that follows must be zeros."""
+    first = next(chunks, b"")
+    front_size = int.from_bytes(first[:4], "big")
+    if len(first) < 4 or front_size > len(first) - 4:
+        raise PeerMisbehaved("a letter's front is cut short")
+    signed = decode(_Signed, first[4 : 4 + front_size])
+    if signed.header.size > limits.LETTER_BYTES_MAX:
+        raise PeerMisbehaved("a letter is larger than any may be")
+    body = bytearray(first[4 + front_size :])
+    for chunk in chunks:
+        body += chunk
+    if len(body) < signed.header.size or any(body[signed.header.size :]):
+        raise PeerMisbehaved("a letter's padding is not as it should be")
+    content_size = 4 + front_size + len(body)
+    if content_size != padded_size(4 + front_size + signed.header.size):
+        raise PeerMisbehaved("a letter's padding is not as it should be")
+    del body[signed.header.size :]
+    return signed, bytes(body)
+
+
+def _chunk_nonce(index: int, last: bool) -> bytes:
+    return bytes(7) + index.to_bytes(4, "big") + (b"\x01" if last else b"\x00")
+
+
+def _expand(content_key: bytes, purpose: bytes) -> bytes:
+    info = b"postroad/letter/1 " + purpose
+    return HKDFExpand(algorithm=SHA256(), length=32, info=info).derive(content_key)
+
+
+def receipt_key(content_key: bytes) -> bytes:
+    """The key that a letter's receipt is encrypted under; only sender and recipient have it."""
+    return _expand(content_key, b"receipt")
