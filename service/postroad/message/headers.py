@@ -122,7 +122,7 @@ def address_list(value: bytes) -> list[AddressItem]:
     Nothing that a reader could take for an address is dropped: what does not follow the grammar
     turns up as a mailbox of its own, or within one."""
     scan = _AddressScan()
-    for kind, text in _tokens(value[: limits.HEADER_BYTES_MAX]):
+    for kind, text in tokens(value[: limits.HEADER_BYTES_MAX]):
         scan.take(kind, text)
         if len(scan.items) >= limits.ADDRESSES_MAX:
             break
@@ -133,7 +133,7 @@ def address_list(value: bytes) -> list[AddressItem]:
     return scan.items
 
 
-def _tokens(value: bytes) -> Iterator[tuple[str, bytes]]:
+def tokens(value: bytes) -> Iterator[tuple[str, bytes]]:
     """Words, specials and comments: (kind, text), with quoting taken off."""
     at = 0
     while at < len(value):
