@@ -16,7 +16,6 @@ from encodings.aliases import aliases
 
 from postroad.base import limits
 
-_HEADER_END = re.compile(rb"\A\r?\n|\n\r?\n")
 _FIELD = re.compile(rb"[^\n]*(?:\n[ \t][^\n]*)*\n?")
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _FOLD = re.compile(rb"\r?\n(?=[ \t])")
@@ -74,8 +73,19 @@ AddressItem = Mailbox | GroupBegins | GroupEnds
 
 def header_size(octets: bytes) -> int:
     """Octets up to and with the empty line; all of them when there is no empty line."""
-    found = _HEADER_END.search(octets)
-    return found.end() if found else len(octets)
+    return body_start(octets, 0, len(octets))
+
+
+def body_start(octets: bytes, start: int, end: int) -> int:
+    """Where the body begins that belongs to the header at `start`; `end` when there is none."""
+    for line_end in (b"\r\n", b"\n"):
+        if octets.startswith(line_end, start, end):
+            return start + len(line_end)
+    with_return = octets.find(b"\n\r\n", start, end)
+    without = octets.find(b"\n\n", start, end if with_return < 0 else with_return)
+    if without >= 0:
+        return without + 2
+    return with_return + 3 if with_return >= 0 else end
 
 
 def fields(header: bytes) -> list[Field]:
@@ -92,6 +102,22 @@ def fields(header: bytes) -> list[Field]:
         value = value.removesuffix(b"\n").removesuffix(b"\r")
         found.append(Field(named.group(1) if named else b"", value, octets))
         at = field.end()
+    return found
+
+
+def wanted(*names: bytes) -> re.Pattern[bytes]:
+    """What `first_of` looks for."""
+    return re.compile(
+        rb"\n(" + b"|".join(map(re.escape, names)) + rb")[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)",
+        re.IGNORECASE,
+    )
+
+
+def first_of(header: bytes, names: re.Pattern[bytes]) -> dict[bytes, bytes]:
+    """The first value of each wanted name, in lower case; does not slow down on many others."""
+    found: dict[bytes, bytes] = {}
+    for field in names.finditer(b"\n" + header[: limits.HEADER_BYTES_MAX]):
+        found.setdefault(field.group(1).lower(), field.group(2))
     return found
 
 

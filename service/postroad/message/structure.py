@@ -13,11 +13,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from postroad.base import limits
-from postroad.message.headers import Field, fields, tokens, unfold
+from postroad.message.headers import body_start, first_of, tokens, unfold, wanted
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
-_EMPTY_LINE = re.compile(rb"\n\r?\n")
+_SCANNED_BYTES_MAX = 5 * limits.LETTER_BYTES_MAX  # over all levels: a fraction of a second
+_FIELDS = wanted(
+    b"content-type",
+    b"content-transfer-encoding",
+    b"content-id",
+    b"content-description",
+    b"content-md5",
+    b"content-disposition",
+    b"content-language",
+    b"content-location",
+)
 _CHARSET_DEFAULT = ((b"charset", b"us-ascii"),)
 
 
@@ -74,13 +84,17 @@ def structure(octets: bytes) -> Part:
     top: list[Part] = []
     waiting = deque([_Found(0, len(octets), 0, top)])
     known = 1
+    scanned = 0
     while waiting:
         found = waiting.popleft()
-        body = _body_start(octets, found.start, found.end)
-        said = _Said(fields(octets[found.start : body]))
+        body = body_start(octets, found.start, found.end)
+        said = _Said(octets[found.start : min(body, found.start + limits.HEADER_BYTES_MAX)])
         kind, subtype, parameters = said.content_type(found.in_digest)
         inner: list[tuple[int, int]] = []
-        room = limits.MIME_PARTS_MAX - known if found.depth < limits.MIME_DEPTH_MAX else 0
+        if kind.lower() in (b"multipart", b"message"):
+            scanned += found.end - body
+        bounded = found.depth < limits.MIME_DEPTH_MAX and scanned <= _SCANNED_BYTES_MAX
+        room = limits.MIME_PARTS_MAX - known if bounded else 0
         if kind.lower() == b"multipart":
             inner = _split(octets, body, found.end, _value(parameters, b"boundary"), room)
         elif (kind.lower(), subtype.lower()) == (b"message", b"rfc822") and room:
@@ -107,15 +121,6 @@ def walk(top: Part) -> Iterator[Part]:
         part = waiting.pop()
         yield part
         waiting.extend(reversed(part.parts))
-
-
-def _body_start(octets: bytes, start: int, end: int) -> int:
-    """Behind the empty line that ends the header; `end` when there is none."""
-    for line_end in (b"\r\n", b"\n"):
-        if octets.startswith(line_end, start, end):
-            return start + len(line_end)
-    found = _EMPTY_LINE.search(octets, start, end)
-    return found.end() if found else end
 
 
 def _split(
@@ -157,10 +162,8 @@ def _without_parts(
 class _Said:
     """What the header of one part says about it; the first field of each name counts."""
 
-    def __init__(self, header: list[Field]) -> None:
-        self._values: dict[bytes, bytes] = {}
-        for one in header:
-            self._values.setdefault(one.name.lower(), one.value)
+    def __init__(self, header: bytes) -> None:
+        self._values = first_of(header, _FIELDS)
 
     def _text(self, name: bytes) -> bytes | None:
         return unfold(self._values[name]) or None if name in self._values else None

@@ -15,15 +15,28 @@ from postroad.message.headers import (
     GroupEnds,
     Mailbox,
     address_list,
-    fields,
+    first_of,
     header_size,
     unfold,
+    wanted,
 )
 from postroad.message.structure import Parameters, Part, structure
 
 QUOTED_BYTES_MAX = 1000  # longer ones go as literals, for clients with short line buffers
 _QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*\Z")
 _ESCAPED = re.compile(rb'(["\\])')
+_FIELDS = wanted(
+    b"date",
+    b"subject",
+    b"from",
+    b"sender",
+    b"reply-to",
+    b"to",
+    b"cc",
+    b"bcc",
+    b"in-reply-to",
+    b"message-id",
+)
 NIL = b"NIL"
 
 
@@ -60,9 +73,7 @@ def string(octets: bytes | None) -> bytes:
 
 def envelope(header: bytes) -> bytes:
     """ENVELOPE of a header block; the first field of each name counts."""
-    values: dict[bytes, bytes] = {}
-    for field in fields(header):
-        values.setdefault(field.name.lower(), field.value)
+    values = first_of(header, _FIELDS)
 
     def text(name: bytes) -> bytes:
         return string(unfold(values[name])) if name in values else NIL
