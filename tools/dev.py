@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""Everything a person does in this tree, with nothing but git and Python: `make` is its thin face.
+
+Purpose: say what each target runs, in which environment, on which network, and what was left out.
+Invariants: a failure ends in one plain sentence and, where there is one, the line to type; what
+could not be tested is counted in the closing line. Standard library only.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ROOT / "packaging" / "locks"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "postroad"
+ALONE = [sys.executable, str(ROOT / "tools" / "alone.py")]
+CODE = ("service", "tray", "tests", "tools", "benchmarks")
+CACHES_IN_TREE = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache")
+SETTINGS = ("ARGS", "CI", "LINK", "SEED", "STAY", "WITH")
+NOT_MEANT = "not for "  # a skip whose reason begins so lacks nothing (see tests/conftest.py)
+PROGRAMS = {  # a program that some tests drive, and the package it comes in
+    "mutt": "mutt",
+    "thunderbird": "thunderbird",
+    "Xvfb": "xvfb",
+    "import": "imagemagick",
+}
+
+
+class Stopped(Exception):
+    """We cannot go on: a sentence for a person, and the line to type if there is one."""
+
+    def __init__(self, sentence: str = "", line: str = "") -> None:
+        super().__init__(sentence + (f" Type:\n    {line}" if line else ""))
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+# --- running something of ours --------------------------------------------------------------------
+
+
+def environment(name: str = "dev") -> str:
+    """The Python that has the packages of packaging/locks/NAME.lock."""
+    maker = [sys.executable, str(ROOT / "tools" / "environment.py"), name]
+    done = subprocess.run(maker, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise Stopped  # it has said why
+    return done.stdout.splitlines()[-1]
+
+
+def variables(**more: str) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if value or name not in SETTINGS}
+    ours["PYTHONPATH"] = os.pathsep.join([str(ROOT / "service"), str(ROOT / "tray")])
+    ours["PYTHONUNBUFFERED"] = "1"
+    # Hypothesis keeps notes; they do not belong in the tree.
+    ours["HYPOTHESIS_STORAGE_DIRECTORY"] = str(CACHE / "hypothesis")
+    ours.update(more)
+    return ours
+
+
+def alone(command: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The command as it runs with loopback as its only network, and the variables it gets."""
+    if subprocess.run([*ALONE, "--allowed"], check=False).returncode == 0:
+        return [*ALONE, *command], variables()
+    if os.environ.get("POSTROAD_OPEN_NETWORK") == "1":
+        say("No network namespace is allowed; POSTROAD_OPEN_NETWORK=1: nodes use this network.")
+        return command, variables()
+    if os.environ.get("LINK") == "iroh":
+        raise Stopped(
+            "No network namespace is allowed, and iroh would send discovery packets outside:"
+            " use LINK=tls, or allow it with POSTROAD_OPEN_NETWORK=1."
+        )
+    say("No network namespace is allowed: nodes speak TLS over loopback, and iroh is left out.")
+    return command, variables(LINK="tls")
+
+
+def become(command: list[str], surroundings: dict[str, str]) -> int:
+    """Replace this program, so that signals and the exit status need no middleman."""
+    os.execve(command[0], command, surroundings)
+
+
+def run_each(commands: dict[str, list[str]], surroundings: dict[str, str]) -> list[str]:
+    """Run all of them, a red one too, and name the red ones."""
+    red = []
+    for name, command in commands.items():
+        say(f"-- {name}")
+        if subprocess.run(command, cwd=ROOT, env=surroundings, check=False).returncode != 0:
+            red.append(name)
+    return red
+
+
+def arguments_asked() -> list[str]:
+    return shlex.split(os.environ.get("ARGS", ""))
+
+
+# --- the targets ----------------------------------------------------------------------------------
+
+
+def demo() -> int:
+    """the main job before your eyes (LINK=tls|iroh; STAY=1 stays for your own mail program)"""
+    command = [environment(), str(ROOT / "tools" / "demo.py"), *arguments_asked()]
+    if os.environ.get("STAY"):
+        say("STAY=1: the nodes use this machine's network, where your mail program can reach them.")
+        return become(command, variables())
+    return become(*alone(command))
+
+
+def run() -> int:
+    """your own node in the foreground (ARGS="..." are its arguments)"""
+    return become([environment(), "-m", "postroad", "run", *arguments_asked()], variables())
+
+
+def test() -> int:
+    """the tests (ARGS="-k word"; WITH=programs installs the mail programs that some drive)"""
+    python = environment()
+    if "programs" in os.environ.get("WITH", "").split():
+        install_programs()
+    with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
+        report = Path(scratch) / "report.xml"
+        command = [python, "-m", "pytest", f"--junitxml={report}"]
+        command += ["--color=yes"] if sys.stdout.isatty() else []
+        status, closing = show_and_keep_closing(*alone([*command, *arguments_asked()]))
+        left_out = reasons_of_skips(report)
+    if not left_out:
+        say(f"{closing}; none was left out")
+        return status
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in left_out.most_common())
+    lacking = [each for each in missing_programs() if each.lower() in reasons.lower()]
+    if lacking:
+        say(f"To run what needs them: sudo apt-get install -y {' '.join(lacking)}")
+    if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
+        say("CI is set, so a test that could not run counts as failed.")
+        status = status or 1
+    say(f"{closing}; {left_out.total()} could not run here: {reasons}")
+    return status
+
+
+def show_and_keep_closing(command: list[str], surroundings: dict[str, str]) -> tuple[int, str]:
+    """Pass pytest's output on as it comes; its exit status and its closing line."""
+    tail = b""
+    with subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        while chunk := os.read(child.stdout.fileno(), 65536):
+            sys.stdout.buffer.write(chunk)
+            sys.stdout.buffer.flush()
+            tail = (tail + chunk)[-4096:]
+        status = child.wait()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", tail.decode(errors="replace"))
+    closing = [line.strip("= ") for line in plain.splitlines() if re.search(r" in [\d.]+s\b", line)]
+    return status, closing[-1] if closing else f"pytest ended with status {status}"
+
+
+def reasons_of_skips(report: Path) -> collections.Counter[str]:
+    if not report.exists():
+        return collections.Counter()
+    outcomes = ElementTree.parse(report).iter("skipped")  # an expected failure is one of these, too
+    reasons = [each.get("message", "") for each in outcomes if each.get("type") == "pytest.skip"]
+    return collections.Counter(each for each in reasons if not each.startswith(NOT_MEANT))
+
+
+def missing_programs() -> list[str]:
+    return [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+
+
+def install_programs() -> None:
+    """Install with apt the programs that tests drive; where that is not for us, say the line."""
+    packages = missing_programs()
+    if not packages:
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        say("Installing programs is for root. Type:")
+        say(f"    sudo apt-get install -y {' '.join(packages)}")
+        return
+    say(f"Installing {' '.join(packages)}")
+    apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
+    silent = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+        done = subprocess.run(
+            [*apt, *step], env=silent, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            say(done.stderr.strip())
+            raise Stopped("apt-get could not install the programs that tests drive.")
+
+
+def check() -> int:
+    """ruff, mypy --strict and the contracts between the rooms; prints the ten longest modules"""
+    python = environment()
+    holding_code = [each for each in CODE if next((ROOT / each).rglob("*.py"), None)]
+    red = run_each(
+        {
+            "ruff": [python, "-m", "ruff", "check", "--quiet", *holding_code],
+            "mypy --strict": [python, "-m", "mypy", *holding_code],
+            "import-linter": [str(Path(python).parent / "lint-imports"), "--no-logo"],
+        },
+        variables(),
+    )
+    say("-- the ten longest modules")
+    modules = [each for room in CODE for each in (ROOT / room).rglob("*.py")]
+    lengths = sorted(((len(each.read_text().splitlines()), each) for each in modules), reverse=True)
+    for length, path in lengths[:10]:
+        say(f"{length:6} {path.relative_to(ROOT)}")
+    say(f"check: red: {', '.join(red)}" if red else "check: green")
+    return 1 if red else 0
+
+
+def bench() -> int:
+    """measure: every program in benchmarks/ (SEED=number, ARGS="...")"""
+    python = environment()
+    benchmarks = sorted((ROOT / "benchmarks").glob("*.py"))
+    programs = [each for each in benchmarks if "def main(" in each.read_text()]
+    if not programs:
+        raise Stopped("There is nothing to measure: benchmarks/ holds no program.")
+    prefix, surroundings = alone([])
+    measure = {each.stem: [*prefix, python, str(each), *arguments_asked()] for each in programs}
+    red = run_each(measure, surroundings)
+    say(f"bench: failed: {', '.join(red)}" if red else f"bench: {len(programs)} measured")
+    return 1 if red else 0
+
+
+def lock() -> int:
+    """make the locks again from pyproject.toml (ARGS=--upgrade takes the newest versions)"""
+    uv = str(Path(environment("locker")).parent / "uv")
+    index = os.environ.get("PIP_INDEX_URL")  # uv does not ask pip's settings by itself
+    surroundings = dict(os.environ, **({"UV_DEFAULT_INDEX": index} if index else {}))
+    resolve = [uv, "--no-config", "pip", "compile", "--quiet", "--universal", "--no-header"]
+    resolve += ["--no-annotate", "--python-version=3.11", "--generate-hashes"]
+    resolve += ["--only-binary=:all:", *arguments_asked()]
+    with_service = ["pyproject.toml", "--constraints", "packaging/locks/service.lock"]
+    sources = {
+        "service": ["pyproject.toml"],
+        "dev": [*with_service, "--group", "pyproject.toml:dev"],  # what is shared has one version
+        "locker": ["-"],
+    }
+    for name, source in sources.items():
+        path = LOCKS / f"{name}.lock"
+        command = [*resolve, *source, "--output-file", str(path)]
+        done = subprocess.run(
+            command, cwd=ROOT, env=surroundings, input="uv\n", text=True, check=False
+        )
+        if done.returncode != 0:
+            raise Stopped(f"uv could not resolve {path.name}.")
+        text = path.read_text()
+        assert "://" not in text, "a lock names packages and hashes, never a host"
+        path.write_text(f"# Made by `make lock` from pyproject.toml {inputs_of_locks()}\n{text}")
+        say(f"{path.relative_to(ROOT)}: {text.count('==')} packages")
+    return 0
+
+
+def inputs_of_locks() -> str:
+    """A digest of what the locks are made from, so that a lock which fell behind is seen."""
+    import tomllib
+
+    table = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    inputs = [table["project"]["requires-python"], *sorted(table["project"]["dependencies"])]
+    inputs += sorted(table["dependency-groups"]["dev"])
+    return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
+
+
+def clean() -> int:
+    """remove the caches in the tree, and the environments in the cache folder"""
+    places = [ROOT / name for name in CACHES_IN_TREE] + list(CACHE.glob("*"))
+    for place in places + [each for room in CODE for each in (ROOT / room).rglob("__pycache__")]:
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+    return 0
+
+
+def show_help() -> int:
+    """this list"""
+    say("make TARGET [NAME=value ...]    (without make: python3 tools/dev.py TARGET ...)\n")
+    for name, target in TARGETS.items():
+        say(f"  {name:6} {target.__doc__}")
+    return 0
+
+
+TARGETS: dict[str, Callable[[], int]] = {
+    "demo": demo,
+    "run": run,
+    "test": test,
+    "check": check,
+    "bench": bench,
+    "lock": lock,
+    "clean": clean,
+    "help": show_help,
+}
+
+
+def main(arguments: list[str]) -> int:
+    asked = []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and name in SETTINGS:
+            os.environ[name] = value
+        else:
+            asked.append(argument)
+    target = " ".join(asked) or "help"
+    try:
+        if target not in TARGETS:
+            raise Stopped(f"There is no target {target!r}; `make help` lists them.")
+        if sys.version_info < (3, 11):  # noqa: UP036 - whoever has an older one deserves a sentence
+            raise Stopped(
+                f"Postroad needs Python 3.11 or newer, and {sys.executable} is"
+                f" {platform.python_version()}. Where a newer one is installed, name it.",
+                f"make {target} PYTHON=python3.11",
+            )
+        os.chdir(ROOT)
+        return TARGETS[target]()
+    except Stopped as stopped:
+        if str(stopped):
+            print(f"\n{stopped}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
