@@ -1,5 +1,7 @@
 """Names for the things that cross rooms, so that one kind of bytes is not taken for another."""
 
+import base64
+import hashlib
 from dataclasses import dataclass
 from typing import NewType
 
@@ -47,3 +49,26 @@ class Contact:
 def short(octets: bytes) -> str:
     """The first 8 hexadecimal digits, for logs and for people."""
     return octets.hex()[:8]
+
+
+FINGERPRINT_CHARACTERS = 32
+_STEM = 29  # base32 characters of the digest; the other three are a checksum
+_BASE32 = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+
+
+def fingerprint_from_digest(digest: bytes) -> Fingerprint:
+    """The fingerprint of an identity whose keys hash to these 32 bytes."""
+    stem = base64.b32encode(digest).decode().lower()[:_STEM]
+    return Fingerprint(stem + _checksum(stem))
+
+
+def is_fingerprint(text: str) -> bool:
+    """Whether this is 32 base32 characters whose checksum holds: a typing error shows at once."""
+    if len(text) != FINGERPRINT_CHARACTERS or not _BASE32.issuperset(text):
+        return False
+    return _checksum(text[:_STEM]) == text[_STEM:]
+
+
+def _checksum(stem: str) -> str:
+    digest = hashlib.sha256(b"postroad checksum" + stem.encode()).digest()
+    return base64.b32encode(digest).decode().lower()[:3]

@@ -6,7 +6,6 @@ every message, so nothing else in the project may load one.
 See: RFC 8032; draft-ietf-hpke-pq (MLKEM768-X25519); docs/architecture.md.
 """
 
-import base64
 import hashlib
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from mnemonic import Mnemonic
 
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
-from postroad.base.ids import Fingerprint, PeerId
+from postroad.base.ids import Fingerprint, PeerId, fingerprint_from_digest
 
 SEED_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -130,8 +129,7 @@ class IdentityPublic:
     @property
     def fingerprint(self) -> Fingerprint:
         digest = hashlib.sha256(b"postroad address" + self.ed25519 + self.mldsa_hash).digest()
-        stem = base64.b32encode(digest).decode().lower()[:29]
-        return Fingerprint(stem + checksum(stem))
+        return fingerprint_from_digest(digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,18 +168,6 @@ def identity_from_words(words: str) -> Identity:
     if not mnemonic.check(" ".join(given)):
         raise PermanentFailure("These words do not belong together. Check their order.")
     return Identity(bytes(mnemonic.to_entropy(given)))
-
-
-def checksum(stem: str) -> str:
-    """The last three characters of a fingerprint, from its first 29: a typo shows at once."""
-    digest = hashlib.sha256(b"postroad checksum" + stem.encode()).digest()
-    return base64.b32encode(digest).decode().lower()[:3]
-
-
-def is_fingerprint(text: str) -> bool:
-    """Whether this is 32 base32 characters whose checksum holds."""
-    alphabet = frozenset("abcdefghijklmnopqrstuvwxyz234567")
-    return len(text) == 32 and alphabet.issuperset(text) and checksum(text[:29]) == text[29:]
 
 
 def _derive(entropy: bytes, info: bytes) -> bytes:

@@ -79,6 +79,13 @@ class Database:
         self._wake.set()
         return await done
 
+    async def outside(self, work: Callable[[], T]) -> T:
+        """Do blocking work that needs no transaction, in the same thread; errors as in `run`."""
+        try:
+            return await self._disk.run(work)
+        except OSError as error:
+            raise in_words(error) from error
+
     async def _write(self) -> None:
         while self._pending or not self._closing:
             await self._wake.wait()

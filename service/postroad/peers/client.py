@@ -1,0 +1,149 @@
+"""What we ask of other nodes, each as one call with one answer.
+
+Purpose: the asking side of `protocol.wire`. Every call raises Unreachable, LinkClosed, Refused or
+PeerMisbehaved; a call over a link that turns out dead is made once more over a fresh one.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from postroad.base import limits
+from postroad.base.errors import LinkClosed, PeerMisbehaved
+from postroad.base.ids import Contact, DropId, Fingerprint, MailId, PeerId
+from postroad.peers.link import Links, Refused
+from postroad.protocol import wire
+from postroad.protocol.records import PersonRecord, read_person
+from postroad.sealing.keys import SigningKey
+
+T = TypeVar("T")
+Chunks = Callable[[], Iterable[bytes]]
+"""The sealed letter's bytes, from the beginning each time it is called."""
+
+
+class Client:
+    def __init__(self, links: Links) -> None:
+        self._links = links
+
+    @property
+    def me(self) -> PeerId:
+        return self._links.me
+
+    def is_linked(self, peer: PeerId) -> bool:
+        return self._links.is_linked(peer)
+
+    async def deliver(self, to: Contact, mail_id: MailId, size: int, chunks: Chunks) -> bytes:
+        """Bring a letter to a device of its recipient; the sealed receipt."""
+        answer = await self._hand_over(to, wire.Deliver(mail_id, size), chunks)
+        if isinstance(answer, wire.Tombstone) and answer.mail_id == mail_id:
+            return answer.receipt
+        raise _unexpected(answer)
+
+    async def deposit(
+        self, to: Contact, deposit: wire.Deposit, chunks: Chunks
+    ) -> wire.Leased | bytes:
+        """Leave a letter with a holder; its verified lease, or the receipt that lies there."""
+        answer = await self._hand_over(to, deposit, chunks)
+        match answer:
+            case wire.Leased():
+                wire.check_lease(answer, to.peer, deposit)
+                return answer
+            case wire.Tombstone(mail_id, receipt) if mail_id == deposit.mail_id:
+                return receipt
+            case _:
+                raise _unexpected(answer)
+
+    async def ask(self, to: Contact, mail_ids: list[MailId]) -> dict[MailId, bytes]:
+        """The receipts that lie at a holder in the place of these letters."""
+        known = await self._call(to, wire.Ask(tuple(mail_ids)), wire.Known)
+        return {MailId(grave.mail_id): grave.receipt for grave in known.tombstones}
+
+    async def tell_receipt(self, to: Contact, mail_id: MailId, receipt: bytes) -> None:
+        await self._call(to, wire.Receipt(mail_id, receipt), wire.Ok)
+
+    async def tell_news(self, to: Contact, drop: DropId) -> None:
+        await self._call(to, wire.News(drop), wire.Ok)
+
+    async def tell_record(self, to: Contact, record: bytes) -> None:
+        await self._call(to, wire.Record(record), wire.Ok)
+
+    async def find_record(self, at: Contact, fingerprint: Fingerprint) -> PersonRecord:
+        """The newest record of this person that the node has; verified."""
+        found = await self._call(at, wire.FindRecord(fingerprint), wire.Record)
+        return read_person(found.record, fingerprint)
+
+    async def rent(self, at: Contact, drop: DropId, key: SigningKey, record: bytes) -> None:
+        request = wire.Rent(drop, key.public, record, bytes(64))
+        await self._call(at, wire.sign_owner(request, key, at.peer, self.me), wire.Ok)
+
+    async def set_tickets(
+        self, at: Contact, drop: DropId, key: SigningKey, hashes: list[bytes]
+    ) -> None:
+        request = wire.Tickets(drop, b"".join(hashes), bytes(64))
+        await self._call(at, wire.sign_owner(request, key, at.peer, self.me), wire.Ok)
+
+    async def list_drop(
+        self, at: Contact, drop: DropId, key: SigningKey, after: int
+    ) -> tuple[wire.Listed, ...]:
+        request = wire.List(drop, after, bytes(64))
+        signed = wire.sign_owner(request, key, at.peer, self.me)
+        return (await self._call(at, signed, wire.Listing)).letters
+
+    @asynccontextmanager
+    async def fetch(
+        self, at: Contact, drop: DropId, key: SigningKey, mail_id: MailId
+    ) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+        """The size and the pieces of a letter that lies in our drop."""
+        request = wire.sign_owner(wire.Fetch(drop, mail_id, bytes(64)), key, at.peer, self.me)
+        async with self._links.exchange(at) as exchange:
+            await exchange.send(request)
+            size = (await exchange.expect(wire.Letter)).size
+            if size > limits.SEALED_BYTES_MAX:
+                raise PeerMisbehaved("announced a letter larger than any may be")
+            yield size, exchange.receive_bulk(size)
+
+    async def delete(
+        self, at: Contact, drop: DropId, key: SigningKey, mail_id: MailId, receipt: bytes
+    ) -> None:
+        request = wire.Delete(drop, mail_id, receipt, bytes(64))
+        await self._call(at, wire.sign_owner(request, key, at.peer, self.me), wire.Ok)
+
+    async def _hand_over(
+        self, to: Contact, offer: wire.Deliver | wire.Deposit, chunks: Chunks
+    ) -> wire.Message:
+        """Offer a letter, send it if it is wanted, and hear what became of it."""
+
+        async def once() -> wire.Message:
+            async with self._links.exchange(to) as exchange:
+                await exchange.send(offer)
+                answer = await exchange.receive()
+                if isinstance(answer, wire.Take):
+                    await exchange.send_bulk(chunks())
+                    answer = await exchange.receive(limits.BULK_PAUSE_SECONDS_MAX)
+                return answer
+
+        return await self._again(to, once)
+
+    async def _call(self, to: Contact, request: wire.Message, kind: type[T]) -> T:
+        async def once() -> T:
+            async with self._links.exchange(to) as exchange:
+                await exchange.send(request)
+                return await exchange.expect(kind)
+
+        return await self._again(to, once)
+
+    async def _again(self, to: Contact, once: Callable[[], Awaitable[T]]) -> T:
+        """Once more when a link that was at hand turned out dead: its peer may have restarted."""
+        at_hand = self._links.is_linked(to.peer)
+        try:
+            return await once()
+        except LinkClosed:
+            if not at_hand:
+                raise
+            return await once()
+
+
+def _unexpected(answer: wire.Message) -> Exception:
+    if isinstance(answer, wire.No):
+        return Refused(answer.refusal, answer.reason)
+    return PeerMisbehaved(f"answered with {type(answer).__name__}")

@@ -1,0 +1,177 @@
+"""The holder's side of conversations: keep letters for contacts who are away.
+
+Purpose: check who may do what, and speak only after the commit. What is kept, and how much, is the
+business of `Shelves`, which the store implements.
+Invariants: a lease is signed only after the letter is durable; a letter is given only to who shows
+the key of its drop; a holder is told nothing about a letter but its size and expiry.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved
+from postroad.base.ids import DropId, Fingerprint, MailId, PeerId
+from postroad.peers.link import Answer, Exchange
+from postroad.protocol import wire
+from postroad.sealing.keys import SigningKey
+
+
+class Shelves(Protocol):
+    """What a holder keeps. Every method that changes something returns after the commit."""
+
+    async def key_of(self, drop: DropId) -> bytes | None:
+        """The public key of a drop here, or None."""
+
+    async def rent(self, drop: DropId, key: bytes, record: bytes, asker: PeerId) -> str | None:
+        """Give the asker a drop when it is a contact's device; else why not, in words."""
+
+    async def set_tickets(self, drop: DropId, hashes: list[bytes]) -> None: ...
+
+    async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
+        """Whether the drop wants this letter; None when it lies there already."""
+
+    async def put(self, deposit: wire.Deposit, chunks: AsyncIterator[bytes]) -> None:
+        """Take the letter in and make it durable. PeerMisbehaved when it is not what was said."""
+
+    async def list_drop(self, drop: DropId, after: int) -> tuple[wire.Listed, ...]: ...
+
+    async def size_of(self, drop: DropId, mail_id: MailId) -> int | None:
+        """The size of a letter that waits in this drop, or None."""
+
+    async def read(self, mail_id: MailId, offset: int, size: int) -> bytes: ...
+
+    async def bury(self, drop: DropId, mail_id: MailId, receipt: bytes) -> None: ...
+
+    async def tombstone(self, mail_id: MailId) -> bytes | None: ...
+
+    async def record_of(self, fingerprint: Fingerprint) -> bytes | None: ...
+
+    async def learn_record(self, record: bytes, teller: PeerId) -> None:
+        """Keep a contact's newer record. PeerMisbehaved when the teller is not that contact."""
+
+
+class Holder:
+    """Answers for `Links`. `on_news` hears of each drop that got a letter."""
+
+    def __init__(
+        self, shelves: Shelves, device: SigningKey, on_news: Callable[[DropId], None]
+    ) -> None:
+        self._shelves = shelves
+        self._device = device
+        self._on_news = on_news
+
+    @property
+    def answers(self) -> Mapping[type[wire.Message], Answer]:
+        return {
+            wire.Deposit: self._deposit,
+            wire.Ask: self._ask,
+            wire.Rent: self._rent,
+            wire.Tickets: self._tickets,
+            wire.List: self._list,
+            wire.Fetch: self._fetch,
+            wire.Delete: self._delete,
+            wire.FindRecord: self._find_record,
+            wire.Record: self._record,
+        }
+
+    async def _deposit(self, deposit: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(deposit, wire.Deposit)
+        answer = await self._shelves.offer(deposit)
+        if isinstance(answer, wire.Take):
+            await exchange.send(answer)
+            await self._shelves.put(deposit, exchange.receive_bulk(deposit.size))
+            self._on_news(DropId(deposit.drop))
+        elif answer is not None:
+            await exchange.send(answer)
+            return
+        lease = wire.Lease(
+            deposit.drop,
+            deposit.mail_id,
+            deposit.size,
+            deposit.expires + limits.EXPIRY_GRACE_SECONDS,
+        )
+        await exchange.send(wire.sign_lease(lease, self._device))
+
+    async def _ask(self, ask: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(ask, wire.Ask)
+        graves = []
+        for mail_id in ask.mail_ids:
+            receipt = await self._shelves.tombstone(MailId(mail_id))
+            if receipt is not None:
+                graves.append(wire.Tombstone(mail_id, receipt))
+        await exchange.send(wire.Known(tuple(graves)))
+
+    async def _rent(self, rent: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(rent, wire.Rent)
+        wire.check_owner(rent, rent.key, self._device.peer, exchange.peer)
+        refusal = await self._shelves.rent(DropId(rent.drop), rent.key, rent.record, exchange.peer)
+        if refusal is None:
+            await exchange.send(wire.Ok())
+        else:
+            await exchange.send(wire.No(wire.Refusal.FORBIDDEN, refusal))
+
+    async def _tickets(self, tickets: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(tickets, wire.Tickets)
+        if await self._is_owner(tickets, exchange):
+            if len(tickets.hashes) % 32:
+                raise PeerMisbehaved("a list of hashes is cut short")
+            hashes = [tickets.hashes[at : at + 32] for at in range(0, len(tickets.hashes), 32)]
+            await self._shelves.set_tickets(DropId(tickets.drop), hashes)
+            await exchange.send(wire.Ok())
+
+    async def _list(self, request: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(request, wire.List)
+        if await self._is_owner(request, exchange):
+            letters = await self._shelves.list_drop(DropId(request.drop), request.after)
+            await exchange.send(wire.Listing(letters))
+
+    async def _fetch(self, request: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(request, wire.Fetch)
+        if not await self._is_owner(request, exchange):
+            return
+        mail_id = MailId(request.mail_id)
+        size = await self._shelves.size_of(DropId(request.drop), mail_id)
+        if size is None:
+            await exchange.send(_unknown("This letter does not lie in this drop."))
+            return
+        await exchange.send(wire.Letter(size))
+        for offset in range(0, size, limits.BULK_CHUNK_BYTES):
+            piece = await self._shelves.read(
+                mail_id, offset, min(limits.BULK_CHUNK_BYTES, size - offset)
+            )
+            await exchange.send_bulk([piece])
+
+    async def _delete(self, request: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(request, wire.Delete)
+        if await self._is_owner(request, exchange):
+            await self._shelves.bury(DropId(request.drop), MailId(request.mail_id), request.receipt)
+            await exchange.send(wire.Ok())
+
+    async def _find_record(self, request: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(request, wire.FindRecord)
+        record = await self._shelves.record_of(Fingerprint(request.fingerprint))
+        if record is None:
+            await exchange.send(_unknown("This person's record is not kept here."))
+        else:
+            await exchange.send(wire.Record(record))
+
+    async def _record(self, told: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(told, wire.Record)
+        await self._shelves.learn_record(told.record, exchange.peer)
+        await exchange.send(wire.Ok())
+
+    async def _is_owner(
+        self, request: wire.Tickets | wire.List | wire.Fetch | wire.Delete, exchange: Exchange
+    ) -> bool:
+        """Whether the asker has this drop's key; a drop that is not here is said so."""
+        key = await self._shelves.key_of(DropId(request.drop))
+        if key is None:
+            await exchange.send(_unknown("This drop is not kept here."))
+            return False
+        wire.check_owner(request, key, self._device.peer, exchange.peer)
+        return True
+
+
+def _unknown(reason: str) -> wire.No:
+    return wire.No(wire.Refusal.UNKNOWN, reason)

@@ -1,0 +1,314 @@
+"""Links to other nodes: made when needed, shared, and closed when nobody needs them.
+
+Purpose: hand out exchanges (one framed conversation on a stream of its own) with deadlines, and
+bring the exchanges that peers begin to whoever answers their first message.
+Invariants: every wait has an end; a dead link costs one deadline and is then dialled afresh; a peer
+can neither hold more than its share of streams nor bring down the loop.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from postroad.base import limits
+from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, Unreachable
+from postroad.base.ids import Contact, PeerId, short
+from postroad.base.seams import Clock, Endpoint, Link, Stream
+from postroad.protocol import wire
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Refused(TemporaryFailure):
+    """A peer said no; `refusal` says why, the text says it in words."""
+
+    def __init__(self, refusal: int, reason: str) -> None:
+        super().__init__(reason)
+        self.refusal = refusal
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One conversation: messages and raw bytes on one stream."""
+
+    stream: Stream
+    peer: PeerId
+    _unread: bytearray = field(default_factory=bytearray)
+
+    async def send(self, message: wire.Message) -> None:
+        await self.stream.write(wire.frame(message))
+
+    async def send_bulk(self, chunks: Iterable[bytes]) -> None:
+        """Send announced raw bytes; each piece has to leave within the limit."""
+        for chunk in chunks:
+            async with _deadline(limits.BULK_PAUSE_SECONDS_MAX):
+                await self.stream.write(chunk)
+
+    async def receive(self, seconds: float = limits.ANSWER_SECONDS_MAX) -> wire.Message:
+        """The peer's next message; LinkClosed when none came in time."""
+        async with _deadline(seconds):
+            head = await self._exactly(wire.FRAME_HEAD)
+            return wire.unframe(head, await self._exactly(wire.body_size(head)))
+
+    async def expect(self, kind: type[T], seconds: float = limits.ANSWER_SECONDS_MAX) -> T:
+        """The peer's next message, which must be of this kind; Refused when it said no."""
+        message = await self.receive(seconds)
+        if isinstance(message, kind):
+            return message
+        if isinstance(message, wire.No):
+            raise Refused(message.refusal, message.reason)
+        raise PeerMisbehaved(f"answered with {type(message).__name__}, not {kind.__name__}")
+
+    async def receive_bulk(self, size: int) -> AsyncIterator[bytes]:
+        """Exactly `size` announced raw bytes, in pieces."""
+        while size:
+            async with _deadline(limits.BULK_PAUSE_SECONDS_MAX):
+                piece = bytes(self._unread[:size]) or await self.stream.read(
+                    min(size, limits.BULK_CHUNK_BYTES)
+                )
+            if not piece:
+                raise LinkClosed("The peer ended in the middle of a letter.")
+            del self._unread[: len(piece)]
+            size -= len(piece)
+            yield piece
+
+    async def _exactly(self, size: int) -> bytes:
+        while len(self._unread) < size:
+            piece = await self.stream.read(limits.BULK_CHUNK_BYTES)
+            if not piece:
+                raise LinkClosed("The peer ended without an answer.")
+            self._unread += piece
+        wanted = bytes(self._unread[:size])
+        del self._unread[:size]
+        return wanted
+
+
+Answer = Callable[[wire.Message, Exchange], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A link in the cache, and how busy it is."""
+
+    link: Link
+    busy: int = 0
+    idle_since: float = 0.0
+    retired: bool = False  # no new exchanges; closed when the last one ends
+
+
+class Links:
+    """All links of this node. Run `serve` for as long as the node lives."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        clock: Clock,
+        answers: Mapping[type[wire.Message], Answer],
+        on_link: Callable[[PeerId], None],
+    ) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
+        self._answers = answers
+        self._on_link = on_link
+        self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
+        self._dialling: dict[PeerId, asyncio.Task[str]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._idle = asyncio.Event()
+
+    @property
+    def me(self) -> PeerId:
+        return self._endpoint.me
+
+    def is_linked(self, peer: PeerId) -> bool:
+        """Whether an open link to this peer is at hand."""
+        return self._newest(peer) is not None
+
+    async def serve(self) -> None:
+        """Take in links and exchanges until cancelled; then close them all."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                self._tasks.create_task(self._close_idle_links(), name="close idle links")
+                while True:
+                    self._add(await self._endpoint.accept())
+        except* LinkClosed:  # the endpoint is closed: the node is stopping
+            pass
+        finally:
+            self._tasks = None
+            for entries in list(self._entries.values()):
+                for entry in list(entries):
+                    await entry.link.close()
+            self._entries.clear()
+
+    @asynccontextmanager
+    async def exchange(self, contact: Contact) -> AsyncIterator[Exchange]:
+        """A fresh exchange with this peer, over a link at hand or a new one.
+
+        Raises Unreachable. When it ends with an error its stream is aborted; when the peer did not
+        answer in time, the link is taken for dead and closed as well."""
+        entry = self._newest(contact.peer) or await self._dial(contact)
+        entry.busy += 1
+        try:
+            async with _deadline(limits.ANSWER_SECONDS_MAX):
+                stream = await entry.link.open()
+            try:
+                yield Exchange(stream, contact.peer)
+                await stream.finish()
+            except BaseException:
+                stream.abort()
+                raise
+        except LinkClosed:
+            self._retire(entry)
+            raise
+        finally:
+            self._release(entry)
+
+    def _newest(self, peer: PeerId) -> _Entry | None:
+        for entry in reversed(self._entries.get(peer, [])):
+            if not entry.link.closed:
+                return entry
+        return None
+
+    async def _dial(self, contact: Contact) -> _Entry:
+        """Dial, or join a dial that is under way; LinkClosed and time-outs become Unreachable."""
+        assert self._tasks is not None, "serve() is not running"
+        dial = self._dialling.get(contact.peer)
+        if dial is None:
+            dial = self._tasks.create_task(self._dial_once(contact), name="dial")
+            self._dialling[contact.peer] = dial
+            dial.add_done_callback(lambda _: self._dialling.pop(contact.peer, None))
+        # Whoever stops waiting leaves the dial to the others; it ends by its own deadline.
+        await asyncio.wait({dial})
+        entry = self._newest(contact.peer)  # the dialled one, or one that came in meanwhile
+        if entry is None:
+            raise Unreachable("stopping" if dial.cancelled() else dial.result())
+        return entry
+
+    async def _dial_once(self, contact: Contact) -> str:
+        """Add the link, or tell why there is none: an error here would end every other task."""
+        try:
+            async with asyncio.timeout(limits.DIAL_SECONDS_MAX):
+                link = await self._endpoint.dial(contact)
+        except TimeoutError:
+            return "It did not answer in time."
+        except (Unreachable, LinkClosed) as error:
+            return str(error)
+        except Exception as error:
+            log.exception("dialling failed", extra={"peer": short(contact.peer)})
+            return f"It could not be dialled ({error})."
+        self._add(link)
+        return "It closed the link at once."
+
+    def _add(self, link: Link) -> None:
+        assert self._tasks is not None
+        entry = _Entry(link, idle_since=self._clock.elapsed())
+        self._make_room()
+        self._entries[link.peer].append(entry)
+        self._tasks.create_task(self._serve_link(entry), name=f"link {short(link.peer)}")
+        self._idle.set()
+        self._on_link(link.peer)
+
+    def _make_room(self) -> None:
+        entries = [entry for found in self._entries.values() for entry in found]
+        if len(entries) >= limits.LINKS_MAX:
+            self._retire(min(entries, key=lambda entry: (entry.busy > 0, entry.idle_since)))
+
+    def _retire(self, entry: _Entry) -> None:
+        """Take the link out of use; it is closed as soon as no exchange is left on it."""
+        self._forget(entry)
+        entry.retired = True
+        self._close_if_done(entry)
+
+    def _forget(self, entry: _Entry) -> None:
+        entries = self._entries.get(entry.link.peer, [])
+        if entry in entries:
+            entries.remove(entry)
+        if not entries:
+            self._entries.pop(entry.link.peer, None)
+
+    def _release(self, entry: _Entry) -> None:
+        entry.busy -= 1
+        entry.idle_since = self._clock.elapsed()
+        self._close_if_done(entry)
+        self._idle.set()
+
+    def _close_if_done(self, entry: _Entry) -> None:
+        if entry.retired and not entry.busy and self._tasks is not None:
+            self._tasks.create_task(entry.link.close(), name="close retired link")
+
+    async def _close_idle_links(self) -> None:
+        while True:
+            now = self._clock.elapsed()
+            due = now + limits.LINK_IDLE_SECONDS
+            for entry in [entry for found in self._entries.values() for entry in found]:
+                ends = entry.idle_since + limits.LINK_IDLE_SECONDS
+                if entry.link.closed or (not entry.busy and ends <= now):
+                    self._retire(entry)
+                elif not entry.busy:
+                    due = min(due, ends)
+            self._idle.clear()
+            if self._entries:
+                await asyncio.sleep(max(due - self._clock.elapsed(), 1.0))
+            else:
+                await self._idle.wait()
+
+    async def _serve_link(self, entry: _Entry) -> None:
+        """Answer what the peer begins on this link; ends with the link, never with an error."""
+        room = asyncio.Semaphore(limits.STREAMS_PER_LINK_MAX)
+
+        def answered(_: asyncio.Task[None]) -> None:
+            room.release()
+            self._release(entry)
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    await room.acquire()
+                    stream = await entry.link.accept()
+                    entry.busy += 1
+                    task = tasks.create_task(self._doorstep(stream, entry.link.peer), name="answer")
+                    task.add_done_callback(answered)
+        except* LinkClosed:
+            pass
+        finally:
+            self._forget(entry)
+
+    async def _doorstep(self, stream: Stream, peer: PeerId) -> None:
+        """One exchange that a peer began: whatever goes wrong in it ends here."""
+        exchange = Exchange(stream, peer)
+        try:
+            message = await exchange.receive()
+            answer = self._answers.get(type(message))
+            if answer is None:
+                raise PeerMisbehaved(f"began an exchange with {type(message).__name__}")
+            try:
+                await answer(message, exchange)
+            except TemporaryFailure as error:
+                if isinstance(error, LinkClosed):
+                    raise
+                await exchange.send(wire.No(wire.Refusal.LATER, str(error)[:200]))
+            await stream.finish()
+        except LinkClosed:
+            stream.abort()
+        except PeerMisbehaved as error:
+            log.warning("peer misbehaved: %s", error, extra={"peer": short(peer)})
+            with suppress(LinkClosed):
+                await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "not what the protocol allows"))
+            stream.abort()
+        except Exception:
+            log.exception("answering a peer failed", extra={"peer": short(peer)})
+            stream.abort()
+
+
+@asynccontextmanager
+async def _deadline(seconds: float) -> AsyncIterator[None]:
+    """`asyncio.timeout` whose end is LinkClosed: a peer that is silent is as good as gone."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise LinkClosed("The peer did not answer in time.") from error

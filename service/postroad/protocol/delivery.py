@@ -1,0 +1,145 @@
+"""Decide what to do next for one parcel: one letter on its way to one recipient.
+
+Purpose: the table of states, and nothing else. The caller keeps the time, seals and sends.
+Invariants: a parcel ends in exactly one of delivered, refused, cancelled, or expired; only a late
+receipt moves an expired one, once, to delivered; only a receipt makes one delivered.
+See: docs/architecture.md (state table), RFC 5321 section 4.5.4.1, RFC 3464.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum, auto
+
+from postroad.base import limits
+from postroad.base.ids import Instant
+from postroad.sealing.receipt import Verdict
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # no holder has it yet
+    HELD = "held"  # at least one lease
+    DELIVERED = "delivered"
+    REFUSED = "refused"  # by the recipient, signed
+    EXPIRED = "expired"  # no receipt in time; it may have been delivered
+    CANCELLED = "cancelled"  # by its owner
+
+
+OPEN = frozenset({State.WAITING, State.HELD})
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What the table needs to know; moments in seconds UTC."""
+
+    state: State
+    due_at: Instant
+    tries: int
+    accepted_at: Instant
+    expires_at: Instant
+    delayed_at: Instant | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """A round in which holders keep it, `holders` of them so far."""
+
+    holders: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlaced:
+    """A round that found nobody to take it; the reason is a sentence for its owner."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptCame:
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The owner does not want it sent any more."""
+
+
+Event = Leased | NotPlaced | ReceiptCame | Cancelled
+
+
+class Notice(Enum):
+    """What its owner is told in a letter."""
+
+    DELAYED = auto()
+    DELIVERED = auto()
+    REFUSED = auto()
+    EXPIRED = auto()
+    CORRECTED = auto()  # expired was said before, and now the receipt came
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    parcel: Parcel
+    notice: Notice | None = None
+
+
+def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
+    """The parcel after this event. `dice` in [0, 1) spreads the next try."""
+    match event:
+        case ReceiptCame(verdict):
+            return _receipt(parcel, verdict)
+        case Leased(holders) if parcel.state in OPEN:
+            return Step(_again(parcel, State.HELD, now, dice, f"waits at {holders} holders"))
+        case NotPlaced(reason) if parcel.state in OPEN:
+            return Step(_again(parcel, parcel.state, now, dice, reason))
+        case Cancelled() if parcel.state in OPEN:
+            return Step(replace(parcel, state=State.CANCELLED, reason="cancelled by its owner"))
+        case _:  # a lease or a failure that came too late changes nothing
+            return Step(parcel)
+
+
+def look_at_clock(parcel: Parcel, now: Instant) -> Step:
+    """The parcel after the passing of time alone: expiry, and one notice when it is late."""
+    if parcel.state not in OPEN:
+        return Step(parcel)
+    if now >= ends_at(parcel):
+        return Step(replace(parcel, state=State.EXPIRED), Notice.EXPIRED)
+    late_at = parcel.accepted_at + limits.DELAYED_NOTICE_SECONDS
+    if parcel.delayed_at is None and late_at <= now < parcel.expires_at:
+        return Step(replace(parcel, delayed_at=now), Notice.DELAYED)
+    return Step(parcel)
+
+
+def ends_at(parcel: Parcel) -> Instant:
+    """When nobody files it any more: the signed expiry, its grace, and a minute to hear of it."""
+    return Instant(parcel.expires_at + limits.EXPIRY_GRACE_SECONDS + limits.MINUTE)
+
+
+def _receipt(parcel: Parcel, verdict: Verdict) -> Step:
+    if verdict is Verdict.FILED:
+        if parcel.state in OPEN:
+            return Step(replace(parcel, state=State.DELIVERED, reason=""), Notice.DELIVERED)
+        if parcel.state is State.EXPIRED:
+            return Step(replace(parcel, state=State.DELIVERED, reason=""), Notice.CORRECTED)
+    elif parcel.state in OPEN:
+        reason = REFUSALS[verdict]
+        return Step(replace(parcel, state=State.REFUSED, reason=reason), Notice.REFUSED)
+    return Step(parcel)
+
+
+REFUSALS = {
+    Verdict.EXPIRED: "It reached the recipient's node only after it had expired.",
+    Verdict.STRANGER: "The recipient takes letters from contacts only; ask for an invitation.",
+    Verdict.FORGED: "Its From is not the address of the key that signed it.",
+}
+
+
+def _again(parcel: Parcel, state: State, now: Instant, dice: float, reason: str) -> Parcel:
+    tries = 0 if state is not parcel.state else parcel.tries + 1
+    first, last = (
+        (limits.HELD_SECONDS_FIRST, limits.HELD_SECONDS_MAX)
+        if state is State.HELD
+        else (limits.RETRY_SECONDS_FIRST, limits.RETRY_SECONDS_MAX)
+    )
+    wait = min(first * 2 ** min(tries, 20), last) * (0.75 + dice / 2)
+    due_at = min(now + wait, ends_at(parcel))
+    return replace(parcel, state=state, tries=tries, due_at=Instant(due_at), reason=reason)

@@ -1,0 +1,137 @@
+"""Records: small signed statements about a person, that anybody may keep and hand on.
+
+Purpose: say how to seal and where to bring letters for one identity. Self-certifying: the keys
+inside hash to the fingerprint that was asked for. The highest sequence wins; an expired record
+may still be used by whoever holds it.
+See: docs/architecture.md.
+"""
+
+from dataclasses import dataclass, replace
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved
+from postroad.base.ids import Contact, DropId, Fingerprint, PeerId
+from postroad.base.tlv import decode, encode, fixed, nested, number, octets, several, text
+from postroad.message.address import Address, is_name
+from postroad.protocol.contacts import (
+    CONTACT_BYTES_MAX,
+    CONTACT_BYTES_MIN,
+    decode_contact,
+    encode_contact,
+)
+from postroad.sealing import certificate as certificates
+from postroad.sealing import keys
+from postroad.sealing.certificate import Certificate
+from postroad.sealing.keys import SigningKey
+
+CONTEXT = b"postroad/record/1"
+PERSON = 1
+DEVICES_MAX = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A pigeon-hole at one holder."""
+
+    drop: bytes = fixed(1, 16)
+    holder: bytes = octets(2, CONTACT_BYTES_MIN, CONTACT_BYTES_MAX)
+
+    @property
+    def id(self) -> DropId:
+        return DropId(self.drop)
+
+    @property
+    def contact(self) -> Contact:
+        return decode_contact(self.holder)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRecord:
+    """`sequence`: a counter in the high 32 bits, the device key's first 4 bytes in the low ones.
+
+    `expires` is in seconds UTC, `size_max` in bytes. `signature` is the certified device's."""
+
+    kind: int = number(1, 1)
+    name: str = text(2, 31)
+    devices: tuple[bytes, ...] = several(
+        octets(3, CONTACT_BYTES_MIN, CONTACT_BYTES_MAX), DEVICES_MAX, 1
+    )
+    drops: tuple[Drop, ...] = several(nested(4, Drop), limits.DROPS_IN_RECORD_MAX)
+    epoch_key: bytes = fixed(5, keys.EPOCH_PUBLIC_BYTES)
+    size_max: int = number(6, 4)
+    strangers: int = number(7, 1)  # 0: refused
+    sequence: int = number(8, 8)
+    expires: int = number(9, 8)
+    certificate: Certificate = nested(10, Certificate)
+    signature: bytes = fixed(11, keys.SIGNATURE_BYTES)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self.certificate.fingerprint
+
+    @property
+    def address(self) -> Address:
+        return Address(self.name, self.fingerprint)
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """The devices, where letters are brought when they are awake."""
+        return tuple(decode_contact(device) for device in self.devices)
+
+    @property
+    def epoch_key_id(self) -> bytes:
+        return keys.epoch_key_id(self.epoch_key)
+
+
+def next_sequence(previous: int, device: PeerId) -> int:
+    """A sequence above `previous`, which no other device of the person would choose."""
+    return ((previous >> 32) + 1) << 32 | int.from_bytes(device[:4], "big")
+
+
+def sign_person(
+    *,
+    name: str,
+    devices: tuple[Contact, ...],
+    drops: tuple[Drop, ...],
+    epoch_key: bytes,
+    sequence: int,
+    expires: float,
+    certificate: Certificate,
+    device: SigningKey,
+) -> PersonRecord:
+    """A person's record, signed by one of their certified devices."""
+    unsigned = PersonRecord(
+        PERSON,
+        name,
+        tuple(encode_contact(contact) for contact in devices),
+        drops,
+        epoch_key,
+        limits.LETTER_BYTES_MAX,
+        0,
+        sequence,
+        int(expires),
+        certificate,
+        bytes(keys.SIGNATURE_BYTES),
+    )
+    record = replace(unsigned, signature=device.sign(CONTEXT, encode(unsigned)))
+    assert len(encode(record)) <= limits.RECORD_BYTES_MAX
+    return record
+
+
+def read_person(encoded: bytes, fingerprint: Fingerprint) -> PersonRecord:
+    """The record, verified to be that identity's; else PeerMisbehaved.
+
+    Expiry is not checked: whoever holds a record may use it until a newer one is found."""
+    if len(encoded) > limits.RECORD_BYTES_MAX:
+        raise PeerMisbehaved("a record is too large")
+    record = decode(PersonRecord, encoded)
+    if record.kind != PERSON or not is_name(record.name):
+        raise PeerMisbehaved("a record is of an unknown kind")
+    issued = record.expires - limits.RECORD_SECONDS_MAX
+    certificates.check(record.certificate, fingerprint, max(issued, 0))
+    unsigned = replace(record, signature=bytes(keys.SIGNATURE_BYTES))
+    keys.verify(record.certificate.device, CONTEXT, encode(unsigned), record.signature)
+    keys.load_epoch_key(record.epoch_key)
+    contacts = [*record.contacts, *(drop.contact for drop in record.drops)]
+    assert len(contacts) == len(record.devices) + len(record.drops)
+    return record

@@ -1,0 +1,113 @@
+"""What was filed or refused: the memory that keeps a letter from being filed twice.
+
+Functions run in the database thread, inside a transaction of `Database.run`.
+Invariants: (sender, nonce) is written in the same commit as the message itself; a letter that is
+known is answered with the verdict it got before.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from postroad.base import limits
+from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId
+from postroad.sealing.receipt import Verdict
+
+REMEMBER_SECONDS = 30 * limits.DAY  # after the letter's expiry
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    verdict: Verdict
+    header_hash: bytes
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptDue:
+    """A receipt that the sender's node may not have yet."""
+
+    mail_id: MailId
+    fingerprint: Fingerprint
+    device: PeerId
+    sealed: bytes
+    tries: int
+
+
+def known(sql: sqlite3.Connection, sender: Fingerprint, nonce: Nonce) -> Filed | None:
+    row = sql.execute(
+        "SELECT verdict, header_hash, at FROM filed WHERE fingerprint = ? AND nonce = ?",
+        (sender, nonce),
+    ).fetchone()
+    return None if row is None else Filed(Verdict(row[0]), bytes(row[1]), Instant(row[2]))
+
+
+def remember(
+    sql: sqlite3.Connection,
+    sender: Fingerprint,
+    nonce: Nonce,
+    filed: Filed,
+    expires_at: float,
+) -> None:
+    """Raises sqlite3.IntegrityError when it is known already: nobody files twice."""
+    sql.execute(
+        """INSERT INTO filed (fingerprint, nonce, verdict, header_hash, at, expires_at)
+           VALUES (?, ?, ?, ?, ?, ?)""",
+        (sender, nonce, int(filed.verdict), filed.header_hash, filed.at, expires_at),
+    )
+
+
+def owe_receipt(sql: sqlite3.Connection, due: ReceiptDue, now: Instant, expires_at: float) -> None:
+    """The sender is to be told; holders were, or will be, when the letter lies with them."""
+    sql.execute(
+        """INSERT INTO receipt_due (mail_id, fingerprint, device, sealed, expires_at, due_at)
+           VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (mail_id) DO NOTHING""",
+        (due.mail_id, due.fingerprint, due.device, due.sealed, expires_at, now),
+    )
+
+
+def receipt_for(sql: sqlite3.Connection, mail_id: MailId) -> bytes | None:
+    """The receipt that we made for this sealed letter, whoever asks."""
+    row = sql.execute("SELECT sealed FROM receipt_due WHERE mail_id = ?", (mail_id,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def receipts_due(sql: sqlite3.Connection, now: Instant, at_most: int) -> list[ReceiptDue]:
+    rows = sql.execute(
+        """SELECT mail_id, fingerprint, device, sealed, tries FROM receipt_due
+           WHERE told_sender = 0 AND due_at <= ? ORDER BY due_at LIMIT ?""",
+        (now, at_most),
+    )
+    return [ReceiptDue(*row) for row in rows]
+
+
+def next_receipt(sql: sqlite3.Connection) -> Instant | None:
+    (at,) = sql.execute("SELECT min(due_at) FROM receipt_due WHERE told_sender = 0").fetchone()
+    return None if at is None else Instant(at)
+
+
+def told(sql: sqlite3.Connection, mail_id: MailId) -> None:
+    """The sender's node has taken this receipt."""
+    sql.execute("UPDATE receipt_due SET told_sender = 1 WHERE mail_id = ?", (mail_id,))
+
+
+def not_told(sql: sqlite3.Connection, mail_id: MailId, due_at: Instant) -> None:
+    sql.execute(
+        "UPDATE receipt_due SET tries = tries + 1, due_at = ? WHERE mail_id = ?",
+        (due_at, mail_id),
+    )
+
+
+def wake_receipts(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
+    """All receipts for this sender are due now: a node of theirs was seen."""
+    sql.execute(
+        """UPDATE receipt_due SET due_at = ?
+           WHERE fingerprint = ? AND told_sender = 0 AND due_at > ?""",
+        (now, fingerprint, now),
+    )
+
+
+def forget_old(sql: sqlite3.Connection, now: Instant) -> None:
+    """Forget what can no longer come back: long past every signed expiry."""
+    limit = now - REMEMBER_SECONDS
+    sql.execute("DELETE FROM filed WHERE expires_at < ?", (limit,))
+    sql.execute("DELETE FROM receipt_due WHERE expires_at < ?", (now - limits.TOMBSTONE_SECONDS,))

@@ -1,0 +1,283 @@
+"""What we hold for others: their drops, the tickets that those take, letters and tombstones.
+
+Purpose: the holder's side of custody. A letter counts against its drop until its owner puts a
+tombstone in its place, and a tombstone stays until a week after the letter's expiry.
+Functions run in the database thread, inside a transaction of `Database.run`.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
+from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId
+from postroad.base.seams import Clock
+from postroad.protocol import wire
+from postroad.protocol.records import read_person
+from postroad.store import people
+from postroad.store.database import Database
+from postroad.store.sealed import SealedStore
+
+DROPS_PER_RENTER_MAX = 2  # one in use, and one while it moves
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDrop:
+    drop: DropId
+    key: bytes
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLetter:
+    mail_id: MailId
+    size: int
+    arrival: int
+    expires_at: Instant
+    tombstone: bytes | None
+
+
+def drop(sql: sqlite3.Connection, drop_id: DropId) -> HeldDrop | None:
+    row = sql.execute(
+        "SELECT drop_id, key, fingerprint FROM held_drop WHERE drop_id = ?", (drop_id,)
+    ).fetchone()
+    return None if row is None else HeldDrop(*row)
+
+
+def rent(
+    sql: sqlite3.Connection, drop_id: DropId, key: bytes, fingerprint: Fingerprint, now: Instant
+) -> None:
+    sql.execute(
+        """INSERT INTO held_drop (drop_id, key, fingerprint, since) VALUES (?, ?, ?, ?)
+           ON CONFLICT (drop_id) DO NOTHING""",
+        (drop_id, key, fingerprint, now),
+    )
+
+
+def drops_of(sql: sqlite3.Connection, fingerprint: Fingerprint) -> int:
+    """How many drops this person rents here."""
+    (count,) = sql.execute(
+        "SELECT count(*) FROM held_drop WHERE fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    return int(count)
+
+
+def set_tickets(sql: sqlite3.Connection, drop_id: DropId, hashes: list[bytes]) -> None:
+    """From now on this drop takes these tickets and no others."""
+    sql.execute("DELETE FROM held_ticket WHERE drop_id = ?", (drop_id,))
+    sql.executemany(
+        "INSERT OR IGNORE INTO held_ticket (drop_id, hash) VALUES (?, ?)",
+        [(drop_id, digest) for digest in hashes],
+    )
+
+
+def has_ticket(sql: sqlite3.Connection, drop_id: DropId, ticket: bytes | None) -> bytes | None:
+    """The ticket's hash when this drop takes it, else None: the open compartment."""
+    if ticket is None:
+        return None
+    digest = hashlib.sha256(ticket).digest()
+    found = sql.execute(
+        "SELECT 1 FROM held_ticket WHERE drop_id = ? AND hash = ?", (drop_id, digest)
+    ).fetchone()
+    return digest if found else None
+
+
+def letter(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId) -> HeldLetter | None:
+    row = sql.execute(
+        """SELECT mail_id, size, arrival, expires_at, tombstone FROM held_letter
+           WHERE drop_id = ? AND mail_id = ?""",
+        (drop_id, mail_id),
+    ).fetchone()
+    return None if row is None else HeldLetter(*row)
+
+
+def has_room(sql: sqlite3.Connection, drop_id: DropId, size: int, ticketed: bool) -> bool:
+    """Whether the drop, or its open compartment, has room for one letter more of this size."""
+    count, total = sql.execute(
+        """SELECT count(*), coalesce(sum(size), 0) FROM held_letter
+           WHERE drop_id = ? AND tombstone IS NULL AND (ticket_hash IS NOT NULL) = ?""",
+        (drop_id, ticketed),
+    ).fetchone()
+    if ticketed:
+        return bool(count < limits.DROP_LETTERS_MAX and total + size <= limits.DROP_BYTES_MAX)
+    return bool(
+        size <= limits.OPEN_LETTER_BYTES_MAX
+        and count < limits.OPEN_COMPARTMENT_LETTERS_MAX
+        and total + size <= limits.OPEN_COMPARTMENT_BYTES_MAX
+    )
+
+
+def put_letter(
+    sql: sqlite3.Connection,
+    drop_id: DropId,
+    mail_id: MailId,
+    size: int,
+    expires_at: Instant,
+    ticket_hash: bytes | None,
+) -> None:
+    """Note that the sealed letter lies in this drop; nothing happens when it does already."""
+    sql.execute(
+        """INSERT INTO held_letter (drop_id, mail_id, arrival, ticket_hash, size, expires_at)
+           SELECT ?, ?, coalesce(max(arrival), 0) + 1, ?, ?, ? FROM held_letter WHERE drop_id = ?
+           ON CONFLICT (drop_id, mail_id) DO NOTHING""",
+        (drop_id, mail_id, ticket_hash, size, expires_at, drop_id),
+    )
+
+
+def letters(sql: sqlite3.Connection, drop_id: DropId, after: int, at_most: int) -> list[HeldLetter]:
+    """Letters that wait in the drop, in order of arrival; no tombstones."""
+    rows = sql.execute(
+        """SELECT mail_id, size, arrival, expires_at, tombstone FROM held_letter
+           WHERE drop_id = ? AND arrival > ? AND tombstone IS NULL ORDER BY arrival LIMIT ?""",
+        (drop_id, after, at_most),
+    )
+    return [HeldLetter(*row) for row in rows]
+
+
+def bury(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, receipt: bytes) -> None:
+    """Put the receipt in the letter's place; the first one stays."""
+    sql.execute(
+        """UPDATE held_letter SET tombstone = coalesce(tombstone, ?)
+           WHERE drop_id = ? AND mail_id = ?""",
+        (receipt, drop_id, mail_id),
+    )
+
+
+def tombstone(sql: sqlite3.Connection, mail_id: MailId) -> bytes | None:
+    """The receipt that lies in this letter's place, in whichever drop."""
+    row = sql.execute(
+        "SELECT tombstone FROM held_letter WHERE mail_id = ? AND tombstone IS NOT NULL LIMIT 1",
+        (mail_id,),
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def forget_expired(sql: sqlite3.Connection, now: Instant) -> None:
+    """Drop letters past their expiry and its grace, and tombstones a week after."""
+    sql.execute(
+        """DELETE FROM held_letter
+           WHERE expires_at + iif(tombstone IS NULL, ?, ?) < ?""",
+        (limits.EXPIRY_GRACE_SECONDS, limits.TOMBSTONE_SECONDS, now),
+    )
+
+
+class Shelves:
+    """`peers.holder.Shelves` over the store: each method one commit."""
+
+    def __init__(self, database: Database, sealed: SealedStore, clock: Clock) -> None:
+        self._database = database
+        self._sealed = sealed
+        self._clock = clock
+
+    async def key_of(self, drop_id: DropId) -> bytes | None:
+        found = await self._database.run(lambda sql: drop(sql, drop_id))
+        return found.key if found else None
+
+    async def rent(self, drop_id: DropId, key: bytes, record: bytes, asker: PeerId) -> str | None:
+        def work(sql: sqlite3.Connection) -> str | None:
+            renter = _contact_at(sql, asker)
+            if renter is None or renter.blocked:
+                return "This node holds letters for its owner's contacts only."
+            known = drop(sql, drop_id)
+            if known is not None and (known.fingerprint, known.key) != (renter.fingerprint, key):
+                return "This drop is somebody else's."
+            if known is None and drops_of(sql, renter.fingerprint) >= DROPS_PER_RENTER_MAX:
+                return "You rent as many drops here as you may."
+            newest = read_person(record, renter.fingerprint)
+            people.learn(sql, newest, self._clock.now())
+            people.keep_record(sql, newest)
+            rent(sql, drop_id, key, renter.fingerprint, self._clock.now())
+            return None
+
+        return await self._database.run(work)
+
+    async def set_tickets(self, drop_id: DropId, hashes: list[bytes]) -> None:
+        await self._database.run(lambda sql: set_tickets(sql, drop_id, hashes))
+
+    async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
+        now = self._clock.now()
+
+        def work(sql: sqlite3.Connection) -> wire.Take | wire.Tombstone | wire.No | None:
+            drop_id, mail_id = DropId(deposit.drop), MailId(deposit.mail_id)
+            if drop(sql, drop_id) is None:
+                return wire.No(wire.Refusal.UNKNOWN, "This drop is not kept here.")
+            lying = letter(sql, drop_id, mail_id)
+            if lying is not None:
+                if lying.tombstone is not None:
+                    return wire.Tombstone(mail_id, lying.tombstone)
+                return None  # leased before: lease it again
+            if deposit.size > limits.SEALED_BYTES_MAX:
+                return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
+            if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
+                return wire.No(wire.Refusal.FORBIDDEN, "It expires too soon or too late.")
+            ticketed = has_ticket(sql, drop_id, deposit.ticket) is not None
+            if not has_room(sql, drop_id, deposit.size, ticketed):
+                return wire.No(wire.Refusal.FULL, "This drop is full.")
+            return wire.Take()
+
+        return await self._database.run(work)
+
+    async def put(self, deposit: wire.Deposit, chunks: AsyncIterator[bytes]) -> None:
+        arriving = self._sealed.arriving(deposit.size)
+        try:
+            async for chunk in chunks:
+                await self._database.outside(lambda chunk=chunk: arriving.write(chunk))  # type: ignore[misc]
+            if arriving.mail_id != deposit.mail_id:
+                raise PeerMisbehaved("a deposited letter is not the one announced")
+
+            def work(sql: sqlite3.Connection) -> None:
+                drop_id = DropId(deposit.drop)
+                ticket_hash = has_ticket(sql, drop_id, deposit.ticket)
+                # Others may have filled the drop while this one came in.
+                if not has_room(sql, drop_id, deposit.size, ticket_hash is not None):
+                    raise TemporaryFailure("This drop is full.")
+                mail_id = self._sealed.put(sql, arriving)
+                expires_at = Instant(float(deposit.expires))
+                put_letter(sql, drop_id, mail_id, deposit.size, expires_at, ticket_hash)
+
+            await self._database.run(work)
+        finally:
+            arriving.discard()
+
+    async def list_drop(self, drop_id: DropId, after: int) -> tuple[wire.Listed, ...]:
+        found = await self._database.run(lambda sql: letters(sql, drop_id, after, wire.LISTING_MAX))
+        return tuple(wire.Listed(one.mail_id, one.size, one.arrival) for one in found)
+
+    async def size_of(self, drop_id: DropId, mail_id: MailId) -> int | None:
+        found = await self._database.run(lambda sql: letter(sql, drop_id, mail_id))
+        return None if found is None or found.tombstone is not None else found.size
+
+    async def read(self, mail_id: MailId, offset: int, size: int) -> bytes:
+        return await self._database.run(lambda sql: self._sealed.read(sql, mail_id, offset, size))
+
+    async def bury(self, drop_id: DropId, mail_id: MailId, receipt: bytes) -> None:
+        await self._database.run(lambda sql: bury(sql, drop_id, mail_id, receipt))
+
+    async def tombstone(self, mail_id: MailId) -> bytes | None:
+        return await self._database.run(lambda sql: tombstone(sql, mail_id))
+
+    async def record_of(self, fingerprint: Fingerprint) -> bytes | None:
+        return await self._database.run(lambda sql: people.kept_record(sql, fingerprint))
+
+    async def learn_record(self, record: bytes, teller: PeerId) -> None:
+        """Keep a contact's newer record, told by a device of theirs."""
+
+        def work(sql: sqlite3.Connection) -> None:
+            person = _contact_at(sql, teller)
+            if person is None:
+                raise PeerMisbehaved("told a record without being a contact")
+            newest = read_person(record, person.fingerprint)
+            people.learn(sql, newest, self._clock.now())
+            people.keep_record(sql, newest)
+
+        await self._database.run(work)
+
+
+def _contact_at(sql: sqlite3.Connection, peer: PeerId) -> people.Person | None:
+    """The contact one of whose devices this is."""
+    for person in people.contacts(sql):
+        if any(contact.peer == peer for contact in person.record.contacts):
+            return person
+    return None

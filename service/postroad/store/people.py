@@ -1,0 +1,244 @@
+"""People: contacts and the newest record of each, invitations, and the drops that we rent.
+
+Functions run in the database thread, inside a transaction of `Database.run`.
+Invariants: a contact's record is only ever replaced by one of a higher sequence of the same
+identity; an invitation is used once.
+"""
+
+import hashlib
+import sqlite3
+from dataclasses import dataclass
+
+from postroad.base import limits
+from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, Ticket
+from postroad.base.tlv import encode
+from postroad.protocol.records import PersonRecord, read_person
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A contact."""
+
+    fingerprint: Fingerprint
+    address: str
+    name: str  # how the owner calls them; the address's name until they say otherwise
+    record: PersonRecord
+    learnt_at: Instant
+    my_ticket: Ticket | None
+    their_ticket: Ticket | None
+    seen_at: Instant | None
+    blocked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MyDrop:
+    """A drop of ours at a contact's node."""
+
+    drop: DropId
+    seed: bytes
+    holder: PeerId
+    fingerprint: Fingerprint
+    agreed: bool
+    tickets: bytes  # SHA-256 of the ticket hashes that the holder has
+    record_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRow:
+    ticket: Ticket
+    expires_at: Instant
+    used_by: Fingerprint | None
+
+
+_COLUMNS = """fingerprint, address, name, record, learnt_at, my_ticket, their_ticket, seen_at,
+    blocked"""
+
+
+def contacts(sql: sqlite3.Connection) -> list[Person]:
+    rows = sql.execute(f"SELECT {_COLUMNS} FROM contact ORDER BY since")  # noqa: S608
+    return [_person(*row) for row in rows]
+
+
+def contact(sql: sqlite3.Connection, fingerprint: Fingerprint) -> Person | None:
+    row = sql.execute(
+        f"SELECT {_COLUMNS} FROM contact WHERE fingerprint = ?",  # noqa: S608
+        (fingerprint,),
+    ).fetchone()
+    return None if row is None else _person(*row)
+
+
+def add_contact(
+    sql: sqlite3.Connection,
+    record: PersonRecord,
+    now: Instant,
+    *,
+    my_ticket: Ticket | None,
+    their_ticket: Ticket | None,
+) -> None:
+    """Accept a person, or complete what is known of them; a ticket once known stays."""
+    sql.execute(
+        """INSERT INTO contact (fingerprint, address, name, record, sequence, learnt_at, since,
+                                my_ticket, their_ticket)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (fingerprint) DO UPDATE SET
+               my_ticket = coalesce(excluded.my_ticket, my_ticket),
+               their_ticket = coalesce(their_ticket, excluded.their_ticket)""",
+        (
+            record.fingerprint,
+            str(record.address),
+            record.name,
+            encode(record),
+            record.sequence,
+            now,
+            now,
+            my_ticket,
+            their_ticket,
+        ),
+    )
+    learn(sql, record, now)
+
+
+def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
+    """Keep a contact's record when it is newer than ours; whether it was."""
+    changed = sql.execute(
+        """UPDATE contact SET record = ?, sequence = ?, address = ?
+           WHERE fingerprint = ? AND sequence < ?""",
+        (
+            encode(record),
+            record.sequence,
+            str(record.address),
+            record.fingerprint,
+            record.sequence,
+        ),
+    )
+    sql.execute(
+        "UPDATE contact SET learnt_at = ? WHERE fingerprint = ? AND sequence = ?",
+        (now, record.fingerprint, record.sequence),
+    )
+    return changed.rowcount == 1
+
+
+def seen(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
+    """A device of this contact proved itself to us just now."""
+    sql.execute("UPDATE contact SET seen_at = ? WHERE fingerprint = ?", (now, fingerprint))
+
+
+def add_invitation(
+    sql: sqlite3.Connection, secret: bytes, ticket: Ticket, now: Instant, expires_at: Instant
+) -> None:
+    sql.execute(
+        """INSERT INTO invitation (secret_hash, ticket, created_at, expires_at)
+           VALUES (?, ?, ?, ?)""",
+        (hashlib.sha256(secret).digest(), ticket, now, expires_at),
+    )
+
+
+def invitation(sql: sqlite3.Connection, secret: bytes) -> InvitationRow | None:
+    """The invitation with this secret, used or not."""
+    row = sql.execute(
+        "SELECT ticket, expires_at, used_by FROM invitation WHERE secret_hash = ?",
+        (hashlib.sha256(secret).digest(),),
+    ).fetchone()
+    return None if row is None else InvitationRow(*row)
+
+
+def use_invitation(sql: sqlite3.Connection, secret: bytes, by: Fingerprint) -> None:
+    sql.execute(
+        "UPDATE invitation SET used_by = ? WHERE secret_hash = ? AND used_by IS NULL",
+        (by, hashlib.sha256(secret).digest()),
+    )
+
+
+def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
+    """All tickets that our drops should take: contacts', and unused invitations'."""
+    rows = sql.execute(
+        """SELECT their_ticket AS ticket FROM contact
+               WHERE their_ticket IS NOT NULL AND NOT blocked
+           UNION SELECT ticket FROM invitation WHERE used_by IS NULL AND expires_at > ?
+           ORDER BY ticket LIMIT ?""",
+        (now, limits.TICKETS_PER_DROP_MAX),
+    )
+    return [Ticket(ticket) for (ticket,) in rows]
+
+
+def my_drops(sql: sqlite3.Connection) -> list[MyDrop]:
+    rows = sql.execute(
+        """SELECT drop_id, seed, holder, fingerprint, agreed, tickets, record_sequence
+           FROM my_drop ORDER BY drop_id"""
+    )
+    return [
+        MyDrop(DropId(drop), seed, PeerId(holder), fp, bool(agreed), held, sequence)
+        for drop, seed, holder, fp, agreed, held, sequence in rows
+    ]
+
+
+def add_my_drop(
+    sql: sqlite3.Connection, drop: DropId, seed: bytes, holder: PeerId, fingerprint: Fingerprint
+) -> None:
+    """Note a drop that we are about to ask for."""
+    sql.execute(
+        """INSERT INTO my_drop (drop_id, seed, holder, fingerprint, agreed)
+           VALUES (?, ?, ?, ?, 0)""",
+        (drop, seed, holder, fingerprint),
+    )
+
+
+def drop_agreed(sql: sqlite3.Connection, drop: DropId) -> None:
+    sql.execute("UPDATE my_drop SET agreed = 1 WHERE drop_id = ?", (drop,))
+
+
+def drop_has_tickets(sql: sqlite3.Connection, drop: DropId, digest: bytes) -> None:
+    sql.execute("UPDATE my_drop SET tickets = ? WHERE drop_id = ?", (digest, drop))
+
+
+def drop_has_record(sql: sqlite3.Connection, drop: DropId, sequence: int) -> None:
+    sql.execute(
+        "UPDATE my_drop SET record_sequence = ? WHERE drop_id = ? AND record_sequence < ?",
+        (sequence, drop, sequence),
+    )
+
+
+def forget_drop(sql: sqlite3.Connection, drop: DropId) -> None:
+    sql.execute("DELETE FROM my_drop WHERE drop_id = ?", (drop,))
+
+
+def keep_record(sql: sqlite3.Connection, record: PersonRecord) -> bool:
+    """Keep a record to serve to others, when it is newer than what we have; whether it was."""
+    kept = sql.execute(
+        """INSERT INTO record (fingerprint, sequence, octets) VALUES (?, ?, ?)
+           ON CONFLICT (fingerprint) DO UPDATE
+               SET sequence = excluded.sequence, octets = excluded.octets
+               WHERE excluded.sequence > sequence""",
+        (record.fingerprint, record.sequence, encode(record)),
+    )
+    return kept.rowcount == 1
+
+
+def kept_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | None:
+    row = sql.execute("SELECT octets FROM record WHERE fingerprint = ?", (fingerprint,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def _person(
+    fingerprint: str,
+    address: str,
+    name: str,
+    record: bytes,
+    learnt_at: float,
+    my_ticket: bytes | None,
+    their_ticket: bytes | None,
+    seen_at: float | None,
+    blocked: int,
+) -> Person:
+    named = Fingerprint(fingerprint)
+    return Person(
+        named,
+        address,
+        name,
+        read_person(record, named),
+        Instant(learnt_at),
+        None if my_ticket is None else Ticket(my_ticket),
+        None if their_ticket is None else Ticket(their_ticket),
+        None if seen_at is None else Instant(seen_at),
+        bool(blocked),
+    )

@@ -1,0 +1,262 @@
+"""The outgoing queue: letters, their parcels, and the leases that holders gave.
+
+Purpose: what the sender's node owes. A letter and its parcels enter in one commit, and a step of
+the state table leaves in one commit with the notice that it causes.
+Functions with `sql` run in the database thread, inside a transaction of `Database.run`.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from postroad.base.ids import DropId, Fingerprint, Instant, MailId, Nonce, PeerId
+from postroad.message.envelope import Notify, Recipient
+from postroad.protocol.delivery import OPEN, Parcel, State
+from postroad.sealing.letter import Kind
+from postroad.store.contents import Contents
+
+
+@dataclass(frozen=True, slots=True)
+class NewLetter:
+    nonce: Nonce
+    kind: Kind
+    octets: bytes
+    accepted_at: Instant
+    expires_at: Instant
+    visible: tuple[str, ...]  # addresses in To and Cc
+    envelope_id: str | None = None
+    return_full: bool = False
+    introduction: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewParcel:
+    recipient: Recipient
+    fingerprint: Fingerprint
+    blind: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One parcel as it stands, with what is needed to seal it and to write about it."""
+
+    id: int
+    letter_id: int
+    nonce: Nonce
+    kind: Kind
+    content_id: int
+    size: int
+    visible: tuple[str, ...]
+    envelope_id: str | None
+    return_full: bool
+    introduction: bytes | None
+    recipient: str
+    fingerprint: Fingerprint
+    blind: bool
+    original_recipient: str | None
+    notify: Notify
+    parcel: Parcel
+    mail_id: MailId | None
+    content_key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    drop: DropId
+    holder: PeerId
+    mail_id: MailId
+    until: Instant
+    signed: bytes
+
+
+_COLUMNS = """parcel.id, letter_id, nonce, kind, content_id, content.size, visible, envelope_id,
+    return_full, introduction, recipient, fingerprint, blind, original_recipient, notify,
+    state, due_at, tries, accepted_at, expires_at, delayed_at, reason, mail_id, content_key"""
+_FROM = "parcel JOIN letter ON letter.id = letter_id JOIN content ON content.id = content_id"
+
+
+def put(
+    sql: sqlite3.Connection, contents: Contents, letter: NewLetter, parcels: list[NewParcel]
+) -> int:
+    """Enter a letter and its parcels, due at once; the letter's number."""
+    content_id = contents.put(sql, letter.octets)
+    made = sql.execute(
+        """INSERT INTO letter (nonce, kind, content_id, accepted_at, expires_at, visible,
+                               envelope_id, return_full, introduction)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            letter.nonce,
+            letter.kind,
+            content_id,
+            letter.accepted_at,
+            letter.expires_at,
+            json.dumps(letter.visible),
+            letter.envelope_id,
+            letter.return_full,
+            letter.introduction,
+        ),
+    )
+    assert made.lastrowid is not None
+    sql.executemany(
+        """INSERT INTO parcel (letter_id, recipient, fingerprint, blind, original_recipient,
+                               notify, state, due_at)
+           VALUES (?, ?, ?, ?, ?, ?, 'waiting', ?)""",
+        [
+            (
+                made.lastrowid,
+                parcel.recipient.address,
+                parcel.fingerprint,
+                parcel.blind,
+                parcel.recipient.original,
+                int(parcel.recipient.notify),
+                letter.accepted_at,
+            )
+            for parcel in parcels
+        ],
+    )
+    return made.lastrowid
+
+
+def due(sql: sqlite3.Connection, now: Instant, at_most: int, but_not: set[int]) -> list[Row]:
+    """The open parcels whose time has come, the longest due first."""
+    rows = sql.execute(
+        f"""SELECT {_COLUMNS} FROM {_FROM} WHERE state IN ('waiting', 'held') AND due_at <= ?
+            ORDER BY due_at, parcel.id LIMIT ?""",  # noqa: S608  (constants)
+        (now, at_most + len(but_not)),
+    )
+    return [row for row in map(_row, rows) if row.id not in but_not][:at_most]
+
+
+def next_due(sql: sqlite3.Connection) -> Instant | None:
+    """When the next open parcel falls due."""
+    (at,) = sql.execute(
+        "SELECT min(due_at) FROM parcel WHERE state IN ('waiting', 'held')"
+    ).fetchone()
+    return None if at is None else Instant(at)
+
+
+def get(sql: sqlite3.Connection, parcel_id: int) -> Row:
+    return _row(
+        sql.execute(
+            f"SELECT {_COLUMNS} FROM {_FROM} WHERE parcel.id = ?",  # noqa: S608
+            (parcel_id,),
+        ).fetchone()
+    )
+
+
+def by_mail_id(sql: sqlite3.Connection, mail_id: MailId) -> Row | None:
+    found = sql.execute(
+        f"SELECT {_COLUMNS} FROM {_FROM} WHERE mail_id = ?",  # noqa: S608
+        (mail_id,),
+    ).fetchone()
+    return None if found is None else _row(found)
+
+
+def waiting(sql: sqlite3.Connection) -> list[Row]:
+    """All open parcels, oldest first."""
+    rows = sql.execute(
+        f"""SELECT {_COLUMNS} FROM {_FROM} WHERE state IN ('waiting', 'held')
+            ORDER BY parcel.id"""  # noqa: S608
+    )
+    return [_row(row) for row in rows]
+
+
+def sealed(
+    sql: sqlite3.Connection, parcel_id: int, mail_id: MailId, key: bytes, sequence: int
+) -> None:
+    """Note what the parcel was sealed to; retries send the same bytes."""
+    sql.execute(
+        "UPDATE parcel SET mail_id = ?, content_key = ?, sealed_for = ? WHERE id = ?",
+        (mail_id, key, sequence, parcel_id),
+    )
+
+
+def record(sql: sqlite3.Connection, parcel_id: int, parcel: Parcel, now: Instant) -> None:
+    """Write down a step of the state table."""
+    sql.execute(
+        """UPDATE parcel SET state = ?, reason = ?, due_at = ?, tries = ?, delayed_at = ?,
+               ended_at = iif(?, NULL, coalesce(ended_at, ?)) WHERE id = ?""",
+        (
+            parcel.state.value,
+            parcel.reason,
+            parcel.due_at,
+            parcel.tries,
+            parcel.delayed_at,
+            parcel.state in OPEN,
+            now,
+            parcel_id,
+        ),
+    )
+
+
+def wake(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
+    """All open parcels for this person are due now: a node of theirs was seen."""
+    sql.execute(
+        """UPDATE parcel SET due_at = ? WHERE fingerprint = ? AND due_at > ?
+           AND state IN ('waiting', 'held')""",
+        (now, fingerprint, now),
+    )
+
+
+def add_lease(sql: sqlite3.Connection, parcel_id: int, lease: LeaseRow) -> None:
+    sql.execute(
+        """INSERT INTO lease (parcel_id, drop_id, holder, mail_id, until, signed)
+           VALUES (?, ?, ?, ?, ?, ?)
+           ON CONFLICT (parcel_id, drop_id) DO UPDATE SET holder = excluded.holder,
+               mail_id = excluded.mail_id, until = excluded.until, signed = excluded.signed""",
+        (parcel_id, lease.drop, lease.holder, lease.mail_id, lease.until, lease.signed),
+    )
+
+
+def leases(sql: sqlite3.Connection, parcel_id: int) -> list[LeaseRow]:
+    rows = sql.execute(
+        "SELECT drop_id, holder, mail_id, until, signed FROM lease WHERE parcel_id = ?",
+        (parcel_id,),
+    )
+    return [
+        LeaseRow(DropId(drop), PeerId(holder), MailId(mail_id), Instant(until), signed)
+        for drop, holder, mail_id, until, signed in rows
+    ]
+
+
+def keep_receipt(sql: sqlite3.Connection, parcel_id: int, receipt: bytes) -> None:
+    """The proof that ended the parcel."""
+    sql.execute("UPDATE parcel SET receipt = ? WHERE id = ?", (receipt, parcel_id))
+
+
+def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their columns
+    (
+        parcel_id, letter_id, nonce, kind, content_id, size, visible, envelope_id, return_full,
+        introduction, recipient, fingerprint, blind, original, notify, state, due_at, tries,
+        accepted_at, expires_at, delayed_at, reason, mail_id, content_key,
+    ) = row  # fmt: skip
+    parcel = Parcel(
+        State(state),
+        due_at,
+        tries,
+        accepted_at,
+        expires_at,
+        delayed_at,
+        reason,
+    )
+    return Row(
+        parcel_id,
+        letter_id,
+        nonce,
+        Kind(kind),
+        content_id,
+        size,
+        tuple(json.loads(visible)),
+        envelope_id,
+        bool(return_full),
+        introduction,
+        recipient,
+        fingerprint,
+        bool(blind),
+        original,
+        Notify(notify),
+        parcel,
+        mail_id,
+        content_key,
+    )
