@@ -1,0 +1,136 @@
+"""The house stands as it is drawn: contracts, locks, and a README whose every line can be typed."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = (ROOT / "service", ROOT / "tray")
+SETTING = re.compile(r"[A-Z_]+=.*")
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    ours = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOMS))}
+    return subprocess.run(
+        command, cwd=ROOT, env=ours, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def modules() -> Iterator[str]:
+    for room in ROOMS:
+        for path in sorted(room.rglob("*.py")):
+            parts = path.relative_to(room).with_suffix("").parts
+            if parts[-1] != "__main__":
+                yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def written_files() -> Iterator[Path]:
+    """Every text that people write in this tree."""
+    for name in (".ci", "benchmarks", "docs", "packaging", "service", "tests", "tools", "tray"):
+        for path in (ROOT / name).rglob("*"):
+            if path.suffix in {".py", ".md", ".sh", ".toml", ".sql", ""} and path.is_file():
+                yield path
+    yield from (path for path in ROOT.glob("*") if path.suffix in {".md", ".toml"})
+
+
+def readme_lines() -> list[str]:
+    readme = ROOT / "README.md"
+    text = readme.read_text() if readme.exists() else ""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.removeprefix("$ ") for line in lines if line.strip()]
+
+
+def test_the_contracts_between_the_rooms_hold() -> None:
+    done = run(str(Path(sys.executable).parent / "lint-imports"), "--no-logo", "--no-cache")
+    assert done.returncode == 0, done.stdout
+
+
+def test_each_module_imports_alone_in_a_fresh_interpreter() -> None:
+    names = list(modules())
+    assert len(names) > 20
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = pool.map(lambda name: run(sys.executable, "-c", f"import {name}"), names)
+    failed = {name: each.stderr for name, each in zip(names, done, strict=True) if each.returncode}
+    assert not failed, "\n".join(f"{name}:\n{why}" for name, why in failed.items())
+
+
+@pytest.mark.parametrize("name", ["service", "dev"])
+def test_the_lock_covers_what_the_project_depends_on(name: str) -> None:
+    asked = list(project()["project"]["dependencies"])
+    if name == "dev":
+        asked += project()["dependency-groups"]["dev"]
+    text = (ROOT / "packaging" / "locks" / f"{name}.lock").read_text()
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", text, flags=re.MULTILINE))
+    for requirement in asked:
+        package = re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+        assert package in locked, f"{requirement} is not in {name}.lock: make lock"
+    pinned = re.findall(r"^[a-z0-9-]+==.*\\$", text, flags=re.MULTILINE)
+    assert len(pinned) == len(locked), "a package without a hash"
+    assert "://" not in text
+
+
+def test_the_locks_were_made_from_the_dependencies_of_today() -> None:
+    program = "import dev; print(dev.inputs_of_locks())"
+    ours = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
+    digest = subprocess.check_output([sys.executable, "-c", program], env=ours, text=True).strip()
+    for path in sorted((ROOT / "packaging" / "locks").glob("*.lock")):
+        assert digest in path.read_text().splitlines()[0], f"{path.name} fell behind: make lock"
+
+
+def test_each_direct_dependency_has_its_line_of_reason() -> None:
+    text = (ROOT / "docs" / "dependencies.md").read_text().lower()
+    asked = project()["project"]["dependencies"] + project()["dependency-groups"]["dev"]
+    for extra in project()["project"]["optional-dependencies"].values():
+        asked += extra
+    names = [re.split(r"[^A-Za-z0-9_.-]", each, maxsplit=1)[0].lower() for each in asked]
+    assert [name for name in names if f"| `{name}` |" not in text] == []
+
+
+def test_every_command_of_the_readme_can_be_typed() -> None:
+    targets = re.findall(r"^  ([a-z]+) ", run(sys.executable, "tools/dev.py", "help").stdout, re.M)
+    assert "test" in targets
+    unknown = []
+    for line in readme_lines():
+        words = [word for word in shlex.split(line, comments=True) if not SETTING.fullmatch(word)]
+        match words:
+            case []:
+                pass
+            case ["make", *asked] if set(asked) <= set(targets):
+                pass
+            case ["python3", "tools/dev.py", asked] if asked in targets:
+                pass
+            case ["git", "clone", *_] | ["cd", _] | ["sudo", "apt-get", *_]:
+                pass
+            case ["postroad", command, *_] if command in postroad_commands():
+                pass
+            case _:
+                unknown.append(line)
+    assert unknown == []
+
+
+def postroad_commands() -> set[str]:
+    shown = run(sys.executable, "-m", "postroad", "--help").stdout
+    return set(re.findall(r"^  ([a-z][a-z-]+)", shown, flags=re.MULTILINE))
+
+
+def test_no_marker_was_left_behind() -> None:
+    words = ["[T]ODO", "[F]IXME", r"\b[X]XX\b", r"[b]reakpoint\(", "^[<]{7} ", "^[>]{7} "]
+    marker = re.compile("|".join(words), re.MULTILINE)
+    left = [str(path) for path in written_files() if marker.search(path.read_text())]
+    assert left == []
