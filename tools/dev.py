@@ -17,8 +17,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
@@ -128,12 +126,11 @@ def test() -> int:
     python = environment()
     if "programs" in os.environ.get("WITH", "").split():
         install_programs()
-    with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
-        report = Path(scratch) / "report.xml"
-        command = [python, "-m", "pytest", f"--junitxml={report}"]
-        command += ["--color=yes"] if sys.stdout.isatty() else []
-        status, closing = show_and_keep_closing(*alone([*command, *arguments_asked()]))
-        left_out = reasons_of_skips(report)
+    command = [python, "-m", "pytest", *(["--color=yes"] if sys.stdout.isatty() else [])]
+    status, told = show_and_keep(*alone([*command, *arguments_asked()]))
+    closings = [line.strip("= ") for line in told if re.search(r" in [\d.]+s\b", line)]
+    closing = closings[-1] if closings else f"pytest ended with status {status}"
+    left_out = reasons_of_skips(told)
     if not left_out:
         say(f"{closing}; none was left out")
         return status
@@ -148,27 +145,27 @@ def test() -> int:
     return status
 
 
-def show_and_keep_closing(command: list[str], surroundings: dict[str, str]) -> tuple[int, str]:
-    """Pass pytest's output on as it comes; its exit status and its closing line."""
+def show_and_keep(command: list[str], surroundings: dict[str, str]) -> tuple[int, list[str]]:
+    """Pass the output on as it comes; the exit status, and the last lines without their colours."""
     tail = b""
     with subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         while chunk := os.read(child.stdout.fileno(), 65536):
             sys.stdout.buffer.write(chunk)
             sys.stdout.buffer.flush()
-            tail = (tail + chunk)[-4096:]
+            tail = (tail + chunk)[-(2**20) :]
         status = child.wait()
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", tail.decode(errors="replace"))
-    closing = [line.strip("= ") for line in plain.splitlines() if re.search(r" in [\d.]+s\b", line)]
-    return status, closing[-1] if closing else f"pytest ended with status {status}"
+    return status, re.sub(r"\x1b\[[0-9;]*m", "", tail.decode(errors="replace")).splitlines()
 
 
-def reasons_of_skips(report: Path) -> collections.Counter[str]:
-    if not report.exists():
-        return collections.Counter()
-    outcomes = ElementTree.parse(report).iter("skipped")  # an expected failure is one of these, too
-    reasons = [each.get("message", "") for each in outcomes if each.get("type") == "pytest.skip"]
-    return collections.Counter(each for each in reasons if not each.startswith(NOT_MEANT))
+def reasons_of_skips(told: list[str]) -> collections.Counter[str]:
+    """From pytest's summary, where -ra has it say `SKIPPED [2] tests/test_x.py:58: reason`."""
+    reasons: collections.Counter[str] = collections.Counter()
+    for line in told:
+        skip = re.match(r"SKIPPED \[(\d+)\] [^ ]+: (.*)", line)
+        if skip and not skip[2].startswith(NOT_MEANT):
+            reasons[skip[2]] += int(skip[1])
+    return reasons
 
 
 def missing_programs() -> list[str]:

@@ -28,6 +28,16 @@ LOCKS = Path(__file__).resolve().parent.parent / "packaging" / "locks"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "postroad"
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 INSTALL_VENV = "sudo apt-get update && sudo apt-get install -y python3-venv ca-certificates"
+# Debian's pip reads the system's certificates while it is imported, even where it is given others.
+PIP_FROM_WHEEL = """
+import sys
+_, wheel, certificates, *sys.argv[1:] = sys.argv
+sys.path.insert(0, wheel)
+from pip._vendor import certifi
+certifi.where = lambda: certificates
+from pip._internal.cli.main import main
+sys.exit(main())
+"""
 
 
 class Stopped(Exception):
@@ -98,9 +108,8 @@ def _build(place: Path, lock: Path) -> None:
         pip = ["-m", "pip"]
         if not whole:
             wheel, certificates = _pip_of_the_distribution(Path(scratch))
-            pip = [f"{wheel}/pip"]  # Python runs what is inside a wheel, as from any zip file
-            if certificates is not None:
-                variables.setdefault("PIP_CERT", str(certificates))
+            pip = ["-c", PIP_FROM_WHEEL, str(wheel), variables.get("PIP_CERT", str(certificates))]
+            variables.setdefault("PIP_CERT", str(certificates))
         install = ["install", "--quiet", "--no-input", "--disable-pip-version-check"]
         install += ["--progress-bar=off", "--no-compile", "--no-deps", "--only-binary=:all:"]
         _quietly(
@@ -118,8 +127,8 @@ def _python_has_pip_inside() -> bool:
     return subprocess.run(check, capture_output=True, check=False).returncode == 0
 
 
-def _pip_of_the_distribution(scratch: Path) -> tuple[Path, Path | None]:
-    """pip's wheel, and a certificate bundle if this machine has none, out of signed packages.
+def _pip_of_the_distribution(scratch: Path) -> tuple[Path, Path]:
+    """pip's wheel, and certificates if this machine has none, out of Debian's signed packages.
 
     Nothing gets installed, so an ordinary user may do this, and root's machine stays as it is.
     """
@@ -127,10 +136,8 @@ def _pip_of_the_distribution(scratch: Path) -> tuple[Path, Path | None]:
         raise Stopped("This Python has no pip: install your system's packages for pip and venv.")
     say("This Python has no pip: taking it out of the distribution's package (not installing it)")
     wanted = ["python3-pip-whl"]
-    bundle = None
     if not SYSTEM_CERTIFICATES.exists():
         wanted.append("ca-certificates")
-        bundle = scratch / "certificates.pem"
     _download_packages(wanted, scratch)
     sentence = "This Python has no pip, and the distribution's could not be unpacked."
     for package in scratch.glob("*.deb"):
@@ -138,9 +145,11 @@ def _pip_of_the_distribution(scratch: Path) -> tuple[Path, Path | None]:
     wheels = sorted(scratch.glob("root/usr/share/python-wheels/pip-*.whl"))
     if not wheels:
         raise Stopped(sentence, INSTALL_VENV)
-    if bundle is not None:
-        authorities = sorted(scratch.glob("root/usr/share/ca-certificates/mozilla/*.crt"))
-        bundle.write_text("\n".join(each.read_text() for each in authorities))
+    if SYSTEM_CERTIFICATES.exists():
+        return wheels[-1], SYSTEM_CERTIFICATES
+    authorities = sorted(scratch.glob("root/usr/share/ca-certificates/mozilla/*.crt"))
+    bundle = scratch / "certificates.pem"
+    bundle.write_text("\n".join(each.read_text() for each in authorities))
     return wheels[-1], bundle
 
 
