@@ -1,0 +1,449 @@
+"""The network over iroh: QUIC, dialled by Ed25519 public key.
+
+Purpose: `base.seams.Network` on the `iroh` package, and all that we had to learn about it. Nothing
+of iroh leaves this module; its errors become Unreachable, LinkClosed or ConfigurationError.
+Invariants: no vendor's relay, name server or preset is ever used; whatever waits here ends when its
+link, its endpoint or its caller does; what a peer can make us keep is bounded. Not fork-safe.
+Longer than 400 lines, because one module alone may import iroh.
+See: docs/adr/0001-iroh-behind-a-seam.md.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import ipaddress
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+import iroh
+from iroh import IrohError, iroh_ffi
+
+from postroad.base import limits
+from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved, Unreachable
+from postroad.base.ids import Contact, HostPort, PeerId, short
+from postroad.sealing.keys import load_ed25519
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+ALPN = b"postroad/1"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (peers come from anywhere; that is the purpose)
+LOOPBACK = ("127.0.0.1", "::1")
+HANDSHAKES_MAX = 16  # unproven peers in hand at once
+HANDSHAKE_SECONDS_MAX = 10.0
+CLOSE_SECONDS_MAX = 1.0  # iroh may wait 3 s for peers that do not hear of it
+REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some ms later
+PIECE_BYTES_MAX = 256 * limits.KIB  # one crossing into Rust: the loop stands still while it copies
+# Two ends do not see a stream end at the same moment, so the accepting end allows for some more.
+INCOMING_STREAMS_MAX = 2 * limits.STREAMS_PER_LINK_MAX
+GIVEN_UP = 1  # the error code of a reset or stopped stream; the number means nothing to us
+
+
+def _write_octets(buffer: Any, octets: bytes) -> None:
+    with buffer._reserve(len(octets)):
+        start = ctypes.cast(buffer.rbuf.data, ctypes.c_void_p).value
+        assert start is not None
+        ctypes.memmove(start + buffer.rbuf.len, bytes(octets), len(octets))
+
+
+# The generated code copies each outgoing octet in a Python loop: 4.5 MB/s, and the event loop
+# stands still meanwhile. One memmove instead gives 60-180 MB/s.
+assert callable(iroh_ffi._UniffiRustBufferBuilder.write), "not the iroh that this was written for"
+iroh_ffi._UniffiRustBufferBuilder.write = _write_octets  # type: ignore[method-assign]
+
+
+def _free(*handles: Any) -> None:
+    """Let go of what Rust keeps for us now, not when the last reference has gone.
+
+    The port stays taken while one handle of an endpoint, link or stream lives, and an exception's
+    traceback is enough to keep one. A freed handle raises when it is used."""
+    for handle in handles:
+        handle.__del__()
+        handle._handle = None
+
+
+class IrohNetwork:
+    """`base.seams.Network`. `hosts`: the local addresses to bind, at most one of each family.
+
+    iroh binds the other family everywhere when only one is given."""
+
+    def __init__(self, hosts: Sequence[str] = EVERYWHERE) -> None:
+        self._hosts = tuple(hosts)
+
+    async def open(self, secret: bytes, port: int) -> "IrohEndpoint":
+        assert len(secret) == 32
+        for wait_seconds in REOPEN_WAIT_SECONDS:
+            await asyncio.sleep(wait_seconds)
+            # A machine without IPv6 refuses the second address, but can do with the first.
+            for hosts in (self._hosts, self._hosts[:1]):
+                with contextlib.suppress(IrohError):
+                    return IrohEndpoint(await _bind(secret, hosts, port))
+        raise ConfigurationError(
+            f"UDP port {port} for peers cannot be opened: most likely another program has it. "
+            "Stop that program, or choose another port for peers in the configuration."
+        )
+
+
+async def _bind(secret: bytes, hosts: Sequence[str], port: int) -> iroh.Endpoint:
+    builder = iroh.EndpointBuilder()  # type: ignore[no-untyped-call]
+    builder.apply_minimal()  # the crypto provider; the other presets bring the vendor's servers
+    builder.secret_key(secret)
+    builder.alpns([ALPN])
+    # With relays disabled, a relay that a peer's address names would not be dialled either.
+    builder.relay_mode(iroh.RelayMode.custom(iroh.RelayMap.empty()))
+    for host in hosts:
+        builder.bind_addr(str(HostPort(host, port)))
+    return await builder.bind()
+
+
+class IrohEndpoint:
+    """`base.seams.Endpoint`."""
+
+    def __init__(self, endpoint: iroh.Endpoint) -> None:
+        self._endpoint = endpoint
+        self._me = PeerId(endpoint.id().to_bytes())
+        self._links: set[IrohLink] = set()
+        self._incoming: set[IrohLink] = set()
+        self._shaking = 0
+        self._arrived: asyncio.Queue[IrohLink | None] = asyncio.Queue()  # bounded by _incoming
+        self._closed = False
+        self._door = asyncio.create_task(self._keep_door(), name="iroh door")
+
+    @property
+    def me(self) -> PeerId:
+        return self._me
+
+    def addresses(self) -> tuple[HostPort, ...]:
+        known = [] if self._closed else self._endpoint.addr().direct_addresses()
+        found = [_parse(text) for text in known]
+        usable = [
+            HostPort(str(host), port)
+            for host, port in found
+            if not (host.is_link_local or host.is_multicast or host.is_unspecified)
+        ]
+        public = [at for at in usable if not ipaddress.ip_address(at.host).is_loopback]
+        return tuple(dict.fromkeys(public or usable))
+
+    async def dial(self, contact: Contact) -> "IrohLink":
+        addresses = [str(at) for at in contact.addresses if at.port and _is_ip(at.host)]
+        if not addresses or contact.peer == self._me or self._is_closed():
+            raise Unreachable(f"no address to reach {short(contact.peer)} at")
+        try:
+            load_ed25519(contact.peer)
+            peer = iroh.EndpointId.from_bytes(contact.peer)
+            address = iroh.EndpointAddr(peer, None, addresses)
+            connection = await self._endpoint.connect(address, ALPN)
+        except (IrohError, PeerMisbehaved) as error:
+            raise Unreachable(f"{short(contact.peer)} does not answer") from error
+        if self._is_closed():
+            connection.close(0, b"")
+            raise Unreachable("this node is closing")
+        return self._keep(connection)
+
+    async def accept(self) -> "IrohLink":
+        while (link := await self._arrived.get()) is not None:
+            if not link.closed:
+                return link
+        self._arrived.put_nowait(None)  # for the next who asks
+        raise LinkClosed("this node's endpoint is closed")
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._door.cancel()
+        self._arrived.put_nowait(None)
+        try:
+            for link in list(self._links):
+                await link.close()
+            await asyncio.wait({self._door})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                    await self._endpoint.close()
+        finally:
+            _free(self._endpoint)
+
+    def _is_closed(self) -> bool:
+        return self._closed
+
+    def _keep(self, connection: iroh.Connection) -> "IrohLink":
+        link = IrohLink(connection, self._forget)
+        self._links.add(link)
+        return link
+
+    def _forget(self, link: "IrohLink") -> None:
+        self._links.discard(link)
+        self._incoming.discard(link)
+
+    async def _keep_door(self) -> None:
+        async with asyncio.TaskGroup() as handshakes:
+            while (incoming := await self._endpoint.accept_next()) is not None:
+                handshakes.create_task(self._let_in(incoming), name="iroh handshake")
+
+    async def _let_in(self, incoming: iroh.Incoming) -> None:
+        """The doorstep of one stranger: whatever goes wrong here stays here."""
+        self._shaking += 1
+        is_busy = self._shaking > HANDSHAKES_MAX // 2
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS_MAX):
+                if self._shaking > HANDSHAKES_MAX:
+                    await incoming.ignore()  # an honest peer asks again within a second
+                elif len(self._incoming) >= limits.LINKS_MAX:
+                    await incoming.refuse()
+                elif is_busy and not await incoming.remote_addr_validated():
+                    await incoming.retry()  # who forged its address never sees this answer
+                else:
+                    await self._shake_hands(incoming)
+        except (IrohError, TimeoutError, PeerMisbehaved) as error:
+            log.debug("a peer did not complete its handshake", exc_info=error)
+        except Exception:
+            log.exception("a handshake failed by our own fault")
+        finally:
+            self._shaking -= 1
+
+    async def _shake_hands(self, incoming: iroh.Incoming) -> None:
+        accepting = await incoming.accept()
+        connection = await accepting.connect()
+        if self._closed or len(self._incoming) >= limits.LINKS_MAX:
+            connection.close(0, b"")
+            return
+        load_ed25519(connection.remote_id().to_bytes())  # for a weak key anybody can sign
+        link = self._keep(connection)
+        self._incoming.add(link)
+        self._arrived.put_nowait(link)
+
+
+class IrohLink:
+    """`base.seams.Link`."""
+
+    def __init__(self, connection: iroh.Connection, gone: Callable[["IrohLink"], None]) -> None:
+        self._connection = connection
+        self._peer = PeerId(connection.remote_id().to_bytes())
+        self._gone = gone
+        self._closed = False
+        self._streams: set[IrohStream] = set()
+        self._accepted_alive = 0
+        self._opening = asyncio.Semaphore(limits.STREAMS_PER_LINK_MAX)
+        self._arrived: asyncio.Queue[IrohStream | None] = asyncio.Queue()  # by _accepted_alive
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._remote = _remote(connection)
+        self._door = self.start(self._keep_door())
+
+    @property
+    def peer(self) -> PeerId:
+        return self._peer
+
+    @property
+    def remote(self) -> str:
+        return self._remote
+
+    @property
+    def closed(self) -> bool:
+        return self._closed or self._connection.close_reason() is not None
+
+    async def open(self) -> "IrohStream":
+        await self._opening.acquire()
+        try:
+            if self._closed:
+                raise LinkClosed(f"the link to {short(self._peer)} is closed")
+            stream = IrohStream(self, await self._connection.open_bi(), self._end_opened)
+        except IrohError as error:
+            self._opening.release()
+            raise LinkClosed(f"the link to {short(self._peer)} has ended") from error
+        except BaseException:
+            self._opening.release()
+            raise
+        self._streams.add(stream)
+        if self.closed:
+            stream.lose()
+        return stream
+
+    async def accept(self) -> "IrohStream":
+        stream = await self._arrived.get()
+        if stream is None or self.closed:
+            self._arrived.put_nowait(None)  # for the next who asks
+            raise LinkClosed(f"the link to {short(self._peer)} has ended")
+        return stream
+
+    async def close(self) -> None:
+        self._end()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Let something run that ends with this link at the latest; `close` waits for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _keep_door(self) -> None:
+        try:
+            while True:
+                stream = IrohStream(self, await self._connection.accept_bi(), self._end_accepted)
+                self._streams.add(stream)
+                self._accepted_alive += 1
+                if self._accepted_alive > INCOMING_STREAMS_MAX:
+                    stream.abort()  # iroh lets a peer begin 100, and 1.25 MB wait on each
+                else:
+                    self._arrived.put_nowait(stream)
+        except IrohError as error:
+            log.debug("link ended", extra={"peer": short(self._peer)}, exc_info=error)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        if not self._closed:
+            self._closed = True
+            if self._connection.close_reason() is None:
+                self._connection.close(0, b"")
+            _free(self._connection)
+            self._door.cancel()
+            for stream in list(self._streams):
+                stream.lose()  # and with it, those who wait for a place to open one
+            self._arrived.put_nowait(None)
+            self._gone(self)
+
+    def _end_opened(self, stream: "IrohStream") -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)
+            self._opening.release()
+
+    def _end_accepted(self, stream: "IrohStream") -> None:
+        if stream in self._streams:
+            self._streams.remove(stream)
+            self._accepted_alive -= 1
+
+
+class IrohStream:
+    """`base.seams.Stream`."""
+
+    def __init__(
+        self, link: IrohLink, stream: iroh.BiStream, ended: Callable[["IrohStream"], None]
+    ) -> None:
+        self._link = link
+        self._receiving = stream.recv()
+        self._sending = stream.send()
+        _free(stream)
+        self._ended = ended
+        self._is_read = False  # to the end that the peer made
+        self._is_written = False  # to the end that we made
+        self._is_refused = False  # the peer wants no more, but what it said can still be read
+        self._is_lost = False  # by abort, by the peer's, or with the link
+        self._pending: set[asyncio.Task[Any]] = set()
+
+    async def read(self, size: int) -> bytes:
+        self._check()
+        if self._is_read:
+            return b""
+        try:
+            octets = await self._do(self._receiving.read(min(size, PIECE_BYTES_MAX)))
+        except IrohError as error:
+            # After a reset iroh would answer the next read with b"", as if all had been said.
+            self.abort()
+            raise LinkClosed(f"the exchange with {short(self._link.peer)} ended") from error
+        if not octets:
+            self._is_read = True
+            self._settle()
+        return octets
+
+    async def write(self, octets: bytes) -> None:
+        assert not self._is_written, "written after finish"
+        for start in range(0, len(octets), PIECE_BYTES_MAX):
+            await self._say(self._sending.write_all, octets[start : start + PIECE_BYTES_MAX])
+
+    async def finish(self) -> None:
+        if not self._is_written:
+            await self._say(self._sending.finish)
+            self._is_written = True
+            self._settle()
+
+    def abort(self) -> None:
+        if not self._is_lost and not self._is_over:
+            self._link.start(self._give_up())
+            self._break_off()
+
+    def lose(self) -> None:
+        """Nothing more can come or go, for the link has ended."""
+        if not self._is_lost and not self._is_over:
+            self._break_off()
+            _free(self._receiving, self._sending)
+
+    def _break_off(self) -> None:
+        self._is_lost = True
+        for task in self._pending:
+            task.cancel()
+        self._ended(self)
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_read and (self._is_written or self._is_refused)
+
+    def _settle(self) -> None:
+        if self._is_over and not self._is_lost:
+            self._ended(self)
+            _free(self._receiving, self._sending)
+
+    def _check(self) -> None:
+        if self._is_lost:
+            raise LinkClosed(f"the exchange with {short(self._link.peer)} was broken off")
+
+    async def _say(self, work: Callable[..., Coroutine[Any, Any, None]], *octets: bytes) -> None:
+        self._check()
+        try:
+            if not self._is_refused:
+                await self._do(work(*octets))
+                return
+        except IrohError as error:
+            log.debug("a stream's reader left", exc_info=error)
+        if not self._is_refused:
+            self._is_refused = True
+            self._settle()
+        raise LinkClosed(f"{short(self._link.peer)} does not read any more")
+
+    async def _give_up(self) -> None:
+        # What was finished stays readable for the peer: only the unfinished halves are cut off.
+        try:
+            if not self._is_written:
+                with contextlib.suppress(IrohError):
+                    await self._sending.reset(GIVEN_UP)
+            if not self._is_read:
+                with contextlib.suppress(IrohError):
+                    await self._receiving.stop(GIVEN_UP)
+        finally:
+            _free(self._receiving, self._sending)
+
+    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await one operation of iroh's, so that `abort` and the end of the link interrupt it."""
+        task = self._link.start(work)
+        self._pending.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if self._is_lost and current is not None and not current.cancelling():
+                self._check()
+            # Nobody knows how much of it was done: the stream is of no use any more.
+            self.abort()
+            raise
+        finally:
+            self._pending.discard(task)
+
+
+def _remote(connection: iroh.Connection) -> str:
+    paths = sorted(connection.paths(), key=lambda path: not path.is_selected)
+    if not paths:
+        return "unknown"
+    return "relayed" if paths[0].is_relay else str(paths[0].remote_addr)
+
+
+def _parse(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+    host, _, port = text.rpartition(":")
+    return ipaddress.ip_address(host.strip("[]")), int(port)
+
+
+def _is_ip(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return False
