@@ -94,7 +94,7 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def _build(place: Path, lock: Path) -> None:
-    variables = dict(os.environ)
+    variables = dict(os.environ, PIP_USER="0")
     if "SSL_CERT_FILE" in variables:  # pip does not look at it by itself
         variables.setdefault("PIP_CERT", variables["SSL_CERT_FILE"])
     with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
@@ -114,7 +114,8 @@ def _build(place: Path, lock: Path) -> None:
         install += ["--progress-bar=off", "--no-compile", "--no-deps", "--only-binary=:all:"]
         _quietly(
             [str(place / "bin" / "python"), *pip, *install, "--require-hashes", "-r", str(lock)],
-            "pip could not fetch the locked packages: see to the network, then try again.",
+            "pip could not fetch the locked packages. See to the network, then try again; where a"
+            " proxy has certificates of its own, name them: export PIP_CERT=/their/file",
             variables=variables,
         )
 
