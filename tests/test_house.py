@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import errno
 import os
 import re
 import shlex
@@ -59,6 +60,20 @@ def readme_lines() -> list[str]:
 def test_the_contracts_between_the_rooms_hold() -> None:
     done = run(str(Path(sys.executable).parent / "lint-imports"), "--no-logo", "--no-cache")
     assert done.returncode == 0, done.stdout
+
+
+def test_a_command_that_runs_alone_reaches_itself_and_nobody_else() -> None:
+    program = """
+import os, socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    socket.create_connection(server.getsockname()).close()
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
+    print(os.getuid(), outside.connect_ex(("192.0.2.1", 9)))
+"""
+    done = run(sys.executable, "tools/alone.py", sys.executable, "-c", program)
+    if done.returncode == 125:
+        pytest.skip("no network namespace is allowed here")
+    assert done.stdout == f"{os.getuid()} {errno.ENETUNREACH}\n", done.stderr
 
 
 def test_each_module_imports_alone_in_a_fresh_interpreter() -> None:

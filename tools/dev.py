@@ -28,12 +28,7 @@ CODE = ("service", "tray", "tests", "tools", "benchmarks")
 CACHES_IN_TREE = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache")
 SETTINGS = ("ARGS", "CI", "LINK", "SEED", "STAY", "WITH")
 NOT_MEANT = "not for "  # a skip whose reason begins so lacks nothing (see tests/conftest.py)
-PROGRAMS = {  # a program that some tests drive, and the package it comes in
-    "mutt": "mutt",
-    "thunderbird": "thunderbird",
-    "Xvfb": "xvfb",
-    "import": "imagemagick",
-}
+PROGRAMS = {"mutt": "mutt"}  # what tests drive, and the package it comes in
 
 
 class Stopped(Exception):
