@@ -1,0 +1,131 @@
+"""What a letter must be before its owner's node takes it, and the little that is done to it.
+
+Purpose: refuse what is not a letter or not the owner's, in words; then make it ready to be sealed.
+Invariants: the octets stay as they came (promise M5), but for two things. Bcc fields are taken
+out, because one sealed copy goes to each recipient and would show the blind ones to all; our trace
+fields stand on top. A missing Date or Message-ID is supplied there too, as RFC 6409 section 8
+allows, so that nothing below the first line of the mail program's own moves. A missing From is
+refused: whom it is from is for its writer to say.
+See: RFC 5322 section 3.6, RFC 6409, RFC 5321 section 4.4.
+"""
+
+import re
+from collections.abc import Collection
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from postroad.base import limits
+from postroad.base.errors import PermanentFailure
+from postroad.base.ids import Instant
+from postroad.message import address, headers
+from postroad.message.headers import Mailbox
+
+BLIND = frozenset({b"bcc", b"resent-bcc"})
+TOKEN_BYTES = 16
+_TRAILING_TAG = re.compile(r"\+[^+@]*(?=@)")
+
+
+class NotALetter(PermanentFailure):
+    """It is not an RFC 5322 message, or not one that every reader would read alike."""
+
+
+class HeaderTooLarge(PermanentFailure):
+    """Its header block is beyond what a reader must be ready for."""
+
+
+class Forged(PermanentFailure):
+    """It says that it is from somebody else than the owner."""
+
+
+def prepare(octets: bytes, own: Collection[str], *, now: Instant, token: bytes) -> bytes:
+    """The letter as it will be sealed and filed; raises one of the three above.
+
+    `own` are the owner's addresses; `token` is 16 random bytes for a missing Message-ID."""
+    check_text(octets)
+    size = headers.header_size(octets[: limits.HEADER_BYTES_MAX + 1])
+    if size > limits.HEADER_BYTES_MAX:
+        raise HeaderTooLarge(
+            f"The letter's header is larger than {limits.HEADER_BYTES_MAX // limits.KIB} KiB. "
+            "Write to fewer people at once, or shorten it."
+        )
+    header = octets[:size]
+    found = headers.fields(header)
+    for number, field in enumerate(found, start=1):
+        if not field.name:
+            raise NotALetter(
+                f"Field {number} of the letter's header is not a header field. An empty line must "
+                "stand between the header and the text."
+            )
+    author = _check_author(header, own)
+    blind = any(field.name.lower() in BLIND for field in found)
+    trace = trace_fields(header, now=now, token=token, domain=author.address.rpartition("@")[2])
+    if not blind:
+        return trace + octets
+    kept = b"".join(field.octets for field in found if field.name.lower() not in BLIND)
+    end = sum(len(field.octets) for field in found)
+    return b"".join((trace, kept, memoryview(octets)[end:]))
+
+
+def check_text(octets: bytes) -> None:
+    """Refuse what one server takes for a line end and another does not, and NUL."""
+    lines = octets.count(b"\r\n")
+    if octets.count(b"\n") != lines or octets.count(b"\r") != lines:
+        raise NotALetter("The letter has a bare CR or LF in it; every line must end with CR LF.")
+    if b"\0" in octets:
+        raise NotALetter("The letter has a NUL in it; encode binary parts as base64.")
+
+
+def is_own(claimed: str, own: Collection[str]) -> bool:
+    """Whether this is one of the owner's addresses, perhaps with a +tag; case does not matter."""
+    claimed = claimed.lower()
+    try:
+        untagged = str(address.parse(claimed).canonical)
+    except PermanentFailure:  # an ordinary address: a tag can only stand before the @
+        untagged = _TRAILING_TAG.sub("", claimed)
+    return any(one.lower() in (claimed, untagged) for one in own)
+
+
+def trace_fields(header: bytes, *, now: Instant, token: bytes, domain: str) -> bytes:
+    """What we put on top: when we took it, and the Date and Message-ID that it lacks.
+
+    Received names neither the computer nor the network that the letter was written in."""
+    assert len(token) == TOKEN_BYTES
+    date = format_datetime(datetime.fromtimestamp(now, UTC))
+    lines = [f"Received: from localhost by localhost (Postroad) with ESMTPA;\r\n\t{date}\r\n"]
+    if headers.first(header, b"date") is None:
+        lines.append(f"Date: {date}\r\n")
+    if headers.first(header, b"message-id") is None:
+        lines.append(f"Message-ID: <{token.hex()}@{domain}>\r\n")
+    return "".join(lines).encode()
+
+
+def _check_author(header: bytes, own: Collection[str]) -> Mailbox:
+    """From must be one address and the owner's; so must Sender, where it stands."""
+    author = _one(header, b"from", "From")
+    if author is None:
+        raise NotALetter("The letter has no From field. Set your name and address in the program.")
+    if not is_own(author.address, own):
+        resent = headers.first(header, b"resent-from") is not None
+        hint = "Forward it instead of resending it." if resent else _whose(own)
+        raise Forged(f"The letter says that it is from {author.address}, which is not you. {hint}")
+    sender = _one(header, b"sender", "Sender")
+    if sender is not None and not is_own(sender.address, own):
+        raise Forged(f"The letter's Sender is {sender.address}, which is not you. {_whose(own)}")
+    return author
+
+
+def _one(header: bytes, name: bytes, shown: str) -> Mailbox | None:
+    """The one address of a field that stands once; None when it is absent."""
+    values = headers.all_of(header, name)
+    if not values:
+        return None
+    items = headers.address_list(values[0])
+    if len(values) > 1 or len(items) != 1:
+        raise Forged(f"The letter's {shown} must be one address and stand once.")
+    if not isinstance(items[0], Mailbox) or items[0].route:
+        raise Forged(f"The letter's {shown} must be a plain address, without group or route.")
+    return items[0]
+
+
+def _whose(own: Collection[str]) -> str:
+    return f"Write as {' or '.join(sorted(own)[:3])}."
