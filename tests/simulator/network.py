@@ -90,7 +90,7 @@ class SimulatedNetwork:
             if at not in self._world.endpoints:
                 me = PeerId(key.public_key().public_bytes_raw())
                 return SimulatedEndpoint(self._world, me, at)
-        raise ConfigurationError(f"port {port} is taken; choose another one")
+        raise ConfigurationError(f"port {port} is taken; choose another port")
 
 
 class SimulatedEndpoint:
