@@ -217,6 +217,7 @@ def bench() -> int:
     if not programs:
         raise Stopped("There is nothing to measure: benchmarks/ holds no program.")
     prefix, surroundings = alone([])
+    surroundings["PYTHONPATH"] += f"{os.pathsep}{ROOT / 'tests'}"  # some measure the simulator
     measure = {each.stem: [*prefix, python, str(each), *arguments_asked()] for each in programs}
     red = run_each(measure, surroundings)
     say(f"bench: failed: {', '.join(red)}" if red else f"bench: {len(programs)} measured")

@@ -30,7 +30,7 @@ make_base() {
   case $suite in noble|jammy)
     options+=(--components=main,universe --keyring="$cache/ubuntu-archive-keyring.gpg")
     if [ ! -f "$cache/ubuntu-archive-keyring.gpg" ]; then # Debian ships it, signed by keys that we trust
-      mmdebstrap --quiet --variant=extract --include=ubuntu-keyring trixie "$cache/keyring" ${MIRROR:+"$MIRROR"}
+      mmdebstrap --quiet --variant=extract --include=ubuntu-keyring trixie "$cache/keyring"
       cp "$cache/keyring/usr/share/keyrings/ubuntu-archive-keyring.gpg" "$cache/"
       rm -r "$cache/keyring"
     fi;;
@@ -38,7 +38,7 @@ make_base() {
   echo "try-root: making $suite (once)" >&2
   rm -rf "$base.new"
   mmdebstrap --quiet --variant=minbase --include=apt,python3,git,make "${options[@]}" \
-    --dpkgopt=force-unsafe-io --customize-hook='chroot "$1" useradd --create-home --uid 1000 anna 2>/dev/null || chroot "$1" usermod --login anna --home /home/anna --move-home ubuntu' \
+    --dpkgopt=force-unsafe-io --customize-hook='chroot "$1" useradd --create-home --uid 1000 anna' \
     "$suite" "$base.new" ${MIRROR:+"$MIRROR"}
   mv "$base.new" "$base"
 }
