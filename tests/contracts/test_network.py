@@ -6,6 +6,7 @@ only where there is no way out: in a network namespace with nothing but loopback
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -23,9 +24,10 @@ from postroad.base import limits
 from postroad.base.errors import ConfigurationError, LinkClosed, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId
 from postroad.base.seams import Endpoint, Link, Network, Stream
+from postroad.machine import mux_link
 from postroad.machine.iroh_network import LOOPBACK, IrohNetwork
 from postroad.machine.tls_network import TlsNetwork
-from simulator.network import World
+from simulator.network import Weather, World
 
 T = TypeVar("T")
 KIB, MIB = limits.KIB, limits.MIB
@@ -513,14 +515,17 @@ def test_a_peer_cannot_hold_more_links_than_allowed(body: str) -> None:
 def test_a_port_can_be_chosen_and_a_taken_one_is_said_in_words(body: str) -> None:
     async def test() -> None:
         network = _make(body)()
-        first = await network.open(SECRETS[0], 46464)
-        assert first.addresses()[0].port == 46464
-        with pytest.raises(ConfigurationError, match=r"46464.*another port"):
-            await network.open(SECRETS[1], 46464)
+        first = await network.open(SECRETS[0], 0)
+        port = first.addresses()[0].port
         await first.close()
-        again = await network.open(SECRETS[0], 46464)
-        assert again.addresses()[0].port == 46464
-        await again.close()
+        second = await network.open(SECRETS[0], port)
+        assert second.addresses()[0].port == port
+        with pytest.raises(ConfigurationError, match=rf"{port}.*another port"):
+            await network.open(SECRETS[1], port)
+        await second.close()
+        third = await network.open(SECRETS[0], port)
+        assert third.addresses()[0].port == port
+        await third.close()
 
     run(test())
 
@@ -570,7 +575,7 @@ def test_a_killed_peer_is_noticed_in_bounded_time(body: str) -> None:
     """TCP sees its kernel close the socket. With iroh nothing comes: 30 s of silence are its own
     limit, which is too long for a test and for a letter; there the caller's deadline must work."""
     if body not in REAL:
-        pytest.skip("nobody can be killed in one process; World.crash has its own test")
+        pytest.skip("nobody can be killed in one process; the history below has World.crash")
 
     async def test() -> None:
         one = await _make(body)().open(SECRETS[0], 0)
@@ -608,18 +613,112 @@ def test_the_interpreter_exits_without_close(body: str) -> None:
     run(test())
 
 
-def test_a_simulated_node_that_crashed_is_missed_after_the_silence() -> None:
+def test_a_frozen_peer_is_missed_after_the_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS only: its kernel still answers for a process that stands still, so we ask ourselves."""
+    monkeypatch.setattr(mux_link, "PING_SECONDS", 0.1)
+    monkeypatch.setattr(mux_link, "SILENCE_SECONDS_MAX", 0.3)
+
     async def test() -> None:
-        world = World(Random(1))
-        one, other = await world.network().open(SECRETS[0], 0), None
-        other = await world.network().open(SECRETS[1], 0)
-        there, _ = await _join(one, other)
-        world.crash(other.me)
-        assert not there.closed
-        there.lose()  # type: ignore[attr-defined]  # what the silence does after 30 s
-        assert there.closed
+        one = await _make("tls")().open(SECRETS[0], 0)
+        with _started("tls", "stay") as child:
+            link, stream = await _meet(one, child)
+            await asyncio.sleep(0.6)
+            assert not link.closed  # it answers when it is asked
+            os.kill(child.pid, signal.SIGSTOP)
+            with pytest.raises(LinkClosed):
+                await within(SOON, stream.read(100))
+            await within(SOON, one.close())
 
     run(test())
+
+
+class _VirtualLoop(asyncio.SelectorEventLoop):
+    """A loop whose time jumps to whatever comes next."""
+
+    _now = 0.0
+
+    def time(self) -> float:
+        return self._now
+
+    def _run_once(self) -> None:
+        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
+            self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
+        super()._run_once()  # type: ignore[misc]
+
+
+def _history(seed: int) -> list[str]:
+    """One simulated story with every misfortune, as who noticed what, and when."""
+    told: list[str] = []
+
+    async def watch(link: Link) -> None:
+        with contextlib.suppress(LinkClosed):
+            while True:
+                stream = await link.accept()
+                with contextlib.suppress(LinkClosed):
+                    told.append(f"{_now()} {link.peer[:1].hex()} said {await stream.read(9)!r}")
+        told.append(f"{_now()} lost {link.peer[:1].hex()}")
+
+    def _now() -> str:
+        return f"{asyncio.get_running_loop().time():.9f}"
+
+    async def story() -> None:
+        world = World(Random(seed), Weather(latency_seconds=(0.01, 0.2), break_chance=0.01))
+        nodes = [await world.network().open(secret, 0) for secret in SECRETS]
+        async with asyncio.TaskGroup() as tasks:
+            links = []
+            for one, other in itertools.combinations(nodes, 2):
+                there, back = await _join(one, other)
+                links += [there, back]
+                tasks.create_task(watch(back))
+                tasks.create_task(watch(there))
+            world.part([node.me for node in nodes[:3]], [node.me for node in nodes[3:5]])
+            for n, link in enumerate(links):
+                with contextlib.suppress(LinkClosed):
+                    await (await link.open()).write(b"%d" % n)
+            await asyncio.sleep(29)
+            world.heal()
+            world.part([nodes[0].me])
+            world.crash(nodes[1].me)
+            world.break_links(nodes[2].me)
+            await asyncio.sleep(31)
+            with contextlib.suppress(Unreachable):
+                await nodes[3].dial(_contact(nodes[0]))
+            told.append(f"{_now()} dialled in vain")
+            for node in nodes:
+                await node.close()
+
+    with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
+        runner.run(story())
+    return told
+
+
+def test_one_seed_is_one_history() -> None:
+    history = _history(1)
+    assert history == _history(1)
+    assert history != _history(2)
+    said = [line for line in history if "said" in line]
+    assert 20 < len(said) < 2 * len(SECRETS) * (len(SECRETS) - 1) // 2
+    assert float(history[-1].split()[0]) > 60
+
+
+def test_a_parted_link_goes_on_when_it_heals_in_time_and_else_is_lost() -> None:
+    async def story() -> None:
+        world = World(Random(1))
+        one, other = [await world.network().open(secret, 0) for secret in SECRETS[:2]]
+        there, back = await _join(one, other)
+        for parted_seconds in (20, 40):
+            world.part([one.me])
+            with contextlib.suppress(LinkClosed):
+                await (await there.open()).write(b"held")
+            await asyncio.sleep(parted_seconds)
+            world.heal()
+            if parted_seconds == 20:
+                assert await (await back.accept()).read(10) == b"held"
+        assert there.closed
+        assert back.closed
+
+    with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
+        runner.run(story())
 
 
 if __name__ == "__main__":
