@@ -55,7 +55,7 @@ class Disk(Protocol):
         """A new unnamed file open for writing and reading; gone when closed, unless kept."""
 
     def keep(self, spool: BinaryIO, name: str) -> None:
-        """Make a spooled file durable under this name, whole or not at all.
+        """Make a spooled file durable under this name, whole or not at all; an old one goes.
 
         It and its folder are fsynced when this returns; the spool is closed."""
 

@@ -7,8 +7,9 @@ the owner can read what is written; two processes never work in one folder.
 import asyncio
 import errno
 import fcntl
+import io
 import os
-import tempfile
+import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -64,16 +65,14 @@ class FolderDisk:
 
     def spool(self) -> BinaryIO:
         self._refuse_without_reserve(0)
-        return tempfile.NamedTemporaryFile(dir=self._folder / "spool", delete=True)  # type: ignore[return-value]
+        return _Spool(self._folder / "spool" / secrets.token_hex(16))
 
     def keep(self, spool: BinaryIO, name: str) -> None:
         try:
             spool.flush()
             os.fsync(spool.fileno())
             target = self._folder / name
-            unnamed = Path(spool.name)
-            if not target.exists():
-                os.link(unnamed, target)
+            os.replace(spool.name, target)
             _fsync_folder(target.parent)
         except OSError as error:
             raise _in_words(error) from error
@@ -111,6 +110,27 @@ class FolderDisk:
     def _refuse_without_reserve(self, size: int) -> None:
         if self.free_bytes() - size < self._reserve_bytes:
             raise DiskFull("The disk is almost full; nothing was lost. Make room, then try again.")
+
+
+class _Spool(io.BufferedRandom):
+    """A new file that is removed when it is closed, unless it was given a name by then."""
+
+    def __init__(self, path: Path) -> None:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        super().__init__(io.FileIO(handle, "r+"))
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        return str(self._path)
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                super().close()  # flushes, and may find the disk full
+            finally:
+                self.raw.close()
+                self._path.unlink(missing_ok=True)
 
 
 def _in_words(error: OSError) -> Exception:

@@ -56,7 +56,7 @@ def prepare(octets: bytes, own: Collection[str], *, now: Instant, token: bytes) 
                 f"Field {number} of the letter's header is not a header field. An empty line must "
                 "stand between the header and the text."
             )
-    author = _check_author(header, own)
+    author = check_author(header, own)
     blind = any(field.name.lower() in BLIND for field in found)
     trace = trace_fields(header, now=now, token=token, domain=author.address.rpartition("@")[2])
     if not blind:
@@ -99,7 +99,7 @@ def trace_fields(header: bytes, *, now: Instant, token: bytes, domain: str) -> b
     return "".join(lines).encode()
 
 
-def _check_author(header: bytes, own: Collection[str]) -> Mailbox:
+def check_author(header: bytes, own: Collection[str]) -> Mailbox:
     """From must be one address and the owner's; so must Sender, where it stands."""
     author = _one(header, b"from", "From")
     if author is None:

@@ -4,7 +4,7 @@ Purpose: the asking side of `protocol.wire`. Every call raises Unreachable, Link
 PeerMisbehaved; a call over a link that turns out dead is made once more over a fresh one.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.keys import SigningKey
 
 T = TypeVar("T")
-Chunks = Callable[[], Iterable[bytes]]
+Chunks = Callable[[], AsyncIterator[bytes]]
 """The sealed letter's bytes, from the beginning each time it is called."""
 
 

@@ -39,7 +39,8 @@ class Shelves(Protocol):
     async def size_of(self, drop: DropId, mail_id: MailId) -> int | None:
         """The size of a letter that waits in this drop, or None."""
 
-    async def read(self, mail_id: MailId, offset: int, size: int) -> bytes: ...
+    def read(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
+        """The pieces of a letter of this size."""
 
     async def bury(self, drop: DropId, mail_id: MailId, receipt: bytes) -> None: ...
 
@@ -47,8 +48,8 @@ class Shelves(Protocol):
 
     async def record_of(self, fingerprint: Fingerprint) -> bytes | None: ...
 
-    async def learn_record(self, record: bytes, teller: PeerId) -> None:
-        """Keep a contact's newer record. PeerMisbehaved when the teller is not that contact."""
+    async def learn_record(self, record: bytes, teller: PeerId) -> bool:
+        """Keep a contact's newer record; False: the teller is no contact's device."""
 
 
 class Holder:
@@ -136,11 +137,7 @@ class Holder:
             await exchange.send(_unknown("This letter does not lie in this drop."))
             return
         await exchange.send(wire.Letter(size))
-        for offset in range(0, size, limits.BULK_CHUNK_BYTES):
-            piece = await self._shelves.read(
-                mail_id, offset, min(limits.BULK_CHUNK_BYTES, size - offset)
-            )
-            await exchange.send_bulk([piece])
+        await exchange.send_bulk(self._shelves.read(mail_id, size))
 
     async def _delete(self, request: wire.Message, exchange: Exchange) -> None:
         assert isinstance(request, wire.Delete)
@@ -158,8 +155,10 @@ class Holder:
 
     async def _record(self, told: wire.Message, exchange: Exchange) -> None:
         assert isinstance(told, wire.Record)
-        await self._shelves.learn_record(told.record, exchange.peer)
-        await exchange.send(wire.Ok())
+        if await self._shelves.learn_record(told.record, exchange.peer):
+            await exchange.send(wire.Ok())
+        else:
+            await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "We are not contacts yet."))
 
     async def _is_owner(
         self, request: wire.Tickets | wire.List | wire.Fetch | wire.Delete, exchange: Exchange

@@ -9,7 +9,7 @@ can neither hold more than its share of streams nor bring down the loop.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -43,9 +43,9 @@ class Exchange:
     async def send(self, message: wire.Message) -> None:
         await self.stream.write(wire.frame(message))
 
-    async def send_bulk(self, chunks: Iterable[bytes]) -> None:
+    async def send_bulk(self, chunks: AsyncIterator[bytes]) -> None:
         """Send announced raw bytes; each piece has to leave within the limit."""
-        for chunk in chunks:
+        async for chunk in chunks:
             async with _deadline(limits.BULK_PAUSE_SECONDS_MAX):
                 await self.stream.write(chunk)
 

@@ -10,11 +10,11 @@ import sqlite3
 from dataclasses import dataclass
 
 from postroad.base import limits
-from postroad.base.errors import PostroadError
+from postroad.base.errors import TemporaryFailure
 from postroad.base.seams import Disk
 
 
-class Damaged(PostroadError):
+class Damaged(TemporaryFailure):
     """The octets under this name are missing or are not what was stored."""
 
 

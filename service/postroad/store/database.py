@@ -12,6 +12,7 @@ import errno
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from postroad.base.seams import Disk
 from postroad.store.schema import MIGRATIONS
 
 T = TypeVar("T")
+Sql = sqlite3.Connection
+"""A transaction under way, in the database thread: what functions of the store take."""
 FILE_NAME = "postroad.sqlite"
 
 
@@ -93,7 +96,7 @@ class Database:
             while self._pending:
                 batch = self._pending[: limits.COMMIT_BATCH_MAX]
                 del self._pending[: len(batch)]
-                answers = await self._disk.run(lambda batch=batch: self._commit(batch))  # type: ignore[misc]
+                answers = await self._disk.run(partial(self._commit, batch))
                 for piece, answer in zip(batch, answers, strict=True):
                     if piece.done.cancelled():
                         continue

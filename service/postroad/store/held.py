@@ -9,6 +9,7 @@ import hashlib
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
@@ -177,7 +178,7 @@ class Shelves:
 
     async def rent(self, drop_id: DropId, key: bytes, record: bytes, asker: PeerId) -> str | None:
         def work(sql: sqlite3.Connection) -> str | None:
-            renter = _contact_at(sql, asker)
+            renter = people.at_device(sql, asker)
             if renter is None or renter.blocked:
                 return "This node holds letters for its owner's contacts only."
             known = drop(sql, drop_id)
@@ -223,7 +224,7 @@ class Shelves:
         arriving = self._sealed.arriving(deposit.size)
         try:
             async for chunk in chunks:
-                await self._database.outside(lambda chunk=chunk: arriving.write(chunk))  # type: ignore[misc]
+                await self._database.outside(partial(arriving.write, chunk))
             if arriving.mail_id != deposit.mail_id:
                 raise PeerMisbehaved("a deposited letter is not the one announced")
 
@@ -249,8 +250,8 @@ class Shelves:
         found = await self._database.run(lambda sql: letter(sql, drop_id, mail_id))
         return None if found is None or found.tombstone is not None else found.size
 
-    async def read(self, mail_id: MailId, offset: int, size: int) -> bytes:
-        return await self._database.run(lambda sql: self._sealed.read(sql, mail_id, offset, size))
+    def read(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
+        return self._sealed.pieces(self._database, mail_id, size)
 
     async def bury(self, drop_id: DropId, mail_id: MailId, receipt: bytes) -> None:
         await self._database.run(lambda sql: bury(sql, drop_id, mail_id, receipt))
@@ -261,23 +262,16 @@ class Shelves:
     async def record_of(self, fingerprint: Fingerprint) -> bytes | None:
         return await self._database.run(lambda sql: people.kept_record(sql, fingerprint))
 
-    async def learn_record(self, record: bytes, teller: PeerId) -> None:
-        """Keep a contact's newer record, told by a device of theirs."""
+    async def learn_record(self, record: bytes, teller: PeerId) -> bool:
+        """Keep a contact's newer record, told by a device of theirs; False: not a contact."""
 
-        def work(sql: sqlite3.Connection) -> None:
-            person = _contact_at(sql, teller)
+        def work(sql: sqlite3.Connection) -> bool:
+            person = people.at_device(sql, teller)
             if person is None:
-                raise PeerMisbehaved("told a record without being a contact")
+                return False
             newest = read_person(record, person.fingerprint)
             people.learn(sql, newest, self._clock.now())
             people.keep_record(sql, newest)
+            return True
 
-        await self._database.run(work)
-
-
-def _contact_at(sql: sqlite3.Connection, peer: PeerId) -> people.Person | None:
-    """The contact one of whose devices this is."""
-    for person in people.contacts(sql):
-        if any(contact.peer == peer for contact in person.record.contacts):
-            return person
-    return None
+        return await self._database.run(work)

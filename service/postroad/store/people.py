@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, Ticket
-from postroad.base.tlv import encode
-from postroad.protocol.records import PersonRecord, read_person
+from postroad.base.tlv import decode, encode
+from postroad.protocol.records import PersonRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Person:
     their_ticket: Ticket | None
     seen_at: Instant | None
     blocked: bool
+    told: int  # the sequence of our record that they have
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,6 @@ class MyDrop:
     fingerprint: Fingerprint
     agreed: bool
     tickets: bytes  # SHA-256 of the ticket hashes that the holder has
-    record_sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class InvitationRow:
 
 
 _COLUMNS = """fingerprint, address, name, record, learnt_at, my_ticket, their_ticket, seen_at,
-    blocked"""
+    blocked, told"""
 
 
 def contacts(sql: sqlite3.Connection) -> list[Person]:
@@ -95,6 +95,7 @@ def add_contact(
             their_ticket,
         ),
     )
+    _note_devices(sql, record)
     learn(sql, record, now)
 
 
@@ -115,12 +116,36 @@ def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
         "UPDATE contact SET learnt_at = ? WHERE fingerprint = ? AND sequence = ?",
         (now, record.fingerprint, record.sequence),
     )
+    if changed.rowcount == 1:
+        _note_devices(sql, record)
     return changed.rowcount == 1
+
+
+def _note_devices(sql: sqlite3.Connection, record: PersonRecord) -> None:
+    sql.execute("DELETE FROM device WHERE fingerprint = ?", (record.fingerprint,))
+    sql.executemany(
+        "INSERT OR REPLACE INTO device (peer, fingerprint) VALUES (?, ?)",
+        [(contact.peer, record.fingerprint) for contact in record.contacts],
+    )
+
+
+def at_device(sql: sqlite3.Connection, peer: PeerId) -> Person | None:
+    """The contact one of whose devices this is."""
+    row = sql.execute("SELECT fingerprint FROM device WHERE peer = ?", (peer,)).fetchone()
+    return None if row is None else contact(sql, Fingerprint(row[0]))
 
 
 def seen(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
     """A device of this contact proved itself to us just now."""
     sql.execute("UPDATE contact SET seen_at = ? WHERE fingerprint = ?", (now, fingerprint))
+
+
+def told_record(sql: sqlite3.Connection, fingerprint: Fingerprint, sequence: int) -> None:
+    """This contact has our record of that sequence."""
+    sql.execute(
+        "UPDATE contact SET told = ? WHERE fingerprint = ? AND told < ?",
+        (sequence, fingerprint, sequence),
+    )
 
 
 def add_invitation(
@@ -163,12 +188,12 @@ def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
 
 def my_drops(sql: sqlite3.Connection) -> list[MyDrop]:
     rows = sql.execute(
-        """SELECT drop_id, seed, holder, fingerprint, agreed, tickets, record_sequence
+        """SELECT drop_id, seed, holder, fingerprint, agreed, tickets
            FROM my_drop ORDER BY drop_id"""
     )
     return [
-        MyDrop(DropId(drop), seed, PeerId(holder), fp, bool(agreed), held, sequence)
-        for drop, seed, holder, fp, agreed, held, sequence in rows
+        MyDrop(DropId(drop), seed, PeerId(holder), fp, bool(agreed), held)
+        for drop, seed, holder, fp, agreed, held in rows
     ]
 
 
@@ -189,13 +214,6 @@ def drop_agreed(sql: sqlite3.Connection, drop: DropId) -> None:
 
 def drop_has_tickets(sql: sqlite3.Connection, drop: DropId, digest: bytes) -> None:
     sql.execute("UPDATE my_drop SET tickets = ? WHERE drop_id = ?", (digest, drop))
-
-
-def drop_has_record(sql: sqlite3.Connection, drop: DropId, sequence: int) -> None:
-    sql.execute(
-        "UPDATE my_drop SET record_sequence = ? WHERE drop_id = ? AND record_sequence < ?",
-        (sequence, drop, sequence),
-    )
 
 
 def forget_drop(sql: sqlite3.Connection, drop: DropId) -> None:
@@ -229,16 +247,18 @@ def _person(
     their_ticket: bytes | None,
     seen_at: float | None,
     blocked: int,
+    told: int,
 ) -> Person:
     named = Fingerprint(fingerprint)
     return Person(
         named,
         address,
         name,
-        read_person(record, named),
+        decode(PersonRecord, record),  # verified before it was stored
         Instant(learnt_at),
         None if my_ticket is None else Ticket(my_ticket),
         None if their_ticket is None else Ticket(their_ticket),
         None if seen_at is None else Instant(seen_at),
         bool(blocked),
+        told,
     )

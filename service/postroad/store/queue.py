@@ -128,12 +128,14 @@ def due(sql: sqlite3.Connection, now: Instant, at_most: int, but_not: set[int]) 
     return [row for row in map(_row, rows) if row.id not in but_not][:at_most]
 
 
-def next_due(sql: sqlite3.Connection) -> Instant | None:
-    """When the next open parcel falls due."""
-    (at,) = sql.execute(
-        "SELECT min(due_at) FROM parcel WHERE state IN ('waiting', 'held')"
-    ).fetchone()
-    return None if at is None else Instant(at)
+def next_due(sql: sqlite3.Connection, but_not: set[int]) -> Instant | None:
+    """When the next open parcel falls due, those in hand left aside."""
+    rows = sql.execute(
+        """SELECT id, due_at FROM parcel WHERE state IN ('waiting', 'held')
+           ORDER BY due_at LIMIT ?""",
+        (len(but_not) + 1,),
+    )
+    return next((Instant(at) for parcel_id, at in rows if parcel_id not in but_not), None)
 
 
 def get(sql: sqlite3.Connection, parcel_id: int) -> Row:

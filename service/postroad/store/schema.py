@@ -98,7 +98,13 @@ MIGRATIONS: tuple[str, ...] = (
         my_ticket   BLOB CHECK (length(my_ticket) = 16),     -- what we deposit in their drops with
         their_ticket BLOB CHECK (length(their_ticket) = 16), -- what they deposit in ours with
         seen_at     REAL,                    -- when a device of theirs last proved itself to us
+        told        INTEGER NOT NULL DEFAULT 0, -- sequence of our record that they have
         blocked     INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE device (
+        peer        BLOB PRIMARY KEY CHECK (length(peer) = 32),
+        fingerprint TEXT NOT NULL REFERENCES contact (fingerprint) ON DELETE CASCADE
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE invitation (
@@ -116,9 +122,7 @@ MIGRATIONS: tuple[str, ...] = (
         holder     BLOB NOT NULL UNIQUE CHECK (length(holder) = 32),
         fingerprint TEXT NOT NULL,           -- the contact whose node holds
         agreed     INTEGER NOT NULL,         -- the holder said yes
-        tickets    BLOB NOT NULL DEFAULT x'', -- SHA-256 of the ticket list that the holder has
-        record_sequence INTEGER NOT NULL DEFAULT 0, -- our newest record that the holder has
-        looked_at  REAL                      -- the last complete look into it
+        tickets    BLOB NOT NULL DEFAULT x'' -- SHA-256 of the ticket list that the holder has
     ) STRICT, WITHOUT ROWID;
 
     -- Drops that others rent from us.
@@ -183,12 +187,14 @@ MIGRATIONS: tuple[str, ...] = (
         id            INTEGER PRIMARY KEY AUTOINCREMENT,
         name          TEXT NOT NULL UNIQUE,
         special_use   TEXT,
-        uid_validity  INTEGER NOT NULL,
+        uid_validity  INTEGER NOT NULL UNIQUE,
         uid_next      INTEGER NOT NULL DEFAULT 1 CHECK (uid_next >= 1),
+        recent_from   INTEGER NOT NULL DEFAULT 1,  -- UIDs from here on no session was told of
         highest_modseq INTEGER NOT NULL DEFAULT 1 CHECK (highest_modseq >= 1),
         subscribed    INTEGER NOT NULL DEFAULT 1
     ) STRICT;
 
+    -- Short rows: a mailbox is opened by reading all of its own.
     CREATE TABLE message (
         mailbox_id    INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
         uid           INTEGER NOT NULL CHECK (uid >= 1),
@@ -198,14 +204,21 @@ MIGRATIONS: tuple[str, ...] = (
         internal_date REAL NOT NULL,
         content_id    INTEGER NOT NULL REFERENCES content (id),
         size          INTEGER NOT NULL,
-        header_size   INTEGER NOT NULL,            -- octets up to and with the empty line
-        envelope      BLOB NOT NULL,               -- rendered at intake, ready to send
-        body          BLOB NOT NULL,               -- BODY, rendered likewise
-        body_structure BLOB NOT NULL,              -- BODYSTRUCTURE, rendered likewise
-        header        BLOB NOT NULL,               -- the header block, as it stands
         PRIMARY KEY (mailbox_id, uid)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX message_content ON message (content_id);
+    CREATE INDEX message_modseq ON message (mailbox_id, modseq);
+
+    -- What is sent of a letter, made once at intake and shared by its copies. Each blob ends with
+    -- the CRC-32 of the rest; one that is damaged is made again from the octets.
+    CREATE TABLE rendering (
+        content_id    INTEGER PRIMARY KEY REFERENCES content (id) ON DELETE CASCADE,
+        header_size   INTEGER NOT NULL,            -- octets up to and with the empty line
+        envelope      BLOB NOT NULL,
+        body          BLOB NOT NULL,
+        body_structure BLOB NOT NULL,
+        header        BLOB NOT NULL                -- the header block, as far as it is kept
+    ) STRICT;
 
     CREATE TABLE expunged (
         mailbox_id INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
@@ -213,6 +226,7 @@ MIGRATIONS: tuple[str, ...] = (
         modseq     INTEGER NOT NULL,
         PRIMARY KEY (mailbox_id, uid)
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX expunged_modseq ON expunged (mailbox_id, modseq);
 
     CREATE TABLE value (
         name  TEXT PRIMARY KEY,

@@ -6,14 +6,16 @@ ways, so that memory does not grow with the letter. Functions with `sql` run in 
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 from postroad.base import limits
 from postroad.base.ids import MailId
 from postroad.base.seams import Disk
 from postroad.store.contents import Damaged
+from postroad.store.database import Database
 
 
 @dataclass(slots=True)
@@ -36,6 +38,14 @@ class Arriving:
         else:
             assert self.small is not None
             self.small += chunk
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes of what came, from `offset`."""
+        if self.spool is None:
+            assert self.small is not None
+            return bytes(self.small[offset : offset + size])
+        self.spool.seek(offset)
+        return self.spool.read(size)
 
     @property
     def mail_id(self) -> MailId:
@@ -97,6 +107,23 @@ class SealedStore:
                 return file.read(size)
         except FileNotFoundError as error:
             raise Damaged(f"The file {file_name(mail_id)} is missing.") from error
+
+    def size(self, sql: sqlite3.Connection, mail_id: MailId) -> int:
+        """Raises Damaged when the letter is not there."""
+        row = sql.execute("SELECT size FROM sealed WHERE mail_id = ?", (mail_id,)).fetchone()
+        if row is None:
+            raise Damaged(f"The sealed letter {mail_id.hex()} is missing.")
+        return int(row[0])
+
+    async def pieces(self, database: Database, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
+        """The letter's `size` bytes, a piece at a time; raises Damaged when they end early."""
+        for offset in range(0, size, limits.BULK_CHUNK_BYTES):
+            wanted = min(limits.BULK_CHUNK_BYTES, size - offset)
+            read = partial(self.read, mail_id=mail_id, offset=offset, size=wanted)
+            piece = await database.run(read)
+            if len(piece) != wanted:
+                raise Damaged(f"The sealed letter {mail_id.hex()} is cut short.")
+            yield piece
 
     def forget_unused(self, sql: sqlite3.Connection) -> None:
         """Remove the rows of letters that no open parcel and no held letter needs."""

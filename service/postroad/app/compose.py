@@ -1,0 +1,226 @@
+"""Build the node: the only place where every wire can be read.
+
+`build_node` is given a machine and never asks which one: the simulator calls it with its own.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from socket import socket
+
+from postroad.base import limits
+from postroad.base.errors import TemporaryFailure
+from postroad.base.seams import Endpoint, Machine
+from postroad.delivery.filing import Filing
+from postroad.delivery.herald import Herald
+from postroad.delivery.introductions import Introductions
+from postroad.delivery.notices import Notices
+from postroad.delivery.outbox import Outbox
+from postroad.delivery.packing import Packer
+from postroad.delivery.receiver import Receiver
+from postroad.delivery.renter import Renter
+from postroad.delivery.rounds import Rounds
+from postroad.delivery.sender import Sender
+from postroad.doors import control, imap, submission
+from postroad.peers.client import Client
+from postroad.peers.holder import Holder
+from postroad.peers.link import Answer, Links
+from postroad.protocol import wire
+from postroad.store import housekeeping, keyring
+from postroad.store.contents import Contents
+from postroad.store.database import Database
+from postroad.store.held import Shelves
+from postroad.store.keyring import Keyring
+from postroad.store.mailboxes import Mailboxes
+from postroad.store.sealed import SealedStore
+
+log = logging.getLogger(__name__)
+TIDY_SECONDS = limits.HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What of the configuration the node itself needs."""
+
+    peer_port: int
+    expiry_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Listening sockets of the doors; a door without any stays shut."""
+
+    submission: Sequence[socket] = ()
+    imap: Sequence[socket] = ()
+    control: socket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The owner's name at the doors, and the mailbox password."""
+
+    keyring: Keyring
+
+    def check(self, user: str, password: bytes) -> bool:
+        """`user` may be the whole address, the part before the @, or the plain name."""
+        mine = self.keyring.address
+        names = (str(mine), str(mine).partition("@")[0], mine.name)
+        return user.lower() in names and self.keyring.password.verify(password)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that is put together. `serve` runs it; the rest is for doors and tests."""
+
+    machine: Machine
+    keyring: Keyring
+    endpoint: Endpoint
+    database: Database
+    contents: Contents
+    sealed: SealedStore
+    mailboxes: Mailboxes
+    outbox: Outbox
+    introductions: Introductions
+    renter: Renter
+    links: Links
+    herald: Herald
+    receiver: Receiver
+    sender: Sender
+
+    async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
+        """Run until cancelled. `ready` is called when doors and links are served."""
+        await self.renter.record()  # others ask for it as soon as they can reach us
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.links.serve(), name="links")
+            tasks.create_task(self.herald.run(), name="herald")
+            tasks.create_task(self.sender.run(), name="sender")
+            tasks.create_task(self.receiver.run(), name="receiver")
+            tasks.create_task(self.renter.run(), name="renter")
+            tasks.create_task(self._tidy(), name="tidy")
+            self._open_doors(tasks, sockets)
+            ready()
+
+    def _open_doors(self, tasks: asyncio.TaskGroup, sockets: Sockets) -> None:
+        credentials = Credentials(self.keyring)
+        own = (str(self.keyring.address),)
+        machine = self.machine
+        if sockets.submission:
+            tasks.create_task(
+                submission.serve(
+                    sockets.submission,
+                    self.outbox,
+                    credentials,
+                    machine.peer_uid,
+                    own,
+                    machine.clock,
+                    machine.entropy,
+                ),
+                name="submission",
+            )
+        if sockets.imap:
+            tasks.create_task(
+                imap.serve(sockets.imap, self.mailboxes, credentials, machine.peer_uid),
+                name="imap",
+            )
+        if sockets.control is not None:
+            tasks.create_task(
+                control.serve(
+                    sockets.control, self.database, self.introductions, self.keyring, machine.clock
+                ),
+                name="control",
+            )
+
+    async def _tidy(self) -> None:
+        while True:
+            try:
+                now = self.machine.clock.now()
+                await housekeeping.tidy(self.database, self.contents, self.sealed, now)
+            except TemporaryFailure as error:
+                log.warning("not tidied: %s", error)
+            await asyncio.sleep(TIDY_SECONDS)
+
+
+@asynccontextmanager
+async def build_node(settings: Settings, machine: Machine) -> AsyncIterator[Node]:
+    """A node over this machine, its store open and its endpoint bound; closed on leaving.
+
+    Raises ConfigurationError when the node is not set up, or its folder or port is taken."""
+    disk, clock = machine.disk, machine.clock
+    keys = keyring.load(disk)
+    renewed = keys.renewed(clock.now())
+    if renewed is not keys:
+        await disk.run(lambda: keyring.save(disk, renewed))
+        keys = renewed
+    async with Database(disk) as database:
+        endpoint = await machine.network.open(keys.device_seed, settings.peer_port)
+        try:
+            yield await _wire(settings, machine, keys, database, endpoint)
+        finally:
+            await endpoint.close()
+
+
+async def _wire(
+    settings: Settings, machine: Machine, keys: Keyring, database: Database, endpoint: Endpoint
+) -> Node:
+    clock, entropy = machine.clock, machine.entropy
+    contents = Contents(machine.disk)
+    sealed = SealedStore(machine.disk)
+    mailboxes = Mailboxes(database, contents, clock)
+    await database.run(lambda sql: mailboxes.ensure_standard(sql, clock.now()))
+
+    # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
+    answers: dict[type[wire.Message], Answer] = {}
+    links = Links(endpoint, clock, answers, lambda peer: herald.peer_seen(peer))
+    client = Client(links)
+    herald = Herald(database, client, clock)
+    holder = Holder(Shelves(database, sealed, clock), keys.device, herald.news)
+
+    renter = Renter(database, client, keys, clock, entropy, endpoint.addresses)
+    outbox = Outbox(
+        database,
+        contents,
+        keys,
+        clock,
+        entropy,
+        lambda: sender.wake(),
+        expiry_seconds=settings.expiry_seconds,
+    )
+    introductions = Introductions(
+        database, outbox, renter, client, keys, clock, entropy, lambda: sender.wake()
+    )
+    filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
+    receiver = Receiver(database, sealed, filing, client, clock, entropy)
+    sender = Sender(
+        database,
+        Packer(database, contents, sealed, keys, entropy),
+        Rounds(database, sealed, client, clock),
+        Notices(mailboxes, contents, keys, clock, entropy),
+        mailboxes,
+        client,
+        keys,
+        clock,
+        entropy,
+        receiver,
+    )
+    answers.update(holder.answers)
+    answers.update(receiver.answers)
+    answers[wire.Receipt] = sender.answer_receipt
+    herald.listeners = (renter.peer_seen, receiver.peer_seen, sender.peer_seen)
+    return Node(
+        machine,
+        keys,
+        endpoint,
+        database,
+        contents,
+        sealed,
+        mailboxes,
+        outbox,
+        introductions,
+        renter,
+        links,
+        herald,
+        receiver,
+        sender,
+    )

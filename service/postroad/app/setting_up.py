@@ -1,0 +1,90 @@
+"""First run: make the keys, choose ports that are free, write the configuration.
+
+Purpose: one call that leaves a node ready to run, or nothing at all when it could not.
+"""
+
+import socket
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from postroad.app import config as configuration
+from postroad.app.config import Config
+from postroad.base.errors import ConfigurationError, PermanentFailure
+from postroad.base.seams import Clock, Entropy
+from postroad.machine import listeners
+from postroad.machine.disk import FolderDisk
+from postroad.message.address import Address, is_name
+from postroad.sealing.keys import Identity, identity_from_words
+from postroad.sealing.password import ENTROPY_BYTES, new_password, verifier
+from postroad.store import keyring
+
+SLOTS = 40  # how many users of one machine may have ports of their own
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """What its owner has to see once: nothing of it is kept in words."""
+
+    address: Address
+    words: str
+    password: str
+    config: Config
+
+
+def set_up(
+    path: Path, config: Config, name: str, words: str | None, clock: Clock, entropy: Entropy
+) -> SetUp:
+    """Make a new identity, or this device for the identity of 24 words, and write it all down.
+
+    Raises ConfigurationError or PermanentFailure with a sentence."""
+    if not is_name(name):
+        raise PermanentFailure(
+            f"{name!r} cannot be part of an address: use 1 to 31 of a-z, 0-9, - and _."
+        )
+    identity = Identity(entropy.token(32)) if words is None else identity_from_words(words)
+    password = new_password(entropy.token(ENTROPY_BYTES))
+    with closing(FolderDisk(config.data)) as disk:
+        if keyring.exists(disk):
+            known = keyring.load(disk)
+            raise ConfigurationError(
+                f"You are set up already, as {known.address}. Start your node with `postroad run`."
+            )
+        keys = keyring.new_keyring(
+            name, identity, verifier(password, entropy.token(16)), entropy, clock.now()
+        )
+        chosen = with_free_ports(config)
+        configuration.write(path, chosen)
+        keyring.save(disk, keys)
+    return SetUp(keys.address, identity.words, password, chosen)
+
+
+def with_free_ports(config: Config) -> Config:
+    """The same with the first slot of ports that nobody listens on: each user has their own."""
+    for slot in range(SLOTS):
+        moved = replace(
+            config,
+            smtp_port=config.smtp_port + slot if config.smtp_port else 0,
+            imap_port=config.imap_port + slot if config.imap_port else 0,
+            peer_port=config.peer_port + slot if config.peer_port else 0,
+        )
+        if _is_free(moved):
+            return moved
+    raise ConfigurationError(
+        f"None of the ports from {config.smtp_port} on is free. Choose others in the configuration."
+    )
+
+
+def _is_free(config: Config) -> bool:
+    wanted = (
+        ("127.0.0.1", config.smtp_port, socket.SOCK_STREAM),
+        ("127.0.0.1", config.imap_port, socket.SOCK_STREAM),
+        ("0.0.0.0", config.peer_port, socket.SOCK_STREAM),  # noqa: S104  (a test, not a door)
+        ("0.0.0.0", config.peer_port, socket.SOCK_DGRAM),  # noqa: S104
+    )
+    try:
+        for host, port, kind in wanted:
+            listeners.bind(host, port, kind).close()
+    except ConfigurationError:
+        return False
+    return True

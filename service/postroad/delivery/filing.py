@@ -1,0 +1,194 @@
+"""File sealed letters in the owner's mailbox: open, check, commit, and only then give the receipt.
+
+Purpose: the third promise, in one place for letters from senders, from drops and from oneself.
+Invariants: nothing of a letter is believed before every check of `sealing.letter` held; the address
+that is shown is bound to the key that signed; message, memory of the nonce and receipt are one
+commit; a letter that cannot be opened gets no receipt, and is noted.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Protocol
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved, PermanentFailure
+from postroad.base.ids import Fingerprint, Instant, MailId
+from postroad.base.seams import Clock, Entropy
+from postroad.message import address as addresses
+from postroad.message import headers, submitted
+from postroad.protocol.imap.render import render
+from postroad.sealing.letter import Kind, Opened, Read, open_sealed
+from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
+from postroad.store import filed, people, quarantine
+from postroad.store.database import Database, Sql
+from postroad.store.filed import Filed, ReceiptDue
+from postroad.store.keyring import Keyring
+from postroad.store.mailboxes import Added, Mailboxes
+
+log = logging.getLogger(__name__)
+QUARANTINE = "letter"
+
+
+class Introductions(Protocol):
+    """Makes contacts of people who were invited, and of those whose invitation we accepted."""
+
+    def meet(self, sql: Sql, opened: Opened) -> bool:
+        """Accept the sender of an introduction, in this transaction; False: it is not welcome."""
+
+    def met(self) -> None:
+        """Called after the commit of a welcome one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    receipt: bytes
+    verdict: Verdict
+    added: Added | None = None
+
+
+class Filing:
+    def __init__(
+        self,
+        database: Database,
+        mailboxes: Mailboxes,
+        introductions: Introductions,
+        keyring: Keyring,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._database = database
+        self._mailboxes = mailboxes
+        self._introductions = introductions
+        self._keyring = keyring
+        self._epoch_keys = keyring.epoch_keys()
+        self._clock = clock
+        self._entropy = entropy
+
+    async def known_receipt(self, mail_id: MailId) -> bytes | None:
+        """The receipt that was made for this sealed letter before, if it was here."""
+        return await self._database.run(lambda sql: filed.receipt_for(sql, mail_id))
+
+    async def is_bad(self, mail_id: MailId) -> bool:
+        """Whether it was here before and could not be opened."""
+        return await self._database.run(
+            lambda sql: quarantine.is_noted(sql, QUARANTINE, mail_id.hex())
+        )
+
+    async def take(self, mail_id: MailId, read: Read, size: int, *, told: bool) -> bytes:
+        """File a sealed letter, or refuse it, and give the sealed receipt that says so.
+
+        `told`: the caller hands the receipt to the sender itself. Raises PeerMisbehaved when the
+        letter cannot be opened, TemporaryFailure when the disk did not take it."""
+        try:
+            # Blocking work of up to a quarter of a second: not in the event loop.
+            opened = await self._database.outside(
+                lambda: open_sealed(read, size, self._epoch_keys, self._clock.now())
+            )
+            self._check_recipient(opened)
+        except PeerMisbehaved as error:
+            reason, now = str(error), self._clock.now()
+            await self._database.run(
+                lambda sql: quarantine.note(sql, QUARANTINE, mail_id.hex(), reason, now)
+            )
+            log.warning("letter not opened: %s", error, extra={"mail": mail_id.hex()})
+            raise
+        octets = self._trace(opened, mail_id) + opened.body
+        rendered = await self._database.outside(lambda: render(octets))
+        objection = self._objection(opened)
+
+        def work(sql: Sql) -> _Result:
+            before = filed.known(sql, opened.sender, opened.nonce)
+            verdict = before.verdict if before else objection or self._welcome(sql, opened)
+            added = None
+            now = self._clock.now()
+            if before is None:
+                if verdict is Verdict.FILED:
+                    added = self._mailboxes.add(sql, "INBOX", octets, rendered, date=now)
+                memory = Filed(verdict, opened.header_hash, now)
+                filed.remember(sql, opened.sender, opened.nonce, memory, opened.header.expires)
+            receipt = self._receipt(opened, verdict, now)
+            due = ReceiptDue(mail_id, opened.sender, opened.device, receipt, 0)
+            filed.owe_receipt(sql, due, now, opened.header.expires)
+            if told:
+                filed.told(sql, mail_id)
+            return _Result(receipt, verdict, added)
+
+        result = await self._database.run(work)
+        log.info(
+            "letter %s", result.verdict.name.lower(), extra={"mail": mail_id.hex(), "size": size}
+        )
+        if result.added is not None:
+            self._mailboxes.announce(result.added)
+            if opened.header.kind == Kind.INTRODUCTION:
+                self._introductions.met()
+        return result.receipt
+
+    def _check_recipient(self, opened: Opened) -> None:
+        header = opened.header
+        try:
+            sender = addresses.parse(header.sender.address)
+        except PermanentFailure as error:
+            raise PeerMisbehaved("a letter's sender has no address of ours") from error
+        if header.recipient.fingerprint != self._keyring.fingerprint:
+            raise PeerMisbehaved("a letter is for somebody else")
+        if sender.fingerprint != header.sender.fingerprint or sender.tag:
+            raise PeerMisbehaved("a letter's sender has another identity's address")
+
+    def _objection(self, opened: Opened) -> Verdict | None:
+        """What alone speaks against filing it, before asking who the sender is to us."""
+        header = opened.header
+        if self._clock.now() > header.expires + limits.EXPIRY_GRACE_SECONDS:
+            return Verdict.EXPIRED
+        head = opened.body[: headers.header_size(opened.body[: limits.HEADER_BYTES_MAX + 1])]
+        try:
+            submitted.check_author(head, (header.sender.address,))
+        except PermanentFailure:
+            return Verdict.FORGED
+        return None
+
+    def _welcome(self, sql: Sql, opened: Opened) -> Verdict:
+        """Whether the sender may write to us; an introduction may make them a contact."""
+        header = opened.header
+        person = people.contact(sql, opened.sender)
+        if person is not None and person.blocked:
+            return Verdict.STRANGER
+        if header.kind == Kind.INTRODUCTION:
+            return Verdict.FILED if self._introductions.meet(sql, opened) else Verdict.STRANGER
+        if header.kind != Kind.PERSON:
+            return Verdict.STRANGER
+        if opened.sender == self._keyring.fingerprint:
+            return Verdict.FILED
+        if person is None:
+            return Verdict.STRANGER
+        same = str(person.record.address) == header.sender.address
+        return Verdict.FILED if same else Verdict.FORGED
+
+    def _receipt(self, opened: Opened, verdict: Verdict, now: Instant) -> bytes:
+        receipt = Receipt(
+            opened.sender,
+            opened.nonce,
+            opened.header_hash,
+            self._keyring.fingerprint,
+            int(verdict),
+            int(now),
+        )
+        return seal_receipt(
+            receipt,
+            device=self._keyring.device,
+            certificate=self._keyring.certificate,
+            content_key=opened.content_key,
+            nonce=self._entropy.token(NONCE_BYTES),
+        )
+
+    def _trace(self, opened: Opened, mail_id: MailId) -> bytes:
+        """Our fields on top: RFC 5321 section 4.4. What follows is what the sender signed."""
+        date = format_datetime(datetime.fromtimestamp(self._clock.now(), UTC))
+        header = opened.header
+        return (
+            f"Return-Path: <{header.sender.address}>\r\n"
+            f"Delivered-To: {header.recipient.address}\r\n"
+            f"Received: from {Fingerprint(header.sender.fingerprint)} by "
+            f"{self._keyring.fingerprint}\r\n\t(Postroad) id {mail_id.hex()[:32]}; {date}\r\n"
+        ).encode()

@@ -1,0 +1,85 @@
+"""Pass the word: a peer was seen, or a drop that we hold got a letter.
+
+Purpose: nobody waits for a timer when somebody could have told them. Telling is a courtesy: what is
+not heard is found by the next look.
+Invariants: `Links` and `Holder` call in without waiting; the queues are bounded by the number of
+peers and drops.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
+from postroad.base.ids import DropId, Fingerprint, Instant, PeerId
+from postroad.base.seams import Clock
+from postroad.peers.client import Client
+from postroad.store import held, people
+from postroad.store.database import Database, Sql
+from postroad.store.people import Person
+
+log = logging.getLogger(__name__)
+OnSeen = Callable[[PeerId, Fingerprint, Instant], Awaitable[None]]
+
+
+class Herald:
+    """Run `run` for as long as the node lives."""
+
+    def __init__(self, database: Database, client: Client, clock: Clock) -> None:
+        self._database = database
+        self._client = client
+        self._clock = clock
+        self._seen: dict[PeerId, None] = {}
+        self._news: dict[DropId, None] = {}
+        self._telling: set[DropId] = set()
+        self._wake = asyncio.Event()
+        self.listeners: Sequence[OnSeen] = ()  # set by the composition root
+
+    def peer_seen(self, peer: PeerId) -> None:
+        """This peer proved itself over a link."""
+        self._seen[peer] = None
+        self._wake.set()
+
+    def news(self, drop: DropId) -> None:
+        """A letter was put into this drop."""
+        self._news[drop] = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                seen, self._seen = self._seen, {}
+                for peer in seen:
+                    await self._pass_on(peer)
+                for drop in [drop for drop in self._news if drop not in self._telling]:
+                    del self._news[drop]
+                    self._telling.add(drop)
+                    tasks.create_task(self._tell_owner(drop), name="tell owner")
+
+    async def _pass_on(self, peer: PeerId) -> None:
+        try:
+            person = await self._database.run(lambda sql: people.at_device(sql, peer))
+            if person is not None:
+                for listener in self.listeners:
+                    await listener(peer, person.fingerprint, self._clock.now())
+        except PostroadError as error:
+            log.warning("a peer's return was not passed on: %s", error)
+
+    async def _tell_owner(self, drop: DropId) -> None:
+        try:
+            owner = await self._database.run(lambda sql: _owner(sql, drop))
+            for device in owner.record.contacts if owner else ():
+                await self._client.tell_news(device, drop)
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            log.info("owner of a drop not told: %s", error)
+        finally:
+            self._telling.discard(drop)
+            if drop in self._news:  # more came in the meantime
+                self._wake.set()
+
+
+def _owner(sql: Sql, drop: DropId) -> Person | None:
+    found = held.drop(sql, drop)
+    return people.contact(sql, found.fingerprint) if found else None

@@ -1,0 +1,169 @@
+"""Make contacts: invite somebody, accept an invitation, and meet those who accepted ours.
+
+Purpose: two people come to know each other without both being awake at once. The acceptor fetches
+the inviter's record from the inviter or a holder, and a sealed introduction waits in the inviter's
+drop; the inviter's node answers it with one of its own.
+Invariants: an invitation is used by one identity; whoever shows no secret of ours and is no contact
+does not become one.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.ids import Contact, Fingerprint, Instant, Nonce, Ticket
+from postroad.base.seams import Clock, Entropy
+from postroad.base.tlv import encode
+from postroad.delivery.outbox import Outbox
+from postroad.delivery.renter import Renter
+from postroad.message import introduction as letters
+from postroad.message.address import Address
+from postroad.peers.client import Client
+from postroad.protocol import invitation as invitations
+from postroad.protocol.invitation import Invitation
+from postroad.protocol.records import PersonRecord, read_person
+from postroad.sealing.letter import Introduction, Opened
+from postroad.store import people
+from postroad.store.database import Database, Sql
+from postroad.store.keyring import Keyring
+
+log = logging.getLogger(__name__)
+
+
+class Introductions:
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        renter: Renter,
+        client: Client,
+        keyring: Keyring,
+        clock: Clock,
+        entropy: Entropy,
+        on_accepted: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._renter = renter
+        self._client = client
+        self._keyring = keyring
+        self._clock = clock
+        self._entropy = entropy
+        self._on_accepted = on_accepted
+
+    async def invite(self) -> str:
+        """A new invitation link. Our holders know its ticket when this returns, if reachable."""
+        secret, ticket = self._entropy.token(16), Ticket(self._entropy.token(16))
+        now = self._clock.now()
+        expires = Instant(now + limits.INVITATION_SECONDS_DEFAULT)
+        await self._database.run(
+            lambda sql: people.add_invitation(sql, secret, ticket, now, expires)
+        )
+        await self._renter.settle()
+        contacts = await self._renter.where_i_am()
+        return invitations.to_link(
+            Invitation(self._keyring.fingerprint, secret, ticket, int(expires), contacts)
+        )
+
+    async def accept(self, link: str) -> Address:
+        """Make the inviter a contact and send them our introduction; their address.
+
+        PermanentFailure or TemporaryFailure say in words why not, and what to do."""
+        invitation = invitations.from_link(link)
+        if invitation.fingerprint == self._keyring.fingerprint:
+            raise PermanentFailure("This is your own invitation; send it to somebody else.")
+        if self._clock.now() > invitation.expires:
+            raise PermanentFailure("This invitation has expired; ask for a new one.")
+        record = await self._find_inviter(invitation)
+        mine = await self._renter.record()
+        their_ticket = Ticket(self._entropy.token(16))
+
+        def work(sql: Sql) -> None:
+            now = self._clock.now()
+            known = people.contact(sql, record.fingerprint)
+            ticket = (known and known.their_ticket) or their_ticket
+            people.add_contact(sql, record, now, my_ticket=invitation.ticket, their_ticket=ticket)
+            introduction = Introduction(invitation.secret, ticket, encode(mine))
+            people.told_record(sql, record.fingerprint, mine.sequence)
+            self._introduce(sql, record.address, introduction, accepts=True)
+
+        await self._database.run(work)
+        log.info("invitation accepted")
+        self.met()
+        return record.address
+
+    async def _find_inviter(self, invitation: Invitation) -> PersonRecord:
+        """The inviter's newest record, from whoever in the invitation answers."""
+        answers = await asyncio.gather(
+            *(self._ask(contact, invitation.fingerprint) for contact in invitation.contacts)
+        )
+        found = [answer for answer in answers if answer is not None]
+        if not found:
+            raise TemporaryFailure(
+                "Nobody named in this invitation could be reached: not the inviter, nor those who "
+                "hold their mail. Check your network, and try again when one of them is on."
+            )
+        return max(found, key=lambda record: record.sequence)
+
+    async def _ask(self, contact: Contact, fingerprint: Fingerprint) -> PersonRecord | None:
+        try:
+            return await self._client.find_record(contact, fingerprint)
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            log.info("no record from there: %s", error, extra={"peer": contact.peer.hex()[:8]})
+            return None
+
+    def meet(self, sql: Sql, opened: Opened) -> bool:
+        """Accept the sender of an introduction, in this transaction; False: it is not welcome."""
+        introduction = opened.header.introduction
+        if introduction is None:
+            return False
+        try:
+            record = read_person(introduction.record, opened.sender)
+        except PeerMisbehaved:
+            return False
+        if str(record.address) != opened.header.sender.address:
+            return False
+        ticket = Ticket(introduction.ticket)
+        if not introduction.secret:  # the answer of an inviter whom we chose to trust
+            if people.contact(sql, opened.sender) is None:
+                return False
+            people.add_contact(sql, record, self._clock.now(), my_ticket=ticket, their_ticket=None)
+            return True
+        return self._meet_invited(sql, introduction.secret, record, ticket)
+
+    def _meet_invited(self, sql: Sql, secret: bytes, record: PersonRecord, ticket: Ticket) -> bool:
+        now = self._clock.now()
+        invitation = people.invitation(sql, secret)
+        if invitation is None or now > invitation.expires_at + limits.EXPIRY_SECONDS_MAX:
+            return False
+        if invitation.used_by not in (None, record.fingerprint):
+            return False
+        people.add_contact(sql, record, now, my_ticket=ticket, their_ticket=invitation.ticket)
+        people.use_invitation(sql, secret, record.fingerprint)
+        mine = people.kept_record(sql, self._keyring.fingerprint)
+        assert mine is not None, "our own record is made before the network is joined"
+        sequence = read_person(mine, self._keyring.fingerprint).sequence
+        people.told_record(sql, record.fingerprint, sequence)
+        answer = Introduction(b"", invitation.ticket, mine)
+        self._introduce(sql, record.address, answer, accepts=False)
+        return True
+
+    def met(self) -> None:
+        """Somebody became a contact: write to them, perhaps rent a drop, tell our holders."""
+        self._on_accepted()
+        self._renter.wake()
+
+    def _introduce(
+        self, sql: Sql, to: Address, introduction: Introduction, *, accepts: bool
+    ) -> None:
+        octets = letters.write(
+            self._keyring.address,
+            to,
+            accepts=accepts,
+            now=self._clock.now(),
+            token=self._entropy.token(16),
+        )
+        nonce = Nonce(self._entropy.token(16))
+        self._outbox.introduce(sql, to, octets, introduction, nonce)

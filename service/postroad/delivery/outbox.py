@@ -1,0 +1,150 @@
+"""Accept letters: from the owner's mail program, and those that the node itself writes.
+
+Purpose: the first of three promises. `accept` returns after the commit that makes the letter ours
+to deliver or to return; only then may the door say 250.
+"""
+
+import logging
+from collections.abc import Callable
+
+from postroad.base import limits
+from postroad.base.errors import PermanentFailure
+from postroad.base.ids import Fingerprint, Instant, Nonce
+from postroad.base.seams import Clock, Entropy
+from postroad.base.tlv import encode
+from postroad.message import address as addresses
+from postroad.message import headers
+from postroad.message.envelope import Recipient, Submission
+from postroad.sealing.letter import Introduction, Kind
+from postroad.store import people, queue
+from postroad.store.contents import Contents
+from postroad.store.database import Database, Sql
+from postroad.store.keyring import Keyring
+
+log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """`on_accepted` is called after each commit: the sender wakes at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        contents: Contents,
+        keyring: Keyring,
+        clock: Clock,
+        entropy: Entropy,
+        on_accepted: Callable[[], None],
+        *,
+        expiry_seconds: float = limits.EXPIRY_SECONDS_DEFAULT,
+    ) -> None:
+        self._database = database
+        self._contents = contents
+        self._keyring = keyring
+        self._clock = clock
+        self._entropy = entropy
+        self._on_accepted = on_accepted
+        self._expiry_seconds = expiry_seconds
+
+    async def check_recipient(self, address: str) -> str:
+        """The address in its normal form; PermanentFailure says why no letter can go there."""
+        known = await self._database.run(people.contacts)
+        mine = self._keyring.address
+        by_address = {str(person.record.address): person for person in known}
+        names = {text: person.name for text, person in by_address.items()} | {str(mine): "you"}
+        try:
+            wanted = addresses.parse(address)
+        except PermanentFailure as error:
+            raise PermanentFailure(f"{error}{_hint(address, names)}") from error
+        if wanted.fingerprint == mine.fingerprint:
+            return str(wanted)
+        for person in known:
+            if person.fingerprint == wanted.fingerprint:
+                if person.blocked:
+                    raise PermanentFailure(f"You have blocked {person.name}; unblock them first.")
+                return str(wanted)
+        raise PermanentFailure(
+            f"{wanted} is not among your contacts.{_hint(address, names)} "
+            "Ask them for an invitation and accept it, then send again."
+        )
+
+    async def accept(self, submission: Submission) -> str:
+        """Take custody of a letter; its id once it is durable."""
+        now = self._clock.now()
+        visible = visible_recipients(submission.octets)
+        nonce = Nonce(self._entropy.token(16))
+        letter = queue.NewLetter(
+            nonce,
+            Kind.PERSON,
+            submission.octets,
+            now,
+            Instant(now + self._expiry_seconds),
+            visible,
+            submission.envelope_id,
+            submission.return_full,
+        )
+        parcels = parcels_for(submission.recipients, visible)
+        await self._database.run(lambda sql: queue.put(sql, self._contents, letter, parcels))
+        log.info("letter accepted", extra={"letter": nonce.hex(), "parcels": len(parcels)})
+        self._on_accepted()
+        return nonce.hex()
+
+    def introduce(
+        self,
+        sql: Sql,
+        to: addresses.Address,
+        octets: bytes,
+        introduction: Introduction,
+        nonce: Nonce,
+    ) -> None:
+        """Enter a letter that introduces the owner, in the caller's transaction.
+
+        The caller wakes the sender after the commit."""
+        now = self._clock.now()
+        letter = queue.NewLetter(
+            nonce,
+            Kind.INTRODUCTION,
+            octets,
+            now,
+            Instant(now + self._expiry_seconds),
+            (str(to),),
+            introduction=encode(introduction),
+        )
+        parcel = queue.NewParcel(Recipient(str(to)), to.fingerprint, blind=False)
+        queue.put(sql, self._contents, letter, [parcel])
+
+
+def visible_recipients(octets: bytes) -> tuple[str, ...]:
+    """The Postroad addresses in To and Cc, in their normal form, each once."""
+    header = octets[: headers.header_size(octets)]
+    found: dict[str, None] = {}
+    for name in (b"to", b"cc"):
+        for value in headers.all_of(header, name):
+            for mailbox in headers.addresses(value):
+                try:
+                    found[str(addresses.parse(mailbox.address))] = None
+                except PermanentFailure:  # an ordinary address among them: not ours to seal for
+                    continue
+    return tuple(list(found)[: limits.RECIPIENTS_MAX])
+
+
+def parcels_for(
+    recipients: tuple[Recipient, ...], visible: tuple[str, ...]
+) -> list[queue.NewParcel]:
+    """One parcel for each recipient address; blind are those that To and Cc do not name."""
+    seen = {addresses.parse(text).fingerprint for text in visible}
+    made: dict[str, queue.NewParcel] = {}
+    for recipient in recipients:
+        wanted = addresses.parse(recipient.address)
+        made.setdefault(
+            recipient.address,
+            queue.NewParcel(
+                recipient, Fingerprint(wanted.fingerprint), wanted.fingerprint not in seen
+            ),
+        )
+    return list(made.values())
+
+
+def _hint(address: str, names: dict[str, str]) -> str:
+    near = addresses.did_you_mean(address, names)
+    return f" Did you mean {names[near].capitalize()} <{near}>?" if near else ""

@@ -1,0 +1,251 @@
+"""Collect letters: from senders who bring them, and out of our drops; and tell senders so.
+
+Purpose: nothing that lies in a drop waits longer than it must: at start, when a holder has news,
+when a holder's node is seen, and every few minutes all drops are looked into.
+Invariants: a letter is deleted at a holder only with its receipt, after it was filed or refused;
+one letter that lies in several drops is fetched once; what is wrong with one stops no other.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, MailId, PeerId
+from postroad.base.seams import Clock, Entropy
+from postroad.delivery.filing import Filing
+from postroad.peers.client import Client
+from postroad.peers.link import Answer, Exchange
+from postroad.protocol import wire
+from postroad.sealing.keys import SigningKey
+from postroad.store import filed, people
+from postroad.store.database import Database
+from postroad.store.people import MyDrop
+from postroad.store.sealed import Arriving, SealedStore
+
+log = logging.getLogger(__name__)
+RECEIPTS_AT_ONCE = 16
+
+
+class Receiver:
+    """Run `run` for as long as the node lives."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealed: SealedStore,
+        filing: Filing,
+        client: Client,
+        clock: Clock,
+        entropy: Entropy,
+    ) -> None:
+        self._database = database
+        self._sealed = sealed
+        self._filing = filing
+        self._client = client
+        self._clock = clock
+        self._entropy = entropy
+        self._look = asyncio.Event()
+        self._tell = asyncio.Event()
+        self._news: set[DropId] = set()
+        self._fetching: dict[MailId, asyncio.Lock] = {}
+
+    @property
+    def answers(self) -> Mapping[type[wire.Message], Answer]:
+        return {wire.Deliver: self._answer_deliver, wire.News: self._answer_news}
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._collect(), name="collect")
+            tasks.create_task(self._tell_senders(), name="tell senders")
+
+    async def take_own(self, mail_id: MailId) -> bytes:
+        """File a letter that the owner wrote to themselves; its sealed receipt."""
+        size = await self._database.run(lambda sql: self._sealed.size(sql, mail_id))
+        arriving = self._sealed.arriving(size)
+        try:
+            return await self._take(
+                mail_id, arriving, self._sealed.pieces(self._database, mail_id, size), told=True
+            )
+        finally:
+            arriving.discard()
+
+    async def peer_seen(self, peer: PeerId, fingerprint: Fingerprint, now: Instant) -> None:
+        """A node proved itself: look into the drop that it holds, tell it what is due."""
+        drops = await self._database.run(people.my_drops)
+        held_there = {drop.drop for drop in drops if drop.agreed and drop.holder == peer}
+        if held_there:
+            self._news |= held_there
+            self._look.set()
+        await self._database.run(lambda sql: filed.wake_receipts(sql, fingerprint, now))
+        self._tell.set()
+
+    # From senders
+
+    async def _answer_deliver(self, message: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(message, wire.Deliver)
+        mail_id = MailId(message.mail_id)
+        receipt = await self._filing.known_receipt(mail_id)
+        if receipt is None:
+            if message.size > await self._size_max(exchange.peer):
+                await exchange.send(wire.No(wire.Refusal.TOO_LARGE, "It is too large for me."))
+                return
+            if await self._filing.is_bad(mail_id):
+                await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "It cannot be opened."))
+                return
+            await exchange.send(wire.Take())
+            arriving = self._sealed.arriving(message.size)
+            try:
+                pieces = exchange.receive_bulk(message.size)
+                receipt = await self._take(mail_id, arriving, pieces, told=True)
+            finally:
+                arriving.discard()
+        await exchange.send(wire.Tombstone(mail_id, receipt))
+
+    async def _size_max(self, peer: PeerId) -> int:
+        """Contacts may bring any letter; others as much as an introduction needs."""
+        known = await self._database.run(lambda sql: people.at_device(sql, peer))
+        return limits.SEALED_BYTES_MAX if known else limits.OPEN_LETTER_BYTES_MAX
+
+    async def _answer_news(self, message: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(message, wire.News)
+        self._news.add(DropId(message.drop))
+        self._look.set()
+        await exchange.send(wire.Ok())
+
+    async def _take(
+        self, mail_id: MailId, arriving: Arriving, pieces: AsyncIterator[bytes], *, told: bool
+    ) -> bytes:
+        async for piece in pieces:
+            await self._database.outside(partial(arriving.write, piece))
+        if arriving.mail_id != mail_id:
+            raise PeerMisbehaved("a letter is not the one announced")
+        return await self._filing.take(mail_id, arriving.read, arriving.received, told=told)
+
+    # Out of our drops
+
+    async def _collect(self) -> None:
+        looking: set[DropId] = set()
+        all_drops = True
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._look.clear()
+                news, self._news = self._news, set()
+                for drop in await self._database.run(people.my_drops):
+                    if not drop.agreed or not (all_drops or drop.drop in news):
+                        continue
+                    if drop.drop in looking:  # it will look once more: the news may be newer
+                        self._news.add(drop.drop)
+                        continue
+                    looking.add(drop.drop)
+                    tasks.create_task(self._look_into(drop, looking), name="look into drop")
+                all_drops = not await self._is_called(limits.COLLECT_SECONDS)
+
+    async def _is_called(self, seconds: float) -> bool:
+        """Wait for news, at most about `seconds`; whether there was any."""
+        try:
+            async with asyncio.timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
+                await self._look.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _look_into(self, drop: MyDrop, looking: set[DropId]) -> None:
+        """Empty one drop: whatever goes wrong with it ends here."""
+        try:
+            holder = await self._holder(drop)
+            if holder is not None:
+                await self._empty(drop, holder)
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            log.info("drop not emptied: %s", error, extra={"holder": drop.holder.hex()[:8]})
+        except Exception:
+            log.exception("emptying a drop failed", extra={"holder": drop.holder.hex()[:8]})
+        finally:
+            looking.discard(drop.drop)
+            if drop.drop in self._news:
+                self._look.set()
+
+    async def _holder(self, drop: MyDrop) -> Contact | None:
+        """Where the drop's holder is, by its newest record."""
+        person = await self._database.run(lambda sql: people.contact(sql, drop.fingerprint))
+        if person is None:
+            return None
+        return next((one for one in person.record.contacts if one.peer == drop.holder), None)
+
+    async def _empty(self, drop: MyDrop, holder: Contact) -> None:
+        key = SigningKey(drop.seed)
+        after = 0
+        while letters := await self._client.list_drop(holder, drop.drop, key, after):
+            for listed in letters:
+                await self._collect_one(drop, holder, key, MailId(listed.mail_id))
+            if letters[-1].arrival <= after:
+                raise PeerMisbehaved("a listing does not go on")
+            after = letters[-1].arrival
+
+    async def _collect_one(
+        self, drop: MyDrop, holder: Contact, key: SigningKey, mail_id: MailId
+    ) -> None:
+        """Fetch one letter unless it is here already, and leave its receipt in its place."""
+        lock = self._fetching.setdefault(mail_id, asyncio.Lock())
+        try:
+            async with lock:  # it may lie in other drops too: fetch it from one
+                receipt = await self._filing.known_receipt(mail_id)
+                if receipt is None:
+                    if await self._filing.is_bad(mail_id):
+                        return
+                    receipt = await self._fetch(drop, holder, key, mail_id)
+        except PeerMisbehaved as error:  # a bad letter; the next one may be good
+            log.warning("letter not taken: %s", error, extra={"mail": mail_id.hex()})
+            return
+        finally:
+            if not lock.locked():
+                self._fetching.pop(mail_id, None)
+        self._tell.set()
+        await self._client.delete(holder, drop.drop, key, mail_id, receipt)
+
+    async def _fetch(
+        self, drop: MyDrop, holder: Contact, key: SigningKey, mail_id: MailId
+    ) -> bytes:
+        async with self._client.fetch(holder, drop.drop, key, mail_id) as (size, pieces):
+            arriving = self._sealed.arriving(size)
+            try:
+                return await self._take(mail_id, arriving, pieces, told=False)
+            finally:
+                arriving.discard()
+
+    # To senders
+
+    async def _tell_senders(self) -> None:
+        """Bring receipts to the senders' nodes; holders keep them for those who are away."""
+        while True:
+            self._tell.clear()
+            now = self._clock.now()
+            due = await self._database.run(
+                lambda sql: filed.receipts_due(sql, self._clock.now(), RECEIPTS_AT_ONCE)
+            )
+            await asyncio.gather(*(self._tell_one(one) for one in due))
+            if due:
+                continue
+            next_at = await self._database.run(filed.next_receipt)
+            try:
+                async with asyncio.timeout(None if next_at is None else max(next_at - now, 0.05)):
+                    await self._tell.wait()
+            except TimeoutError:
+                continue
+
+    async def _tell_one(self, due: filed.ReceiptDue) -> None:
+        person = await self._database.run(lambda sql: people.contact(sql, due.fingerprint))
+        contacts = person.record.contacts if person else ()
+        try:
+            for contact in contacts:
+                if contact.peer == due.device:
+                    await self._client.tell_receipt(contact, due.mail_id, due.sealed)
+                    await self._database.run(lambda sql: filed.told(sql, due.mail_id))
+                    return
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            log.info("receipt not told: %s", error, extra={"mail": due.mail_id.hex()})
+        wait = min(limits.HELD_SECONDS_FIRST * 2 ** min(due.tries, 20), limits.HELD_SECONDS_MAX)
+        again = Instant(self._clock.now() + wait * (0.75 + self._entropy.uniform() / 2))
+        await self._database.run(lambda sql: filed.not_told(sql, due.mail_id, again))

@@ -1,0 +1,134 @@
+"""One round of attempts for one parcel: the recipient's own devices, and its drops.
+
+Purpose: a recipient who is likely awake gets a head start; otherwise all are tried together, so
+that the letter waits at holders as soon as it can. The first receipt ends the round.
+Invariants: each lease is noted as soon as it is given; an attempt that fails tells why in words.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
+from postroad.base.ids import Contact, Instant, MailId
+from postroad.base.seams import Clock
+from postroad.peers.client import Client
+from postroad.peers.link import Refused
+from postroad.protocol import wire
+from postroad.protocol.records import Drop
+from postroad.store import people, queue
+from postroad.store.database import Database
+from postroad.store.sealed import SealedStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a round has brought."""
+
+    receipt: bytes | None = None
+    reason: str = "Neither the recipient nor a holder of theirs could be reached."
+    drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    database: Database
+    sealed: SealedStore
+    client: Client
+    clock: Clock
+
+    async def attempt(self, row: queue.Row, mail_id: MailId, person: people.Person) -> Outcome:
+        """Try every way once. What fails is told in the outcome, never raised."""
+        outcome = Outcome()
+        size = await self.database.run(lambda sql: self.sealed.size(sql, mail_id))
+        leases = await self.database.run(lambda sql: queue.leases(sql, row.id))
+        held_in = {lease.drop for lease in leases}
+        async with asyncio.TaskGroup() as tasks:
+            waiting = {
+                tasks.create_task(self._deliver(contact, mail_id, size, outcome))
+                for contact in person.record.contacts
+            }
+            if self._is_likely_awake(person):
+                await asyncio.wait(waiting, timeout=_head_start(size))
+            if outcome.receipt is None:
+                for drop in person.record.drops:
+                    attempt = (
+                        self._ask(drop, mail_id, outcome)
+                        if drop.id in held_in
+                        else self._deposit(row, drop, mail_id, size, person, outcome)
+                    )
+                    waiting.add(tasks.create_task(attempt))
+            while waiting and outcome.receipt is None:
+                _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+        return outcome
+
+    def _is_likely_awake(self, person: people.Person) -> bool:
+        if any(self.client.is_linked(contact.peer) for contact in person.record.contacts):
+            return True
+        return (person.seen_at or 0.0) > self.clock.now() - limits.SEEN_LATELY_SECONDS
+
+    async def _deliver(
+        self, contact: Contact, mail_id: MailId, size: int, outcome: Outcome
+    ) -> None:
+        try:
+            outcome.receipt = await self.client.deliver(
+                contact, mail_id, size, lambda: self._pieces(mail_id, size)
+            )
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            _note(error, "The recipient's node", outcome)
+
+    async def _deposit(
+        self,
+        row: queue.Row,
+        drop: Drop,
+        mail_id: MailId,
+        size: int,
+        person: people.Person,
+        outcome: Outcome,
+    ) -> None:
+        holder = drop.contact
+        deposit = wire.Deposit(drop.id, mail_id, size, int(row.parcel.expires_at), person.my_ticket)
+        try:
+            answer = await self.client.deposit(holder, deposit, lambda: self._pieces(mail_id, size))
+            if isinstance(answer, bytes):
+                outcome.receipt = answer
+                return
+            until = Instant(float(answer.lease.until))
+            lease = queue.LeaseRow(drop.id, holder.peer, mail_id, until, answer.signature)
+            await self.database.run(lambda sql: queue.add_lease(sql, row.id, lease))
+            log.info("parcel held", extra={"parcel": row.id, "holder": holder.peer.hex()[:8]})
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            _note(error, "A holder", outcome)
+
+    async def _ask(self, drop: Drop, mail_id: MailId, outcome: Outcome) -> None:
+        """Has the recipient fetched it from this holder, and left a receipt?"""
+        try:
+            receipts = await self.client.ask(drop.contact, [mail_id])
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            _note(error, "A holder", outcome)
+        else:
+            outcome.receipt = receipts.get(mail_id, outcome.receipt)
+
+    def _pieces(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
+        return self.sealed.pieces(self.database, mail_id, size)
+
+
+def _note(error: Exception, who: str, outcome: Outcome) -> None:
+    if isinstance(error, Refused):
+        outcome.reason = f"{who} said: {error}"
+        outcome.drop_is_gone |= error.refusal == wire.Refusal.UNKNOWN
+    elif isinstance(error, PeerMisbehaved):
+        outcome.reason = f"{who} did not keep to the protocol: {error}"
+        log.warning("%s misbehaved: %s", who, error)
+
+
+def _head_start(size: int) -> float:
+    if size > limits.MIB:
+        return limits.DIRECT_HEAD_START_LARGE_SECONDS
+    return limits.DIRECT_HEAD_START_SECONDS

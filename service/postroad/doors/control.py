@@ -1,0 +1,158 @@
+"""The door for `postroad` itself: a Unix socket in the runtime folder, one JSON line each way.
+
+Purpose: let the command line ask a running node. Only processes of the owner's UID are answered
+(SO_PEERCRED), each on its own doorstep. Requests: {"do": "invite"}; answers: {"ok": true, ...} or
+{"ok": false, "error": "a sentence"}.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import struct
+from collections.abc import Awaitable, Callable
+from socket import SO_PEERCRED, SOL_SOCKET, socket
+from typing import Any, Protocol
+
+from postroad.base import limits
+from postroad.base.errors import PostroadError
+from postroad.base.seams import Clock
+from postroad.message.address import Address
+from postroad.store import people, quarantine, queue
+from postroad.store.database import Database, Sql
+from postroad.store.keyring import Keyring
+
+log = logging.getLogger(__name__)
+ANSWER_SECONDS_MAX = 60.0
+_CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
+
+Reply = dict[str, Any]
+
+
+class Introductions(Protocol):
+    async def invite(self) -> str: ...
+
+    async def accept(self, link: str) -> Address: ...
+
+
+async def serve(
+    listening: socket,
+    database: Database,
+    introductions: Introductions,
+    keyring: Keyring,
+    clock: Clock,
+) -> None:
+    """Serve on this socket until cancelled; then close it and every connection."""
+    door = _Door(database, introductions, keyring, clock)
+    server = await asyncio.start_unix_server(
+        door.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
+    )
+    async with server:
+        await server.serve_forever()
+
+
+class _Door:
+    def __init__(
+        self,
+        database: Database,
+        introductions: Introductions,
+        keyring: Keyring,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._introductions = introductions
+        self._keyring = keyring
+        self._clock = clock
+        self._requests: dict[str, Callable[[dict[str, Any]], Awaitable[Reply]]] = {
+            "status": self._status,
+            "contacts": self._contacts,
+            "queue": self._queue,
+            "invite": self._invite,
+            "accept": self._accept,
+        }
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if _uid(writer) != os.getuid():
+                return
+            async with asyncio.timeout(ANSWER_SECONDS_MAX):
+                answer = await self._answer(await reader.readline())
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError, TimeoutError) as error:
+            log.info("control: a connection ended: %s", error)
+        except Exception:
+            log.exception("control: answering failed")
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> Reply:
+        try:
+            request = json.loads(line)
+            work = self._requests[request["do"]]
+        except (ValueError, KeyError, TypeError):
+            return {"ok": False, "error": "This node does not know that request."}
+        try:
+            return {"ok": True, **await work(request)}
+        except PostroadError as error:
+            return {"ok": False, "error": str(error)}
+
+    async def _status(self, _: dict[str, Any]) -> Reply:
+        def work(sql: Sql) -> Reply:
+            drops = people.my_drops(sql)
+            return {
+                "address": str(self._keyring.address),
+                "contacts": len(people.contacts(sql)),
+                "holders": sum(drop.agreed for drop in drops),
+                "queue": len(queue.waiting(sql)),
+                "quarantine": [
+                    {"kind": one.kind, "name": one.name, "reason": one.reason, "at": one.at}
+                    for one in quarantine.noted(sql)
+                ],
+            }
+
+        return await self._database.run(work)
+
+    async def _contacts(self, _: dict[str, Any]) -> Reply:
+        found = await self._database.run(people.contacts)
+        return {
+            "contacts": [
+                {
+                    "name": person.name,
+                    "address": person.address,
+                    "seen_at": person.seen_at,
+                    "drops": len(person.record.drops),
+                }
+                for person in found
+            ]
+        }
+
+    async def _queue(self, _: dict[str, Any]) -> Reply:
+        def work(sql: Sql) -> list[Reply]:
+            return [
+                {
+                    "letter": row.nonce.hex(),
+                    "recipient": row.recipient,
+                    "state": row.parcel.state.value,
+                    "reason": row.parcel.reason,
+                    "holders": len(queue.leases(sql, row.id)),
+                    "next_try_at": row.parcel.due_at,
+                    "tries": row.parcel.tries,
+                }
+                for row in queue.waiting(sql)
+            ]
+
+        return {"queue": await self._database.run(work), "now": self._clock.now()}
+
+    async def _invite(self, _: dict[str, Any]) -> Reply:
+        return {"link": await self._introductions.invite()}
+
+    async def _accept(self, request: dict[str, Any]) -> Reply:
+        return {"address": str(await self._introductions.accept(str(request.get("link", ""))))}
+
+
+def _uid(writer: asyncio.StreamWriter) -> int:
+    connection = writer.get_extra_info("socket")
+    octets = connection.getsockopt(SOL_SOCKET, SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, _ = _CREDENTIALS.unpack(octets)
+    return int(uid)

@@ -1,0 +1,28 @@
+"""Forget what is over: expired letters of others, old memories, octets that nobody needs.
+
+Purpose: bounded growth. Files go in a later commit than the rows that named them, so that a crash
+in between leaves a file too many and never a row without its file.
+"""
+
+from postroad.base.ids import Instant
+from postroad.store import filed, held
+from postroad.store.contents import Contents
+from postroad.store.database import Database, Sql
+from postroad.store.sealed import SealedStore
+
+
+async def tidy(database: Database, contents: Contents, sealed: SealedStore, now: Instant) -> None:
+    """One round, at start and every hour."""
+
+    def forget(sql: Sql) -> None:
+        held.forget_expired(sql, now)
+        filed.forget_old(sql, now)
+        sealed.forget_unused(sql)
+        contents.forget_unused(sql)
+
+    def remove(sql: Sql) -> None:
+        sealed.remove_orphans(sql)
+        contents.remove_orphans(sql)
+
+    await database.run(forget)
+    await database.run(remove)

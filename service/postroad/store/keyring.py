@@ -1,0 +1,117 @@
+"""The node's own keys, in one file of the data folder: whole, or as it was before.
+
+What stands in it never leaves it but for the 24 words, which are shown at set-up.
+"""
+
+from dataclasses import dataclass, replace
+
+from postroad.base import limits
+from postroad.base.errors import ConfigurationError, PeerMisbehaved
+from postroad.base.ids import Fingerprint, Instant
+from postroad.base.seams import Disk, Entropy
+from postroad.base.tlv import decode, encode, fixed, nested, number, several, text
+from postroad.message.address import Address
+from postroad.sealing import certificate as certificates
+from postroad.sealing import keys
+from postroad.sealing.certificate import Certificate
+from postroad.sealing.keys import EpochKey, Identity, SigningKey
+from postroad.sealing.password import PasswordVerifier
+
+FILE_NAME = "keys"
+EPOCH_KEYS_MAX = 16
+CERTIFICATE_RENEWAL_SECONDS = 30 * limits.DAY  # before it ends
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEpochKey:
+    secret: bytes = fixed(1, keys.EPOCH_SECRET_BYTES)
+    since: int = number(2, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Everything secret that a node has. The last epoch key is the current one."""
+
+    name: str = text(1, 31)
+    entropy: bytes = fixed(2, 32)
+    device_seed: bytes = fixed(3, 32)
+    certificate: Certificate = nested(4, Certificate)
+    stored_epoch_keys: tuple[StoredEpochKey, ...] = several(
+        nested(5, StoredEpochKey), EPOCH_KEYS_MAX, 1
+    )
+    password: PasswordVerifier = nested(6, PasswordVerifier)
+
+    def __repr__(self) -> str:  # it must not reach a log by accident
+        return f"Keyring(name={self.name!r})"
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.entropy)
+
+    @property
+    def device(self) -> SigningKey:
+        return SigningKey(self.device_seed)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self.certificate.fingerprint
+
+    @property
+    def address(self) -> Address:
+        return Address(self.name, self.fingerprint)
+
+    @property
+    def epoch(self) -> EpochKey:
+        """The key that letters should be sealed to from now on."""
+        return EpochKey(self.stored_epoch_keys[-1].secret)
+
+    def epoch_keys(self) -> dict[bytes, EpochKey]:
+        """All keys that letters may still be sealed to, by their ids."""
+        found = [EpochKey(stored.secret) for stored in self.stored_epoch_keys]
+        return {keys.epoch_key_id(key.public): key for key in found}
+
+    def renewed(self, now: Instant) -> "Keyring":
+        """The same, with a fresh device certificate when the old one ends within 30 days."""
+        if self.certificate.statement.ends - now > CERTIFICATE_RENEWAL_SECONDS:
+            return self
+        return replace(self, certificate=certificates.certify(self.identity, self.device.peer, now))
+
+
+def new_keyring(
+    name: str, identity: Identity, password: PasswordVerifier, entropy: Entropy, now: Instant
+) -> Keyring:
+    """A keyring for a new device of this identity."""
+    device = SigningKey(entropy.token(32))
+    return Keyring(
+        name,
+        identity.entropy,
+        device.seed,
+        certificates.certify(identity, device.peer, now),
+        (StoredEpochKey(entropy.token(keys.EPOCH_SECRET_BYTES), int(now)),),
+        password,
+    )
+
+
+def exists(disk: Disk) -> bool:
+    return FILE_NAME in disk.names("")
+
+
+def load(disk: Disk) -> Keyring:
+    """The keyring; ConfigurationError when there is none yet, or it cannot be read."""
+    try:
+        with disk.open(FILE_NAME) as file:
+            return decode(Keyring, file.read(limits.FRAME_BYTES_MAX))
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            "Postroad is not set up for you yet. Run: postroad setup --name YOURNAME"
+        ) from error
+    except (OSError, PeerMisbehaved) as error:
+        raise ConfigurationError(
+            f"The keys in {disk.folder}/{FILE_NAME} cannot be read ({error}). Restore that file "
+            "from a backup, or move the folder away and set up again with your 24 words."
+        ) from error
+
+
+def save(disk: Disk, keyring: Keyring) -> None:
+    """Make it durable in the old one's place."""
+    disk.write(FILE_NAME, encode(keyring))

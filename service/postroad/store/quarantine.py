@@ -1,0 +1,36 @@
+"""What could not be read or believed: noted with the reason and shown to the owner.
+
+Functions run in the database thread, inside a transaction of `Database.run`.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+
+from postroad.base.ids import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    kind: str
+    name: str
+    reason: str
+    at: Instant
+
+
+def note(sql: sqlite3.Connection, kind: str, name: str, reason: str, now: Instant) -> None:
+    """Note it once; what is noted already stays as it is."""
+    sql.execute(
+        """INSERT INTO quarantine (kind, name, reason, at) VALUES (?, ?, ?, ?)
+           ON CONFLICT (kind, name) DO NOTHING""",
+        (kind, name, reason, now),
+    )
+
+
+def is_noted(sql: sqlite3.Connection, kind: str, name: str) -> bool:
+    found = sql.execute("SELECT 1 FROM quarantine WHERE kind = ? AND name = ?", (kind, name))
+    return found.fetchone() is not None
+
+
+def noted(sql: sqlite3.Connection) -> list[Noted]:
+    rows = sql.execute("SELECT kind, name, reason, at FROM quarantine ORDER BY id")
+    return [Noted(*row) for row in rows]
