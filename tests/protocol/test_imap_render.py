@@ -1,17 +1,11 @@
 """ENVELOPE and BODYSTRUCTURE: exact examples, well-formed whatever comes in, and the corpus."""
 
-import os
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from postroad.protocol.imap.render import Rendered, render, string
-
-CORPUS = Path(
-    os.environ.get("POSTROAD_CORPUS") or Path(__file__).parents[2].parent / "shared" / "corpus"
-)
 
 
 def check_balance(rendered: bytes) -> None:
@@ -113,14 +107,8 @@ def test_any_octets_render_well_formed(octets: bytes) -> None:
     check(render(mime), mime)
 
 
-def corpus() -> list[Path]:
-    return sorted(CORPUS.glob("*.eml")) if CORPUS.is_dir() else []
-
-
-def test_every_letter_of_the_corpus_renders_well_formed() -> None:
-    if not corpus():
-        pytest.skip(f"no corpus of real letters at {CORPUS}; POSTROAD_CORPUS names another place")
-    for path in corpus():
+def test_every_letter_of_the_corpus_renders_well_formed(corpus: Path) -> None:
+    for path in sorted(corpus.glob("*.eml")):
         octets = path.read_bytes()
         check(render(octets), octets)
         crlf = octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -1,0 +1,714 @@
+"""Mailboxes and the letters filed in them: the laws of IMAP, kept by transactions.
+
+Purpose: the only SQL for the tables mailbox, message, rendering and expunged. Sync functions that
+take `sql` run in the database thread, within the caller's transaction; the others are for the event
+loop, and what they return is durable.
+Invariants: UIDs rise and are never given twice under one UIDVALIDITY; every change of a message
+gets a modseq above all earlier ones of its mailbox; an expunged UID is remembered. A letter that
+cannot be read is quarantined and shown as a note; it never hides its neighbours.
+Longer than 400 lines because all statements on these four tables stand together.
+See: RFC 9051 sections 2.3.1 and 5; RFC 7162 for modseq; RFC 6154 for SPECIAL-USE.
+"""
+
+import json
+import sqlite3
+import zlib
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from postroad.base import limits
+from postroad.base.errors import PermanentFailure, PostroadError
+from postroad.base.ids import Instant
+from postroad.base.seams import Clock
+from postroad.message.headers import decode_words, fields, first
+from postroad.protocol.imap.events import (
+    Appended,
+    Changes,
+    Column,
+    Copied,
+    FlagsChanged,
+    FlagsOf,
+    MailboxInfo,
+    Opened,
+    Row,
+    Rows,
+    StatusInfo,
+)
+from postroad.protocol.imap.flags import STORED_FLAGS, checked_keywords, merged
+from postroad.protocol.imap.flags import Flag as Flag
+from postroad.protocol.imap.names import SEPARATOR, checked_name, parents
+from postroad.protocol.imap.render import Rendered, render
+from postroad.store.contents import Contents, Damaged
+from postroad.store.database import Database
+
+STANDARD: dict[str, str | None] = {
+    "INBOX": None,
+    "Requests": None,
+    "Sent": "\\Sent",
+    "Drafts": "\\Drafts",
+    "Junk": "\\Junk",
+    "Trash": "\\Trash",
+    "Archive": "\\Archive",
+}
+UID_MAX = 0xFFFFFFFF
+MAILBOXES_MAX = 2000
+ROWS_BYTES_MAX = 1 * limits.MIB  # octets of letters loaded at once, beyond the first letter
+KEPT_BYTES_MAX = limits.LETTER_BYTES_MAX  # the letter read last, for clients that ask in pieces
+
+
+class NoSuchMailbox(PermanentFailure):
+    """There is no mailbox of that name."""
+
+
+class MailboxExists(PermanentFailure):
+    """There is one of that name already."""
+
+
+class MailboxGone(PostroadError):
+    """The mailbox was deleted while somebody worked in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A letter in its mailbox; `announce` it when it is committed."""
+
+    mailbox_id: int
+    name: str
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Mailbox:
+    id: int
+    uid_validity: int
+    uid_next: int
+    modseq: int
+    recent_from: int
+
+
+class Mailboxes:
+    def __init__(self, database: Database, contents: Contents, clock: Clock) -> None:
+        self._database = database
+        self._contents = contents
+        self._clock = clock
+        self._watchers: dict[int, list[Callable[[], None]]] = {}
+        self._kept: tuple[int, bytes] = (0, b"")  # content id and octets; database thread only
+
+    # News: on the event loop ----------------------------------------------------------------------
+
+    def watch(self, mailbox_id: int, wake: Callable[[], None]) -> Callable[[], None]:
+        """Have `wake` called after each commit that changed the mailbox; returns how to stop."""
+        self._watchers.setdefault(mailbox_id, []).append(wake)
+
+        def stop() -> None:
+            self._watchers[mailbox_id].remove(wake)
+            if not self._watchers[mailbox_id]:
+                del self._watchers[mailbox_id]
+
+        return stop
+
+    def announce(self, added: Added) -> None:
+        """Wake all who watch that mailbox. Call it on the event loop, after the commit."""
+        self._wake(added.mailbox_id)
+
+    def _wake(self, mailbox_id: int) -> None:
+        for wake in list(self._watchers.get(mailbox_id, ())):
+            wake()
+
+    # Filing: in the database thread, in somebody's transaction ------------------------------------
+
+    def ensure_standard(self, sql: sqlite3.Connection, now: Instant) -> None:
+        """Make those of INBOX, Requests, Sent, Drafts, Junk, Trash and Archive that are missing."""
+        for name, special_use in STANDARD.items():
+            if not _exists(sql, name):
+                self._create(sql, name, now, special_use)
+
+    def add(
+        self,
+        sql: sqlite3.Connection,
+        mailbox_name: str,
+        octets: bytes,
+        rendered: Rendered,
+        *,
+        flags: int = 0,
+        keywords: str = "",
+        date: Instant,
+    ) -> Added:
+        """File a letter as the newest of a mailbox; raises NoSuchMailbox, DiskFull."""
+        mailbox = _mailbox(sql, mailbox_name)
+        content_id = self._contents.put(sql, octets)
+        _put_rendering(sql, content_id, rendered)
+        message = (flags & STORED_FLAGS, keywords, date, content_id, len(octets))
+        (uid,) = _insert(sql, mailbox, [message])
+        return Added(mailbox.id, mailbox_name, uid)
+
+    # Mailboxes ------------------------------------------------------------------------------------
+
+    async def list(self) -> tuple[MailboxInfo, ...]:
+        def work(sql: sqlite3.Connection) -> tuple[MailboxInfo, ...]:
+            rows = sql.execute("SELECT name, special_use, subscribed FROM mailbox ORDER BY name")
+            return tuple(MailboxInfo(name, use, bool(wanted)) for name, use, wanted in rows)
+
+        return await self._database.run(work)
+
+    async def create(self, name: str) -> None:
+        """Make a mailbox and the levels above it; raises MailboxExists, PermanentFailure."""
+        name = checked_name(name)
+
+        def work(sql: sqlite3.Connection) -> None:
+            if _exists(sql, name):
+                raise MailboxExists(f"There is a mailbox {name} already.")
+            for level in [*parents(name), name]:
+                if not _exists(sql, level):
+                    self._create(sql, level, self._clock.now())
+
+        await self._database.run(work)
+
+    async def delete(self, name: str) -> None:
+        """Delete a mailbox and all that is in it; mailboxes below it stay."""
+        if name in STANDARD:
+            raise PermanentFailure(f"Postroad needs {name}; it cannot be deleted.")
+
+        def work(sql: sqlite3.Connection) -> int:
+            mailbox = _mailbox(sql, name)
+            sql.execute("DELETE FROM mailbox WHERE id = ?", (mailbox.id,))
+            return mailbox.id
+
+        self._wake(await self._database.run(work))
+
+    async def rename(self, name: str, new_name: str) -> None:
+        """Rename a mailbox and those below it. INBOX stays, and gives what is in it away."""
+        new_name = checked_name(new_name)
+        if name in STANDARD and name != "INBOX":
+            raise PermanentFailure(f"Postroad needs {name}; it cannot be renamed.")
+        if new_name.startswith(name + SEPARATOR) and name != "INBOX":
+            raise PermanentFailure("A mailbox cannot be moved into itself.")
+
+        def work(sql: sqlite3.Connection) -> int | None:
+            mailbox = _mailbox(sql, name)
+            if _exists(sql, new_name):
+                raise MailboxExists(f"There is a mailbox {new_name} already.")
+            for level in parents(new_name):
+                if not _exists(sql, level):
+                    self._create(sql, level, self._clock.now())
+            if name == "INBOX":
+                self._create(sql, new_name, self._clock.now())
+                uids = [uid for (uid,) in sql.execute(
+                    "SELECT uid FROM message WHERE mailbox_id = ?", (mailbox.id,))]  # fmt: skip
+                _copy(sql, mailbox, uids, _mailbox(sql, new_name))
+                _expunge(sql, mailbox, uids)
+                return mailbox.id
+            sql.execute("UPDATE mailbox SET name = ? WHERE id = ?", (new_name, mailbox.id))
+            below = name + SEPARATOR
+            sql.execute(
+                "UPDATE mailbox SET name = ? || substr(name, ?) WHERE substr(name, 1, ?) = ?",
+                (new_name + SEPARATOR, len(below) + 1, len(below), below),
+            )
+            return None
+
+        changed = await self._database.run(work)
+        if changed is not None:
+            self._wake(changed)
+
+    async def subscribe(self, name: str, subscribed: bool) -> None:
+        def work(sql: sqlite3.Connection) -> None:
+            mailbox = _mailbox(sql, name)
+            sql.execute(
+                "UPDATE mailbox SET subscribed = ? WHERE id = ?", (int(subscribed), mailbox.id)
+            )
+
+        await self._database.run(work)
+
+    async def status(self, name: str) -> StatusInfo:
+        def work(sql: sqlite3.Connection) -> StatusInfo:
+            mailbox = _mailbox(sql, name)
+            messages, recent, unseen = sql.execute(
+                """SELECT count(*), coalesce(sum(uid >= ?), 0), coalesce(sum(flags & 1 = 0), 0)
+                   FROM message WHERE mailbox_id = ?""",
+                (mailbox.recent_from, mailbox.id),
+            ).fetchone()
+            return StatusInfo(messages, recent, unseen, mailbox.uid_next, mailbox.uid_validity)
+
+        return await self._database.run(work)
+
+    def _create(
+        self, sql: sqlite3.Connection, name: str, now: Instant, special_use: str | None = None
+    ) -> None:
+        (count,) = sql.execute("SELECT count(*) FROM mailbox").fetchone()
+        if count >= MAILBOXES_MAX:
+            raise PermanentFailure(f"There are {MAILBOXES_MAX} mailboxes already.")
+        # Above every earlier one, those of deleted mailboxes too, and wherever the clock stands.
+        last = sql.execute("SELECT octets FROM value WHERE name = 'uid_validity'").fetchone()
+        uid_validity = max(int(last[0]) + 1 if last else 1, min(int(now), UID_MAX // 2))
+        sql.execute(
+            "INSERT OR REPLACE INTO value (name, octets) VALUES ('uid_validity', ?)",
+            (str(uid_validity).encode(),),
+        )
+        sql.execute(
+            "INSERT INTO mailbox (name, special_use, uid_validity) VALUES (?, ?, ?)",
+            (name, special_use, uid_validity),
+        )
+
+    # Messages -------------------------------------------------------------------------------------
+
+    async def open(self, name: str, *, claim: bool) -> Opened:
+        """All UIDs and flags of a mailbox; `claim`: its new messages are recent for this caller."""
+
+        def work(sql: sqlite3.Connection) -> Opened:
+            mailbox = _mailbox(sql, name)
+            uids, bits, keywords = array("I"), bytearray(), {}
+            for flags in self._flags(sql, mailbox.id, "uid >= ?", 0):
+                uids.append(flags.uid)
+                bits.append(flags.bits)
+                if flags.keywords:
+                    keywords[flags.uid] = flags.keywords
+            if claim:
+                _claim(sql, mailbox)
+            return Opened(
+                mailbox.id, mailbox.uid_validity, mailbox.uid_next, mailbox.modseq,
+                mailbox.recent_from, uids, bits, keywords,
+            )  # fmt: skip
+
+        return await self._database.run(work)
+
+    async def changes(self, mailbox_id: int, since: int, *, claim: bool) -> Changes:
+        """What changed after that modseq; raises MailboxGone."""
+
+        def work(sql: sqlite3.Connection) -> Changes:
+            mailbox = _by_id(sql, mailbox_id)
+            flags = tuple(self._flags(sql, mailbox_id, "modseq > ?", since))
+            expunged = sql.execute(
+                "SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, since)
+            )
+            gone = tuple(uid for (uid,) in expunged)
+            if claim:
+                _claim(sql, mailbox)
+            return Changes(mailbox.modseq, mailbox.recent_from, gone, flags)
+
+        return await self._database.run(work)
+
+    async def append(
+        self,
+        name: str,
+        octets: bytes,
+        rendered: Rendered,
+        *,
+        flags: int = 0,
+        keywords: Sequence[str] = (),
+        date: Instant | None = None,
+    ) -> Appended:
+        """Add a letter that the owner's program brings; raises NoSuchMailbox, DiskFull."""
+
+        def work(sql: sqlite3.Connection) -> tuple[Added, int]:
+            added = self.add(
+                sql,
+                name,
+                octets,
+                rendered,
+                flags=flags,
+                keywords=merged("", tuple(keywords), ""),
+                date=self._clock.now() if date is None else date,
+            )
+            return added, _by_id(sql, added.mailbox_id).uid_validity
+
+        added, uid_validity = await self._database.run(work)
+        self.announce(added)
+        return Appended(uid_validity, added.uid)
+
+    async def change_flags(
+        self, mailbox_id: int, uids: Sequence[int], mode: str, bits: int, keywords: tuple[str, ...]
+    ) -> FlagsChanged:
+        """Add ("+"), take away ("-") or replace ("") flags; the flags of all that are there."""
+        bits &= STORED_FLAGS
+
+        def work(sql: sqlite3.Connection) -> tuple[FlagsChanged, bool]:
+            mailbox = _by_id(sql, mailbox_id)
+            before = list(self._flags(sql, mailbox_id, _THESE, json.dumps(list(uids))))
+            after = [_with_flags(flags, mode, bits, keywords) for flags in before]
+            changed = [new for old, new in zip(before, after, strict=True) if new != old]
+            if changed:
+                _write_flags(sql, mailbox, changed)
+            return FlagsChanged(tuple(after)), bool(changed)
+
+        answer, changed = await self._database.run(work)
+        if changed:
+            self._wake(mailbox_id)
+        return answer
+
+    async def copy(
+        self, mailbox_id: int, uids: Sequence[int], name: str, *, move: bool = False
+    ) -> Copied:
+        """Copy all that are there, or none; `move` expunges them here in the same commit."""
+
+        def work(sql: sqlite3.Connection) -> tuple[Copied, int]:
+            here, there = _by_id(sql, mailbox_id), _mailbox(sql, name)
+            old, new = _copy(sql, here, uids, there)
+            if move:
+                _expunge(sql, _by_id(sql, mailbox_id), old)
+            return Copied(there.uid_validity, tuple(old), tuple(new)), there.id
+
+        copied, there = await self._database.run(work)
+        for changed in {there, mailbox_id} if move else {there}:
+            self._wake(changed)
+        return copied
+
+    async def expunge(self, mailbox_id: int, uids: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Remove what has the Deleted flag, of these UIDs or of all; the UIDs that are gone."""
+
+        def work(sql: sqlite3.Connection) -> tuple[int, ...]:
+            mailbox = _by_id(sql, mailbox_id)
+            deleted = sql.execute(
+                f"""SELECT uid FROM message WHERE mailbox_id = ? AND flags & 8
+                    {"" if uids is None else f"AND {_THESE}"}""",  # noqa: S608  (a constant)
+                (mailbox_id,) if uids is None else (mailbox_id, json.dumps(list(uids))),
+            )
+            gone = tuple(uid for (uid,) in deleted)
+            _expunge(sql, mailbox, gone)
+            return gone
+
+        gone = await self._database.run(work)
+        if gone:
+            self._wake(mailbox_id)
+        return gone
+
+    async def load(
+        self, mailbox_id: int, uids: Sequence[int], columns: Column, *, mark_seen: bool = False
+    ) -> Rows:
+        """Rows of as many of the first of these messages as fit in ROWS_BYTES_MAX, at least one."""
+
+        def work(sql: sqlite3.Connection) -> tuple[Rows, bool]:
+            mailbox = _by_id(sql, mailbox_id)
+            rows: list[Row] = []
+            taken, loaded = 0, 0
+            stored = {row.uid: row for row in _stored(sql, mailbox_id, uids, columns)}
+            for uid in uids:
+                if loaded > ROWS_BYTES_MAX:
+                    break
+                taken += 1
+                if uid in stored:
+                    rows.append(self._row(sql, mailbox_id, stored[uid], columns))
+                    loaded += len(rows[-1].octets)
+            seen: tuple[FlagsOf, ...] = ()
+            if mark_seen:
+                found = json.dumps([row.uid for row in rows])
+                unseen = self._flags(sql, mailbox_id, f"{_THESE} AND flags & 1 = 0", found)
+                seen = tuple(_with_flags(flags, "+", Flag.SEEN, ()) for flags in unseen)
+                if seen:
+                    _write_flags(sql, mailbox, seen)
+            return Rows(tuple(rows), taken, seen), bool(seen)
+
+        answer, changed = await self._database.run(work)
+        if changed:
+            self._wake(mailbox_id)
+        return answer
+
+    # Reading rows that may be damaged -------------------------------------------------------------
+
+    def _flags(
+        self, sql: sqlite3.Connection, mailbox_id: int, which: str, *values: object
+    ) -> Iterator[FlagsOf]:
+        rows = sql.execute(
+            f"""SELECT uid, flags, CAST(keywords AS BLOB) FROM message
+                WHERE mailbox_id = ? AND {which} ORDER BY uid""",  # noqa: S608  (constants)
+            (mailbox_id, *values),
+        ).fetchall()
+        for uid, bits, keywords in rows:
+            text = ""
+            if keywords:
+                try:
+                    text = keywords.decode("ascii")
+                    checked_keywords(text.split())
+                except (UnicodeDecodeError, PermanentFailure):
+                    text = ""
+                    self._quarantine(sql, mailbox_id, uid, "Its keywords cannot be read.")
+            yield FlagsOf(uid, bits & STORED_FLAGS, text)
+
+    def _row(
+        self, sql: sqlite3.Connection, mailbox_id: int, stored: "_Stored", columns: Column
+    ) -> Row:
+        """One row in full: what is damaged in it is made again, or explained."""
+        rendered, octets, damage = stored.rendered, b"", ""
+        header_cut = rendered is not None and rendered.header_size > len(rendered.header)
+        header_cut = header_cut and Column.HEADER in columns
+        if rendered is None or header_cut or Column.OCTETS in columns:
+            try:
+                octets = self._octets(sql, stored.content_id)
+            except (Damaged, sqlite3.DatabaseError) as error:
+                damage = str(error)
+                self._quarantine(sql, mailbox_id, stored.uid, damage)
+                octets = note(_kept_header(sql, stored.content_id), damage)
+        if rendered is None:
+            rendered = render(octets)
+            if not damage:
+                _put_rendering(sql, stored.content_id, rendered)
+        whole_header = octets[: rendered.header_size] if header_cut and not damage else None
+        return Row(
+            stored.uid,
+            stored.date,
+            stored.size,
+            rendered.envelope,
+            rendered.body,
+            rendered.body_structure,
+            rendered.header if whole_header is None else whole_header,
+            octets if Column.OCTETS in columns else b"",
+            bool(damage),
+        )
+
+    def _octets(self, sql: sqlite3.Connection, content_id: int) -> bytes:
+        if self._kept[0] != content_id:
+            try:
+                octets = self._contents.get(sql, content_id)
+            except OSError as error:
+                raise Damaged(f"The disk did not give it back ({error.strerror}).") from error
+            if len(octets) <= limits.BODY_IN_DATABASE_BYTES_MAX:
+                return octets
+            self._kept = (content_id, octets)
+        return self._kept[1]
+
+    def _quarantine(self, sql: sqlite3.Connection, mailbox_id: int, uid: int, reason: str) -> None:
+        sql.execute(
+            "INSERT OR IGNORE INTO quarantine (kind, name, reason, at) VALUES ('message', ?, ?, ?)",
+            (f"{mailbox_id}/{uid}", reason, self._clock.now()),
+        )
+
+
+# Statements ---------------------------------------------------------------------------------------
+
+_THESE = "uid IN (SELECT value FROM json_each(?))"  # a JSON list of UIDs
+_Message = tuple[int, str, float, int, int]  # flags, keywords, date, content id, size
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A message row, with its rendering unless that is missing or damaged."""
+
+    uid: int
+    date: Instant
+    size: int
+    content_id: int
+    rendered: Rendered | None
+
+
+def _exists(sql: sqlite3.Connection, name: str) -> bool:
+    return sql.execute("SELECT 1 FROM mailbox WHERE name = ?", (name,)).fetchone() is not None
+
+
+def _mailbox(sql: sqlite3.Connection, name: str) -> _Mailbox:
+    row = sql.execute(
+        """SELECT id, uid_validity, uid_next, highest_modseq, recent_from
+           FROM mailbox WHERE name = ?""",
+        (name,),
+    ).fetchone()
+    if row is None:
+        raise NoSuchMailbox(f"There is no mailbox {name}.")
+    return _Mailbox(*row)
+
+
+def _by_id(sql: sqlite3.Connection, mailbox_id: int) -> _Mailbox:
+    row = sql.execute(
+        """SELECT id, uid_validity, uid_next, highest_modseq, recent_from
+           FROM mailbox WHERE id = ?""",
+        (mailbox_id,),
+    ).fetchone()
+    if row is None:
+        raise MailboxGone("The mailbox was deleted.")
+    return _Mailbox(*row)
+
+
+def _claim(sql: sqlite3.Connection, mailbox: _Mailbox) -> None:
+    if mailbox.recent_from < mailbox.uid_next:
+        sql.execute("UPDATE mailbox SET recent_from = uid_next WHERE id = ?", (mailbox.id,))
+
+
+def _insert(
+    sql: sqlite3.Connection, mailbox: _Mailbox, messages: Sequence[_Message]
+) -> Sequence[int]:
+    """Add messages as the newest of a mailbox; their UIDs."""
+    uids = range(mailbox.uid_next, mailbox.uid_next + len(messages))
+    if uids.stop > UID_MAX:
+        raise PermanentFailure("This mailbox has used up its message numbers; use a new one.")
+    modseq = mailbox.modseq + 1
+    sql.execute(
+        "UPDATE mailbox SET uid_next = ?, highest_modseq = ? WHERE id = ?",
+        (uids.stop, modseq, mailbox.id),
+    )
+    sql.executemany(
+        """INSERT INTO message
+           (mailbox_id, uid, modseq, flags, keywords, internal_date, content_id, size)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        ((mailbox.id, uid, modseq, *message) for uid, message in zip(uids, messages, strict=True)),
+    )
+    return uids
+
+
+def _copy(
+    sql: sqlite3.Connection, here: _Mailbox, uids: Sequence[int], there: _Mailbox
+) -> tuple[list[int], Sequence[int]]:
+    """Copy with flags and dates; the UIDs that were there, and the new ones."""
+    rows = sql.execute(
+        f"""SELECT uid, flags, keywords, internal_date, content_id, size
+            FROM message WHERE mailbox_id = ? AND {_THESE} ORDER BY uid""",  # noqa: S608
+        (here.id, json.dumps(list(uids))),
+    ).fetchall()
+    if not rows:
+        return [], []
+    return [row[0] for row in rows], _insert(sql, there, [row[1:] for row in rows])
+
+
+def _expunge(sql: sqlite3.Connection, mailbox: _Mailbox, uids: Sequence[int]) -> None:
+    if not uids:
+        return
+    modseq = mailbox.modseq + 1
+    sql.executemany(
+        "DELETE FROM message WHERE mailbox_id = ? AND uid = ?", ((mailbox.id, uid) for uid in uids)
+    )
+    sql.executemany(
+        "INSERT INTO expunged (mailbox_id, uid, modseq) VALUES (?, ?, ?)",
+        ((mailbox.id, uid, modseq) for uid in uids),
+    )
+    sql.execute("UPDATE mailbox SET highest_modseq = ? WHERE id = ?", (modseq, mailbox.id))
+
+
+def _with_flags(flags: FlagsOf, mode: str, bits: int, keywords: tuple[str, ...]) -> FlagsOf:
+    changed = {"+": flags.bits | bits, "-": flags.bits & ~bits, "": bits}[mode]
+    text = merged(flags.keywords, keywords, mode)
+    checked_keywords(text.split())
+    return FlagsOf(flags.uid, changed, text)
+
+
+def _write_flags(sql: sqlite3.Connection, mailbox: _Mailbox, changed: Sequence[FlagsOf]) -> None:
+    modseq = mailbox.modseq + 1
+    sql.executemany(
+        """UPDATE message SET flags = ?, keywords = ?, modseq = ?
+           WHERE mailbox_id = ? AND uid = ?""",
+        ((one.bits, one.keywords, modseq, mailbox.id, one.uid) for one in changed),
+    )
+    sql.execute("UPDATE mailbox SET highest_modseq = ? WHERE id = ?", (modseq, mailbox.id))
+
+
+# Renderings ---------------------------------------------------------------------------------------
+
+
+def _put_rendering(sql: sqlite3.Connection, content_id: int, rendered: Rendered) -> None:
+    sql.execute(
+        """INSERT OR REPLACE INTO rendering
+           (content_id, header_size, envelope, body, body_structure, header)
+           VALUES (?, ?, ?, ?, ?, ?)""",
+        (
+            content_id,
+            rendered.header_size,
+            *map(
+                _sealed,
+                (rendered.envelope, rendered.body, rendered.body_structure, rendered.header),
+            ),
+        ),
+    )
+
+
+def _sealed(blob: bytes) -> bytes:
+    # SQLite does not notice a flipped bit, and a broken envelope would confuse a mail program.
+    return blob + zlib.crc32(blob).to_bytes(4, "big")
+
+
+def _opened(blob: bytes | None) -> bytes:
+    """The blob without its checksum; raises Damaged."""
+    if blob is None or zlib.crc32(blob[:-4]).to_bytes(4, "big") != blob[-4:]:
+        raise Damaged("Its rendering is damaged.")
+    return blob[:-4]
+
+
+_RENDERED = (
+    (Column.ENVELOPE, "envelope"),
+    (Column.BODY, "body"),
+    (Column.BODY_STRUCTURE, "body_structure"),
+    (Column.HEADER, "header"),
+)
+_NOTHING = _sealed(b"")
+
+
+def _stored(
+    sql: sqlite3.Connection, mailbox_id: int, uids: Sequence[int], columns: Column
+) -> Iterable[_Stored]:
+    """The rows of these messages; a page that SQLite cannot read costs only what stands on it."""
+    try:
+        yield from _select(sql, mailbox_id, uids, columns)
+    except sqlite3.DatabaseError:
+        for uid in uids:
+            try:
+                yield from _select(sql, mailbox_id, [uid], columns)
+            except sqlite3.DatabaseError:
+                yield from _select(sql, mailbox_id, [uid], columns, readable=False)
+
+
+def _select(
+    sql: sqlite3.Connection,
+    mailbox_id: int,
+    uids: Sequence[int],
+    columns: Column,
+    *,
+    readable: bool = True,
+) -> Iterable[_Stored]:
+    names = [f"r.{name}" if column in columns else "NULL" for column, name in _RENDERED]
+    wanted = readable and any(name != "NULL" for name in names)
+    joined = "LEFT JOIN rendering AS r ON r.content_id = m.content_id"
+    rows = sql.execute(
+        f"""SELECT m.uid, m.internal_date, m.size, m.content_id,
+                   {f"r.header_size, {', '.join(names)}" if wanted else "0, NULL, NULL, NULL, NULL"}
+            FROM message AS m {joined if wanted else ""}
+            WHERE m.mailbox_id = ? AND m.{_THESE} ORDER BY m.uid""",  # noqa: S608  (constants)
+        (mailbox_id, json.dumps(list(uids))),
+    ).fetchall()
+    found = []
+    for uid, date, size, content_id, header_size, *blobs in rows:
+        rendered = None
+        if readable:
+            try:
+                opened = [
+                    _opened(blob) if column in columns else b""
+                    for blob, (column, _) in zip(blobs, _RENDERED, strict=True)
+                ]
+                rendered = Rendered(header_size, *opened)
+            except Damaged:
+                rendered = None
+        found.append(_Stored(uid, date, size, content_id, rendered))
+    return found
+
+
+def _kept_header(sql: sqlite3.Connection, content_id: int) -> bytes:
+    """The header block of a letter whose octets are damaged, if that much is left."""
+    try:
+        row = sql.execute(
+            "SELECT header FROM rendering WHERE content_id = ?", (content_id,)
+        ).fetchone()
+        return _opened(row[0] if row else None)
+    except (Damaged, sqlite3.DatabaseError):
+        return b""
+
+
+def note(header: bytes, damage: str) -> bytes:
+    """What is shown in place of a letter that cannot be read: whose it is, and what to do."""
+    told = {b"from", b"to", b"cc", b"date", b"message-id"}
+    kept = b"".join(one.octets for one in fields(header) if one.name.lower() in told)
+    kept += b"" if kept.endswith(b"\n") or not kept else b"\r\n"
+    subject = decode_words(first(header, b"subject") or b"") or "(unknown)"
+    sentences = (
+        "This letter is damaged on this computer's disk, and Postroad cannot show it.",
+        f"Its subject: {subject}",
+        f"What was found: {damage}",
+        "What you can do: restore Postroad's data folder from a backup, or ask the sender to send "
+        "the letter again. Your other letters are not affected. What is left of this one stays "
+        "where it is until you delete it.",
+    )
+    return (
+        kept
+        + (
+            b""
+            if b"\nfrom:" in b"\n" + kept.lower()
+            else b"From: Postroad <postroad@localhost>\r\n"
+        )
+        + b"Subject: [damaged letter]\r\nMIME-Version: 1.0\r\n"
+        + b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+        + "\r\n\r\n".join(sentences).encode()
+        + b"\r\n"
+    )
