@@ -250,6 +250,10 @@ def _show_invitation(answer: dict[str, Any]) -> None:
     click.echo("2. Make an address: postroad setup")
     click.echo("3. Start it:        postroad run")
     click.echo(f"4. Then type:       postroad accept {answer['link']}")
+    if not answer["holders"]:
+        click.echo(
+            "\nNobody holds letters for you yet, so your node has to be running when they accept."
+        )
 
 
 def _show_status(answer: dict[str, Any]) -> None:

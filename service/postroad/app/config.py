@@ -22,7 +22,8 @@ class Config:
     """`data` and `runtime` are folders; ports are TCP on loopback, `peer_port` is for other nodes.
 
     `peer_hosts`: the addresses to bind for other nodes; empty for all of the machine's.
-    `expiry_days`: how long a letter is tried before it is returned."""
+    `expiry_days`: how long a letter is tried before it is returned. `reserve_mib`: with less disk
+    space than this, new letters are refused, so that accepted ones can be finished."""
 
     data: Path
     runtime: Path
@@ -32,6 +33,7 @@ class Config:
     peer_hosts: tuple[str, ...] = ()
     link: str = "iroh"
     expiry_days: float = limits.EXPIRY_SECONDS_DEFAULT / limits.DAY
+    reserve_mib: float = limits.DISK_RESERVE_BYTES / limits.MIB
     log_level: str = "info"
 
     @property
@@ -121,6 +123,10 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not shortest <= value <= longest:
             raise wrong(f"it must be a number of days, {shortest:.3f} to {longest:.0f}")
+        return float(value)
+    if key == "reserve_mib":
+        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
+            raise wrong("it must be a number of MiB, 0 or more")
         return float(value)
     choices = LINKS if key == "link" else ("debug", "info", "warning", "error")
     if value not in choices:

@@ -6,6 +6,7 @@ politely; what is accepted is on disk either way.
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from contextlib import ExitStack
 from postroad.app.compose import Settings, Sockets, build_node
 from postroad.app.config import Config
 from postroad.base import limits
+from postroad.base.errors import PostroadError
 from postroad.base.seams import Machine, Network
 from postroad.machine import listeners
 from postroad.machine.clock import SystemClock
@@ -30,8 +32,9 @@ def run(config: Config, ready: Callable[[Sockets], None]) -> None:
     """Run the node in the foreground until it is told to stop.
 
     Raises ConfigurationError when it cannot start; the sentence says what to do."""
+    os.umask(0o077)  # whatever is written is the owner's alone
     with ExitStack() as cleanup:
-        disk = FolderDisk(config.data)
+        disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
         cleanup.callback(disk.close)
         machine = Machine(
             SystemClock(),
@@ -41,7 +44,14 @@ def run(config: Config, ready: Callable[[Sockets], None]) -> None:
             LoopbackListeners(),
             KernelPeerUid(),
         )
-        asyncio.run(_run(config, machine, ready))
+        try:
+            asyncio.run(_run(config, machine, ready))
+        except BaseExceptionGroup as group:
+            log.exception("the node failed")
+            raise PostroadError(
+                "Your node stopped because of a fault of its own; nothing accepted is lost. "
+                "Start it again, and report the lines above."
+            ) from group
 
 
 async def _run(config: Config, machine: Machine, ready: Callable[[Sockets], None]) -> None:

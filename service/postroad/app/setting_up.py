@@ -3,6 +3,7 @@
 Purpose: one call that leaves a node ready to run, or nothing at all when it could not.
 """
 
+import os
 import socket
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -42,6 +43,7 @@ def set_up(
         raise PermanentFailure(
             f"{name!r} cannot be part of an address: use 1 to 31 of a-z, 0-9, - and _."
         )
+    os.umask(0o077)
     identity = Identity(entropy.token(32)) if words is None else identity_from_words(words)
     password = new_password(entropy.token(ENTROPY_BYTES))
     with closing(FolderDisk(config.data)) as disk:

@@ -35,10 +35,10 @@ class Entropy(Protocol):
 
 
 class Disk(Protocol):
-    """One data folder. `run` is the only method for the event loop; the others block.
+    """One data folder. `run` and `require_room` are for the event loop; the others block.
 
     Names are relative, `/`-separated, and never chosen by a peer. Writers raise `DiskFull` when
-    space is short; other I/O errors stay `OSError`, which the store turns into words.
+    there is no space at all; other I/O errors stay `OSError`, which the store turns into words.
     """
 
     @property
@@ -68,8 +68,10 @@ class Disk(Protocol):
     def names(self, folder: str) -> Iterable[str]:
         """The names of the files in one sub-folder, in sorted order; none when it is absent."""
 
-    def free_bytes(self) -> int:
-        """Bytes that this user may still write here."""
+    def require_room(self, size: int) -> None:
+        """Raise DiskFull unless `size` more bytes leave the reserve free.
+
+        For what may still be refused; what was accepted is finished out of the reserve."""
 
 
 class Stream(Protocol):

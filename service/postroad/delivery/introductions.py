@@ -53,19 +53,19 @@ class Introductions:
         self._entropy = entropy
         self._on_accepted = on_accepted
 
-    async def invite(self) -> str:
-        """A new invitation link. Our holders know its ticket when this returns, if reachable."""
+    async def invite(self) -> tuple[str, int]:
+        """A new invitation link, and how many holders can take its answer while we are off."""
         secret, ticket = self._entropy.token(16), Ticket(self._entropy.token(16))
         now = self._clock.now()
         expires = Instant(now + limits.INVITATION_SECONDS_DEFAULT)
         await self._database.run(
             lambda sql: people.add_invitation(sql, secret, ticket, now, expires)
         )
-        await self._renter.settle()
+        holders = sum(await self._renter.tell_tickets())
+        self._renter.wake()  # to tell those who were not reached now
         contacts = await self._renter.where_i_am()
-        return invitations.to_link(
-            Invitation(self._keyring.fingerprint, secret, ticket, int(expires), contacts)
-        )
+        invitation = Invitation(self._keyring.fingerprint, secret, ticket, int(expires), contacts)
+        return invitations.to_link(invitation), holders
 
     async def accept(self, link: str) -> Address:
         """Make the inviter a contact and send them our introduction; their address.

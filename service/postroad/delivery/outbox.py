@@ -69,7 +69,10 @@ class Outbox:
         )
 
     async def accept(self, submission: Submission) -> str:
-        """Take custody of a letter; its id once it is durable."""
+        """Take custody of a letter; its id once it is durable. Raises DiskFull."""
+        # The letter itself, and a sealed copy for each recipient.
+        size = len(submission.octets)
+        self._contents.disk.require_room(size * (1 + len(submission.recipients)))
         now = self._clock.now()
         visible = visible_recipients(submission.octets)
         nonce = Nonce(self._entropy.token(16))

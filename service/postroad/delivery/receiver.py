@@ -95,6 +95,7 @@ class Receiver:
             if await self._filing.is_bad(mail_id):
                 await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "It cannot be opened."))
                 return
+            self._sealed.disk.require_room(2 * message.size)
             await exchange.send(wire.Take())
             arriving = self._sealed.arriving(message.size)
             try:
@@ -209,6 +210,7 @@ class Receiver:
         self, drop: MyDrop, holder: Contact, key: SigningKey, mail_id: MailId
     ) -> bytes:
         async with self._client.fetch(holder, drop.drop, key, mail_id) as (size, pieces):
+            self._sealed.disk.require_room(2 * size)
             arriving = self._sealed.arriving(size)
             try:
                 return await self._take(mail_id, arriving, pieces, told=False)

@@ -79,16 +79,18 @@ class Renter:
         async with self._round:
             rented = await self._rent_missing()
             record = await self.record()
-            drops, contacts, tickets = await self._database.run(self._state)
+            _, contacts, _ = await self._database.run(self._state)
             told = await asyncio.gather(
-                *(
-                    self._tell_holder(drop, contacts, tickets, record)
-                    for drop in drops
-                    if drop.agreed
-                ),
-                *(self._tell_contact(person, record) for person in contacts.values()),
+                *(self._tell_contact(person, record) for person in contacts.values())
             )
-            return rented and all(told)
+            return rented and all(told) and all(await self.tell_tickets())
+
+    async def tell_tickets(self) -> list[bool]:
+        """Bring our tickets to the holders, side by side; for each one, whether it has them."""
+        drops, contacts, hashes = await self._database.run(self._state)
+        return await asyncio.gather(
+            *(self._tell_holder(drop, contacts, hashes) for drop in drops if drop.agreed)
+        )
 
     async def record(self) -> PersonRecord:
         """Our record as it should be now; a new one is made, and kept, when the last is not."""
@@ -147,16 +149,29 @@ class Renter:
 
     async def _rent_missing(self) -> bool:
         """Ask contacts for drops until there are enough; whether there are, or nobody is left."""
-        drops, contacts, _ = await self._database.run(self._state)
-        asked = {drop.fingerprint for drop in drops}
-        wanted = limits.HOLDERS_WANTED - sum(drop.agreed for drop in drops)
-        for drop in drops:  # asked before, and not answered
-            if wanted > 0 and not drop.agreed and drop.fingerprint in contacts:
-                wanted -= await self._rent(drop, contacts[drop.fingerprint])
-        for person in contacts.values():
-            if wanted > 0 and person.fingerprint not in asked and not person.blocked:
-                wanted -= await self._rent(await self._new_drop(person), person)
-        return wanted <= 0 or not contacts
+        refused: set[Fingerprint] = set()
+        while True:
+            drops, contacts, _ = await self._database.run(self._state)
+            wanted = limits.HOLDERS_WANTED - sum(drop.agreed for drop in drops)
+            asked = {drop.fingerprint: drop for drop in drops}
+            able = [
+                person
+                for person in contacts.values()
+                if not person.blocked
+                and person.fingerprint not in refused
+                and (person.fingerprint not in asked or not asked[person.fingerprint].agreed)
+            ][: max(wanted, 0)]
+            if not able:
+                return wanted <= 0 or not refused
+            requests = [
+                asked.get(person.fingerprint) or await self._new_drop(person) for person in able
+            ]
+            agreed = await asyncio.gather(*map(self._rent, requests, able))
+            refused |= {
+                person.fingerprint
+                for person, said_yes in zip(able, agreed, strict=True)
+                if not said_yes
+            }
 
     async def _new_drop(self, person: Person) -> MyDrop:
         drop, seed = DropId(self._entropy.token(16)), self._entropy.token(32)
@@ -187,9 +202,8 @@ class Renter:
         drop: MyDrop,
         contacts: dict[Fingerprint, Person],
         hashes: list[bytes],
-        record: PersonRecord,
     ) -> bool:
-        """The holder has our tickets and our record; whether it does now."""
+        """The holder has our tickets; whether it does now."""
         person = contacts.get(drop.fingerprint)
         holder = _device(person, drop) if person else None
         digest = hashlib.sha256(b"".join(hashes)).digest()

@@ -7,7 +7,7 @@ Invariants: each lease is noted as soon as it is given; an attempt that fails te
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from postroad.base import limits
@@ -24,14 +24,21 @@ from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
 
+Check = Callable[[bytes], object]
+
 
 @dataclass(slots=True)
 class Outcome:
-    """What a round has brought."""
+    """What a round has brought; `receipt` is one that was checked."""
 
+    check: Check
     receipt: bytes | None = None
     reason: str = "Neither the recipient nor a holder of theirs could be reached."
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
+
+    def take(self, receipt: bytes) -> None:
+        self.check(receipt)
+        self.receipt = receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +48,14 @@ class Rounds:
     client: Client
     clock: Clock
 
-    async def attempt(self, row: queue.Row, mail_id: MailId, person: people.Person) -> Outcome:
-        """Try every way once. What fails is told in the outcome, never raised."""
-        outcome = Outcome()
+    async def attempt(
+        self, row: queue.Row, mail_id: MailId, person: people.Person, check: Check
+    ) -> Outcome:
+        """Try every way once. What fails is told in the outcome, never raised.
+
+        `check` raises PeerMisbehaved for what is not the recipient's receipt: a holder that lies
+        must not end the round for the others."""
+        outcome = Outcome(check)
         size = await self.database.run(lambda sql: self.sealed.size(sql, mail_id))
         leases = await self.database.run(lambda sql: queue.leases(sql, row.id))
         held_in = {lease.drop for lease in leases}
@@ -77,8 +89,10 @@ class Rounds:
         self, contact: Contact, mail_id: MailId, size: int, outcome: Outcome
     ) -> None:
         try:
-            outcome.receipt = await self.client.deliver(
-                contact, mail_id, size, lambda: self._pieces(mail_id, size)
+            outcome.take(
+                await self.client.deliver(
+                    contact, mail_id, size, lambda: self._pieces(mail_id, size)
+                )
             )
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "The recipient's node", outcome)
@@ -97,7 +111,7 @@ class Rounds:
         try:
             answer = await self.client.deposit(holder, deposit, lambda: self._pieces(mail_id, size))
             if isinstance(answer, bytes):
-                outcome.receipt = answer
+                outcome.take(answer)
                 return
             until = Instant(float(answer.lease.until))
             lease = queue.LeaseRow(drop.id, holder.peer, mail_id, until, answer.signature)
@@ -110,10 +124,10 @@ class Rounds:
         """Has the recipient fetched it from this holder, and left a receipt?"""
         try:
             receipts = await self.client.ask(drop.contact, [mail_id])
+            if mail_id in receipts:
+                outcome.take(receipts[mail_id])
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "A holder", outcome)
-        else:
-            outcome.receipt = receipts.get(mail_id, outcome.receipt)
 
     def _pieces(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
         return self.sealed.pieces(self.database, mail_id, size)

@@ -146,7 +146,10 @@ class Sender:
         if person is None:
             raise TemporaryFailure("This person is no longer among your contacts.")
         mail_id = await self._packer.pack(row, person.record)
-        outcome = await self._rounds.attempt(row, mail_id, person)
+        row = await self._database.run(lambda sql: queue.get(sql, row.id))  # now it has its key
+        outcome = await self._rounds.attempt(
+            row, mail_id, person, lambda receipt: self._read_receipt(row, receipt)
+        )
         if outcome.receipt is not None:
             await self.take_receipt(mail_id, outcome.receipt)
             return
@@ -191,8 +194,16 @@ class Sender:
     async def take_receipt(self, mail_id: MailId, sealed: bytes) -> None:
         """End a parcel by its receipt; PeerMisbehaved when it is not one. Idempotent."""
         row = await self._database.run(lambda sql: queue.by_mail_id(sql, mail_id))
-        if row is None or row.content_key is None:
+        if row is None:
             return  # pruned long ago, or never ours
+        event = ReceiptCame(self._read_receipt(row, sealed))
+        now = self._clock.now()
+        await self._step(row.id, lambda parcel: advance(parcel, event, now, 0.0), sealed)
+        self.wake()
+
+    def _read_receipt(self, row: queue.Row, sealed: bytes) -> Verdict:
+        """What this receipt says of the parcel; PeerMisbehaved when it is not its receipt."""
+        assert row.content_key is not None
         receipt = open_receipt(
             sealed,
             content_key=row.content_key,
@@ -200,10 +211,7 @@ class Sender:
             recipient=row.fingerprint,
             nonce=row.nonce,
         )
-        event = ReceiptCame(Verdict(receipt.verdict))
-        now = self._clock.now()
-        await self._step(row.id, lambda parcel: advance(parcel, event, now, 0.0), sealed)
-        self.wake()
+        return Verdict(receipt.verdict)
 
     # Steps of the table
 

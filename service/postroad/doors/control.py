@@ -30,7 +30,7 @@ Reply = dict[str, Any]
 
 
 class Introductions(Protocol):
-    async def invite(self) -> str: ...
+    async def invite(self) -> tuple[str, int]: ...
 
     async def accept(self, link: str) -> Address: ...
 
@@ -145,7 +145,8 @@ class _Door:
         return {"queue": await self._database.run(work), "now": self._clock.now()}
 
     async def _invite(self, _: dict[str, Any]) -> Reply:
-        return {"link": await self._introductions.invite()}
+        link, holders = await self._introductions.invite()
+        return {"link": link, "holders": holders}
 
     async def _accept(self, request: dict[str, Any]) -> Reply:
         return {"address": str(await self._introductions.accept(str(request.get("link", ""))))}

@@ -64,7 +64,6 @@ class FolderDisk:
         return open(self._folder / name, "rb")
 
     def spool(self) -> BinaryIO:
-        self._refuse_without_reserve(0)
         return _Spool(self._folder / "spool" / secrets.token_hex(16))
 
     def keep(self, spool: BinaryIO, name: str) -> None:
@@ -80,7 +79,6 @@ class FolderDisk:
             spool.close()
 
     def write(self, name: str, octets: bytes) -> None:
-        self._refuse_without_reserve(len(octets))
         spool = self.spool()
         try:
             spool.write(octets)
@@ -98,18 +96,15 @@ class FolderDisk:
         except FileNotFoundError:
             return ()
 
-    def free_bytes(self) -> int:
+    def require_room(self, size: int) -> None:
         found = os.statvfs(self._folder)
-        return found.f_bavail * found.f_frsize
+        if found.f_bavail * found.f_frsize - size < self._reserve_bytes:
+            raise DiskFull("The disk is almost full; nothing was lost. Make room, then try again.")
 
     def close(self) -> None:
         """Finish the thread's work and let others have the folder."""
         self._thread.shutdown()
         self._lock.close()
-
-    def _refuse_without_reserve(self, size: int) -> None:
-        if self.free_bytes() - size < self._reserve_bytes:
-            raise DiskFull("The disk is almost full; nothing was lost. Make room, then try again.")
 
 
 class _Spool(io.BufferedRandom):

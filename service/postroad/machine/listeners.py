@@ -93,6 +93,8 @@ def _bind(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
             # A restart must not wait for the old connections' TIME_WAIT. Linux still refuses a
             # port on which somebody listens. Never for UDP: there it would share the port.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            # Accepted sockets inherit it; asyncio sets it only where the protocol number is known.
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         bound.bind((host, port))
@@ -163,6 +165,7 @@ def _checked(passed: socket.socket) -> socket.socket:
             f"systemd passed a socket at {at}, but mail programs are served on 127.0.0.1 and [::1] "
             "only. Correct ListenStream= in postroad.socket."
         )
+    passed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     passed.setblocking(False)
     return passed
 

@@ -90,6 +90,16 @@ class Database:
             raise in_words(error) from error
 
     async def _write(self) -> None:
+        try:
+            await self._write_until_closed()
+        except BaseException as error:  # our own bug: nobody may wait for ever
+            for piece in self._pending:
+                if not piece.done.done():
+                    piece.done.set_exception(TemporaryFailure(f"The store failed ({error})."))
+            self._closing = True
+            raise
+
+    async def _write_until_closed(self) -> None:
         while self._pending or not self._closing:
             await self._wake.wait()
             self._wake.clear()

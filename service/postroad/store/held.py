@@ -199,6 +199,7 @@ class Shelves:
 
     async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
         now = self._clock.now()
+        self._sealed.disk.require_room(deposit.size)
 
         def work(sql: sqlite3.Connection) -> wire.Take | wire.Tombstone | wire.No | None:
             drop_id, mail_id = DropId(deposit.drop), MailId(deposit.mail_id)

@@ -10,11 +10,14 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from postroad.base import limits
 from postroad.base.ids import DropId, Fingerprint, Instant, MailId, Nonce, PeerId
 from postroad.message.envelope import Notify, Recipient
 from postroad.protocol.delivery import OPEN, Parcel, State
 from postroad.sealing.letter import Kind
 from postroad.store.contents import Contents
+
+RETENTION_SECONDS = 40 * limits.DAY  # after its end; a receipt may be that late
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +228,12 @@ def leases(sql: sqlite3.Connection, parcel_id: int) -> list[LeaseRow]:
 def keep_receipt(sql: sqlite3.Connection, parcel_id: int, receipt: bytes) -> None:
     """The proof that ended the parcel."""
     sql.execute("UPDATE parcel SET receipt = ? WHERE id = ?", (receipt, parcel_id))
+
+
+def prune(sql: sqlite3.Connection, now: Instant) -> None:
+    """Forget parcels that ended long ago, and letters of which none is left."""
+    sql.execute("DELETE FROM parcel WHERE ended_at < ?", (now - RETENTION_SECONDS,))
+    sql.execute("DELETE FROM letter WHERE id NOT IN (SELECT letter_id FROM parcel)")
 
 
 def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their columns
