@@ -46,6 +46,18 @@ def test_a_door_listens_on_loopback_alone_and_on_one_port_for_both_families() ->
         close(found)
 
 
+def test_short_replies_are_not_held_back() -> None:
+    """Without this each command of a letter waits 40 ms for the client's acknowledgement."""
+    found = list(LoopbackListeners({}).loopback("smtp", 0))
+    try:
+        with socket.create_connection(found[0].getsockname()):
+            accepted, _ = found[0].accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    finally:
+        close(found)
+
+
 def test_a_taken_port_is_told_in_words_with_the_door_and_what_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
