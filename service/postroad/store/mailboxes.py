@@ -10,15 +10,17 @@ Longer than 400 lines because all statements on these four tables stand together
 See: RFC 9051 sections 2.3.1 and 5; RFC 7162 for modseq; RFC 6154 for SPECIAL-USE.
 """
 
+import contextlib
 import json
 import sqlite3
+import urllib.parse
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from postroad.base import limits
-from postroad.base.errors import PermanentFailure, PostroadError
+from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.headers import decode_words, fields, first
@@ -40,7 +42,7 @@ from postroad.protocol.imap.flags import Flag as Flag
 from postroad.protocol.imap.names import SEPARATOR, checked_name, parents
 from postroad.protocol.imap.render import Rendered, render
 from postroad.store.contents import Contents, Damaged
-from postroad.store.database import Database
+from postroad.store.database import FILE_NAME, Database
 
 STANDARD: dict[str, str | None] = {
     "INBOX": None,
@@ -93,6 +95,7 @@ class Mailboxes:
         self._contents = contents
         self._clock = clock
         self._watchers: dict[int, list[Callable[[], None]]] = {}
+        self._careful = False  # a page was found that SQLite cannot read
         self._kept: tuple[int, bytes] = (0, b"")  # content id and octets; database thread only
 
     # News: on the event loop ----------------------------------------------------------------------
@@ -377,31 +380,68 @@ class Mailboxes:
     ) -> Rows:
         """Rows of as many of the first of these messages as fit in ROWS_BYTES_MAX, at least one."""
 
-        def work(sql: sqlite3.Connection) -> tuple[Rows, bool]:
-            mailbox = _by_id(sql, mailbox_id)
-            rows: list[Row] = []
-            taken, loaded = 0, 0
-            stored = {row.uid: row for row in _stored(sql, mailbox_id, uids, columns)}
-            for uid in uids:
-                if loaded > ROWS_BYTES_MAX:
-                    break
-                taken += 1
-                if uid in stored:
-                    rows.append(self._row(sql, mailbox_id, stored[uid], columns))
-                    loaded += len(rows[-1].octets)
-            seen: tuple[FlagsOf, ...] = ()
-            if mark_seen:
-                found = json.dumps([row.uid for row in rows])
-                unseen = self._flags(sql, mailbox_id, f"{_THESE} AND flags & 1 = 0", found)
-                seen = tuple(_with_flags(flags, "+", Flag.SEEN, ()) for flags in unseen)
-                if seen:
-                    _write_flags(sql, mailbox, seen)
-            return Rows(tuple(rows), taken, seen), bool(seen)
+        def settle(sql: sqlite3.Connection, loaded: _Loaded) -> tuple[FlagsOf, ...]:
+            """Write down what was found, and who has been read."""
+            for uid, reason in loaded.damaged:
+                self._quarantine(sql, mailbox_id, uid, reason)
+            for content_id, rendered in loaded.rendered_again:
+                _put_rendering(sql, content_id, rendered)
+            if not mark_seen:
+                return ()
+            these = json.dumps([row.uid for row in loaded.rows])
+            unseen = self._flags(sql, mailbox_id, f"{_THESE} AND flags & 1 = 0", these)
+            seen = tuple(_with_flags(flags, "+", Flag.SEEN, ()) for flags in unseen)
+            if seen:
+                _write_flags(sql, _by_id(sql, mailbox_id), seen)
+            return seen
 
-        answer, changed = await self._database.run(work)
-        if changed:
+        def work(sql: sqlite3.Connection) -> tuple[_Loaded, tuple[FlagsOf, ...]]:
+            try:
+                loaded = self._load(sql, mailbox_id, uids, columns)
+            except sqlite3.DatabaseError as error:
+                self._careful = self._careful or error.sqlite_errorcode & 0xFF in _UNREADABLE
+                raise
+            return loaded, settle(sql, loaded)
+
+        answer = None
+        if not self._careful:
+            try:
+                answer = await self._database.run(work)
+            except TemporaryFailure:
+                if not self._careful:
+                    raise
+        if answer is None:
+            alone = await self._contents.disk.run(
+                lambda: self._load_alone(mailbox_id, uids, columns)
+            )
+            answer = alone, await self._database.run(lambda sql: settle(sql, alone))
+        loaded, seen = answer
+        if seen:
             self._wake(mailbox_id)
-        return answer
+        return Rows(tuple(loaded.rows), loaded.taken, seen)
+
+    def _load(
+        self, sql: sqlite3.Connection, mailbox_id: int, uids: Sequence[int], columns: Column
+    ) -> "_Loaded":
+        _by_id(sql, mailbox_id)
+        loaded, size = _Loaded(), 0
+        stored = {row.uid: row for row in _stored(sql, mailbox_id, uids, columns)}
+        for uid in uids:
+            if size > ROWS_BYTES_MAX:
+                break
+            loaded.taken += 1
+            if uid in stored:
+                loaded.rows.append(self._row(sql, stored[uid], columns, loaded))
+                size += len(loaded.rows[-1].octets)
+        return loaded
+
+    def _load_alone(self, mailbox_id: int, uids: Sequence[int], columns: Column) -> "_Loaded":
+        """Load outside of any transaction: SQLite lets nothing be committed by a transaction that
+        met a damaged page, and the works of others are committed with ours."""
+        path = urllib.parse.quote(f"{self._contents.disk.folder}/{FILE_NAME}")
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as sql:
+            sql.isolation_level = None
+            return self._load(sql, mailbox_id, uids, columns)
 
     # Reading rows that may be damaged -------------------------------------------------------------
 
@@ -425,7 +465,7 @@ class Mailboxes:
             yield FlagsOf(uid, bits & STORED_FLAGS, text)
 
     def _row(
-        self, sql: sqlite3.Connection, mailbox_id: int, stored: "_Stored", columns: Column
+        self, sql: sqlite3.Connection, stored: "_Stored", columns: Column, found: "_Loaded"
     ) -> Row:
         """One row in full: what is damaged in it is made again, or explained."""
         rendered, octets, damage = stored.rendered, b"", ""
@@ -435,13 +475,15 @@ class Mailboxes:
             try:
                 octets = self._octets(sql, stored.content_id)
             except (Damaged, sqlite3.DatabaseError) as error:
+                if sql.in_transaction and isinstance(error, sqlite3.DatabaseError):
+                    raise
                 damage = str(error)
-                self._quarantine(sql, mailbox_id, stored.uid, damage)
+                found.damaged.append((stored.uid, damage))
                 octets = note(_kept_header(sql, stored.content_id), damage)
         if rendered is None:
             rendered = render(octets)
-            if not damage:
-                _put_rendering(sql, stored.content_id, rendered)
+            if not damage and stored.repairable:
+                found.rendered_again.append((stored.content_id, rendered))
         whole_header = octets[: rendered.header_size] if header_cut and not damage else None
         return Row(
             stored.uid,
@@ -476,6 +518,7 @@ class Mailboxes:
 # Statements ---------------------------------------------------------------------------------------
 
 _THESE = "uid IN (SELECT value FROM json_each(?))"  # a JSON list of UIDs
+_UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 _Message = tuple[int, str, float, int, int]  # flags, keywords, date, content id, size
 
 
@@ -488,6 +531,17 @@ class _Stored:
     size: int
     content_id: int
     rendered: Rendered | None
+    repairable: bool  # SQLite can read the page, so it can write there too
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """What one step of loading gave, and what it found to write down."""
+
+    rows: list[Row] = field(default_factory=list)
+    taken: int = 0
+    damaged: list[tuple[int, str]] = field(default_factory=list)  # UIDs and reasons
+    rendered_again: list[tuple[int, Rendered]] = field(default_factory=list)  # by content id
 
 
 def _exists(sql: sqlite3.Connection, name: str) -> bool:
@@ -634,6 +688,8 @@ def _stored(
     try:
         yield from _select(sql, mailbox_id, uids, columns)
     except sqlite3.DatabaseError:
+        if sql.in_transaction:
+            raise
         for uid in uids:
             try:
                 yield from _select(sql, mailbox_id, [uid], columns)
@@ -671,7 +727,7 @@ def _select(
                 rendered = Rendered(header_size, *opened)
             except Damaged:
                 rendered = None
-        found.append(_Stored(uid, date, size, content_id, rendered))
+        found.append(_Stored(uid, date, size, content_id, rendered, readable))
     return found
 
 

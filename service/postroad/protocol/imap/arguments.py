@@ -25,7 +25,7 @@ _ITEM = re.compile(rb"[A-Za-z0-9.]+")
 _LIST_NAME = re.compile(rb'[^\x00-\x20\x7f(){"\\]+')
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n]|\\["\\])*)"')
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
-_LITERAL = re.compile(rb"\{\d+\+?\}\Z")
+_LITERAL = re.compile(rb"\{\d{1,10}\+?\}\Z")
 _NUMBER = re.compile(rb"\d{1,20}")
 _SET = re.compile(
     rb"(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?(?:,(?:\d{1,10}|\*)(?::(?:\d{1,10}|\*))?)*"
@@ -125,6 +125,8 @@ class Arguments:
 
     def literal(self) -> bytes:
         self._match(_LITERAL, "a literal")
+        if self._piece + 2 >= len(self._pieces):
+            raise BadCommand("Expected a literal.")
         literal = self._pieces[self._piece + 1]
         self._piece += 2
         self._text = self._pieces[self._piece]
