@@ -7,7 +7,7 @@ Invariants: each lease is noted as soon as it is given; an attempt that fails te
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from postroad.base import limits
@@ -25,6 +25,7 @@ from postroad.store.sealed import SealedStore
 log = logging.getLogger(__name__)
 
 Check = Callable[[bytes], object]
+OnLease = Callable[[queue.LeaseRow], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class Outcome:
     """What a round has brought; `receipt` is one that was checked."""
 
     check: Check
+    on_lease: OnLease
     receipt: bytes | None = None
     reason: str = "Neither the recipient nor a holder of theirs could be reached."
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
@@ -49,13 +51,18 @@ class Rounds:
     clock: Clock
 
     async def attempt(
-        self, row: queue.Row, mail_id: MailId, person: people.Person, check: Check
+        self,
+        row: queue.Row,
+        mail_id: MailId,
+        person: people.Person,
+        check: Check,
+        on_lease: OnLease,
     ) -> Outcome:
         """Try every way once. What fails is told in the outcome, never raised.
 
         `check` raises PeerMisbehaved for what is not the recipient's receipt: a holder that lies
-        must not end the round for the others."""
-        outcome = Outcome(check)
+        must not end the round for the others. `on_lease` makes each lease durable."""
+        outcome = Outcome(check, on_lease)
         size = await self.database.run(lambda sql: self.sealed.size(sql, mail_id))
         leases = await self.database.run(lambda sql: queue.leases(sql, row.id))
         held_in = {lease.drop for lease in leases}
@@ -115,8 +122,7 @@ class Rounds:
                 return
             until = Instant(float(answer.lease.until))
             lease = queue.LeaseRow(drop.id, holder.peer, mail_id, until, answer.signature)
-            await self.database.run(lambda sql: queue.add_lease(sql, row.id, lease))
-            log.info("parcel held", extra={"parcel": row.id, "holder": holder.peer.hex()[:8]})
+            await outcome.on_lease(lease)
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "A holder", outcome)
 

@@ -148,17 +148,34 @@ class Sender:
         mail_id = await self._packer.pack(row, person.record)
         row = await self._database.run(lambda sql: queue.get(sql, row.id))  # now it has its key
         outcome = await self._rounds.attempt(
-            row, mail_id, person, lambda receipt: self._read_receipt(row, receipt)
+            row,
+            mail_id,
+            person,
+            lambda receipt: self._read_receipt(row, receipt),
+            lambda lease: self._take_lease(row.id, lease),
         )
         if outcome.receipt is not None:
             await self.take_receipt(mail_id, outcome.receipt)
             return
         holders = len(await self._database.run(lambda sql: queue.leases(sql, row.id)))
+        now, dice = self._clock.now(), self._entropy.uniform()
         event = Leased(holders) if holders else NotPlaced(outcome.reason)
-        dice = self._entropy.uniform()
         await self._step(row.id, lambda parcel: advance(parcel, event, now, dice))
         if outcome.drop_is_gone or not holders:
             await self._look_for_newer_record(person)
+
+    async def _take_lease(self, parcel_id: int, lease: queue.LeaseRow) -> None:
+        """Note that a holder keeps the parcel's letter: it counts from now on."""
+
+        def work(sql: Sql) -> None:
+            queue.add_lease(sql, parcel_id, lease)
+            parcel = queue.get(sql, parcel_id).parcel
+            event = Leased(len(queue.leases(sql, parcel_id)))
+            step = advance(parcel, event, self._clock.now(), self._entropy.uniform())
+            queue.record(sql, parcel_id, step.parcel, self._clock.now())
+
+        await self._database.run(work)
+        log.info("parcel held", extra={"parcel": parcel_id, "holder": lease.holder.hex()[:8]})
 
     async def _look_for_newer_record(self, person: people.Person) -> None:
         """Ask the person's devices and holders; with a newer record, try again at once."""

@@ -1,0 +1,409 @@
+"""A letter's whole way, with everything real but the network and the clock."""
+
+import re
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delivery.village import Village, until, village
+from postroad.base import limits
+from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
+from postroad.message.envelope import Notify
+from postroad.protocol import wire
+from postroad.sealing.receipt import RECEIPT_BYTES
+from postroad.store import filed
+from simulator import loop
+
+Play = Callable[[Village], Awaitable[None]]
+
+
+def play(folder: Path, scene: Play) -> None:
+    async def run() -> None:
+        async with village(folder) as place:
+            await scene(place)
+
+    loop.run(run())
+
+
+def test_a_letter_between_two_who_are_awake_is_filed_byte_for_byte(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        octets = await anna.write(bora.address)
+        await until(lambda: is_filed(bora, "hello"))
+        (filed_octets,) = await bora.with_subject("hello")
+        assert filed_octets.endswith(octets)
+        assert filed_octets.startswith(b"Return-Path: <" + anna.address.encode())
+        await until(lambda: ended(anna, "delivered"))
+
+    play(tmp_path, scene)
+
+
+def test_a_letter_waits_at_holders_and_outlives_its_sender(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        hana, _, _ = await place.with_holders(bora, "hana", "hugo", "hedi")
+        (anna,) = await place.settle_in("anna")
+        await place.meet(bora, anna)
+        await bora.sleep()
+        octets = await anna.write(bora_address(anna))
+        await until(lambda: held_by(anna, 3))
+        await anna.destroy()
+        await hana.destroy()
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"))
+        (filed_octets,) = await bora.with_subject("hello")
+        assert filed_octets.endswith(octets)
+
+    play(tmp_path, scene)
+
+
+def test_a_sender_who_was_off_learns_from_holders_that_it_was_filed(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        await place.with_holders(bora, "hana", "hugo", "hedi")
+        (anna,) = await place.settle_in("anna")
+        await place.meet(bora, anna)
+        await bora.sleep()
+        await anna.write(bora_address(anna))
+        await until(lambda: held_by(anna, 3))
+        await anna.sleep()
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"))
+        await until(lambda: nothing_lies_at(place, "hana", "hugo", "hedi"))
+        await bora.sleep()
+        place.put_forward(limits.HELD_SECONDS_MAX)
+        await anna.wake()
+        await until(lambda: ended(anna, "delivered"))
+
+    play(tmp_path, scene)
+
+
+def test_an_invitation_is_accepted_while_the_inviter_sleeps(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        await place.with_holders(bora, "hana")
+        link, holders = await bora.node.introductions.invite()
+        assert holders == 1
+        bora_is = bora.address
+        await bora.sleep()
+        (anna,) = await place.settle_in("anna")
+        await anna.node.introductions.accept(link)
+        assert await anna.contacts() == {bora_is}
+        octets = await anna.write(bora_is)
+        await until(lambda: held_by(anna, 1))
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"))
+        assert anna.address in await bora.contacts()
+        assert (await bora.with_subject("hello"))[0].endswith(octets)
+        await until(lambda: is_filed(anna, "You and Bora can write to each other now"))
+
+    play(tmp_path, scene)
+
+
+def test_an_invitation_makes_one_contact_and_no_second(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        bora, anna, mallory = await place.settle_in("bora", "anna", "mallory")
+        link, _ = await bora.node.introductions.invite()
+        await anna.node.introductions.accept(link)
+        await until(lambda: is_filed(bora, "Anna accepted your invitation"))
+        await mallory.node.introductions.accept(link)
+        await until(lambda: ended(mallory, "refused"))
+        assert await bora.contacts() == {anna.address}
+        assert not await bora.with_subject("Mallory accepted your invitation")
+
+    play(tmp_path, scene)
+
+
+def test_one_s_own_or_an_expired_invitation_is_refused_in_words(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        bora, anna = await place.settle_in("bora", "anna")
+        link, _ = await bora.node.introductions.invite()
+        with pytest.raises(PermanentFailure, match="your own invitation"):
+            await bora.node.introductions.accept(link)
+        place.put_forward(limits.INVITATION_SECONDS_DEFAULT + 1)
+        with pytest.raises(PermanentFailure, match="expired"):
+            await anna.node.introductions.accept(link)
+
+    play(tmp_path, scene)
+
+
+def test_an_invitation_from_nobody_reachable_says_what_to_do(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        bora, anna = await place.settle_in("bora", "anna")
+        link, _ = await bora.node.introductions.invite()
+        await bora.sleep()
+        with pytest.raises(TemporaryFailure, match="try again when one of them is on"):
+            await anna.node.introductions.accept(link)
+        assert not await anna.contacts()
+
+    play(tmp_path, scene)
+
+
+def test_a_letter_to_oneself_is_filed(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (anna,) = await place.settle_in("anna")
+        octets = await anna.write(anna.address)
+        await until(lambda: is_filed(anna, "hello"))
+        assert (await anna.with_subject("hello"))[0].endswith(octets)
+        await until(lambda: ended(anna, "delivered"))
+
+    play(tmp_path, scene)
+
+
+def test_two_parcels_of_one_letter_to_the_same_person_are_filed_once(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        tagged = bora.address.replace("bora.", "bora+shop.")
+        await anna.write(bora.address, tagged)
+        await until(lambda: all_ended(anna, "delivered"))
+        assert len(await bora.with_subject("hello")) == 1
+
+    play(tmp_path, scene)
+
+
+def test_an_unconfirmed_letter_is_returned_and_a_late_receipt_corrects_that(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        await place.with_holders(bora, "hana")
+        (anna,) = await place.settle_in("anna")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        # Bora's node files it, but its receipt reaches nobody for a month.
+        await bora.sleep()
+        await anna.write(bora_is)
+        await until(lambda: held_by(anna, 1))
+        await anna.sleep()
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"))
+        await bora.sleep()
+        await place.residents[1].sleep()
+        place.put_forward(limits.EXPIRY_SECONDS_DEFAULT + limits.HOUR)
+        await anna.wake()
+        await until(lambda: has_notice(anna, "4.4.7"))
+        assert (await anna.states())[-1] == "expired"
+        await bora.wake()
+        await until(lambda: ended(anna, "delivered"))
+        notices = [one for one in await anna.inbox() if b"report-type=" in one.lower()]
+        assert len(notices) == 2
+
+    play(tmp_path, scene)
+
+
+def test_a_late_letter_is_told_once_and_a_later_success_too_when_asked(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await bora.sleep()
+        await anna.write(bora_is, notify=Notify.DELAY | Notify.SUCCESS)
+        await until(lambda: put_off(anna))
+        place.put_forward(limits.DELAYED_NOTICE_SECONDS + 1)
+        await until(lambda: has_notice(anna, "Action: delayed"))
+        place.put_forward(limits.DAY)
+        await bora.wake()
+        await until(lambda: has_notice(anna, "Action: delivered"))
+        delayed = [one for one in await anna.inbox() if b"Action: delayed" in one]
+        assert len(delayed) == 1
+
+    play(tmp_path, scene)
+
+
+def test_who_is_blocked_gets_a_signed_refusal(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+
+        def block(sql: Any) -> None:
+            sql.execute("UPDATE contact SET blocked = 1")
+
+        await bora.node.database.run(block)
+        await anna.write(bora.address)
+        await until(lambda: ended(anna, "refused"))
+        assert await has_notice(anna, "5.7.1")
+        assert not await bora.with_subject("hello")
+
+    play(tmp_path, scene)
+
+
+def test_who_asks_for_no_notice_gets_none(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await bora.destroy()
+        await anna.write(bora_is, notify=Notify.NEVER)
+        await until(lambda: put_off(anna))
+        place.put_forward(limits.EXPIRY_SECONDS_DEFAULT + limits.HOUR)
+        await until(lambda: ended(anna, "expired"))
+        assert not [one for one in await anna.inbox() if b"report-type=" in one.lower()]
+
+    play(tmp_path, scene)
+
+
+def test_a_node_that_forgot_nothing_files_nothing_twice_when_a_letter_comes_again(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await anna.write(bora_is)
+        await until(lambda: ended(anna, "delivered"))
+        # Anna's node forgets what it heard, as after a restored backup.
+        await anna.node.database.run(
+            lambda sql: sql.execute(
+                """UPDATE parcel SET state = 'waiting', ended_at = NULL, due_at = 0
+                   WHERE recipient = ?""",
+                (bora_is,),
+            )
+        )
+        anna.node.sender.wake()
+        await until(lambda: ended(anna, "delivered"))
+        assert len(await bora.with_subject("hello")) == 1
+
+    play(tmp_path, scene)
+
+
+def test_a_holder_that_lies_does_not_keep_the_letter_from_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        hana, _, _ = await place.with_holders(bora, "hana", "hugo", "hedi")
+        (anna,) = await place.settle_in("anna")
+        await place.meet(bora, anna)
+        await bora.sleep()
+
+        async def lie(deposit: wire.Deposit) -> wire.Tombstone:
+            return wire.Tombstone(deposit.mail_id, bytes(RECEIPT_BYTES))
+
+        holder = hana.node.links._answers[wire.Deposit].__self__  # type: ignore[attr-defined]
+        monkeypatch.setattr(holder._shelves, "offer", lie)
+        await anna.write(bora_address(anna))
+        await until(lambda: held_by(anna, 2))
+        assert (await anna.states())[-1] == "held"
+
+    play(tmp_path, scene)
+
+
+def test_a_recipient_without_disk_space_says_later_and_loses_nothing(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await bora.sleep()
+        bora.reserve_bytes = shutil.disk_usage(tmp_path).total * 2  # more than there can be
+        await bora.wake()
+        await anna.write(bora_is)
+        await until(lambda: put_off(anna, "almost full"))
+        with pytest.raises(DiskFull):
+            await bora.write(anna.address)
+        assert not await bora.with_subject("hello")
+        await bora.sleep()
+        bora.reserve_bytes = 0
+        await bora.wake()
+        anna.node.sender.wake()
+        place.put_forward(limits.RETRY_SECONDS_MAX)
+        await until(lambda: is_filed(bora, "hello"))
+
+    play(tmp_path, scene)
+
+
+def test_a_mistyped_recipient_is_asked_whether_they_meant_a_contact(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        right = bora.address
+        wrong = right[:7] + ("x" if right[7] != "x" else "y") + right[8:]
+        with pytest.raises(PermanentFailure, match=f"Did you mean Bora <{re.escape(right)}>"):
+            await anna.node.outbox.check_recipient(wrong)
+        with pytest.raises(PermanentFailure, match=r"end in @postroad\.alt only"):
+            await anna.node.outbox.check_recipient("bora@example.org")
+        assert await anna.node.outbox.check_recipient(right.upper()) == right
+
+    play(tmp_path, scene)
+
+
+def test_memory_of_filed_letters_outlives_their_expiry_but_not_for_ever(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        await anna.write(bora.address)
+        await until(lambda: is_filed(bora, "hello"))
+
+        async def remembered(days: float) -> int:
+            now = place.clock.now() + days * limits.DAY
+
+            def work(sql: Any) -> int:
+                filed.forget_old(sql, now)
+                (count,) = sql.execute("SELECT count(*) FROM filed").fetchone()
+                return int(count)
+
+            return await bora.node.database.run(work)
+
+        assert await remembered(59) == 2  # the letter and Anna's introduction
+        assert await remembered(61) == 0
+
+    play(tmp_path, scene)
+
+
+# What the scenes wait for
+
+
+def bora_address(anna: Any) -> str:
+    """Bora's address, as Anna knows it."""
+    return next(one for one in anna_contacts(anna) if one.startswith("bora."))
+
+
+def anna_contacts(anna: Any) -> list[str]:
+    with closing(sqlite3.connect(f"file:{anna.folder}/postroad.sqlite?mode=ro", uri=True)) as sql:
+        return [address for (address,) in sql.execute("SELECT address FROM contact")]
+
+
+async def is_filed(resident: Any, subject: str) -> bool:
+    return bool(await resident.with_subject(subject))
+
+
+async def ended(resident: Any, state: str) -> bool:
+    """The newest parcel of the resident stands so."""
+    return bool((await resident.states())[-1] == state)
+
+
+async def all_ended(resident: Any, state: str) -> bool:
+    return set(await resident.states()) == {state}
+
+
+async def held_by(resident: Any, holders: int) -> bool:
+    waiting = await resident.waiting()
+    return bool(waiting) and waiting[-1].parcel.reason == f"waits at {holders} holders"
+
+
+async def put_off(resident: Any, words: str = "") -> bool:
+    waiting = await resident.waiting()
+    return bool(waiting and waiting[-1].parcel.reason and words in waiting[-1].parcel.reason)
+
+
+async def has_notice(resident: Any, words: str) -> bool:
+    return any(words.encode() in octets for octets in await resident.inbox())
+
+
+async def nothing_lies_at(place: Village, *names: str) -> bool:
+    for resident in place.residents:
+        if resident.name in names:
+            left = await resident.node.database.run(
+                lambda sql: sql.execute(
+                    "SELECT count(*) FROM held_letter WHERE tombstone IS NULL"
+                ).fetchone()[0]
+            )
+            if left:
+                return False
+    return True

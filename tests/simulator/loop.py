@@ -1,0 +1,71 @@
+"""An event loop whose clock jumps: waiting costs no time, and one seed is one history.
+
+Invariants: virtual time passes only when nothing is ready to run; tasks hash by their birth,
+because `TaskGroup` cancels its children in the order of a set; a loop that would wait for ever
+says so.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Coroutine
+from itertools import count
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class SleepsForEver(RuntimeError):
+    """Nothing is ready, nothing is planned: in the real world this would hang."""
+
+
+class _Jumping(selectors.SelectSelector):
+    """Never waits: it puts the loop's clock forward by what it should have waited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise SleepsForEver("every task waits, and no timer is set")
+            self.now += max(timeout, 0.0)
+        return ready
+
+
+class _Task(asyncio.Task[T]):
+    """A task hashed by its birth order, so that sets of tasks iterate alike in every run."""
+
+    _births = count()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._birth = next(_Task._births)
+        super().__init__(*arguments, **options)
+
+    def __hash__(self) -> int:
+        return self._birth
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+        self.set_task_factory(self._make_task)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+    @staticmethod
+    def _make_task(
+        loop: asyncio.AbstractEventLoop,
+        work: Coroutine[Any, Any, T],
+        **options: Any,
+    ) -> asyncio.Task[T]:
+        return _Task(work, loop=loop, **options)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run` on a virtual clock that begins at 0."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(work)
