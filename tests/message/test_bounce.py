@@ -147,7 +147,7 @@ def test_the_whole_letter_comes_back_only_with_a_failure_and_when_asked_for(
     returned = parts(message_from_bytes(octets))[2]
     assert returned.get_content_type() == content_type
     assert (b"The text." in octets) == (content_type == "message/rfc822")
-    assert (LETTER in octets) == (content_type == "message/rfc822")
+    assert (b"\r\n\r\n" + LETTER + b"\r\n--" in octets) == (content_type == "message/rfc822")
     assert b"Subject: =?utf-8?q?Sch=C3=B6ne_Gr=C3=BC=C3=9Fe?=\r\n" in octets
 
 

@@ -119,15 +119,15 @@ def notification(facts: Facts, *, now: Instant, token: bytes) -> bytes:
         "Content-Transfer-Encoding: 8bit",
     ]
     parts = [
-        ("text/plain; charset=utf-8", "\r\n".join(_for_people(facts)).encode()),
-        ("message/delivery-status", "\r\n".join(_for_programs(facts)).encode("ascii")),
+        ("text/plain; charset=utf-8", _lines(_for_people(facts)).encode()),
+        ("message/delivery-status", _lines(_for_programs(facts)).encode("ascii")),
         (kind_of_returned, returned),
     ]
     written = ["\r\n".join([*head, "", ""]).encode()]
     for content_type, octets in parts:
         written.append(f"--{boundary}\r\nContent-Type: {content_type}\r\n".encode())
         written.append(b"" if octets.isascii() else b"Content-Transfer-Encoding: 8bit\r\n")
-        written += [b"\r\n", octets, b"" if octets.endswith(b"\r\n") else b"\r\n"]
+        written += [b"\r\n", octets, b"\r\n"]  # the last line end is the boundary's
     written.append(f"--{boundary}--\r\n".encode())
     return b"".join(written)
 
@@ -185,6 +185,10 @@ def _for_programs(facts: Facts) -> Iterator[str]:
             yield f"Last-Attempt-Date: {_date(fate.last_attempt)}"
         if facts.kind is Kind.DELAYED:
             yield f"Will-Retry-Until: {_date(facts.expires_at)}"
+
+
+def _lines(lines: Iterator[str]) -> str:
+    return "".join(f"{line}\r\n" for line in lines)
 
 
 def _status(kind: Kind, fate: Fate) -> str:
