@@ -11,6 +11,7 @@ then writing must give the same bytes, else the input is refused: one meaning ha
         note: str | None = optional(text(3, 100))
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ from postroad.base.errors import PeerMisbehaved
 
 T = TypeVar("T")
 VALUE_BYTES_MAX = 0xFFFF
+NUMBER_MAX = 2**63 - 1  # the largest integer of SQLite, and of most languages
+# Controls, line separators and turns of direction: they forge lines, or hide what stands there.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +64,28 @@ def fixed(tag: int, size: int) -> Any:
 
 
 def number(tag: int, size: int) -> Any:
-    """An unsigned number in exactly `size` bytes."""
+    """An unsigned number in exactly `size` bytes; one of 8 bytes stays below 2^63."""
 
     def write(value: int) -> bytes:
+        assert value <= NUMBER_MAX, (tag, value)
         return value.to_bytes(size, "big")
 
     def read(value: bytes) -> int:
         if len(value) != size:
             raise PeerMisbehaved(f"field {tag} has {len(value)} bytes")
-        return int.from_bytes(value, "big")
+        found = int.from_bytes(value, "big")
+        if found > NUMBER_MAX:
+            raise PeerMisbehaved(f"field {tag} is too large a number")
+        return found
 
     return _declare(_Kind(tag, write, read))
 
 
 def text(tag: int, size_max: int) -> Any:
-    """UTF-8 of at most `size_max` bytes, without control characters."""
+    """UTF-8 of at most `size_max` bytes, without what could not be seen on a screen."""
 
     def check(value: str) -> str:
-        if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        if _UNSEEN.search(value):
             raise PeerMisbehaved(f"field {tag} has control characters")
         return value
 

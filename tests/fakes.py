@@ -1,0 +1,122 @@
+"""A clock to turn by hand, dice with a seed, and people with their keys, for every test."""
+
+from dataclasses import dataclass
+from functools import cache
+from random import Random
+
+from postroad.base import limits
+from postroad.base.ids import Contact, DropId, Fingerprint, HostPort, Instant, PeerId
+from postroad.base.seams import Clock, Entropy
+from postroad.message.address import Address
+from postroad.protocol.contacts import encode_contact
+from postroad.protocol.records import Drop, PersonRecord, sign_person
+from postroad.sealing.certificate import Certificate, certify
+from postroad.sealing.keys import EpochKey, Identity, SigningKey
+
+NOW = Instant(1_770_000_000.0)
+
+
+class FakeClock:
+    """`base.seams.Clock`. Stands still until it is turned."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self._now = float(now)
+        self._elapsed = 1000.0
+
+    def now(self) -> Instant:
+        return Instant(self._now)
+
+    def elapsed(self) -> float:
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        """Time passes."""
+        self._now += seconds
+        self._elapsed += seconds
+
+    def step(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self._now += seconds
+
+
+class FakeEntropy:
+    """`base.seams.Entropy`. One seed, one sequence."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self._random = Random(seed)
+
+    def token(self, size: int) -> bytes:
+        return self._random.randbytes(size)
+
+    def uniform(self) -> float:
+        return self._random.random()
+
+
+@dataclass(frozen=True, slots=True)
+class Someone:
+    """A person with one device."""
+
+    name: str
+    identity: Identity
+    device: SigningKey
+    certificate: Certificate
+    epoch: EpochKey
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self.certificate.fingerprint
+
+    @property
+    def address(self) -> Address:
+        return Address(self.name, self.fingerprint)
+
+    @property
+    def contact(self) -> Contact:
+        return contact(self.device.peer)
+
+    def record(
+        self,
+        counter: int = 1,
+        *,
+        also: tuple[PeerId, ...] = (),
+        name: str | None = None,
+        drops: int = 0,
+        expires: float = NOW + limits.RECORD_SECONDS_MAX,
+    ) -> PersonRecord:
+        """A record of that age; `also` are devices that it names besides the one that signs."""
+        return sign_person(
+            name=self.name if name is None else name,
+            devices=(self.contact, *map(contact, also)),
+            drops=tuple(
+                Drop(DropId(bytes([n]) * 16), encode_contact(self.contact)) for n in range(drops)
+            ),
+            epoch_key=self.epoch.public,
+            sequence=counter << 32 | int.from_bytes(self.device.public[:4], "big"),
+            expires=expires,
+            certificate=self.certificate,
+            device=self.device,
+        )
+
+
+@cache
+def someone(name: str, now: Instant = NOW) -> Someone:
+    """The same person each time, whose device was certified at `now`."""
+    entropy = FakeEntropy(int.from_bytes(name.encode(), "big"))
+    identity = Identity(entropy.token(32))
+    device = SigningKey(entropy.token(32))
+    certificate = certify(identity, device.peer, now)
+    return Someone(name, identity, device, certificate, EpochKey(entropy.token(96)))
+
+
+def contact(peer: PeerId) -> Contact:
+    """A node at addresses of both families: the largest contact there is for now."""
+    return Contact(peer, (HostPort("192.0.2.7", 46464), HostPort("2001:db8::7", 46464)))
+
+
+def peer(number: int) -> PeerId:
+    """Some device key that is valid."""
+    return SigningKey(number.to_bytes(32, "big")).peer
+
+
+clock_keeps_the_protocol: type[Clock] = FakeClock
+entropy_keeps_the_protocol: type[Entropy] = FakeEntropy
