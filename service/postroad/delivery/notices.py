@@ -7,8 +7,9 @@ the same commit as the step that causes it, and never about another notice.
 from dataclasses import dataclass
 
 from postroad.base.seams import Clock, Entropy
+from postroad.message import bounce, headers
 from postroad.message.envelope import Notify
-from postroad.protocol.delivery import Notice
+from postroad.protocol.delivery import Notice, Step
 from postroad.protocol.imap.render import render
 from postroad.sealing.letter import Kind
 from postroad.store import queue
@@ -25,6 +26,14 @@ _WANTED = {
     Notice.CORRECTED: Notify.FAILURE,
 }
 
+_KINDS = {
+    Notice.DELAYED: bounce.Kind.DELAYED,
+    Notice.DELIVERED: bounce.Kind.DELIVERED,
+    Notice.REFUSED: bounce.Kind.REFUSED,
+    Notice.EXPIRED: bounce.Kind.EXPIRED,
+    Notice.CORRECTED: bounce.Kind.CORRECTED,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Notices:
@@ -34,14 +43,42 @@ class Notices:
     clock: Clock
     entropy: Entropy
 
-    def file(self, sql: Sql, row: queue.Row, notice: Notice, reason: str) -> Added | None:
-        """File it in the caller's transaction, when the sender wants such; announce afterwards."""
-        if not row.notify & _WANTED[notice] or row.kind is not Kind.PERSON:
+    def file(self, sql: Sql, row: queue.Row, step: Step) -> Added | None:
+        """File what the step calls for in the caller's transaction; announce it afterwards.
+
+        Nothing is filed that the sender did not ask for, nor about what Postroad wrote itself."""
+        if step.notice is None or row.kind is not Kind.PERSON:
+            return None
+        if not row.notify & _WANTED[step.notice]:
             return None
         try:
-            octets = self.contents.get(sql, row.content_id)
-        except Damaged:  # the letter cannot be quoted; its sender must hear of it all the same
-            octets = b"Subject: (the letter itself is damaged)\r\n\r\n"
-        written = self._write(row, notice, reason, octets, len(queue.leases(sql, row.id)))
+            letter = self.contents.get(sql, row.content_id)
+        except Damaged:  # it cannot be quoted; its sender must hear of it all the same
+            letter = b"Subject: (the letter itself is damaged on this disk)\r\n\r\n"
+        if bounce.is_notification(letter[: headers.header_size(letter)]):
+            return None
         now = self.clock.now()
+        fate = bounce.Fate(
+            row.recipient, self._reason(sql, row, step), step.status, row.original_recipient
+        )
+        facts = bounce.Facts(
+            _KINDS[step.notice],
+            (fate,),
+            str(self.keyring.address),
+            letter,
+            row.parcel.accepted_at,
+            row.parcel.expires_at,
+            row.envelope_id,
+            row.return_full,
+        )
+        token = self.entropy.token(bounce.TOKEN_BYTES)
+        written = bounce.notification(facts, now=now, token=token)
         return self.mailboxes.add(sql, "INBOX", written, render(written), date=now)
+
+    def _reason(self, sql: Sql, row: queue.Row, step: Step) -> str:
+        if step.notice is not Notice.DELAYED:
+            return step.parcel.reason
+        holders = len(queue.leases(sql, row.id))
+        if holders:
+            return f"The recipient is away; the letter waits at {holders} of their holders."
+        return step.parcel.reason

@@ -245,8 +245,7 @@ class Sender:
                 queue.record(sql, parcel_id, step.parcel, self._clock.now())
                 if receipt is not None:
                     queue.keep_receipt(sql, parcel_id, receipt)
-                if step.notice is not None:
-                    added = self._notices.file(sql, row, step.notice, step.parcel.reason)
+                added = self._notices.file(sql, row, step)
             return row, step, added
 
         row, step, added = await self._database.run(work)

@@ -78,8 +78,11 @@ class Notice(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """`status`: of a refusal, the enhanced status code (RFC 3463) for its notice."""
+
     parcel: Parcel
     notice: Notice | None = None
+    status: str | None = None
 
 
 def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
@@ -121,15 +124,18 @@ def _receipt(parcel: Parcel, verdict: Verdict) -> Step:
         if parcel.state is State.EXPIRED:
             return Step(replace(parcel, state=State.DELIVERED, reason=""), Notice.CORRECTED)
     elif parcel.state in OPEN:
-        reason = REFUSALS[verdict]
-        return Step(replace(parcel, state=State.REFUSED, reason=reason), Notice.REFUSED)
+        status, reason = REFUSALS[verdict]
+        return Step(replace(parcel, state=State.REFUSED, reason=reason), Notice.REFUSED, status)
     return Step(parcel)
 
 
 REFUSALS = {
-    Verdict.EXPIRED: "It reached the recipient's node only after it had expired.",
-    Verdict.STRANGER: "The recipient takes letters from contacts only; ask for an invitation.",
-    Verdict.FORGED: "Its From is not the address of the key that signed it.",
+    Verdict.EXPIRED: ("5.4.7", "It reached the recipient's node only after it had expired."),
+    Verdict.STRANGER: (
+        "5.7.1",
+        "The recipient takes letters from contacts only; ask for an invitation.",
+    ),
+    Verdict.FORGED: ("5.7.7", "Its From is not the address of the key that signed it."),
 }
 
 
