@@ -150,15 +150,15 @@ class _Connection(asyncio.Protocol):
             await self._flush()
             if session.closing:
                 return
+            if self._news:  # before the input: what is asked after a change must show it
+                self._news = False
+                request = session.news() or request
             if request is not None:
                 request = session.answer(await self._act(request))
                 if self._failures >= limits.LOGIN_FAILURES_MAX:
                     session.bye("Too many wrong passwords.")
             elif self._input:
                 request = session.receive(self._take_input())
-            elif self._news:
-                self._news = False
-                request = session.news()
             elif self._ended:
                 return
             else:
@@ -212,81 +212,86 @@ class _Connection(asyncio.Protocol):
             if self._watched is not None:
                 self._unwatch = self._door.mailboxes.watch(self._watched, self._mailbox_changed)
 
-    # Acting ---------------------------------------------------------------------------------------
-
     async def _act(self, request: e.Request) -> e.Answer:
-        try:
-            return await self._do(request)
-        except NoSuchMailbox as error:
-            target = isinstance(request, e.AppendLetter | e.CopyMessages)
-            return e.Failed(str(error), "TRYCREATE" if target else "NONEXISTENT")
-        except MailboxExists as error:
-            return e.Failed(str(error), "ALREADYEXISTS")
-        except MailboxGone:
-            return e.Gone()
-        except DiskFull as error:
-            return e.Failed(str(error), "OVERQUOTA")
-        except TemporaryFailure as error:
-            return e.Failed(str(error), "UNAVAILABLE")
-        except PermanentFailure as error:
-            return e.Failed(str(error), "CANNOT")
-
-    async def _do(self, request: e.Request) -> e.Answer:
-        mailboxes = self._door.mailboxes
-        match request:
-            case e.MakeRoom():
-                await self._flush()
-                return e.Done()
-            case e.CheckPassword(user, password):
-                return await self._check(user, password)
-            case e.ListMailboxes():
-                return e.Listing(await mailboxes.list())
-            case e.OpenMailbox(name, read_only):
-                return await mailboxes.open(name, claim=not read_only)
-            case e.CreateMailbox(name):
-                await mailboxes.create(name)
-            case e.DeleteMailbox(name):
-                await mailboxes.delete(name)
-            case e.RenameMailbox(name, new_name):
-                await mailboxes.rename(name, new_name)
-            case e.SubscribeMailbox(name, subscribed):
-                await mailboxes.subscribe(name, subscribed)
-            case e.AskStatus(name):
-                return await mailboxes.status(name)
-            case e.LoadRows():
-                return await self._load(request)
-            case e.ChangeFlags(mailbox_id, uids, mode, bits, keywords):
-                return await mailboxes.change_flags(mailbox_id, uids, mode, bits, keywords)
-            case e.AppendLetter(name, octets, bits, keywords, date):
-                return await mailboxes.append(
-                    name, octets, render(octets), flags=bits, keywords=keywords, date=date
-                )
-            case e.CopyMessages(mailbox_id, uids, name, move):
-                return await mailboxes.copy(mailbox_id, uids, name, move=move)
-            case e.ExpungeMessages(mailbox_id, uids_or_all):
-                await mailboxes.expunge(mailbox_id, uids_or_all)
-            case e.LookForChanges(mailbox_id, since, claim):
-                return await mailboxes.changes(mailbox_id, since, claim=claim)
-            case _:
-                assert_never(request)
-        return e.Done()
-
-    async def _load(self, request: e.LoadRows) -> e.Rows:
-        mailboxes = self._door.mailboxes
-        try:
-            return await mailboxes.load(
-                request.mailbox_id, request.uids, request.columns, mark_seen=request.mark_seen
-            )
-        except TemporaryFailure:
-            if not request.mark_seen:
-                raise
-            # A full disk must not keep anybody from reading.
-            return await mailboxes.load(request.mailbox_id, request.uids, request.columns)
-
-    async def _check(self, user: str, password: bytes) -> e.PasswordChecked:
-        right = self._door.credentials.check(user, password)
-        if not right:
+        if isinstance(request, e.MakeRoom):
+            await self._flush()
+            return e.Done()
+        answer = await act(request, self._door.mailboxes, self._door.credentials)
+        if isinstance(answer, e.PasswordChecked) and not answer.right:
             self._failures += 1
             log.warning("imap login failed", extra={"failures": self._failures})
             await asyncio.sleep(limits.LOGIN_FAILURE_SECONDS)
-        return e.PasswordChecked(right)
+        return answer
+
+
+# Acting -------------------------------------------------------------------------------------------
+
+
+async def act(request: e.Request, mailboxes: Mailboxes, credentials: Credentials) -> e.Answer:
+    """Do what a session asks for; what a person can be told about comes back as Failed."""
+    try:
+        return await _do(request, mailboxes, credentials)
+    except NoSuchMailbox as error:
+        target = isinstance(request, e.AppendLetter | e.CopyMessages)
+        return e.Failed(str(error), "TRYCREATE" if target else "NONEXISTENT")
+    except MailboxExists as error:
+        return e.Failed(str(error), "ALREADYEXISTS")
+    except MailboxGone:
+        return e.Gone()
+    except DiskFull as error:
+        return e.Failed(str(error), "OVERQUOTA")
+    except TemporaryFailure as error:
+        return e.Failed(str(error), "UNAVAILABLE")
+    except PermanentFailure as error:
+        return e.Failed(str(error), "CANNOT")
+
+
+async def _do(request: e.Request, mailboxes: Mailboxes, credentials: Credentials) -> e.Answer:
+    match request:
+        case e.MakeRoom():
+            pass
+        case e.CheckPassword(user, password):
+            return e.PasswordChecked(credentials.check(user, password))
+        case e.ListMailboxes():
+            return e.Listing(await mailboxes.list())
+        case e.OpenMailbox(name, read_only):
+            return await mailboxes.open(name, claim=not read_only)
+        case e.CreateMailbox(name):
+            await mailboxes.create(name)
+        case e.DeleteMailbox(name):
+            await mailboxes.delete(name)
+        case e.RenameMailbox(name, new_name):
+            await mailboxes.rename(name, new_name)
+        case e.SubscribeMailbox(name, subscribed):
+            await mailboxes.subscribe(name, subscribed)
+        case e.AskStatus(name):
+            return await mailboxes.status(name)
+        case e.LoadRows():
+            return await _load(request, mailboxes)
+        case e.ChangeFlags(mailbox_id, uids, mode, bits, keywords):
+            return await mailboxes.change_flags(mailbox_id, uids, mode, bits, keywords)
+        case e.AppendLetter(name, octets, bits, keywords, date):
+            return await mailboxes.append(
+                name, octets, render(octets), flags=bits, keywords=keywords, date=date
+            )
+        case e.CopyMessages(mailbox_id, uids, name, move):
+            return await mailboxes.copy(mailbox_id, uids, name, move=move)
+        case e.ExpungeMessages(mailbox_id, uids_or_all):
+            await mailboxes.expunge(mailbox_id, uids_or_all)
+        case e.LookForChanges(mailbox_id, since, claim):
+            return await mailboxes.changes(mailbox_id, since, claim=claim)
+        case _:
+            assert_never(request)
+    return e.Done()
+
+
+async def _load(request: e.LoadRows, mailboxes: Mailboxes) -> e.Rows:
+    try:
+        return await mailboxes.load(
+            request.mailbox_id, request.uids, request.columns, mark_seen=request.mark_seen
+        )
+    except TemporaryFailure:
+        if not request.mark_seen:
+            raise
+        # A full disk must not keep anybody from reading.
+        return await mailboxes.load(request.mailbox_id, request.uids, request.columns)

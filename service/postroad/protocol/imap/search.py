@@ -285,7 +285,7 @@ def levels(key: Key) -> tuple[Column, ...]:
     found: list[Column] = []
     if any(isinstance(one, Larger | Smaller) or _by_arrival(one) for one in keys):
         found.append(Column.NONE)
-    if any(isinstance(one, InHeader | InText | Dated) for one in keys):
+    if any(isinstance(one, InHeader | InText) or _by_date_header(one) for one in keys):
         found.append(Column.HEADER)
     if any(isinstance(one, InBody | InText) for one in keys):
         found.append(Column.HEADER | Column.OCTETS)
@@ -294,6 +294,10 @@ def levels(key: Key) -> tuple[Column, ...]:
 
 def _by_arrival(key: Key) -> bool:
     return isinstance(key, Dated) and not key.sent
+
+
+def _by_date_header(key: Key) -> bool:
+    return isinstance(key, Dated) and key.sent
 
 
 def _simple(key: Key) -> Iterator[Key]:

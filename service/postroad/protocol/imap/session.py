@@ -109,7 +109,7 @@ class Session:
     @property
     def watching(self) -> int | None:
         """The id of the selected mailbox."""
-        return self._view.mailbox_id if self._view else None
+        return None if self._view is None else self._view.mailbox_id
 
     @property
     def logged_in(self) -> bool:
