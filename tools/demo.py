@@ -12,125 +12,23 @@ import contextlib
 import email.message
 import hashlib
 import imaplib
-import json
 import os
 import re
 import shutil
 import signal
 import smtplib
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from person import ClaimFailed, Person, meet, until
+
 HOLDERS = ("hana", "hugo", "hedi")
-START_SECONDS_MAX = 20.0
-WAIT_SECONDS_MAX = 30.0
-LINK = os.environ.get("LINK", "iroh")
-ROOT = Path(__file__).resolve().parents[1]
-
-
-class ClaimFailed(Exception):
-    """Something that Postroad promises did not happen."""
-
-
-class Person:
-    """Somebody with a node: its folder, its process, and what setup told them."""
-
-    def __init__(self, name: str, base: Path, slot: int) -> None:
-        self.name = name
-        self.folder = base / name
-        self.config = self.folder / "config.toml"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.state = "not set up"
-        self.address = self.password = ""
-        self.smtp_port = self.imap_port = 0
-        self.folder.mkdir()
-        self.config.write_text(
-            f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
-            f'peer_hosts = ["127.0.0.1"]\nlink = "{LINK}"\n'
-            f"smtp_port = {10587 + slot}\nimap_port = {10143 + slot}\npeer_port = {46464 + slot}\n"
-        )
-
-    @property
-    def title(self) -> str:
-        return self.name.capitalize()
-
-    def postroad(self, *words: str) -> dict[str, Any]:
-        """Type a postroad command, and read its JSON answer."""
-        command = [sys.executable, "-m", "postroad", "--config", str(self.config), *words, "--json"]
-        done = subprocess.run(command, capture_output=True, timeout=90, check=False)
-        answer: dict[str, Any] = json.loads(done.stdout or b'{"error": "no answer"}')
-        if done.returncode:
-            raise ClaimFailed(f"{self.title}: postroad {words[0]}: {answer['error']}")
-        return answer
-
-    def set_up(self) -> None:
-        made = self.postroad("setup", "--name", self.name)
-        self.address, self.password = made["address"], made["password"]
-        self.smtp_port, self.imap_port = made["smtp_port"], made["imap_port"]
-
-    def begin_start(self) -> None:
-        log = open(self.folder / "log", "ab")  # noqa: SIM115  (the process keeps it)
-        command = [sys.executable, "-m", "postroad", "--config", str(self.config), "run"]
-        self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-
-    def end_start(self) -> None:
-        until(lambda: self.answers(), f"{self.title}'s node starts", START_SECONDS_MAX)
-        self.state = "on"
-
-    def start(self) -> None:
-        self.begin_start()
-        self.end_start()
-
-    def answers(self) -> bool:
-        if self.process is not None and self.process.poll() is not None:
-            raise ClaimFailed(f"{self.title}'s node ended:\n{self.last_words()}")
-        with contextlib.suppress(OSError), imaplib.IMAP4("127.0.0.1", self.imap_port) as imap:
-            imap.noop()
-            return True
-        return False
-
-    def last_words(self) -> str:
-        return "\n".join((self.folder / "log").read_text(errors="replace").splitlines()[-8:])
-
-    def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(10)
-        self.state = "off"
-
-    def destroy(self) -> None:
-        """kill -9, and everything on its disk deleted."""
-        assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
-        shutil.rmtree(self.folder / "data")
-        self.state = "destroyed"
-
-    @contextlib.contextmanager
-    def imap(self) -> Iterator[imaplib.IMAP4]:
-        with imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=20) as imap:
-            imap.login(self.address, self.password)
-            imap.select("INBOX")
-            yield imap
-
-    def find(self, subject: str) -> bytes | None:
-        """The octets of the message with this subject in the INBOX, as IMAP gives them."""
-        with self.imap() as imap:
-            numbers = imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
-            if not numbers:
-                return None
-            answer = imap.fetch(numbers[-1], "(BODY.PEEK[])")[1][0]
-            assert isinstance(answer, tuple)
-            return answer[1]
 
 
 class Stage:
@@ -164,20 +62,6 @@ class Stage:
             self.console.print(f"  {at:6.2f} s  {text}")
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS_MAX) -> None:
-    """Wait for something to become true; ClaimFailed when it does not."""
-    ends = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > ends:
-            raise ClaimFailed(f"This did not happen within {seconds:.0f} s: {what}.")
-        time.sleep(0.02)
-
-
-def meet(inviter: Person, guest: Person) -> None:
-    """One invites, the other accepts; both find the other's introduction in their INBOX."""
-    guest.postroad("accept", inviter.postroad("invite")["link"])
-
-
 def write_letter(anna: Person, bora: Person) -> bytes:
     """A letter with an attachment, as a mail program would make it."""
     letter = email.message.EmailMessage()
@@ -190,14 +74,6 @@ def write_letter(anna: Person, bora: Person) -> bytes:
     plans = b"".join(hashlib.sha256(bytes([n % 256, n // 256])).digest() for n in range(6000))
     letter.add_attachment(plans, maintype="application", subtype="pdf", filename="plans.pdf")
     return re.sub(rb"\r?\n", b"\r\n", letter.as_bytes())
-
-
-def submit(anna: Person, bora: Person, octets: bytes) -> None:
-    with smtplib.SMTP("127.0.0.1", anna.smtp_port, timeout=20) as smtp:
-        smtp.login(anna.address, anna.password)
-        refused = smtp.sendmail(anna.address, [bora.address], octets)
-    if refused:
-        raise ClaimFailed(f"SMTP refused the letter: {refused}")
 
 
 def is_held(anna: Person) -> bool:
@@ -221,7 +97,7 @@ def play(stage: Stage, base: Path) -> None:
 
         stage.say("Anna writes her a letter with an attachment, in her own mail program (SMTP).")
         octets = write_letter(anna, bora)
-        submit(anna, bora, octets)
+        anna.submit(bora.address, octets)
         stage.done(f"Anna's node said 250: it has the letter ({len(octets):,} bytes) on disk")
         until(lambda: is_held(anna), "all three holders keep the letter")
         stage.done("sealed, it waits at Hana, Hugo and Hedi: they can neither read nor change it")
@@ -253,9 +129,7 @@ def play(stage: Stage, base: Path) -> None:
         stage.show(everybody)
     finally:
         for person in everybody:
-            if person.process is not None and person.process.poll() is None:
-                person.process.kill()
-                person.process.wait(10)
+            person.kill()
 
 
 def _prepare(stage: Stage, anna: Person, bora: Person, holders: list[Person]) -> None:
@@ -276,8 +150,6 @@ def _prepare(stage: Stage, anna: Person, bora: Person, holders: list[Person]) ->
     )
     stage.done("Bora has three holders")
     meet(bora, anna)
-    until(lambda: anna.find("You and Bora") is not None, "Bora's introduction reaches Anna")
-    until(lambda: bora.find("Anna accepted") is not None, "Anna's introduction reaches Bora")
     stage.done("Anna accepted Bora's invitation; each has the other's signed letter in the INBOX")
     stage.show(everybody)
 
@@ -297,7 +169,6 @@ def stay(stage: Stage, anna: Person, bora: Person) -> None:
 
 def main() -> int:
     stage = Stage()
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "service"), str(ROOT / "tray")])
     base = Path(tempfile.mkdtemp(prefix="postroad-demo-"))
     try:
         play(stage, base)

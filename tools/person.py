@@ -1,0 +1,171 @@
+"""Somebody with a node: real processes, driven as a person would, for demo, tests and benchmarks.
+
+Everything goes through the front doors: `postroad` commands, SMTP, IMAP, signals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import json
+import os
+import shutil
+import signal
+import smtplib
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS_MAX = 20.0
+WAIT_SECONDS_MAX = 30.0
+SMTP_PORT, IMAP_PORT, PEER_PORT = 10587, 10143, 46464
+
+
+class ClaimFailed(Exception):
+    """Something that Postroad promises did not happen."""
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS_MAX) -> None:
+    """Wait for something to become true; ClaimFailed when it does not."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > ends:
+            raise ClaimFailed(f"This did not happen within {seconds:.0f} s: {what}.")
+        time.sleep(0.02)
+
+
+class Person:
+    """Somebody with a node: its folder, its process, and what setup told them."""
+
+    def __init__(self, name: str, base: Path, slot: int, more: str = "") -> None:
+        """`slot` keeps the ports of people on one machine apart; `more`: configuration lines."""
+        self.name = name
+        self.folder = base / name
+        self.config = self.folder / "config.toml"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.state = "not set up"
+        self.address = self.password = ""
+        self.smtp_port = self.imap_port = 0
+        self.folder.mkdir()
+        self.config.write_text(
+            f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
+            f'peer_hosts = ["127.0.0.1"]\nlink = "{os.environ.get("LINK", "iroh")}"\n'
+            f"smtp_port = {SMTP_PORT + slot}\nimap_port = {IMAP_PORT + slot}\n"
+            f"peer_port = {PEER_PORT + slot}\n{more}"
+        )
+
+    @property
+    def title(self) -> str:
+        return self.name.capitalize()
+
+    def type(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Type a postroad command."""
+        command = [sys.executable, "-m", "postroad", "--config", str(self.config), *words]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=90, check=False, env=surroundings()
+        )
+
+    def postroad(self, *words: str) -> dict[str, Any]:
+        """Type a postroad command, and read its JSON answer; ClaimFailed with its error."""
+        done = self.type(*words, "--json")
+        answer: dict[str, Any] = json.loads(done.stdout or '{"error": "no answer"}')
+        if done.returncode:
+            raise ClaimFailed(f"{self.title}: postroad {words[0]}: {answer['error']}")
+        return answer
+
+    def set_up(self) -> None:
+        made = self.postroad("setup", "--name", self.name)
+        self.address, self.password = made["address"], made["password"]
+        self.smtp_port, self.imap_port = made["smtp_port"], made["imap_port"]
+
+    def begin_start(self) -> None:
+        log = open(self.folder / "log", "ab")  # noqa: SIM115  (closed once the process has it)
+        command = [sys.executable, "-m", "postroad", "--config", str(self.config), "run"]
+        self.process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, env=surroundings()
+        )
+        log.close()
+
+    def end_start(self) -> None:
+        until(lambda: self.answers(), f"{self.title}'s node starts", START_SECONDS_MAX)
+        self.state = "on"
+
+    def start(self) -> None:
+        self.begin_start()
+        self.end_start()
+
+    def answers(self) -> bool:
+        if self.process is not None and self.process.poll() is not None:
+            raise ClaimFailed(f"{self.title}'s node ended:\n{self.last_words()}")
+        with contextlib.suppress(OSError), imaplib.IMAP4("127.0.0.1", self.imap_port) as imap:
+            imap.noop()
+            return True
+        return False
+
+    def last_words(self) -> str:
+        return "\n".join((self.folder / "log").read_text(errors="replace").splitlines()[-8:])
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(10)
+        self.state = "off"
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self.process is not None and self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+        self.state = "off"
+
+    def destroy(self) -> None:
+        """kill -9, and everything on its disk deleted."""
+        self.kill()
+        shutil.rmtree(self.folder / "data")
+        self.state = "destroyed"
+
+    def submit(self, to: str, octets: bytes) -> None:
+        """Hand a letter to the node by SMTP, as a mail program does."""
+        with smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=60) as smtp:
+            smtp.login(self.address, self.password)
+            smtp.sendmail(self.address, [to], octets)
+
+    @contextlib.contextmanager
+    def imap(self) -> Iterator[imaplib.IMAP4]:
+        with imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=20) as imap:
+            imap.login(self.address, self.password)
+            imap.select("INBOX")
+            yield imap
+
+    def find(self, subject: str) -> bytes | None:
+        """The octets of the message with this subject in the INBOX, as IMAP gives them."""
+        with self.imap() as imap:
+            numbers = imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
+            if not numbers:
+                return None
+            answer = imap.fetch(numbers[-1], "(BODY.PEEK[])")[1][0]
+            assert isinstance(answer, tuple)
+            return answer[1]
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of the node's processes."""
+    rooms = os.pathsep.join([str(ROOT / "service"), str(ROOT / "tray")])
+    return {**os.environ, "PYTHONPATH": rooms}
+
+
+def meet(inviter: Person, guest: Person) -> None:
+    """One invites, the other accepts, and each waits for the other's letter."""
+    guest.postroad("accept", inviter.postroad("invite")["link"])
+    until(
+        lambda: inviter.find(f"{guest.title} accepted") is not None,
+        f"{guest.title}'s introduction reaches {inviter.title}",
+    )
+    until(
+        lambda: guest.find(f"You and {inviter.title}") is not None,
+        f"{inviter.title}'s introduction reaches {guest.title}",
+    )
