@@ -214,6 +214,12 @@ def open_sealed(read: Read, size: int, epoch_keys: dict[bytes, EpochKey], now: I
     # a letter may wait for longer than its sender's certificate lasts.
     if header.created > now + certificates.CLOCK_SKEW_SECONDS:
         raise PeerMisbehaved("a letter comes from the future")
+    # What is remembered of a letter is forgotten after its expiry: that must come.
+    if (
+        header.expires
+        > header.created + limits.EXPIRY_SECONDS_MAX + certificates.CLOCK_SKEW_SECONDS
+    ):
+        raise PeerMisbehaved("a letter expires later than any may")
     certificates.check(signed.certificate, Fingerprint(header.sender.fingerprint), header.created)
     keys.verify(header.device, SIGNATURE_CONTEXT, encode(header), signed.signature)
     if hashlib.sha256(body).digest() != header.digest:
