@@ -185,6 +185,17 @@ def _fail(sentence: str, code: int, json_wanted: bool) -> NoReturn:
     sys.exit(code)
 
 
+def _answer(connection: socket.socket, line: bytes) -> dict[str, Any]:
+    try:
+        connection.sendall(line)
+        with connection.makefile("rb") as answers:
+            answer = json.loads(answers.readline())
+    except (OSError, ValueError) as error:
+        raise PostroadError("Your node gave no answer. Is it stopping? Try again.") from error
+    assert isinstance(answer, dict)
+    return answer
+
+
 class _NotRunning(PostroadError):
     exit_code = 3
 
@@ -202,10 +213,8 @@ def _ask(config: Config, **request: str) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(CONTROL_SECONDS_MAX)
             connection.connect(str(path))
-            connection.sendall(line)
-            with connection.makefile("rb") as answers:
-                answer = json.loads(answers.readline())
-    except (OSError, ValueError) as error:
+            answer = _answer(connection, line)
+    except OSError as error:
         if not (config.data / "keys").exists():
             raise _NotSetUp(
                 "You are not set up yet. Run: postroad setup --name YOURNAME"

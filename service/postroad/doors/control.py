@@ -81,8 +81,6 @@ class _Door:
                 await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:
             log.info("control: a connection ended: %s", error)
-        except Exception:
-            log.exception("control: answering failed")
         finally:
             writer.close()
 
@@ -96,6 +94,9 @@ class _Door:
             return {"ok": True, **await work(request)}
         except PostroadError as error:
             return {"ok": False, "error": str(error)}
+        except Exception:
+            log.exception("control: answering failed")
+            return {"ok": False, "error": "Your node failed at this; its log says how."}
 
     async def _status(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> Reply:
