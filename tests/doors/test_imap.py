@@ -243,6 +243,8 @@ def test_sections_and_their_pieces_have_exact_sizes(tmp_path: Path) -> None:
             assert b"BODY[TEXT]<5> {4}\r\nmorn BODY[]<99999> {0}\r\n)" in told
             told = await client.do(b"FETCH 1 (BODY.PEEK[2] BODY.PEEK[HEADER.FIELDS (subject X-Y)])")
             assert b"BODY[2] NIL BODY[HEADER.FIELDS (subject X-Y)] {18}\r\n" in told
+            told = await client.do(b"FETCH 1 (BODY.PEEK[]<0.5> UID)")
+            assert b"BODY[]<0> {5}\r\nFrom: UID 1)" in told
             told = await client.do(b"FETCH 1 RFC822.HEADER")
             assert b"RFC822.HEADER {%d}\r\n" % (LETTER.index(b"\r\n\r\n") + 4) in told
 

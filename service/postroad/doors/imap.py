@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from socket import socket
+from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import Protocol, assert_never
 
 from postroad.base import limits
@@ -93,6 +93,8 @@ class _Connection(asyncio.Protocol):
             log.warning("imap client of another user turned away")
             transport.abort()
             return
+        # asyncio does this only for sockets that it made itself; without it answers wait 40 ms.
+        transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._door.connections += 1
         self._door.tasks.create_task(self._live(), name=f"imap client {client[1]}")
 

@@ -27,7 +27,10 @@ _COLUMNS = {
 }
 _NO_ROW = (Item.FLAGS, Item.UID)
 
+COPIED_BYTES_MAX = 4096  # larger sections go out as they lie in memory
+
 Pieces = list[bytes | memoryview]
+Plan = tuple[tuple[bytes, Item | SectionItem], ...]
 
 
 def mailbox_name(name: str) -> bytes:
@@ -113,34 +116,40 @@ def needs_rows(items: Iterable[Item | SectionItem]) -> bool:
     return any(item not in _NO_ROW for item in items)
 
 
-def fetched(
-    number: int, items: Iterable[Item | SectionItem], flags: FlagsOf, row: Row | None
-) -> Pieces:
+def plan(items: Iterable[Item | SectionItem]) -> Plan:
+    """The items with the words that stand before their values, made once for a whole FETCH."""
+    return tuple(
+        (item.value + b" ", item) if isinstance(item, Item) else (item.label, item)
+        for item in items
+    )
+
+
+def fetched(number: int, planned: Plan, flags: FlagsOf, row: Row | None) -> Pieces:
     """One FETCH response, in pieces that need not be copied together."""
-    text = bytearray(b"* %d FETCH (" % number)
     pieces: Pieces = []
-    letter = Letter(row.octets) if row else None
+    text = [b"* %d FETCH (" % number]
+    letter: Letter | None = None
     space = b""
-    for item in items:
-        text += space
+    for label, item in planned:
+        text += (space, label)
         space = b" "
         if isinstance(item, Item):
-            text += item.value + b" " + _value(item, flags, row)
+            text.append(_value(item, flags, row))
             continue
         assert row is not None
-        assert letter is not None
+        letter = letter or Letter(row.octets)
         content = _section(item, row, letter)
         if content is None:
-            text += item.label + b" NIL"
+            text.append(b" NIL")
             continue
-        text += b"%b {%d}\r\n" % (item.label, len(content))
-        if len(content) > 4096:
-            pieces += [bytes(text), content]
-            text = bytearray()
+        text.append(b" {%d}\r\n" % len(content))
+        if len(content) > COPIED_BYTES_MAX:
+            pieces += [b"".join(text), content]
+            text = [b""]
         else:
-            text += content
-    text += b")\r\n"
-    pieces.append(bytes(text))
+            text.append(bytes(content))
+    text.append(b")\r\n")
+    pieces.append(b"".join(text))
     return pieces
 
 
@@ -150,15 +159,13 @@ def _value(item: Item, flags: FlagsOf, row: Row | None) -> bytes:
     if item is Item.UID:
         return b"%d" % flags.uid
     assert row is not None
+    if item is Item.ENVELOPE:
+        return row.envelope
     if item is Item.INTERNAL_DATE:
         return internal_date(row.date)
     if item is Item.SIZE:
         return b"%d" % row.size
-    return {
-        Item.ENVELOPE: row.envelope,
-        Item.BODY: row.body,
-        Item.BODY_STRUCTURE: row.body_structure,
-    }[item]
+    return row.body if item is Item.BODY else row.body_structure
 
 
 def _section(item: SectionItem, row: Row, letter: Letter) -> bytes | memoryview | None:

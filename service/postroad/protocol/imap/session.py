@@ -32,6 +32,7 @@ from postroad.protocol.imap.responses import (
     listing,
     mailbox_name,
     needs_rows,
+    plan,
     printable,
     uid_set,
 )
@@ -41,6 +42,7 @@ from postroad.protocol.imap.view import View
 ROWS_MAX = 256  # messages in one batch with rows
 LINES_MAX = 2000  # messages in one batch without
 MATCHES_MAX = 5000  # messages looked at by one step of a search
+OUTPUT_BYTES_MAX = 128 * limits.KIB  # waiting for the client before a long answer pauses
 A = TypeVar("A", bound=e.Answer)
 Steps = Generator[e.Request, e.Answer, None]
 
@@ -462,7 +464,7 @@ class Session:
 
     def _tell_flags(self, view: View, index: int, *, with_uid: bool) -> None:
         items = (c.Item.UID, c.Item.FLAGS) if with_uid else (c.Item.FLAGS,)
-        self._say(*fetched(index + 1, items, view.flags_of(index), None))
+        self._say(*fetched(index + 1, plan(items), view.flags_of(index), None))
 
     def _idle(self) -> Steps:
         self._say(b"+ Idling.\r\n")
@@ -486,12 +488,16 @@ class Session:
         wanted = columns(command.items)
         marks = any(isinstance(item, c.SectionItem) and not item.peek for item in command.items)
         marks = marks and not self._read_only
+        planned = plan(command.items)
+        with_flags = planned
+        if c.Item.FLAGS not in command.items:
+            with_flags = plan((*command.items, c.Item.FLAGS))
         indexes = view.chosen(command.ranges, by_uid=command.uids)
         if not needs_rows(command.items):
             for batch in _batches(indexes, LINES_MAX):
                 for index in batch:
-                    self._say(*fetched(index + 1, command.items, view.flags_of(index), None))
-                yield e.MakeRoom()
+                    self._say(*fetched(index + 1, planned, view.flags_of(index), None))
+                yield from self._make_room()
             return True
         complete = True
         at = 0
@@ -506,13 +512,16 @@ class Session:
             for row in loaded.rows:
                 found = view.index(row.uid)
                 assert found is not None  # expunges are told only between commands
-                items: tuple[c.Item | c.SectionItem, ...] = command.items
-                if row.uid in seen and c.Item.FLAGS not in items:
-                    items = (*items, c.Item.FLAGS)
-                self._say(*fetched(found + 1, items, view.flags_of(found), row))
+                told = with_flags if row.uid in seen else planned
+                self._say(*fetched(found + 1, told, view.flags_of(found), row))
             del loaded
-            yield e.MakeRoom()
+            yield from self._make_room()
         return complete or command.uids
+
+    def _make_room(self) -> Steps:
+        """Wait for the client when enough is waiting for it."""
+        if self._output_size >= OUTPUT_BYTES_MAX:
+            yield e.MakeRoom()
 
     def _store(self, command: c.Store, view: View) -> Steps:
         bits, keywords = read_flags(list(command.flags))
@@ -562,7 +571,6 @@ class Session:
             for level in levels(command.key):
                 unknown = yield from self._search_rows(command, view, unknown, level, matching)
             assert not unknown
-            yield e.MakeRoom()
         told = [index + 1 for index in matching] if not command.uids else [
             view.uids[index] for index in matching
         ]  # fmt: skip
@@ -579,8 +587,9 @@ class Session:
         """Add what matches to `matching`; what must be asked again with more loaded."""
         unknown: list[int] = []
         at = 0
+        most = ROWS_MAX if level else LINES_MAX
         while at < len(indexes):
-            uids = [view.uids[index] for index in indexes[at : at + ROWS_MAX]]
+            uids = [view.uids[index] for index in indexes[at : at + most]]
             loaded = _expect(e.Rows, (yield e.LoadRows(view.mailbox_id, uids, level)))
             at += loaded.taken
             for row in loaded.rows:
