@@ -48,25 +48,31 @@ class Outbox:
 
     async def check_recipient(self, address: str) -> str:
         """The address in its normal form; PermanentFailure says why no letter can go there."""
-        known = await self._database.run(people.contacts)
         mine = self._keyring.address
-        by_address = {str(person.record.address): person for person in known}
-        names = {text: person.name for text, person in by_address.items()} | {str(mine): "you"}
         try:
             wanted = addresses.parse(address)
         except PermanentFailure as error:
-            raise PermanentFailure(f"{error}{_hint(address, names)}") from error
+            raise PermanentFailure(f"{error}{await self._hint(address)}") from error
         if wanted.fingerprint == mine.fingerprint:
             return str(wanted)
-        for person in known:
-            if person.fingerprint == wanted.fingerprint:
-                if person.blocked:
-                    raise PermanentFailure(f"You have blocked {person.name}; unblock them first.")
-                return str(wanted)
-        raise PermanentFailure(
-            f"{wanted} is not among your contacts.{_hint(address, names)} "
-            "Ask them for an invitation and accept it, then send again."
-        )
+        person = await self._database.run(lambda sql: people.contact(sql, wanted.fingerprint))
+        if person is None:
+            raise PermanentFailure(
+                f"{wanted} is not among your contacts.{await self._hint(address)} "
+                "Ask them for an invitation and accept it, then send again."
+            )
+        if person.blocked:
+            raise PermanentFailure(f"You have blocked {person.name}; unblock them first.")
+        return str(wanted)
+
+    async def _hint(self, address: str) -> str:
+        """Whom the owner may have meant, as a sentence."""
+        known = await self._database.run(people.contacts)
+        names = {person.address: person.name for person in known}
+        near = addresses.did_you_mean(address, [*names, str(self._keyring.address)])
+        if near is None:
+            return ""
+        return f" Did you mean {names.get(near, 'yourself,').capitalize()} <{near}>?"
 
     async def accept(self, submission: Submission) -> str:
         """Take custody of a letter; its id once it is durable. Raises DiskFull."""
@@ -147,7 +153,3 @@ def parcels_for(
         )
     return list(made.values())
 
-
-def _hint(address: str, names: dict[str, str]) -> str:
-    near = addresses.did_you_mean(address, names)
-    return f" Did you mean {names[near].capitalize()} <{near}>?" if near else ""
