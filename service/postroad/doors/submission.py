@@ -369,7 +369,11 @@ class _Conversation(smtp.SMTP):
         await self._reply(214, "2.0.0", "See RFC 6409, or ask: postroad help")
 
     async def smtp_STARTTLS(self, arg: str | None) -> None:
-        raise Refused(502, "5.5.1", "This door opens on this computer only, without STARTTLS.")
+        raise Refused(
+            502,
+            "5.5.1",
+            "No STARTTLS here: choose no encryption; this connection never leaves your computer.",
+        )
 
     async def smtp_POST(self, arg: str | None) -> None:
         """A web page that makes the owner's browser talk to us gets no second line."""
