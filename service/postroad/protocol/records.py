@@ -132,6 +132,9 @@ def read_person(encoded: bytes, fingerprint: Fingerprint) -> PersonRecord:
     unsigned = replace(record, signature=bytes(keys.SIGNATURE_BYTES))
     keys.verify(record.certificate.device, CONTEXT, encode(unsigned), record.signature)
     keys.load_epoch_key(record.epoch_key)
-    contacts = [*record.contacts, *(drop.contact for drop in record.drops)]
-    assert len(contacts) == len(record.devices) + len(record.drops)
+    # Of all the devices in it only this one has proven that it is this person's.
+    if record.certificate.device not in [contact.peer for contact in record.contacts]:
+        raise PeerMisbehaved("a record does not name the device that signed it")
+    for drop in record.drops:
+        decode_contact(drop.holder)
     return record

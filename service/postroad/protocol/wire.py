@@ -284,8 +284,10 @@ def sign_lease(lease: Lease, holder: SigningKey) -> Leased:
 
 
 def check_lease(leased: Leased, holder: PeerId, deposit: Deposit) -> None:
-    """Raise PeerMisbehaved unless the holder leased exactly this deposit."""
+    """Raise PeerMisbehaved unless the holder leased exactly this deposit, until its expiry."""
     lease = leased.lease
     if (lease.drop, lease.mail_id, lease.size) != (deposit.drop, deposit.mail_id, deposit.size):
         raise PeerMisbehaved("a lease is for another letter")
+    if lease.until < deposit.expires:
+        raise PeerMisbehaved("a lease is too short")
     keys.verify(holder, LEASE_CONTEXT, encode(lease), leased.signature)
