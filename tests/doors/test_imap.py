@@ -271,6 +271,10 @@ def test_copy_move_and_append_tell_the_new_uids(tmp_path: Path) -> None:
             assert b"MESSAGES 1 " in await client.do(b"STATUS Sent (MESSAGES UNSEEN)")
             client.writer.write(b"t APPEND nowhere {3+}\r\na:b\r\n")
             assert b"t NO [TRYCREATE]" in await client.until(b"\r\n")
+            client.writer.write(b"u APPEND INBOX {3+}\r\na:b\r\n")
+            told = await client.until(b"u OK [APPENDUID ")
+            assert told.startswith(b"* 3 EXISTS\r\n")  # before the tagged response
+            await client.until(b"\r\n")
             client.writer.write(b"t APPEND INBOX {3+}\r\na\0b\r\n")
             assert b"t NO [CANNOT]" in await client.until(b"\r\n")
 

@@ -1,14 +1,16 @@
 """Mailboxes over real SQLite: the laws of UIDs and modseqs, durability, and damage."""
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from doors.imap_fixture import ImapHouse, imap_store
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.protocol.imap.events import Column, FlagsOf, Row
 from postroad.protocol.imap.render import render
 from postroad.store.mailboxes import Flag, MailboxExists, MailboxGone, NoSuchMailbox
@@ -345,6 +347,25 @@ def test_a_damaged_body_file_is_shown_as_a_note_and_hides_no_neighbour(
         name.write_bytes(whole)  # a backup came back
         (row,) = await rows(house, [2])
         assert row.octets == LARGE
+
+    in_store(tmp_path, work)
+
+
+def test_a_letter_is_not_called_damaged_when_only_descriptors_are_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(house: ImapHouse) -> None:
+        await house.file(LARGE)
+
+        def short(name: str) -> BinaryIO:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        monkeypatch.setattr(house.disk, "open", short)
+        with pytest.raises(TemporaryFailure):
+            await rows(house, [1])
+        monkeypatch.undo()
+        assert (await rows(house, [1]))[0].octets == LARGE
+        assert await quarantined(house) == []
 
     in_store(tmp_path, work)
 

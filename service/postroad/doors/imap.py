@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from socket import IPPROTO_TCP, TCP_NODELAY, socket
+from socket import IPPROTO_TCP, TCP_NODELAY, TCP_QUICKACK, socket
 from typing import Protocol, assert_never
 
 from postroad.base import limits
@@ -93,8 +93,9 @@ class _Connection(asyncio.Protocol):
             log.warning("imap client of another user turned away")
             transport.abort()
             return
+        self._socket: socket = transport.get_extra_info("socket")
         # asyncio does this only for sockets that it made itself; without it answers wait 40 ms.
-        transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        self._socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._door.connections += 1
         self._door.tasks.create_task(self._live(), name=f"imap client {client[1]}")
 
@@ -153,10 +154,12 @@ class _Connection(asyncio.Protocol):
             if session.closing:
                 return
             if self._news:  # before the input: what is asked after a change must show it
-                self._news = False
-                request = session.news() or request
+                request = self._take_news() or request
             if request is not None:
-                request = session.answer(await self._act(request))
+                answer = await self._act(request)
+                if self._news:  # our own change, too: it is told before the tagged response
+                    self._take_news()
+                request = session.answer(answer)
                 if self._failures >= limits.LOGIN_FAILURES_MAX:
                     session.bye("Too many wrong passwords.")
             elif self._input:
@@ -166,6 +169,10 @@ class _Connection(asyncio.Protocol):
             else:
                 await self._wait()
             self._watch()
+
+    def _take_news(self) -> e.Request | None:
+        self._news = False
+        return self._session.news()
 
     def _take_input(self) -> bytes:
         """A piece at a time: one client with many small commands must not hold up the others."""
@@ -179,6 +186,9 @@ class _Connection(asyncio.Protocol):
         idle = limits.DOOR_IDLE_SECONDS
         if not self._session.logged_in:
             idle = limits.DOOR_LOGIN_SECONDS
+        # A client that sends a literal and its line end apart may wait for our acknowledgement.
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
         self._wake.clear()
         try:
             async with asyncio.timeout(idle):

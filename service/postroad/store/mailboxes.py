@@ -11,6 +11,7 @@ See: RFC 9051 sections 2.3.1 and 5; RFC 7162 for modseq; RFC 6154 for SPECIAL-US
 """
 
 import contextlib
+import errno
 import json
 import sqlite3
 import urllib.parse
@@ -502,6 +503,8 @@ class Mailboxes:
             try:
                 octets = self._contents.get(sql, content_id)
             except OSError as error:
+                if error.errno not in _DISK_ERRORS:
+                    raise  # short of memory or descriptors: the letter itself may be whole
                 raise Damaged(f"The disk did not give it back ({error.strerror}).") from error
             if len(octets) <= limits.BODY_IN_DATABASE_BYTES_MAX:
                 return octets
@@ -519,6 +522,7 @@ class Mailboxes:
 
 _THESE = "uid IN (SELECT value FROM json_each(?))"  # a JSON list of UIDs
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
+_DISK_ERRORS = (errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.EISDIR)
 _Message = tuple[int, str, float, int, int]  # flags, keywords, date, content id, size
 
 
