@@ -14,6 +14,7 @@ from postroad.base.ids import FINGERPRINT_CHARACTERS, Fingerprint, is_fingerprin
 
 DOMAIN = "postroad.alt"
 NAME_CHARACTERS_MAX = 31  # name and tag together
+LOCAL_CHARACTERS_MAX = 64  # RFC 5321 section 4.5.3.1.1
 _NAME = re.compile(r"[a-z0-9_-]+")
 _LOCAL = re.compile(
     r"(?P<name>[a-z0-9_-]+)(?:\+(?P<tag>[a-z0-9_-]+))?\."
@@ -51,7 +52,10 @@ def parse(text: str) -> Address:
         raise PermanentFailure(
             f"{text}: Postroad carries letters to addresses that end in @{DOMAIN} only."
         )
-    found = _LOCAL.fullmatch(local.lower()) if len(local) <= 64 else None
+    if len(local) > LOCAL_CHARACTERS_MAX:
+        raise PermanentFailure(f"{text}: the part before the @ is too long.")
+    # Only then in lower case: the Kelvin sign would become a k.
+    found = _LOCAL.fullmatch(local.lower()) if local.isascii() else None
     if found is None or (found["tag"] and found["last"]):
         raise PermanentFailure(f"{text} is not an address of the form name.fingerprint@{DOMAIN}.")
     tag = found["tag"] or found["last"] or ""
