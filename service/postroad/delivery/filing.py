@@ -68,11 +68,11 @@ class Filing:
 
     async def known_receipt(self, mail_id: MailId) -> bytes | None:
         """The receipt that was made for this sealed letter before, if it was here."""
-        return await self._database.run(lambda sql: filed.receipt_for(sql, mail_id))
+        return await self._database.read(lambda sql: filed.receipt_for(sql, mail_id))
 
     async def is_bad(self, mail_id: MailId) -> bool:
         """Whether it was here before and could not be opened."""
-        return await self._database.run(
+        return await self._database.read(
             lambda sql: quarantine.is_noted(sql, QUARANTINE, mail_id.hex())
         )
 

@@ -60,7 +60,7 @@ class Herald:
 
     async def _pass_on(self, peer: PeerId) -> None:
         try:
-            person = await self._database.run(lambda sql: people.at_device(sql, peer))
+            person = await self._database.read(lambda sql: people.at_device(sql, peer))
             if person is not None:
                 for listener in self.listeners:
                     await listener(peer, person.fingerprint, self._clock.now())
@@ -69,7 +69,7 @@ class Herald:
 
     async def _tell_owner(self, drop: DropId) -> None:
         try:
-            owner = await self._database.run(lambda sql: _owner(sql, drop))
+            owner = await self._database.read(lambda sql: _owner(sql, drop))
             for device in owner.record.contacts if owner else ():
                 await self._client.tell_news(device, drop)
         except (TemporaryFailure, PeerMisbehaved) as error:

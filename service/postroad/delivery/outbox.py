@@ -55,7 +55,7 @@ class Outbox:
             raise PermanentFailure(f"{error}{await self._hint(address)}") from error
         if wanted.fingerprint == mine.fingerprint:
             return str(wanted)
-        person = await self._database.run(lambda sql: people.contact(sql, wanted.fingerprint))
+        person = await self._database.read(lambda sql: people.contact(sql, wanted.fingerprint))
         if person is None:
             raise PermanentFailure(
                 f"{wanted} is not among your contacts.{await self._hint(address)} "
@@ -67,7 +67,7 @@ class Outbox:
 
     async def _hint(self, address: str) -> str:
         """Whom the owner may have meant, as a sentence."""
-        known = await self._database.run(people.contacts)
+        known = await self._database.read(people.contacts)
         names = {person.address: person.name for person in known}
         near = addresses.did_you_mean(address, [*names, str(self._keyring.address)])
         if near is None:
@@ -152,4 +152,3 @@ def parcels_for(
             ),
         )
     return list(made.values())
-

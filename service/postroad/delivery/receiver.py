@@ -63,7 +63,7 @@ class Receiver:
 
     async def take_own(self, mail_id: MailId) -> bytes:
         """File a letter that the owner wrote to themselves; its sealed receipt."""
-        size = await self._database.run(lambda sql: self._sealed.size(sql, mail_id))
+        size = await self._database.read(lambda sql: self._sealed.size(sql, mail_id))
         arriving = self._sealed.arriving(size)
         try:
             return await self._take(
@@ -74,7 +74,7 @@ class Receiver:
 
     async def peer_seen(self, peer: PeerId, fingerprint: Fingerprint, now: Instant) -> None:
         """A node proved itself: look into the drop that it holds, tell it what is due."""
-        drops = await self._database.run(people.my_drops)
+        drops = await self._database.read(people.my_drops)
         held_there = {drop.drop for drop in drops if drop.agreed and drop.holder == peer}
         if held_there:
             self._news |= held_there
@@ -107,7 +107,7 @@ class Receiver:
 
     async def _size_max(self, peer: PeerId) -> int:
         """Contacts may bring any letter; others as much as an introduction needs."""
-        known = await self._database.run(lambda sql: people.at_device(sql, peer))
+        known = await self._database.read(lambda sql: people.at_device(sql, peer))
         return limits.SEALED_BYTES_MAX if known else limits.OPEN_LETTER_BYTES_MAX
 
     async def _answer_news(self, message: wire.Message, exchange: Exchange) -> None:
@@ -134,7 +134,7 @@ class Receiver:
             while True:
                 self._look.clear()
                 news, self._news = self._news, set()
-                for drop in await self._database.run(people.my_drops):
+                for drop in await self._database.read(people.my_drops):
                     if not drop.agreed or not (all_drops or drop.drop in news):
                         continue
                     if drop.drop in looking:  # it will look once more: the news may be newer
@@ -170,7 +170,7 @@ class Receiver:
 
     async def _holder(self, drop: MyDrop) -> Contact | None:
         """Where the drop's holder is, by its newest record."""
-        person = await self._database.run(lambda sql: people.contact(sql, drop.fingerprint))
+        person = await self._database.read(lambda sql: people.contact(sql, drop.fingerprint))
         if person is None:
             return None
         return next((one for one in person.record.contacts if one.peer == drop.holder), None)
@@ -224,13 +224,13 @@ class Receiver:
         while True:
             self._tell.clear()
             now = self._clock.now()
-            due = await self._database.run(
+            due = await self._database.read(
                 lambda sql: filed.receipts_due(sql, self._clock.now(), RECEIPTS_AT_ONCE)
             )
             await asyncio.gather(*(self._tell_one(one) for one in due))
             if due:
                 continue
-            next_at = await self._database.run(filed.next_receipt)
+            next_at = await self._database.read(filed.next_receipt)
             try:
                 async with asyncio.timeout(None if next_at is None else max(next_at - now, 0.05)):
                     await self._tell.wait()
@@ -238,7 +238,7 @@ class Receiver:
                 continue
 
     async def _tell_one(self, due: filed.ReceiptDue) -> None:
-        person = await self._database.run(lambda sql: people.contact(sql, due.fingerprint))
+        person = await self._database.read(lambda sql: people.contact(sql, due.fingerprint))
         contacts = person.record.contacts if person else ()
         try:
             for contact in contacts:

@@ -79,7 +79,7 @@ class Renter:
         async with self._round:
             rented = await self._rent_missing()
             record = await self.record()
-            _, contacts, _ = await self._database.run(self._state)
+            _, contacts, _ = await self._database.read(self._state)
             told = await asyncio.gather(
                 *(self._tell_contact(person, record) for person in contacts.values())
             )
@@ -87,7 +87,7 @@ class Renter:
 
     async def tell_tickets(self) -> list[bool]:
         """Bring our tickets to the holders, side by side; for each one, whether it has them."""
-        drops, contacts, hashes = await self._database.run(self._state)
+        drops, contacts, hashes = await self._database.read(self._state)
         return await asyncio.gather(
             *(self._tell_holder(drop, contacts, hashes) for drop in drops if drop.agreed)
         )
@@ -151,7 +151,7 @@ class Renter:
         """Ask contacts for drops until there are enough; whether there are, or nobody is left."""
         refused: set[Fingerprint] = set()
         while True:
-            drops, contacts, _ = await self._database.run(self._state)
+            drops, contacts, _ = await self._database.read(self._state)
             wanted = limits.HOLDERS_WANTED - sum(drop.agreed for drop in drops)
             asked = {drop.fingerprint: drop for drop in drops}
             able = [
@@ -244,8 +244,8 @@ class Renter:
         """A contact's node proved itself: tell it what it does not know yet."""
         await self._database.run(lambda sql: people.seen(sql, fingerprint, now))
         record = await self.record()
-        person = await self._database.run(lambda sql: people.contact(sql, fingerprint))
-        missing = await self._database.run(self._missing)
+        person = await self._database.read(lambda sql: people.contact(sql, fingerprint))
+        missing = await self._database.read(self._missing)
         if missing or (person is not None and person.told < record.sequence):
             self.wake()
 

@@ -63,8 +63,8 @@ class Rounds:
         `check` raises PeerMisbehaved for what is not the recipient's receipt: a holder that lies
         must not end the round for the others. `on_lease` makes each lease durable."""
         outcome = Outcome(check, on_lease)
-        size = await self.database.run(lambda sql: self.sealed.size(sql, mail_id))
-        leases = await self.database.run(lambda sql: queue.leases(sql, row.id))
+        size = await self.database.read(lambda sql: self.sealed.size(sql, mail_id))
+        leases = await self.database.read(lambda sql: queue.leases(sql, row.id))
         held_in = {lease.drop for lease in leases}
         async with asyncio.TaskGroup() as tasks:
             waiting = {

@@ -95,14 +95,14 @@ class Sender:
     async def _due(self) -> list[queue.Row]:
         room = limits.SENDING_MAX - len(self._in_hand)
         now, in_hand = self._clock.now(), set(self._in_hand)
-        return await self._database.run(lambda sql: queue.due(sql, now, room, in_hand))
+        return await self._database.read(lambda sql: queue.due(sql, now, room, in_hand))
 
     async def _sleep(self) -> None:
         """Until something is due, or somebody wakes us."""
         in_hand = set(self._in_hand)
         seconds = None
         if len(in_hand) < limits.SENDING_MAX:
-            due_at = await self._database.run(lambda sql: queue.next_due(sql, in_hand))
+            due_at = await self._database.read(lambda sql: queue.next_due(sql, in_hand))
             seconds = None if due_at is None else max(due_at - self._clock.now(), 0.05)
         try:
             async with asyncio.timeout(seconds):
@@ -142,11 +142,11 @@ class Sender:
             mail_id = await self._packer.pack(row, None)
             await self.take_receipt(mail_id, await self._myself.take_own(mail_id))
             return
-        person = await self._database.run(lambda sql: people.contact(sql, row.fingerprint))
+        person = await self._database.read(lambda sql: people.contact(sql, row.fingerprint))
         if person is None:
             raise TemporaryFailure("This person is no longer among your contacts.")
         mail_id = await self._packer.pack(row, person.record)
-        row = await self._database.run(lambda sql: queue.get(sql, row.id))  # now it has its key
+        row = await self._database.read(lambda sql: queue.get(sql, row.id))  # now it has its key
         outcome = await self._rounds.attempt(
             row,
             mail_id,
@@ -157,7 +157,7 @@ class Sender:
         if outcome.receipt is not None:
             await self.take_receipt(mail_id, outcome.receipt)
             return
-        holders = len(await self._database.run(lambda sql: queue.leases(sql, row.id)))
+        holders = len(await self._database.read(lambda sql: queue.leases(sql, row.id)))
         now, dice = self._clock.now(), self._entropy.uniform()
         event = Leased(holders) if holders else NotPlaced(outcome.reason)
         await self._step(row.id, lambda parcel: advance(parcel, event, now, dice))
@@ -210,7 +210,7 @@ class Sender:
 
     async def take_receipt(self, mail_id: MailId, sealed: bytes) -> None:
         """End a parcel by its receipt; PeerMisbehaved when it is not one. Idempotent."""
-        row = await self._database.run(lambda sql: queue.by_mail_id(sql, mail_id))
+        row = await self._database.read(lambda sql: queue.by_mail_id(sql, mail_id))
         if row is None:
             return  # pruned long ago, or never ours
         event = ReceiptCame(self._read_receipt(row, sealed))

@@ -115,7 +115,7 @@ class _Door:
         return await self._database.run(work)
 
     async def _contacts(self, _: dict[str, Any]) -> Reply:
-        found = await self._database.run(people.contacts)
+        found = await self._database.read(people.contacts)
         return {
             "contacts": [
                 {

@@ -33,6 +33,7 @@ class _Piece:
 
     work: Callable[[sqlite3.Connection], Any]
     done: asyncio.Future[Any]
+    reads_only: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,20 @@ class Database:
         Raises DiskFull or TemporaryFailure when the disk failed, and whatever `work` raises.
         `work` runs in the database thread and must not wait for anything but the disk.
         """
+        return await self._enqueue(work, reads_only=False)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work` that only reads, outside of any transaction; it sees all earlier commits.
+
+        A transaction that met a damaged page cannot be committed, and with it the works of others
+        in the same batch: reading here costs them nothing."""
+        return await self._enqueue(work, reads_only=True)
+
+    async def _enqueue(self, work: Callable[[sqlite3.Connection], T], *, reads_only: bool) -> T:
         if self._closing:
             raise TemporaryFailure("The node is stopping; try again when it is back.")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Piece(work, done))
+        self._pending.append(_Piece(work, done, reads_only))
         self._wake.set()
         return await done
 
@@ -106,7 +117,7 @@ class Database:
             while self._pending:
                 batch = self._pending[: limits.COMMIT_BATCH_MAX]
                 del self._pending[: len(batch)]
-                answers = await self._disk.run(partial(self._commit, batch))
+                answers = await self._disk.run(partial(self._do, batch))
                 for piece, answer in zip(batch, answers, strict=True):
                     if piece.done.cancelled():
                         continue
@@ -117,20 +128,35 @@ class Database:
             if self._closing:
                 return
 
-    def _commit(self, batch: list[_Piece]) -> list[Any]:
+    def _do(self, batch: list[_Piece]) -> list[Any]:
         sql = self._sql
         assert sql is not None
-        answers: list[Any] = []
-        try:
-            sql.execute("BEGIN IMMEDIATE")
-            for piece in batch:
-                answers.append(_in_savepoint(sql, piece.work))
-            sql.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            if sql.in_transaction:
-                sql.execute("ROLLBACK")
-            return [_Failed(in_words(error))] * len(batch)
+        answers = [_alone(sql, piece.work) if piece.reads_only else None for piece in batch]
+        changes = [at for at, piece in enumerate(batch) if not piece.reads_only]
+        if changes:
+            done = _commit(sql, [batch[at].work for at in changes])
+            for at, answer in zip(changes, done, strict=True):
+                answers[at] = answer
         return answers
+
+
+def _alone(sql: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> Any:
+    try:
+        return work(sql)
+    except Exception as error:
+        return _failed(error)
+
+
+def _commit(sql: sqlite3.Connection, works: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    try:
+        sql.execute("BEGIN IMMEDIATE")
+        answers = [_in_savepoint(sql, work) for work in works]
+        sql.execute("COMMIT")
+    except (sqlite3.Error, OSError) as error:
+        if sql.in_transaction:
+            sql.execute("ROLLBACK")
+        return [_failed(error)] * len(works)
+    return answers
 
 
 def _in_savepoint(sql: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> Any:
@@ -142,9 +168,13 @@ def _in_savepoint(sql: sqlite3.Connection, work: Callable[[sqlite3.Connection], 
             raise
         sql.execute("ROLLBACK TO piece")
         sql.execute("RELEASE piece")
-        return _Failed(in_words(error) if isinstance(error, sqlite3.Error | OSError) else error)
+        return _failed(error)
     sql.execute("RELEASE piece")
     return answer
+
+
+def _failed(error: Exception) -> _Failed:
+    return _Failed(in_words(error) if isinstance(error, sqlite3.Error | OSError) else error)
 
 
 def in_words(error: sqlite3.Error | OSError) -> Exception:

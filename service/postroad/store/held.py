@@ -173,7 +173,7 @@ class Shelves:
         self._clock = clock
 
     async def key_of(self, drop_id: DropId) -> bytes | None:
-        found = await self._database.run(lambda sql: drop(sql, drop_id))
+        found = await self._database.read(lambda sql: drop(sql, drop_id))
         return found.key if found else None
 
     async def rent(self, drop_id: DropId, key: bytes, record: bytes, asker: PeerId) -> str | None:
@@ -244,11 +244,13 @@ class Shelves:
             arriving.discard()
 
     async def list_drop(self, drop_id: DropId, after: int) -> tuple[wire.Listed, ...]:
-        found = await self._database.run(lambda sql: letters(sql, drop_id, after, wire.LISTING_MAX))
+        found = await self._database.read(
+            lambda sql: letters(sql, drop_id, after, wire.LISTING_MAX)
+        )
         return tuple(wire.Listed(one.mail_id, one.size, one.arrival) for one in found)
 
     async def size_of(self, drop_id: DropId, mail_id: MailId) -> int | None:
-        found = await self._database.run(lambda sql: letter(sql, drop_id, mail_id))
+        found = await self._database.read(lambda sql: letter(sql, drop_id, mail_id))
         return None if found is None or found.tombstone is not None else found.size
 
     def read(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
@@ -258,10 +260,10 @@ class Shelves:
         await self._database.run(lambda sql: bury(sql, drop_id, mail_id, receipt))
 
     async def tombstone(self, mail_id: MailId) -> bytes | None:
-        return await self._database.run(lambda sql: tombstone(sql, mail_id))
+        return await self._database.read(lambda sql: tombstone(sql, mail_id))
 
     async def record_of(self, fingerprint: Fingerprint) -> bytes | None:
-        return await self._database.run(lambda sql: people.kept_record(sql, fingerprint))
+        return await self._database.read(lambda sql: people.kept_record(sql, fingerprint))
 
     async def learn_record(self, record: bytes, teller: PeerId) -> bool:
         """Keep a contact's newer record, told by a device of theirs; False: not a contact."""

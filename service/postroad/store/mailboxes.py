@@ -10,18 +10,16 @@ Longer than 400 lines because all statements on these four tables stand together
 See: RFC 9051 sections 2.3.1 and 5; RFC 7162 for modseq; RFC 6154 for SPECIAL-USE.
 """
 
-import contextlib
 import errno
 import json
 import sqlite3
-import urllib.parse
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from postroad.base import limits
-from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
+from postroad.base.errors import PermanentFailure, PostroadError
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.headers import decode_words, fields, first
@@ -43,7 +41,7 @@ from postroad.protocol.imap.flags import Flag as Flag
 from postroad.protocol.imap.names import SEPARATOR, checked_name, parents
 from postroad.protocol.imap.render import Rendered, render
 from postroad.store.contents import Contents, Damaged
-from postroad.store.database import FILE_NAME, Database
+from postroad.store.database import Database
 
 STANDARD: dict[str, str | None] = {
     "INBOX": None,
@@ -96,7 +94,6 @@ class Mailboxes:
         self._contents = contents
         self._clock = clock
         self._watchers: dict[int, list[Callable[[], None]]] = {}
-        self._careful = False  # a page was found that SQLite cannot read
         self._kept: tuple[int, bytes] = (0, b"")  # content id and octets; database thread only
 
     # News: on the event loop ----------------------------------------------------------------------
@@ -381,7 +378,9 @@ class Mailboxes:
     ) -> Rows:
         """Rows of as many of the first of these messages as fit in ROWS_BYTES_MAX, at least one."""
 
-        def settle(sql: sqlite3.Connection, loaded: _Loaded) -> tuple[FlagsOf, ...]:
+        loaded = await self._database.read(lambda sql: self._load(sql, mailbox_id, uids, columns))
+
+        def settle(sql: sqlite3.Connection) -> tuple[FlagsOf, ...]:
             """Write down what was found, and who has been read."""
             for uid, reason in loaded.damaged:
                 self._quarantine(sql, mailbox_id, uid, reason)
@@ -396,27 +395,9 @@ class Mailboxes:
                 _write_flags(sql, _by_id(sql, mailbox_id), seen)
             return seen
 
-        def work(sql: sqlite3.Connection) -> tuple[_Loaded, tuple[FlagsOf, ...]]:
-            try:
-                loaded = self._load(sql, mailbox_id, uids, columns)
-            except sqlite3.DatabaseError as error:
-                self._careful = self._careful or error.sqlite_errorcode & 0xFF in _UNREADABLE
-                raise
-            return loaded, settle(sql, loaded)
-
-        answer = None
-        if not self._careful:
-            try:
-                answer = await self._database.run(work)
-            except TemporaryFailure:
-                if not self._careful:
-                    raise
-        if answer is None:
-            alone = await self._contents.disk.run(
-                lambda: self._load_alone(mailbox_id, uids, columns)
-            )
-            answer = alone, await self._database.run(lambda sql: settle(sql, alone))
-        loaded, seen = answer
+        seen: tuple[FlagsOf, ...] = ()
+        if mark_seen or loaded.damaged or loaded.rendered_again:
+            seen = await self._database.run(settle)
         if seen:
             self._wake(mailbox_id)
         return Rows(tuple(loaded.rows), loaded.taken, seen)
@@ -435,14 +416,6 @@ class Mailboxes:
                 loaded.rows.append(self._row(sql, stored[uid], columns, loaded))
                 size += len(loaded.rows[-1].octets)
         return loaded
-
-    def _load_alone(self, mailbox_id: int, uids: Sequence[int], columns: Column) -> "_Loaded":
-        """Load outside of any transaction: SQLite lets nothing be committed by a transaction that
-        met a damaged page, and the works of others are committed with ours."""
-        path = urllib.parse.quote(f"{self._contents.disk.folder}/{FILE_NAME}")
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as sql:
-            sql.isolation_level = None
-            return self._load(sql, mailbox_id, uids, columns)
 
     # Reading rows that may be damaged -------------------------------------------------------------
 
@@ -476,8 +449,6 @@ class Mailboxes:
             try:
                 octets = self._octets(sql, stored.content_id)
             except (Damaged, sqlite3.DatabaseError) as error:
-                if sql.in_transaction and isinstance(error, sqlite3.DatabaseError):
-                    raise
                 damage = str(error)
                 found.damaged.append((stored.uid, damage))
                 octets = note(_kept_header(sql, stored.content_id), damage)
@@ -521,7 +492,6 @@ class Mailboxes:
 # Statements ---------------------------------------------------------------------------------------
 
 _THESE = "uid IN (SELECT value FROM json_each(?))"  # a JSON list of UIDs
-_UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 _DISK_ERRORS = (errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.EISDIR)
 _Message = tuple[int, str, float, int, int]  # flags, keywords, date, content id, size
 

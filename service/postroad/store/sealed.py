@@ -120,7 +120,7 @@ class SealedStore:
         for offset in range(0, size, limits.BULK_CHUNK_BYTES):
             wanted = min(limits.BULK_CHUNK_BYTES, size - offset)
             read = partial(self.read, mail_id=mail_id, offset=offset, size=wanted)
-            piece = await database.run(read)
+            piece = await database.read(read)
             if len(piece) != wanted:
                 raise Damaged(f"The sealed letter {mail_id.hex()} is cut short.")
             yield piece
