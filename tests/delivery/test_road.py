@@ -13,10 +13,11 @@ import pytest
 from delivery.village import Village, until, village
 from postroad.base import limits
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
+from postroad.base.ids import Instant
 from postroad.message.envelope import Notify
 from postroad.protocol import wire
 from postroad.sealing.receipt import RECEIPT_BYTES
-from postroad.store import filed
+from postroad.store import filed, quarantine
 from simulator import loop
 
 Play = Callable[[Village], Awaitable[None]]
@@ -341,7 +342,7 @@ def test_memory_of_filed_letters_outlives_their_expiry_but_not_for_ever(tmp_path
         await until(lambda: is_filed(bora, "hello"))
 
         async def remembered(days: float) -> int:
-            now = place.clock.now() + days * limits.DAY
+            now = Instant(place.clock.now() + days * limits.DAY)
 
             def work(sql: Any) -> int:
                 filed.forget_old(sql, now)
@@ -354,6 +355,54 @@ def test_memory_of_filed_letters_outlives_their_expiry_but_not_for_ever(tmp_path
         assert await remembered(61) == 0
 
     play(tmp_path, scene)
+
+
+def test_a_parcel_whose_row_is_damaged_is_shown_and_holds_up_no_other(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await bora.sleep()
+        await anna.write(bora_is, subject="one")
+        await anna.write(bora_is, subject="two")
+        await until(lambda: put_off(anna))
+        await anna.node.database.run(
+            lambda sql: sql.execute("UPDATE letter SET visible = '[' WHERE id = 2")
+        )
+        await bora.wake()
+        place.put_forward(limits.RETRY_SECONDS_MAX)
+        await until(lambda: is_filed(bora, "two"))
+        (shown,) = await anna.node.database.read(quarantine.noted)
+        assert (shown.kind, shown.reason) == ("parcel", "Its row in the queue is damaged.")
+
+    play(tmp_path, scene)
+
+
+def test_a_waiting_letter_whose_octets_are_damaged_is_shown(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+
+        def damage(sql: Any) -> None:
+            sql.execute(
+                """UPDATE content SET octets = zeroblob(size)
+                   WHERE id = (SELECT max(id) FROM content)"""
+            )
+
+        anna.node.sender.wake = lambda: None  # type: ignore[method-assign]  # not before we are done
+        await anna.write(bora.address)
+        await anna.node.database.run(damage)
+        type(anna.node.sender).wake(anna.node.sender)
+        await until(lambda: is_set_aside(anna))
+        (shown,) = await anna.node.database.read(quarantine.noted)
+        assert shown.kind == "parcel"
+        assert "not what was stored" in shown.reason
+
+    play(tmp_path, scene)
+
+
+async def is_set_aside(resident: Any) -> bool:
+    return bool(await resident.node.database.read(quarantine.noted))
 
 
 # What the scenes wait for

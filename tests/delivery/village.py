@@ -24,6 +24,7 @@ from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submiss
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, people, queue
+from postroad.store.database import Sql
 from simulator.network import World
 
 T = TypeVar("T")
@@ -131,7 +132,7 @@ class Resident:
     async def inbox(self) -> list[bytes]:
         """The octets of all messages in the INBOX, in order of arrival."""
 
-        def work(sql: "people.sqlite3.Connection") -> list[bytes]:
+        def work(sql: Sql) -> list[bytes]:
             rows = sql.execute(
                 """SELECT content_id FROM message JOIN mailbox ON mailbox.id = mailbox_id
                    WHERE name = 'INBOX' ORDER BY uid"""
@@ -150,7 +151,7 @@ class Resident:
     async def states(self) -> list[str]:
         """The states of all parcels, oldest first."""
 
-        def work(sql: "people.sqlite3.Connection") -> list[str]:
+        def work(sql: Sql) -> list[str]:
             return [state for (state,) in sql.execute("SELECT state FROM parcel ORDER BY id")]
 
         return await self.node.database.run(work)

@@ -5,7 +5,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from socket import socket
@@ -38,6 +38,8 @@ from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
+RESTART_SECONDS_FIRST = 1.0
+RESTART_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,14 @@ class Node:
         await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.links.serve(), name="links")
-            tasks.create_task(self.herald.run(), name="herald")
-            tasks.create_task(self.sender.run(), name="sender")
-            tasks.create_task(self.receiver.run(), name="receiver")
-            tasks.create_task(self.renter.run(), name="renter")
-            tasks.create_task(self._tidy(), name="tidy")
+            for name, service in (
+                ("herald", self.herald.run),
+                ("sender", self.sender.run),
+                ("receiver", self.receiver.run),
+                ("renter", self.renter.run),
+                ("tidy", self._tidy),
+            ):
+                tasks.create_task(_keep_running(name, service), name=name)
             self._open_doors(tasks, sockets)
             ready()
 
@@ -134,12 +139,21 @@ class Node:
 
     async def _tidy(self) -> None:
         while True:
-            try:
-                now = self.machine.clock.now()
-                await housekeeping.tidy(self.database, self.contents, self.sealed, now)
-            except TemporaryFailure as error:
-                log.warning("not tidied: %s", error)
+            now = self.machine.clock.now()
+            await housekeeping.tidy(self.database, self.contents, self.sealed, now)
             await asyncio.sleep(TIDY_SECONDS)
+
+
+async def _keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
+    """Begin again when the disk failed a service; a fault of our own ends the node, loudly."""
+    wait = RESTART_SECONDS_FIRST
+    while True:
+        try:
+            await service()
+        except* TemporaryFailure as group:
+            log.error("%s begins again in %.0f s: %s", name, wait, group.exceptions[0])
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, RESTART_SECONDS_MAX)
 
 
 @asynccontextmanager

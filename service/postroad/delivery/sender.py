@@ -33,7 +33,8 @@ from postroad.protocol.delivery import (
 )
 from postroad.protocol.records import PersonRecord
 from postroad.sealing.receipt import Verdict, open_receipt
-from postroad.store import people, queue
+from postroad.store import people, quarantine, queue
+from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import Keyring
 from postroad.store.mailboxes import Added, Mailboxes
@@ -95,7 +96,18 @@ class Sender:
     async def _due(self) -> list[queue.Row]:
         room = limits.SENDING_MAX - len(self._in_hand)
         now, in_hand = self._clock.now(), set(self._in_hand)
-        return await self._database.read(lambda sql: queue.due(sql, now, room, in_hand))
+        found = await self._database.read(lambda sql: queue.due(sql, now, room, in_hand))
+        for parcel_id in found.damaged:
+            await self._set_aside(parcel_id, "Its row in the queue is damaged.")
+        return found.rows
+
+    async def _set_aside(self, parcel_id: int, reason: str) -> None:
+        """Show the owner a parcel that cannot be sent as it is; nothing of it is removed."""
+        now = self._clock.now()
+        await self._database.run(
+            lambda sql: quarantine.note(sql, queue.QUARANTINE, str(parcel_id), reason, now)
+        )
+        log.error("parcel set aside: %s", reason, extra={"parcel": parcel_id})
 
     async def _sleep(self) -> None:
         """Until something is due, or somebody wakes us."""
@@ -115,6 +127,8 @@ class Sender:
         try:
             try:
                 await self._attend(row)
+            except Damaged as error:
+                await self._set_aside(row.id, str(error))
             except PostroadError as error:
                 log.warning("parcel put off: %s", error, extra={"parcel": row.id})
                 await self._put_off(row, str(error))

@@ -76,6 +76,7 @@ class LeaseRow:
 _COLUMNS = """parcel.id, letter_id, nonce, kind, content_id, content.size, visible, envelope_id,
     return_full, introduction, recipient, fingerprint, blind, original_recipient, notify,
     state, due_at, tries, accepted_at, expires_at, delayed_at, reason, mail_id, content_key"""
+_SOUND = "CAST(parcel.id AS TEXT) NOT IN (SELECT name FROM quarantine WHERE kind = 'parcel')"
 _FROM = "parcel JOIN letter ON letter.id = letter_id JOIN content ON content.id = content_id"
 
 
@@ -121,21 +122,33 @@ def put(
     return made.lastrowid
 
 
-def due(sql: sqlite3.Connection, now: Instant, at_most: int, but_not: set[int]) -> list[Row]:
-    """The open parcels whose time has come, the longest due first."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Parcels, and the ids of those whose rows cannot be understood."""
+
+    rows: list[Row]
+    damaged: list[int]
+
+
+QUARANTINE = "parcel"
+
+
+def due(sql: sqlite3.Connection, now: Instant, at_most: int, but_not: set[int]) -> Found:
+    """The open parcels whose time has come, the longest due first; none from the quarantine."""
     rows = sql.execute(
         f"""SELECT {_COLUMNS} FROM {_FROM} WHERE state IN ('waiting', 'held') AND due_at <= ?
-            ORDER BY due_at, parcel.id LIMIT ?""",  # noqa: S608  (constants)
+            AND {_SOUND} ORDER BY due_at, parcel.id LIMIT ?""",  # noqa: S608  (constants)
         (now, at_most + len(but_not)),
-    )
-    return [row for row in map(_row, rows) if row.id not in but_not][:at_most]
+    ).fetchall()
+    found = _rows([row for row in rows if row[0] not in but_not])
+    return Found(found.rows[:at_most], found.damaged)
 
 
 def next_due(sql: sqlite3.Connection, but_not: set[int]) -> Instant | None:
     """When the next open parcel falls due, those in hand left aside."""
     rows = sql.execute(
-        """SELECT id, due_at FROM parcel WHERE state IN ('waiting', 'held')
-           ORDER BY due_at LIMIT ?""",
+        f"""SELECT id, due_at FROM parcel WHERE state IN ('waiting', 'held') AND {_SOUND}
+            ORDER BY due_at LIMIT ?""",  # noqa: S608
         (len(but_not) + 1,),
     )
     return next((Instant(at) for parcel_id, at in rows if parcel_id not in but_not), None)
@@ -159,12 +172,12 @@ def by_mail_id(sql: sqlite3.Connection, mail_id: MailId) -> Row | None:
 
 
 def waiting(sql: sqlite3.Connection) -> list[Row]:
-    """All open parcels, oldest first."""
+    """All open parcels that can be understood, oldest first."""
     rows = sql.execute(
         f"""SELECT {_COLUMNS} FROM {_FROM} WHERE state IN ('waiting', 'held')
             ORDER BY parcel.id"""  # noqa: S608
     )
-    return [_row(row) for row in rows]
+    return _rows(rows.fetchall()).rows
 
 
 def sealed(
@@ -234,6 +247,16 @@ def prune(sql: sqlite3.Connection, now: Instant) -> None:
     """Forget parcels that ended long ago, and letters of which none is left."""
     sql.execute("DELETE FROM parcel WHERE ended_at < ?", (now - RETENTION_SECONDS,))
     sql.execute("DELETE FROM letter WHERE id NOT IN (SELECT letter_id FROM parcel)")
+
+
+def _rows(rows: list[tuple[Any, ...]]) -> Found:
+    found = Found([], [])
+    for row in rows:
+        try:
+            found.rows.append(_row(row))
+        except (ValueError, TypeError):  # a damaged column: the other parcels go their way
+            found.damaged.append(row[0])
+    return found
 
 
 def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their columns
