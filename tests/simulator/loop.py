@@ -57,11 +57,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._jumping.now
 
     @staticmethod
-    def _make_task(
-        loop: asyncio.AbstractEventLoop,
-        work: Coroutine[Any, Any, T],
-        **options: Any,
-    ) -> asyncio.Task[T]:
+    def _make_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
         return _Task(work, loop=loop, **options)
 
 
