@@ -198,6 +198,27 @@ def test_many_streams_at_once_do_not_mix(body: str) -> None:
     run(test())
 
 
+def test_a_stream_is_over_when_both_have_finished_though_nobody_read_the_end(body: str) -> None:
+    async def test() -> None:
+        async with _pair(body) as pair, asyncio.TaskGroup() as tasks:
+
+            async def answer() -> None:
+                with contextlib.suppress(LinkClosed):
+                    while True:
+                        stream = await pair.accepted.accept()
+                        await say(stream, await stream.read(5))
+
+            tasks.create_task(answer())
+            for n in range(6 * limits.STREAMS_PER_LINK_MAX):
+                stream = await within(SOON, pair.dialled.open())
+                await stream.write(b"%5d" % n)
+                assert await stream.read(5) == b"%5d" % n
+                await stream.finish()
+            await pair.dialled.close()
+
+    run(test())
+
+
 def test_opening_waits_while_as_many_streams_are_open_as_allowed(body: str) -> None:
     async def test() -> None:
         async with _pair(body) as pair:
@@ -411,6 +432,7 @@ def test_what_was_finished_is_still_read_after_an_abort(body: str) -> None:
             refusing.abort()
             with pytest.raises(LinkClosed):
                 await pour(asking)
+            await asking.finish()  # says nothing that the other still wants to hear
             assert await read_all(asking) == b"no"
             asking.abort()
 

@@ -302,7 +302,6 @@ class SimulatedStream:
         self._credit = WINDOW_BYTES
         self._unread: deque[bytes] = deque()
         self._peer_finished = False
-        self._is_read = False
         self._is_written = False
         self._is_refused = False  # the peer wants no more, but what it said can still be read
         self._is_lost = False
@@ -311,14 +310,13 @@ class SimulatedStream:
     async def read(self, size: int) -> bytes:
         await self._until(lambda: bool(self._unread) or self._peer_finished)
         if not self._unread:
-            self._is_read = True
-            self._settle()
             return b""
         octets = self._unread.popleft()
         if len(octets) > size:
             self._unread.appendleft(octets[size:])
             octets = octets[:size]
         self._post(lambda peer: peer.grant(len(octets)))
+        self._settle()
         return octets
 
     async def write(self, octets: bytes) -> None:
@@ -336,7 +334,7 @@ class SimulatedStream:
 
     async def finish(self) -> None:
         if not self._is_written:
-            self._check_writing()
+            self._check()
             self._announce()
             self._is_written = True
             self._post(SimulatedStream.receive_end)
@@ -348,7 +346,7 @@ class SimulatedStream:
             self.lose()
 
     def lose(self) -> None:
-        if not self._is_lost:
+        if not self._is_lost and not self._is_over:
             self._is_lost = True
             self._unread.clear()
             self._link.end(self._number)
@@ -365,6 +363,7 @@ class SimulatedStream:
     def receive_end(self) -> None:
         self._peer_finished = True
         self._news.set()
+        self._settle()
 
     def receive_abort(self) -> None:
         if self._peer_finished:
@@ -411,7 +410,9 @@ class SimulatedStream:
 
     @property
     def _is_over(self) -> bool:
-        return self._is_read and (self._is_written or self._is_refused)
+        """Both have said all, whether or not anybody asked for the end."""
+        is_read = self._peer_finished and not self._unread
+        return is_read and (self._is_written or self._is_refused)
 
     def _settle(self) -> None:
         if self._is_over:

@@ -35,6 +35,7 @@ HANDSHAKE_SECONDS_MAX = 10.0
 CLOSE_SECONDS_MAX = 1.0  # iroh may wait 3 s for peers that do not hear of it
 REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some ms later
 PIECE_BYTES_MAX = 256 * limits.KIB  # one crossing into Rust: the loop stands still while it copies
+READ_BYTES = 64 * limits.KIB
 # Two ends do not see a stream end at the same moment, so the accepting end allows for some more.
 INCOMING_STREAMS_MAX = 2 * limits.STREAMS_PER_LINK_MAX
 GIVEN_UP = 1  # the error code of a reset or stopped stream; the number means nothing to us
@@ -327,37 +328,38 @@ class IrohStream:
         self._sending = stream.send()
         _free(stream)
         self._ended = ended
-        self._is_read = False  # to the end that the peer made
+        self._ahead = b""  # received, and not yet read
+        self._looking: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_heard = False  # to the end that the peer made
         self._is_written = False  # to the end that we made
         self._is_refused = False  # the peer wants no more, but what it said can still be read
         self._is_lost = False  # by abort, by the peer's, or with the link
-        self._pending: set[asyncio.Task[Any]] = set()
 
     async def read(self, size: int) -> bytes:
-        self._check()
-        if self._is_read:
-            return b""
-        try:
-            octets = await self._do(self._receiving.read(min(size, PIECE_BYTES_MAX)))
-        except IrohError as error:
-            # After a reset iroh would answer the next read with b"", as if all had been said.
-            self.abort()
-            raise LinkClosed(f"the exchange with {short(self._link.peer)} ended") from error
-        if not octets:
-            self._is_read = True
-            self._settle()
+        while not self._ahead and not self._is_heard:
+            self._check()
+            await self._join(self._look_ahead())
+        octets, self._ahead = self._ahead[:size], self._ahead[size:]
+        self._watch_for_the_end()
         return octets
 
     async def write(self, octets: bytes) -> None:
         assert not self._is_written, "written after finish"
         for start in range(0, len(octets), PIECE_BYTES_MAX):
-            await self._say(self._sending.write_all, octets[start : start + PIECE_BYTES_MAX])
+            self._check()
+            piece = octets[start : start + PIECE_BYTES_MAX]
+            if self._is_refused or not await self._say(self._sending.write_all(piece)):
+                raise LinkClosed(f"{short(self._link.peer)} does not read any more")
 
     async def finish(self) -> None:
         if not self._is_written:
-            await self._say(self._sending.finish)
+            self._check()
+            if not self._is_refused:  # else the peer has enough, and need not be told
+                await self._say(self._sending.finish())
             self._is_written = True
             self._settle()
+            self._watch_for_the_end()
 
     def abort(self) -> None:
         if not self._is_lost and not self._is_over:
@@ -372,13 +374,15 @@ class IrohStream:
 
     def _break_off(self) -> None:
         self._is_lost = True
-        for task in self._pending:
+        self._ahead = b""
+        for task in self._tasks:
             task.cancel()
         self._ended(self)
 
     @property
     def _is_over(self) -> bool:
-        return self._is_read and (self._is_written or self._is_refused)
+        """Both have said all, whether or not anybody asked for the end."""
+        return self._is_heard and (self._is_written or self._is_refused)
 
     def _settle(self) -> None:
         if self._is_over and not self._is_lost:
@@ -389,18 +393,47 @@ class IrohStream:
         if self._is_lost:
             raise LinkClosed(f"the exchange with {short(self._link.peer)} was broken off")
 
-    async def _say(self, work: Callable[..., Coroutine[Any, Any, None]], *octets: bytes) -> None:
-        self._check()
+    def _watch_for_the_end(self) -> None:
+        """Who has said all may not ask for the end, but the stream's place must become free."""
+        if self._is_written and not (self._ahead or self._is_heard or self._is_lost):
+            self._look_ahead()
+
+    def _look_ahead(self) -> asyncio.Task[None]:
+        if self._looking is None:
+            self._looking = self._start(self._receive())
+        return self._looking
+
+    async def _receive(self) -> None:
         try:
-            if not self._is_refused:
-                await self._do(work(*octets))
-                return
+            self._ahead = await self._receiving.read(READ_BYTES)
         except IrohError as error:
-            log.debug("a stream's reader left", exc_info=error)
-        if not self._is_refused:
+            # After a reset iroh would answer the next read with b"", as if all had been said.
+            log.debug("a stream was broken off", exc_info=error)
+            self.abort()
+        else:
+            self._is_heard = not self._ahead
+            self._settle()
+        finally:
+            self._looking = None
+
+    async def _say(self, words: Coroutine[Any, Any, None]) -> bool:
+        """Whether the peer still reads."""
+
+        async def attempt() -> bool:
+            with contextlib.suppress(IrohError):
+                await words
+                return True
+            return False
+
+        task = self._start(attempt())
+        await self._join(task)
+        self._check()
+        if self._link.closed:
+            raise LinkClosed(f"the link to {short(self._link.peer)} has ended")
+        if not task.result() and not self._is_refused:
             self._is_refused = True
             self._settle()
-        raise LinkClosed(f"{short(self._link.peer)} does not read any more")
+        return task.result()
 
     async def _give_up(self) -> None:
         # What was finished stays readable for the peer: only the unfinished halves are cut off.
@@ -408,27 +441,25 @@ class IrohStream:
             if not self._is_written:
                 with contextlib.suppress(IrohError):
                     await self._sending.reset(GIVEN_UP)
-            if not self._is_read:
+            if not self._is_heard:
                 with contextlib.suppress(IrohError):
                     await self._receiving.stop(GIVEN_UP)
         finally:
             _free(self._receiving, self._sending)
 
-    async def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await one operation of iroh's, so that `abort` and the end of the link interrupt it."""
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """One operation of iroh's, in a task that `abort` and the end of the link cancel."""
         task = self._link.start(work)
-        self._pending.add(task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _join(self, task: asyncio.Task[Any]) -> None:
         try:
-            return await task
+            await asyncio.wait({task})
         except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if self._is_lost and current is not None and not current.cancelling():
-                self._check()
-            # Nobody knows how much of it was done: the stream is of no use any more.
-            self.abort()
+            self.abort()  # nobody knows how much of it was done
             raise
-        finally:
-            self._pending.discard(task)
 
 
 def _remote(connection: iroh.Connection) -> str:

@@ -194,7 +194,6 @@ class MuxStream:
         self._number = number  # ours get one when their first byte is written
         self._unread: deque[bytes] = deque()
         self._is_heard = False  # to the end that the peer made
-        self._is_read = False
         self._is_written = False  # to the end that we made
         self._is_refused = False  # the peer wants no more, but what it said can still be read
         self._is_lost = False  # by abort, by the peer's, or with the link
@@ -203,8 +202,6 @@ class MuxStream:
     async def read(self, size: int) -> bytes:
         await self._until(lambda: bool(self._unread) or self._is_heard)
         if not self._unread:
-            self._is_read = True
-            self._settle()
             return b""
         octets = self._unread.popleft()
         if len(octets) > size:
@@ -213,6 +210,7 @@ class MuxStream:
         if self._number is not None:
             self._link.mux.consumed(self._number, len(octets))
             self._link.send()
+        self._settle()
         return octets
 
     async def write(self, octets: bytes) -> None:
@@ -230,10 +228,11 @@ class MuxStream:
 
     async def finish(self) -> None:
         if not self._is_written:
-            self._check_writing()
-            self._link.mux.finish(self._begun())
-            self._link.send()
+            self._check()
             self._is_written = True
+            if not self._is_refused:  # else the peer has enough, and need not be told
+                self._link.mux.finish(self._begun())
+                self._link.send()
             self._settle()
 
     def abort(self) -> None:
@@ -258,6 +257,7 @@ class MuxStream:
     def hear_end(self) -> None:
         self._is_heard = True
         self.wake()
+        self._settle()
 
     def hear_refusal(self) -> None:
         self._is_refused = True
@@ -275,7 +275,9 @@ class MuxStream:
 
     @property
     def _is_over(self) -> bool:
-        return self._is_read and (self._is_written or self._is_refused)
+        """Both have said all, whether or not anybody asked for the end."""
+        is_read = self._is_heard and not self._unread
+        return is_read and (self._is_written or self._is_refused)
 
     def _begun(self) -> int:
         if self._number is None:
