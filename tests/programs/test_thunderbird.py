@@ -1,0 +1,71 @@
+"""Letters written and read with Thunderbird; Anna has it, and Bora has mutt."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from email import message_from_bytes
+from pathlib import Path
+
+import pytest
+
+from programs import mutt, thunderbird
+from programs.people import Person, until
+from programs.thunderbird import Thunderbird
+
+pytestmark = [
+    pytest.mark.program,
+    pytest.mark.skipif(
+        bool(thunderbird.missing()),
+        reason="needs Debian packages: " + " ".join(thunderbird.NEEDED.values()),
+    ),
+]
+needs_mutt = pytest.mark.skipif(shutil.which("mutt") is None, reason="needs Debian packages: mutt")
+Couple = tuple[Person, Person]
+
+
+@pytest.fixture(scope="module")
+def program(couple: Couple, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thunderbird]:
+    anna, _ = couple
+    with thunderbird.running(anna, tmp_path_factory.mktemp("thunderbird")) as running:
+        yield running
+
+
+@needs_mutt
+def test_a_letter_written_in_thunderbird_is_read_in_mutt(
+    couple: Couple, program: Thunderbird, tmp_path: Path
+) -> None:
+    anna, bora = couple
+    plans = tmp_path / "plans.bin"
+    plans.write_bytes(b"".join(hashlib.sha256(bytes([n])).digest() for n in range(256)))
+    program.send(bora.address, "From Thunderbird", "Liebe Bora, schöne Grüße!\n", plans)
+    until(lambda: bora.find("From Thunderbird"), "it arrives")
+    letter = message_from_bytes(mutt.fetch(bora, "From Thunderbird", tmp_path / "fetched"))
+    assert letter["From"] == f"Anna <{anna.address}>"
+    assert letter["To"] == bora.address
+    contents = [one.get_payload(decode=True) for one in letter.walk() if not one.is_multipart()]
+    assert "Liebe Bora, schöne Grüße!".encode() in contents[0]
+    assert contents[1] == plans.read_bytes()
+
+
+def test_what_thunderbird_sent_is_kept_in_sent(couple: Couple, program: Thunderbird) -> None:
+    anna, bora = couple
+    program.send(bora.address, "A copy is kept", "Hello.\n")
+    until(lambda: anna.find("A copy is kept", "Sent"), "it is in the folder Sent")
+    sent = anna.find("A copy is kept", "Sent")
+    until(lambda: bora.find("A copy is kept"), "it arrives")
+    arrived = bora.find("A copy is kept")
+    assert sent is not None
+    assert arrived is not None
+    assert arrived.endswith(sent)  # byte for byte, below our trace fields
+
+
+@needs_mutt
+def test_a_letter_written_in_mutt_is_shown_in_thunderbird(
+    couple: Couple, program: Thunderbird
+) -> None:
+    anna, bora = couple
+    mutt.send(bora, anna.address, "From mutt", "Liebe Anna,\n\nschöne Grüße zurück!\n")
+    shown = program.fetch("From mutt")
+    assert shown["author"] == f"Bora <{bora.address}>"
+    assert shown["recipients"] == anna.address
+    assert "schöne Grüße zurück!" in shown["text"]
