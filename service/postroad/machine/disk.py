@@ -12,6 +12,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -34,8 +35,8 @@ class FolderDisk:
         try:
             for path in (self._folder, *(self._folder / name for name in FOLDERS)):
                 path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._folder.chmod(0o700)
-            self._lock = open(self._folder / "lock", "ab")  # noqa: SIM115  (held until close)
+                path.chmod(0o700)
+            self._lock = _new_or_old(self._folder / "lock")
         except OSError as error:
             raise ConfigurationError(
                 f"The data folder {self._folder} cannot be used ({error.strerror}). "
@@ -114,6 +115,7 @@ class _Spool(io.BufferedRandom):
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         super().__init__(io.FileIO(handle, "r+"))
         self._path = path
+        os.fchmod(handle, 0o600)  # whatever the umask left of it
 
     @property
     def name(self) -> str:
@@ -121,11 +123,17 @@ class _Spool(io.BufferedRandom):
 
     def close(self) -> None:
         if not self.closed:
-            try:
-                super().close()  # flushes, and may find the disk full
-            finally:
-                self.raw.close()
-                self._path.unlink(missing_ok=True)
+            # It flushes, and may find the disk full; but what is kept was flushed before.
+            with suppress(OSError):
+                super().close()
+            self.raw.close()
+            self._path.unlink(missing_ok=True)
+
+
+def _new_or_old(path: Path) -> BinaryIO:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    os.fchmod(handle, 0o600)
+    return open(handle, "r+b", buffering=0)
 
 
 def _in_words(error: OSError) -> Exception:
