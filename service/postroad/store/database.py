@@ -9,8 +9,10 @@ See: docs/adr/0002-storage.md.
 
 import asyncio
 import errno
+import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -48,6 +50,7 @@ class Database:
         self._disk = disk
         self._sql: sqlite3.Connection | None = None
         self._pending: list[_Piece] = []
+        self._begun: list[_Piece] = []
         self._writer: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._closing = False
@@ -67,8 +70,10 @@ class Database:
         assert self._sql is not None
         self._closing = True
         self._wake.set()
-        await self._writer
-        await self._disk.run(self._sql.close)
+        try:
+            await self._writer
+        finally:
+            await self._disk.run(self._sql.close)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` and commit; its answer is durable, or it raised and nothing of it remains.
@@ -104,10 +109,10 @@ class Database:
         try:
             await self._write_until_closed()
         except BaseException as error:  # our own bug: nobody may wait for ever
-            for piece in self._pending:
+            self._closing = True
+            for piece in [*self._begun, *self._pending]:
                 if not piece.done.done():
                     piece.done.set_exception(TemporaryFailure(f"The store failed ({error})."))
-            self._closing = True
             raise
 
     async def _write_until_closed(self) -> None:
@@ -115,7 +120,7 @@ class Database:
             await self._wake.wait()
             self._wake.clear()
             while self._pending:
-                batch = self._pending[: limits.COMMIT_BATCH_MAX]
+                batch = self._begun = self._pending[: limits.COMMIT_BATCH_MAX]
                 del self._pending[: len(batch)]
                 answers = await self._disk.run(partial(self._do, batch))
                 for piece, answer in zip(batch, answers, strict=True):
@@ -174,6 +179,8 @@ def _in_savepoint(sql: sqlite3.Connection, work: Callable[[sqlite3.Connection], 
 
 
 def _failed(error: Exception) -> _Failed:
+    if isinstance(error, StopIteration):  # a future refuses to carry it
+        error = RuntimeError("work in the database ended with StopIteration")
     return _Failed(in_words(error) if isinstance(error, sqlite3.Error | OSError) else error)
 
 
@@ -188,10 +195,14 @@ def in_words(error: sqlite3.Error | OSError) -> Exception:
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """Open or make the database: promises asserted, schema brought up to date."""
-    sql = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
+    """Open or make the database: its owner's alone, promises asserted, schema up to date."""
+    try:
+        _close_to_others(path)
+        sql = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+    except (OSError, sqlite3.Error) as error:
+        raise _cannot_open(path, error) from error
     try:
         sql.execute("PRAGMA journal_mode = WAL")
         sql.execute("PRAGMA synchronous = FULL")
@@ -202,15 +213,30 @@ def connect(path: str) -> sqlite3.Connection:
         assert sql.execute("PRAGMA synchronous").fetchone() == (2,)
         assert sql.execute("PRAGMA foreign_keys").fetchone() == (1,)
         migrate(sql)
-    except sqlite3.DatabaseError as error:
+    except BaseException as error:
         sql.close()
         if isinstance(error, sqlite3.OperationalError) and "readonly" not in str(error):
             raise in_words(error) from error
-        raise ConfigurationError(
-            f"The store {path} cannot be read ({error}). Restore it from a backup, or move the "
-            "folder away and run `postroad setup` with your 24 words."
-        ) from error
+        if isinstance(error, sqlite3.DatabaseError):
+            raise _cannot_open(path, error) from error
+        raise
     return sql
+
+
+def _close_to_others(path: str) -> None:
+    """Make the file when there is none; SQLite gives its mode to the log and the index."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    os.chmod(path, 0o600)
+
+
+def _cannot_open(path: str, error: Exception) -> Exception:
+    if isinstance(error, OSError) and isinstance(in_words(error), DiskFull):
+        return in_words(error)
+    return ConfigurationError(
+        f"The store {path} cannot be read ({error}). Restore it from a backup, or move the "
+        "folder away and run `postroad setup` with your 24 words."
+    )
 
 
 def migrate(sql: sqlite3.Connection) -> None:
