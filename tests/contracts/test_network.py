@@ -519,6 +519,28 @@ def test_fifty_dials_one_after_the_other(body: str) -> None:
     run(test())
 
 
+def test_noise_at_the_door_does_not_shut_it(body: str) -> None:
+    if body not in REAL:
+        pytest.skip("a simulated door has no wire for noise")
+
+    async def test() -> None:
+        async with _pair(body) as pair:
+            at = pair.other.addresses()[0]
+            kind = socket.SOCK_STREAM if body == "tls" else socket.SOCK_DGRAM
+            with contextlib.ExitStack() as strangers:
+                for noise in (b"", b"\0", b"GET / HTTP/1.1\r\n\r\n", Random(1).randbytes(1200)):
+                    stranger = strangers.enter_context(socket.socket(socket.AF_INET, kind))
+                    stranger.connect((at.host, at.port))
+                    stranger.sendall(noise)
+                dialled, accepted = await within(SOON, _join(pair.one, pair.other))
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(echo(accepted))
+                    assert await ask(dialled, b"and yet") == b"and yet"
+                    await dialled.close()
+
+    run(test())
+
+
 def test_a_peer_cannot_hold_more_links_than_allowed(body: str) -> None:
     async def test() -> None:
         async with _pair(body) as pair:
