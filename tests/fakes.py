@@ -1,17 +1,25 @@
 """A clock to turn by hand, dice with a seed, and people with their keys, for every test."""
 
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from random import Random
 
 from postroad.base import limits
 from postroad.base.ids import Contact, DropId, Fingerprint, HostPort, Instant, PeerId
 from postroad.base.seams import Clock, Entropy
+from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.records import Drop, PersonRecord, sign_person
 from postroad.sealing.certificate import Certificate, certify
 from postroad.sealing.keys import EpochKey, Identity, SigningKey
+from postroad.store.contents import Contents
+from postroad.store.database import FILE_NAME, Database, Sql, connect
+from postroad.store.sealed import SealedStore
 
 NOW = Instant(1_770_000_000.0)
 
@@ -116,6 +124,41 @@ def contact(peer: PeerId) -> Contact:
 def peer(number: int) -> PeerId:
     """Some device key that is valid."""
     return SigningKey(number.to_bytes(32, "big")).peer
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A data folder with its database, to be used in the thread of the test."""
+
+    disk: FolderDisk
+    sql: Sql
+    contents: Contents
+    sealed: SealedStore
+
+
+@contextmanager
+def opened_store(folder: Path) -> Iterator[Store]:
+    disk = FolderDisk(folder, reserve_bytes=0)
+    sql = connect(f"{disk.folder}/{FILE_NAME}")
+    try:
+        yield Store(disk, sql, Contents(disk), SealedStore(disk))
+    finally:
+        sql.close()
+        disk.close()
+
+
+def with_database(folder: Path, work: Callable[[Database, FolderDisk], Awaitable[None]]) -> None:
+    """Run `work` over a data folder, in an event loop of its own."""
+
+    async def run() -> None:
+        disk = FolderDisk(folder, reserve_bytes=0)
+        try:
+            async with Database(disk) as database:
+                await work(database, disk)
+        finally:
+            disk.close()
+
+    asyncio.run(run())
 
 
 clock_keeps_the_protocol: type[Clock] = FakeClock

@@ -25,12 +25,18 @@ class Contents:
     def put(self, sql: sqlite3.Connection, octets: bytes) -> int:
         """Store octets once, whoever refers to them; the id of their row."""
         digest = hashlib.sha256(octets).digest()
-        known = sql.execute("SELECT id FROM content WHERE sha256 = ?", (digest,)).fetchone()
-        if known:
-            return int(known[0])
         small = len(octets) <= limits.BODY_IN_DATABASE_BYTES_MAX
+        known = sql.execute("SELECT id FROM content WHERE sha256 = ?", (digest,)).fetchone()
+        if known and self._is_whole(sql, int(known[0])):
+            return int(known[0])
         if not small:
             self.disk.write(file_name(digest), octets)
+        if known:  # what was stored before was lost or damaged, and is whole again
+            sql.execute(
+                "UPDATE content SET size = ?, octets = ? WHERE id = ?",
+                (len(octets), octets if small else None, known[0]),
+            )
+            return int(known[0])
         made = sql.execute(
             "INSERT INTO content (sha256, size, octets) VALUES (?, ?, ?)",
             (digest, len(octets), octets if small else None),
@@ -52,6 +58,13 @@ class Contents:
         if hashlib.sha256(octets).digest() != digest:
             raise Damaged(f"The octets of {digest.hex()} are not what was stored.")
         return bytes(octets)
+
+    def _is_whole(self, sql: sqlite3.Connection, content_id: int) -> bool:
+        try:
+            self.get(sql, content_id)
+        except (Damaged, OSError):
+            return False
+        return True
 
     def forget_unused(self, sql: sqlite3.Connection) -> None:
         """Remove the rows of octets that nothing refers to any more; their files stay."""

@@ -70,16 +70,30 @@ class SealedStore:
     def put(self, sql: sqlite3.Connection, arrived: Arriving) -> MailId:
         """Make it durable with this commit; a letter that is there already is kept once."""
         mail_id = arrived.mail_id
-        if sql.execute("SELECT 1 FROM sealed WHERE mail_id = ?", (mail_id,)).fetchone():
+        if self.is_whole(sql, mail_id):
             arrived.discard()
             return mail_id
         if arrived.spool is not None:
             self.disk.keep(arrived.spool, file_name(mail_id))
+        sql.execute("DELETE FROM sealed WHERE mail_id = ?", (mail_id,))  # its file was lost
         sql.execute(
             "INSERT INTO sealed (mail_id, size, octets) VALUES (?, ?, ?)",
             (mail_id, arrived.received, arrived.small),
         )
         return mail_id
+
+    def is_whole(self, sql: sqlite3.Connection, mail_id: MailId) -> bool:
+        """Whether it is here from its first byte to its last."""
+        row = sql.execute(
+            "SELECT size, octets IS NULL FROM sealed WHERE mail_id = ?", (mail_id,)
+        ).fetchone()
+        if row is None or not row[1]:
+            return row is not None
+        try:
+            with self.disk.open(file_name(mail_id)) as file:
+                return bool(file.seek(0, 2) == row[0])
+        except OSError:
+            return False
 
     def put_all(self, sql: sqlite3.Connection, chunks: Iterable[bytes], size: int) -> MailId:
         """`arriving`, `write` and `put` in one, for a letter that we sealed ourselves."""
@@ -94,13 +108,13 @@ class SealedStore:
     def read(self, sql: sqlite3.Connection, mail_id: MailId, offset: int, size: int) -> bytes:
         """Up to `size` bytes from `offset`; raises Damaged when the letter is not there."""
         row = sql.execute(
-            "SELECT substr(octets, ?, ?) FROM sealed WHERE mail_id = ?",
+            "SELECT octets IS NULL, substr(octets, ?, ?) FROM sealed WHERE mail_id = ?",
             (offset + 1, size, mail_id),
         ).fetchone()
         if row is None:
             raise Damaged(f"The sealed letter {mail_id.hex()} is missing.")
-        if row[0] is not None:
-            return bytes(row[0])
+        if not row[0]:
+            return bytes(row[1] or b"")  # substr of no octets is NULL
         try:
             with self.disk.open(file_name(mail_id)) as file:
                 file.seek(offset)
