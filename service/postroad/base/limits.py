@@ -38,6 +38,7 @@ ANSWER_SECONDS_MAX = 5.0  # until a peer answers one message; a dead link shows 
 BULK_PAUSE_SECONDS_MAX = 30.0  # between two pieces of a letter on its way
 LINK_IDLE_SECONDS = 60.0  # a link without work is closed after this
 LINKS_MAX = 64
+LINKS_PER_PEER_MAX = 2  # both may dial at once; more would be memory for nothing
 STREAMS_PER_LINK_MAX = 16
 
 # Records and invitations

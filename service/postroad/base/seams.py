@@ -75,7 +75,10 @@ class Disk(Protocol):
 
 
 class Stream(Protocol):
-    """One exchange on a link: an ordered byte stream each way, with back-pressure."""
+    """One exchange on a link: an ordered byte stream each way, with back-pressure.
+
+    It is over when both sides have finished. A cancelled `read` or `write` aborts it: nobody knows
+    how much was done."""
 
     async def read(self, size: int) -> bytes:
         """1 to `size` bytes, or b"" when the peer has finished; LinkClosed when it broke off."""
@@ -84,10 +87,13 @@ class Stream(Protocol):
         """Hand over bytes; waits while the peer is slow. LinkClosed when nobody will read them."""
 
     async def finish(self) -> None:
-        """Say that no more will be written. Both sides must finish (or abort) a stream."""
+        """Say that no more will be written; quiet when the peer reads no more.
+
+        Both sides must finish (or abort) a stream."""
 
     def abort(self) -> None:
-        """Give up both directions; the peer sees LinkClosed. Harmless after the end."""
+        """Give up both directions; the peer sees LinkClosed, but may still read what was finished
+        before. Harmless after the end."""
 
 
 class Link(Protocol):
@@ -106,13 +112,17 @@ class Link(Protocol):
         """Whether either side has closed it, or it was found dead."""
 
     async def open(self) -> Stream:
-        """Begin an exchange. The peer sees it when the first byte is written."""
+        """Begin an exchange; waits while as many are open as allowed.
+
+        The peer sees it when the first byte is written."""
 
     async def accept(self) -> Stream:
         """The next exchange that the peer began; LinkClosed when there will be none."""
 
     async def close(self) -> None:
-        """End all exchanges; the peer sees LinkClosed. Harmless the second time."""
+        """End all exchanges; the peer sees LinkClosed, and may lose what it had not read.
+
+        Harmless the second time."""
 
 
 class Endpoint(Protocol):

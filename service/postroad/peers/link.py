@@ -22,6 +22,7 @@ from postroad.protocol import wire
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+REFUSAL_SECONDS_MAX = 2.0  # to read on after a refusal, so that it is heard
 
 
 class Refused(TemporaryFailure):
@@ -76,6 +77,15 @@ class Exchange:
             del self._unread[: len(piece)]
             size -= len(piece)
             yield piece
+
+    async def refuse(self, refusal: wire.Refusal, reason: str) -> None:
+        """Say no, and give the peer a moment to hear it even while it still sends its letter."""
+        await self.send(wire.No(refusal, reason))
+        await self.stream.finish()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REFUSAL_SECONDS_MAX):
+                while await self.stream.read(limits.BULK_CHUNK_BYTES):
+                    pass
 
     async def _exactly(self, size: int) -> bytes:
         while len(self._unread) < size:
@@ -157,7 +167,8 @@ class Links:
                 stream = await entry.link.open()
             try:
                 yield Exchange(stream, contact.peer)
-                await stream.finish()
+                with suppress(LinkClosed):  # all was said: how the stream ends does not matter
+                    await stream.finish()
             except BaseException:
                 stream.abort()
                 raise
@@ -207,6 +218,8 @@ class Links:
         assert self._tasks is not None
         entry = _Entry(link, idle_since=self._clock.elapsed())
         self._make_room()
+        while len(self._entries[link.peer]) >= limits.LINKS_PER_PEER_MAX:
+            self._retire(min(self._entries[link.peer], key=_use), at_once=True)
         self._entries[link.peer].append(entry)
         self._tasks.create_task(self._serve_link(entry), name=f"link {short(link.peer)}")
         self._idle.set()
@@ -215,12 +228,14 @@ class Links:
     def _make_room(self) -> None:
         entries = [entry for found in self._entries.values() for entry in found]
         if len(entries) >= limits.LINKS_MAX:
-            self._retire(min(entries, key=lambda entry: (entry.busy > 0, entry.idle_since)))
+            self._retire(min(entries, key=_use))
 
-    def _retire(self, entry: _Entry) -> None:
+    def _retire(self, entry: _Entry, *, at_once: bool = False) -> None:
         """Take the link out of use; it is closed as soon as no exchange is left on it."""
         self._forget(entry)
         entry.retired = True
+        if at_once:
+            entry.busy = 0
         self._close_if_done(entry)
 
     def _forget(self, entry: _Entry) -> None:
@@ -290,18 +305,23 @@ class Links:
             except TemporaryFailure as error:
                 if isinstance(error, LinkClosed):
                     raise
-                await exchange.send(wire.No(wire.Refusal.LATER, str(error)[:200]))
+                await exchange.refuse(wire.Refusal.LATER, str(error)[:200])
             await stream.finish()
         except LinkClosed:
             stream.abort()
         except PeerMisbehaved as error:
             log.warning("peer misbehaved: %s", error, extra={"peer": short(peer)})
             with suppress(LinkClosed):
-                await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "not what the protocol allows"))
+                await exchange.refuse(wire.Refusal.FORBIDDEN, "not what the protocol allows")
             stream.abort()
         except Exception:
             log.exception("answering a peer failed", extra={"peer": short(peer)})
             stream.abort()
+
+
+def _use(entry: _Entry) -> tuple[bool, float]:
+    """Sorts links by how little they are missed."""
+    return entry.busy > 0, entry.idle_since
 
 
 @asynccontextmanager
