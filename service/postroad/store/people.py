@@ -95,8 +95,10 @@ def add_contact(
             their_ticket,
         ),
     )
-    _note_devices(sql, record)
     learn(sql, record, now)
+    known = contact(sql, record.fingerprint)
+    assert known is not None
+    _note_devices(sql, known.record)  # of the newest: this one may be older
 
 
 def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
@@ -122,9 +124,16 @@ def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
 
 
 def _note_devices(sql: sqlite3.Connection, record: PersonRecord) -> None:
+    """The device that signed the record is this person's; the others only unless somebody else's.
+
+    Anybody can write the device of another contact into their own record."""
     sql.execute("DELETE FROM device WHERE fingerprint = ?", (record.fingerprint,))
-    sql.executemany(
+    sql.execute(
         "INSERT OR REPLACE INTO device (peer, fingerprint) VALUES (?, ?)",
+        (record.certificate.device, record.fingerprint),
+    )
+    sql.executemany(
+        "INSERT OR IGNORE INTO device (peer, fingerprint) VALUES (?, ?)",
         [(contact.peer, record.fingerprint) for contact in record.contacts],
     )
 
