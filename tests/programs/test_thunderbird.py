@@ -37,7 +37,8 @@ def test_a_letter_written_in_thunderbird_is_read_in_mutt(
     anna, bora = couple
     plans = tmp_path / "plans.bin"
     plans.write_bytes(b"".join(hashlib.sha256(bytes([n])).digest() for n in range(256)))
-    program.send(bora.address, "From Thunderbird", "Liebe Bora, schöne Grüße!\n", plans)
+    text = "Liebe Bora, schöne Grüße!\n"
+    assert program.send(bora.address, "From Thunderbird", text, plans) == "sent"
     until(lambda: bora.find("From Thunderbird"), "it arrives")
     letter = message_from_bytes(mutt.fetch(bora, "From Thunderbird", tmp_path / "fetched"))
     assert letter["From"] == f"Anna <{anna.address}>"
@@ -49,7 +50,7 @@ def test_a_letter_written_in_thunderbird_is_read_in_mutt(
 
 def test_what_thunderbird_sent_is_kept_in_sent(couple: Couple, program: Thunderbird) -> None:
     anna, bora = couple
-    program.send(bora.address, "A copy is kept", "Hello.\n")
+    assert program.send(bora.address, "A copy is kept", "Hello.\n") == "sent"
     until(lambda: anna.find("A copy is kept", "Sent"), "it is in the folder Sent")
     sent = anna.find("A copy is kept", "Sent")
     until(lambda: bora.find("A copy is kept"), "it arrives")
@@ -69,3 +70,13 @@ def test_a_letter_written_in_mutt_is_shown_in_thunderbird(
     assert shown["author"] == f"Bora <{bora.address}>"
     assert shown["recipients"] == anna.address
     assert "schöne Grüße zurück!" in shown["text"]
+
+
+def test_thunderbird_shows_the_doors_own_words_when_a_letter_is_not_taken(
+    couple: Couple, program: Thunderbird
+) -> None:
+    _, bora = couple
+    near = bora.address.replace("bora", "bara")[:-14] + "@postroad.alt"
+    assert "end in @postroad.alt" in program.send("nobody@example.org", "To nobody", "Hello?\n")
+    assert f"Did you mean Bora <{bora.address}>?" in program.send(near, "To nobody", "Hello?\n")
+    assert program.send(bora.address, "To Bora after all", "Hello.\n") == "sent"

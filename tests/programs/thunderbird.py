@@ -25,6 +25,8 @@ ANSWER_SECONDS_MAX = 90.0
 
 MODULES = """
 const {MailServices} = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+// A window's own timers stand still behind a dialog.
+const {setTimeout} = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
 const pause = milliseconds => new Promise(done => setTimeout(done, milliseconds));
 async function until(holds, what) {
   for (let tries = 0; tries < 300; tries++) {
@@ -88,15 +90,23 @@ wanted.composeFields = fields;
 wanted.type = Ci.nsIMsgCompType.New;
 wanted.format = Ci.nsIMsgCompFormat.PlainText;
 wanted.identity = MailServices.accounts.allIdentities[0];
+const open = () => [...Services.wm.getEnumerator("msgcompose")];
+const before = open();  // those of letters that were not taken stay open, as for a person
 MailServices.compose.OpenComposeWindowWithParams(null, wanted);
-const compose = await until(() => {
-  const opened = Services.wm.getMostRecentWindow("msgcompose");
-  return opened?.gMsgCompose && opened.document.readyState == "complete"
-    && opened.composeEditorReady ? opened : null;
-}, "the compose window");
+const compose = await until(() => open().find(one => !before.includes(one) && one.gMsgCompose
+  && one.document.readyState == "complete" && one.composeEditorReady), "the compose window");
 await pause(500);  // a person would not be so quick; the window still puts its parts together
 compose.goDoCommand("cmd_sendNow");
-await until(() => !Services.wm.getMostRecentWindow("msgcompose"), "the compose window closes");
+return await until(async () => {
+  for (const dialog of Services.wm.getEnumerator(null)) {
+    const text = dialog.document.getElementById("infoBody")?.textContent;
+    if (!text) continue;
+    dialog.document.querySelector("dialog").acceptDialog();
+    await until(() => dialog.closed, "the alert closes");
+    return text;
+  }
+  return !open().includes(compose) && "sent";
+}, "the compose window closes");
 """
 
 
@@ -123,9 +133,10 @@ class Thunderbird:
         shown: dict[str, str] = self._script(FETCH, subject)
         return shown
 
-    def send(self, to: str, subject: str, body: str, attachment: Path | None = None) -> None:
-        """Write a letter in the compose window, and press Send."""
-        self._script(SEND, to, subject, body, str(attachment) if attachment else None)
+    def send(self, to: str, subject: str, body: str, attachment: Path | None = None) -> str:
+        """Write a letter in the compose window, and press Send: "sent", or what the alert says."""
+        said: str = self._script(SEND, to, subject, body, str(attachment) if attachment else None)
+        return said
 
     def picture(self, name: str) -> Path:
         """What is on the screen now."""
