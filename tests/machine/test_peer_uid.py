@@ -135,9 +135,10 @@ OWN = "   0: 0100007F:9C40 0100007F:295B 01 00000000:00000000 00:00000000 000000
         ({}, False),
         ({"tcp": HEADING + OWN.format(os.geteuid(), 0)}, False),
         ({"tcp": HEADING + OWN.format(os.geteuid() + 1, 4711)}, False),
-        ({"tcp": HEADING + OWN.format(os.geteuid(), 4711) * 2}, False),
+        ({"tcp": HEADING + OWN.format(os.geteuid(), 4711) * 2}, True),
+        ({"tcp": HEADING + OWN.format(os.geteuid(), 4711) + OWN.format(0, 4712)}, False),
     ],
-    ids=["one", "none", "no table", "no inode", "another user", "two"],
+    ids=["one", "none", "no table", "no inode", "another user", "one told twice", "two"],
 )
 def test_every_doubt_is_a_no(tables: dict[str, str], answer: bool, tmp_path: Path) -> None:
     for name, text in tables.items():

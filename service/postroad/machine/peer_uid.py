@@ -32,44 +32,42 @@ class KernelPeerUid:
     def is_owner(self, client: SocketAddress, server: SocketAddress) -> bool:
         if not self._distinct:
             return False
-        # A large table is read in pieces and may change in between, so that a line is missed.
+        # The kernel gives its table a page at a time. While connections come and go, a line may
+        # be given twice, which is one socket with one inode, or seldom not at all.
         for _ in range(READINGS_MAX):
             found = self._find(client, server)
-            if found:
-                break
-        else:
-            return False
-        return len(found) == 1 and found.pop() == (self._own, True)
+            if len(found) == 1:
+                uid, inode = found.pop()
+                return uid == self._own and inode != 0
+        return False
 
-    def _find(self, client: SocketAddress, server: SocketAddress) -> list[tuple[int, bool]]:
-        """UID and "has an inode" of every socket with the client's four-tuple."""
+    def _find(self, client: SocketAddress, server: SocketAddress) -> set[tuple[int, int]]:
+        """UID and inode of every socket with the client's four-tuple."""
         near, far = ipaddress.ip_address(client[0]), ipaddress.ip_address(server[0])
-        found = []
-        if isinstance(near, ipaddress.IPv4Address) and isinstance(far, ipaddress.IPv4Address):
-            found += self._lines("tcp", near.packed, client[1], far.packed, server[1])
+        if near.version == far.version == 4:
             # An IPv6 socket that connected to ::ffff:127.0.0.1 stands in tcp6 only.
             mapped = bytes(10) + b"\xff\xff"
-            found += self._lines(
+            return self._lines("tcp", near.packed, client[1], far.packed, server[1]) | self._lines(
                 "tcp6", mapped + near.packed, client[1], mapped + far.packed, server[1]
             )
-        elif near.version == far.version == 6:
-            found += self._lines("tcp6", near.packed, client[1], far.packed, server[1])
-        return found
+        if near.version == far.version == 6:
+            return self._lines("tcp6", near.packed, client[1], far.packed, server[1])
+        return set()
 
     def _lines(
         self, table: str, near: bytes, near_port: int, far: bytes, far_port: int
-    ) -> list[tuple[int, bool]]:
+    ) -> set[tuple[int, int]]:
         try:
             lines = (self._tables / table).read_bytes()
         except OSError:  # no IPv6, or nothing that we may read: then it is not found
-            return []
+            return set()
         wanted = f" {_hexadecimal(near)}:{near_port:04X} {_hexadecimal(far)}:{far_port:04X} "
-        found = []
+        found = set()
         at = lines.find(wanted.encode())
         while at >= 0:
             start, end = lines.rfind(b"\n", 0, at) + 1, lines.find(b"\n", at)
             fields = lines[start : end if end >= 0 else len(lines)].split()
-            found.append((int(fields[UID_FIELD]), int(fields[INODE_FIELD]) != 0))
+            found.add((int(fields[UID_FIELD]), int(fields[INODE_FIELD])))
             at = lines.find(wanted.encode(), at + len(wanted))
         return found
 
