@@ -521,7 +521,7 @@ def test_fifty_dials_one_after_the_other(body: str) -> None:
 
 def test_noise_at_the_door_does_not_shut_it(body: str) -> None:
     if body not in REAL:
-        pytest.skip("a simulated door has no wire for noise")
+        pytest.skip("not for the simulator: its door has no wire for noise")
 
     async def test() -> None:
         async with _pair(body) as pair:
@@ -619,7 +619,7 @@ def test_a_killed_peer_is_noticed_in_bounded_time(body: str) -> None:
     """TCP sees its kernel close the socket. With iroh nothing comes: 30 s of silence are its own
     limit, which is too long for a test and for a letter; there the caller's deadline must work."""
     if body not in REAL:
-        pytest.skip("nobody can be killed in one process; the history below has World.crash")
+        pytest.skip("not for the simulator: the history below has World.crash instead of a kill")
 
     async def test() -> None:
         one = await _make(body)().open(SECRETS[0], 0)
@@ -642,7 +642,7 @@ def test_a_killed_peer_is_noticed_in_bounded_time(body: str) -> None:
 
 def test_the_interpreter_exits_without_close(body: str) -> None:
     if body not in REAL:
-        pytest.skip("nothing outside of the interpreter to hang on")
+        pytest.skip("not for the simulator: nothing outside of the interpreter can hang")
 
     async def test() -> None:
         one = await _make(body)().open(SECRETS[0], 0)

