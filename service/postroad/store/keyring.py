@@ -1,8 +1,11 @@
 """The node's own keys, in one file of the data folder: whole, or as it was before.
 
 What stands in it never leaves it but for the 24 words, which are shown at set-up.
+Layout: the keyring in `base.tlv`, and its SHA-256: with a flipped bit in an epoch key all letters
+would come in vain.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 
 from postroad.base import limits
@@ -18,6 +21,7 @@ from postroad.sealing.keys import EpochKey, Identity, SigningKey
 from postroad.sealing.password import PasswordVerifier
 
 FILE_NAME = "keys"
+DIGEST_BYTES = 32
 EPOCH_KEYS_MAX = 16
 CERTIFICATE_RENEWAL_SECONDS = 30 * limits.DAY  # before it ends
 
@@ -100,7 +104,11 @@ def load(disk: Disk) -> Keyring:
     """The keyring; ConfigurationError when there is none yet, or it cannot be read."""
     try:
         with disk.open(FILE_NAME) as file:
-            return decode(Keyring, file.read(limits.FRAME_BYTES_MAX))
+            octets = file.read(limits.FRAME_BYTES_MAX)
+        encoded, digest = octets[:-DIGEST_BYTES], octets[-DIGEST_BYTES:]
+        if hashlib.sha256(encoded).digest() != digest:
+            raise PeerMisbehaved("it is damaged")
+        return decode(Keyring, encoded)
     except FileNotFoundError as error:
         raise ConfigurationError(
             "Postroad is not set up for you yet. Run: postroad setup --name YOURNAME"
@@ -114,4 +122,5 @@ def load(disk: Disk) -> Keyring:
 
 def save(disk: Disk, keyring: Keyring) -> None:
     """Make it durable in the old one's place."""
-    disk.write(FILE_NAME, encode(keyring))
+    encoded = encode(keyring)
+    disk.write(FILE_NAME, encoded + hashlib.sha256(encoded).digest())
