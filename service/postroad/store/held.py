@@ -209,7 +209,9 @@ class Shelves:
             if lying is not None:
                 if lying.tombstone is not None:
                     return wire.Tombstone(mail_id, lying.tombstone)
-                return None  # leased before: lease it again
+                if self._sealed.is_whole(sql, mail_id):
+                    return None  # leased before: lease it again
+                return wire.Take()  # the disk lost it
             if deposit.size > limits.SEALED_BYTES_MAX:
                 return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
             if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
@@ -233,7 +235,8 @@ class Shelves:
                 drop_id = DropId(deposit.drop)
                 ticket_hash = has_ticket(sql, drop_id, deposit.ticket)
                 # Others may have filled the drop while this one came in.
-                if not has_room(sql, drop_id, deposit.size, ticket_hash is not None):
+                lying = letter(sql, drop_id, MailId(deposit.mail_id)) is not None
+                if not lying and not has_room(sql, drop_id, deposit.size, ticket_hash is not None):
                     raise TemporaryFailure("This drop is full.")
                 mail_id = self._sealed.put(sql, arriving)
                 expires_at = Instant(float(deposit.expires))
