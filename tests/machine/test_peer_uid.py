@@ -2,13 +2,16 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from postroad.base.seams import PeerUid
+from postroad.machine import peer_uid
 from postroad.machine.peer_uid import KernelPeerUid
 
 NOBODY = 65534
@@ -52,22 +55,37 @@ def asked(uid: PeerUid, server: socket.socket) -> bool:
     return uid.is_owner(server.getpeername(), server.getsockname())
 
 
-def in_a_child_of_nobody(work: Callable[[], None]) -> int:
-    """Fork, become UID 65534 and work; the child's process id."""
+VISIT = """
+import os, socket, sys
+from postroad.machine import peer_uid
+from postroad.machine.peer_uid import KernelPeerUid
+family, host, port = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+os.setuid(65534)
+with socket.socket(socket.AddressFamily(family)) as client:
+    client.settimeout(20)
+    client.connect((host, port))
+    print(KernelPeerUid().is_owner(client.getsockname(), client.getpeername()), flush=True)
+    sys.stdin.read()  # until the test has looked
+"""
+
+
+@contextmanager
+def visit_of_nobody(family: int, host: str, port: int) -> Iterator[str]:
+    """UID 65534 is connected; what it would hear if it asked whether it is the owner itself."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to become another user")
-    mapped = Path("/proc/self/uid_map").read_text().split()
-    if int(mapped[2]) <= NOBODY:
+    if int(Path("/proc/self/uid_map").read_text().split()[2]) <= NOBODY:
         pytest.skip("this user namespace maps one UID only: there is no other user to become")
-    child = os.fork()
-    if child == 0:
-        try:
-            os.setuid(NOBODY)
-            work()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    return child
+    visitor = subprocess.Popen(
+        [sys.executable, "-c", VISIT, str(int(family)), host, str(port)],
+        env=os.environ | {"PYTHONPATH": str(Path(peer_uid.__file__).parents[2])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with visitor:
+        assert visitor.stdout is not None
+        yield visitor.stdout.readline().strip()
 
 
 @each_way
@@ -79,25 +97,19 @@ def test_our_own_process_is_the_owner(way: str) -> None:
 @each_way
 def test_another_user_on_this_machine_is_not_the_owner(way: str) -> None:
     *_, family, host = WAYS[way]
-    with listen(way) as door:
-        reading, writing = os.pipe()
-        port = door.getsockname()[1]
+    with listen(way) as door, visit_of_nobody(family, host, door.getsockname()[1]):
+        door.settimeout(10)
+        server, _ = door.accept()
+        with server:
+            assert not asked(KernelPeerUid(), server)
 
-        def visit() -> None:
-            os.close(writing)
-            with connect(family, host, port):
-                os.read(reading, 1)  # until the test has looked
 
-        child = in_a_child_of_nobody(visit)
-        os.close(reading)
-        try:
-            door.settimeout(10)
-            server, _ = door.accept()
-            with server:
-                assert not asked(KernelPeerUid(), server)
-        finally:
-            os.close(writing)
-            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+def test_a_user_that_stands_for_all_unknown_users_is_never_the_owner() -> None:
+    with (
+        listen("IPv4") as door,
+        visit_of_nobody(socket.AF_INET, "127.0.0.1", door.getsockname()[1]) as answer,
+    ):
+        assert answer == "False"
 
 
 @each_way
@@ -112,15 +124,6 @@ def test_another_connection_of_ours_does_not_speak_for_this_one() -> None:
     with connected("IPv4") as (_, server), connected("IPv4") as (_, other):
         assert not KernelPeerUid().is_owner(server.getpeername(), other.getsockname())
         assert not KernelPeerUid().is_owner(server.getsockname(), other.getpeername())
-
-
-def test_a_user_that_stands_for_all_unknown_users_is_never_the_owner() -> None:
-    def visit() -> None:
-        with connected("IPv4") as (_, server):
-            assert not asked(KernelPeerUid(), server)
-
-    child = in_a_child_of_nobody(visit)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 HEADING = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
