@@ -29,7 +29,7 @@ class ClaimFailed(Exception):
     """Something that Postroad promises did not happen."""
 
 
-def until(holds: Callable[[], bool], what: str, seconds: float = WAIT_SECONDS_MAX) -> None:
+def until(holds: Callable[[], object], what: str, seconds: float = WAIT_SECONDS_MAX) -> None:
     """Wait for something to become true; ClaimFailed when it does not."""
     ends = time.monotonic() + seconds
     while not holds():
@@ -135,15 +135,15 @@ class Person:
             smtp.sendmail(self.address, [to], octets)
 
     @contextlib.contextmanager
-    def imap(self) -> Iterator[imaplib.IMAP4]:
+    def imap(self, folder: str = "INBOX") -> Iterator[imaplib.IMAP4]:
         with imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=20) as imap:
             imap.login(self.address, self.password)
-            imap.select("INBOX")
+            imap.select(folder)
             yield imap
 
-    def find(self, subject: str) -> bytes | None:
-        """The octets of the message with this subject in the INBOX, as IMAP gives them."""
-        with self.imap() as imap:
+    def find(self, subject: str, folder: str = "INBOX") -> bytes | None:
+        """The octets of the last message with this subject in a folder, as IMAP gives them."""
+        with self.imap(folder) as imap:
             numbers = imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
             if not numbers:
                 return None

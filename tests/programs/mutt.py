@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from programs.people import Person
+from person import Person
 
 SECONDS_MAX = 30.0
 START = ["mutt", "-n", "-F", "/dev/null", "-e", "set ssl_starttls=no ssl_force_tls=no"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from person import Person, until
 from programs import mutt
-from programs.people import Person, until
 
 pytestmark = [
     pytest.mark.program,

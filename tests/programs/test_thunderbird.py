@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from person import Person, until
 from programs import mutt, thunderbird
-from programs.people import Person, until
 from programs.thunderbird import Thunderbird
 
 pytestmark = [

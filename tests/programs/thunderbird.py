@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from programs.people import Person, free_port
+from person import Person
 
 NEEDED = {"thunderbird": "thunderbird", "Xvfb": "xvfb", "import": "imagemagick"}
 START_SECONDS_MAX = 120.0
@@ -253,6 +253,12 @@ def _connect(port: int, process: "subprocess.Popen[bytes]") -> socket.socket:
             return socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS_MAX)
         time.sleep(0.2)
     raise AssertionError(f"Thunderbird did not start within {START_SECONDS_MAX:.0f} s")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
 
 
 def _preferences(owner: Person, port: int) -> str:
