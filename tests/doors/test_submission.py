@@ -476,11 +476,21 @@ def test_silence_is_ended_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None
 # Whose letter it is -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sender", ["eve@example.org", "", "anna@example.com", "xanna@example.org"])
+@pytest.mark.parametrize("sender", ["eve@example.org", "anna@example.com", "xanna@example.org"])
 def test_nobody_else_can_be_the_envelopes_sender(office: Office, sender: str) -> None:
     with office.login() as client:
         code, said = client.docmd(f"MAIL FROM:<{sender}>")
         assert (code, said[:5]) == (553, b"5.7.1")
+
+
+def test_a_read_receipt_is_taken_and_asks_for_no_notice(office: Office) -> None:
+    with office.login() as client:
+        client.docmd("MAIL FROM:<>")
+        client.docmd(f"RCPT TO:<{BORA}> NOTIFY=SUCCESS,FAILURE")
+        assert client.data(LETTER)[0] == 250
+    (accepted,) = office.outbox.accepted
+    assert accepted.sender == ""
+    assert [one.notify for one in accepted.recipients] == [Notify.NEVER]
 
 
 @pytest.mark.parametrize("sender", ["Anna@Example.ORG", "anna+shop@example.org"])

@@ -31,7 +31,7 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.seams import Clock, Entropy, PeerUid
 from postroad.message import submitted
-from postroad.message.envelope import Recipient, Submission
+from postroad.message.envelope import Notify, Recipient, Submission
 from postroad.protocol.smtp import (
     FAILED_HERE,
     LetterReader,
@@ -306,9 +306,9 @@ class _Conversation(smtp.SMTP):
         if self._begun().mail is not None:
             raise Refused(503, "5.5.1", "A letter has begun already; RSET drops it.")
         mail = read_mail(arg or "")
-        if not mail.address:
-            raise Refused(553, "5.7.1", "A letter needs your own address as its sender.")
-        if not submitted.is_own(mail.address, self._house.own_addresses):
+        # The null path is for what wants no answer, like the read receipts of a mail program
+        # (RFC 8098 section 3); whose letter it is, its From says.
+        if mail.address and not submitted.is_own(mail.address, self._house.own_addresses):
             raise Refused(553, "5.7.1", f"You are not {mail.address}: write as yourself.")
         self._begun().mail = mail
         await self._reply(250, "2.1.0", "Sender accepted.")
@@ -324,7 +324,8 @@ class _Conversation(smtp.SMTP):
             address = await self._house.outbox.check_recipient(rcpt.address)
         except PermanentFailure as error:
             raise Refused(550, "5.1.1", str(error)) from error
-        recipients.setdefault(address, Recipient(address, rcpt.notify, rcpt.original))
+        notify = rcpt.notify if mail.address else Notify.NEVER
+        recipients.setdefault(address, Recipient(address, notify, rcpt.original))
         await self._reply(250, "2.1.5", "Recipient accepted.")
 
     async def smtp_DATA(self, arg: str | None) -> None:
@@ -366,7 +367,7 @@ class _Conversation(smtp.SMTP):
         raise Refused(502, "5.5.1", "There are no lists here.")
 
     async def smtp_HELP(self, arg: str | None) -> None:
-        await self._reply(214, "2.0.0", "See RFC 6409, or ask: postroad help")
+        await self._reply(214, "2.0.0", "See RFC 6409, or type: postroad --help")
 
     async def smtp_STARTTLS(self, arg: str | None) -> None:
         raise Refused(
