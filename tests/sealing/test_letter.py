@@ -111,14 +111,14 @@ def expand(content_key: bytes, purpose: bytes) -> bytes:
     return HKDFExpand(algorithm=SHA256(), length=32, info=info).derive(content_key)
 
 
-def chunks_of(content: bytes, content_key: bytes = KEY) -> list[bytes]:
-    cipher = ChaCha20Poly1305(expand(content_key, b"payload"))
+def chunks_of(content: bytes, commitment: bytes | None = None) -> list[bytes]:
+    cipher = ChaCha20Poly1305(expand(KEY, b"payload"))
     plain = [content[at : at + CHUNK] for at in range(0, len(content), CHUNK)] or [b""]
     return [
         cipher.encrypt(
             bytes(7) + at.to_bytes(4, "big") + bytes([at == len(plain) - 1]),
             one,
-            expand(content_key, b"commitment"),
+            expand(KEY, b"commitment") if commitment is None else commitment,
         )
         for at, one in enumerate(plain)
     ]
@@ -364,6 +364,9 @@ def test_a_content_key_that_does_not_match_its_commitment_is_refused() -> None:
         KEY + bytes(32),
     ):
         refused(assemble(payload, wrap(payload, secret)))
+    false = bytes(32)  # one that wrap and payload agree upon: it commits to no key
+    payload = b"".join(chunks_of(content_of(header_for(BODY), BODY), false))
+    refused(assemble(payload, wrap(payload, KEY + false)))
 
 
 def test_a_wrap_made_for_another_payload_or_purpose_is_refused() -> None:
