@@ -19,8 +19,6 @@ from postroad.base.errors import ConfigurationError, DiskFull
 from postroad.base.seams import Disk
 from postroad.machine.disk import FOLDERS, FolderDisk
 
-TREE = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[FolderDisk]:
@@ -40,7 +38,7 @@ def in_a_child(code: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     )
     return subprocess.run(
         [sys.executable, "-c", opening + code, str(folder)],
-        env={**os.environ, "PYTHONPATH": str(TREE / "service")},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
         timeout=30,

@@ -27,8 +27,7 @@ from postroad.store.contents import Contents
 from postroad.store.database import FILE_NAME, Database, Sql, connect, in_words
 from postroad.store.schema import MIGRATIONS
 
-TREE = Path(__file__).resolve().parents[2]
-CHILD_PATH = os.pathsep.join([str(TREE / "service"), str(TREE / "tests")])
+CHILD_PATH = os.pathsep.join(path for path in sys.path if path)
 
 
 def put(name: str, octets: bytes = b"") -> Callable[[Sql], str]:
