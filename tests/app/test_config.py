@@ -111,6 +111,11 @@ def test_a_table_is_an_unknown_key(path: Path) -> None:
         ('expiry_days = "30"', "number of days"),
         ("reserve_mib = -1", "number of MiB"),
         ("reserve_mib = false", "number of MiB"),
+        ("reserve_mib = nan", "number of MiB"),
+        ("reserve_mib = inf", "number of MiB"),
+        ('data = "~nobody-of-that-name/x"', "nobody has that home folder"),
+        ('data = "/a\\u0000b"', "absolute path"),
+        ('peer_hosts = ["localhost"]', "list of addresses"),
         ('reserve_mib = "64"', "number of MiB"),
         ("reserve_mib = 1979-05-27", "number of MiB"),
     ],
@@ -163,11 +168,21 @@ def test_a_file_that_cannot_be_read_is_said_so(path: Path) -> None:
         load(path)
 
 
+def test_a_folder_with_a_line_end_in_its_name_is_not_written_down(path: Path) -> None:
+    config = replace(configuration.default(), data=Path("/post\nroad"))
+    with pytest.raises(ConfigurationError, match="rename it"):
+        configuration.write(path, config)
+
+
 ports = st.integers(0, 65535)
-folders = st.text(
-    st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs", "Cc"]),
-    max_size=20,
-).map(lambda name: Path("/postroad") / name.replace("/", "").replace("~", ""))
+folders = (
+    st.text(
+        st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs", "Cc"]),
+        max_size=20,
+    )
+    .filter(str.isprintable)
+    .map(lambda name: Path("/postroad") / name.replace("/", "").replace("~", ""))
+)
 configs = st.builds(
     Config,
     data=folders,
@@ -178,7 +193,7 @@ configs = st.builds(
     peer_hosts=st.lists(st.ip_addresses().map(str), max_size=3).map(tuple),
     link=st.sampled_from(configuration.LINKS),
     expiry_days=st.floats(limits.EXPIRY_SECONDS_MIN / limits.DAY, 30),
-    reserve_mib=st.floats(0, 1e9),
+    reserve_mib=st.floats(0, configuration.RESERVE_MIB_MAX),
     log_level=st.sampled_from(["debug", "info", "warning", "error"]),
 )
 

@@ -83,31 +83,43 @@ def test_a_compartment_takes_so_many_letters(
 ) -> None:
     monkeypatch.setattr(limits, "DROP_LETTERS_MAX", 50)
     monkeypatch.setattr(limits, "OPEN_COMPARTMENT_LETTERS_MAX", 5)
-    room = 50 if ticketed else 5
-    for number in range(room):
-        assert held.has_room(sql, DROP, 100, ticketed)
-        put(sql, number, ticket=TICKET_HASH if ticketed else None)
-    assert not held.has_room(sql, DROP, 100, ticketed)
-    assert held.has_room(sql, DROP, 100, not ticketed), "the other one is not displaced"
+    mine, other = (TICKET_HASH, None) if ticketed else (None, TICKET_HASH)
+    for number in range(50 if ticketed else 5):
+        assert held.has_room(sql, DROP, 100, mine)
+        put(sql, number, ticket=somebody(number) if ticketed else None)
+    assert not held.has_room(sql, DROP, 100, mine)
+    assert held.has_room(sql, DROP, 100, other), "the other one is not displaced"
     held.bury(sql, DROP, mail(0), b"receipt")
-    assert held.has_room(sql, DROP, 100, ticketed)
+    assert held.has_room(sql, DROP, 100, mine)
+
+
+def somebody(number: int) -> bytes:
+    """The hash of another contact's ticket."""
+    return hashlib.sha256(bytes([number])).digest()
+
+
+def test_one_contact_cannot_fill_the_drop_for_the_others(sql: Sql) -> None:
+    put(sql, 1, limits.TICKET_BYTES_MAX - 100, ticket=TICKET_HASH)
+    assert held.has_room(sql, DROP, 100, TICKET_HASH)
+    assert not held.has_room(sql, DROP, 101, TICKET_HASH)
+    assert held.has_room(sql, DROP, limits.SEALED_BYTES_MAX, somebody(1))
 
 
 @pytest.mark.parametrize("ticketed", [True, False])
 def test_a_compartment_takes_so_many_bytes(sql: Sql, ticketed: bool) -> None:
+    mine, other = (TICKET_HASH, None) if ticketed else (None, TICKET_HASH)
     largest = limits.SEALED_BYTES_MAX if ticketed else limits.OPEN_LETTER_BYTES_MAX
     total = limits.DROP_BYTES_MAX if ticketed else limits.OPEN_COMPARTMENT_BYTES_MAX
-    assert held.has_room(sql, DROP, largest, ticketed)
-    put(sql, 1, total - largest, ticket=TICKET_HASH if ticketed else None)
-    assert held.has_room(sql, DROP, largest, ticketed)
-    put(sql, 2, 1, ticket=TICKET_HASH if ticketed else None)
-    assert not held.has_room(sql, DROP, largest, ticketed)
-    assert held.has_room(sql, DROP, 60_000, not ticketed), "the other one is not displaced"
+    put(sql, 1, total - largest, ticket=somebody(1) if ticketed else None)
+    assert held.has_room(sql, DROP, largest, mine)
+    put(sql, 2, 1, ticket=somebody(2) if ticketed else None)
+    assert not held.has_room(sql, DROP, largest, mine)
+    assert held.has_room(sql, DROP, 60_000, other), "the other one is not displaced"
 
 
 def test_a_stranger_cannot_leave_a_large_letter(sql: Sql) -> None:
-    assert not held.has_room(sql, DROP, limits.OPEN_LETTER_BYTES_MAX + 1, ticketed=False)
-    assert held.has_room(sql, DROP, limits.OPEN_LETTER_BYTES_MAX + 1, ticketed=True)
+    assert not held.has_room(sql, DROP, limits.OPEN_LETTER_BYTES_MAX + 1, None)
+    assert held.has_room(sql, DROP, limits.OPEN_LETTER_BYTES_MAX + 1, TICKET_HASH)
 
 
 def test_the_first_receipt_stays_in_the_letters_place(sql: Sql) -> None:

@@ -96,6 +96,7 @@ class Node:
         await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.links.serve(), name="links")
+            tasks.create_task(self.database.watch(), name="database")
             for name, service in (
                 ("herald", self.herald.run),
                 ("sender", self.sender.run),

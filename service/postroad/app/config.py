@@ -4,6 +4,7 @@ An unknown key or a bad value refuses to start, with the file, the key and the r
 `app` reads a file or the environment: rooms receive the numbers that they need.
 """
 
+import ipaddress
 import os
 import tomllib
 from dataclasses import dataclass, fields, replace
@@ -15,6 +16,7 @@ from postroad.base.errors import ConfigurationError
 
 FILE_NAME = "config.toml"
 LINKS = ("iroh", "tls")
+RESERVE_MIB_MAX = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ def write(path: Path, config: Config) -> None:
 
 def _toml(value: Any) -> str:
     if isinstance(value, str | Path):
+        if not str(value).isprintable():
+            raise ConfigurationError(f"{str(value)!r} cannot be a folder of Postroad's: rename it.")
         escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     if isinstance(value, tuple):
@@ -104,15 +108,22 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         return ConfigurationError(f"{path}: {key} = {value!r}: {reason}.")
 
     if key in ("data", "runtime"):
-        if not isinstance(value, str) or not Path(value).expanduser().is_absolute():
+        if (
+            not isinstance(value, str)
+            or not value.isprintable()
+            or not value.startswith(("/", "~"))
+        ):
             raise wrong("it must be an absolute path in quotes")
-        return Path(value).expanduser()
+        try:
+            return Path(value).expanduser()
+        except RuntimeError as error:
+            raise wrong("nobody has that home folder") from error
     if key.endswith("_port"):
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 65535:
             raise wrong("it must be a port, 1 to 65535, or 0 for any")
         return value
     if key == "peer_hosts":
-        if not isinstance(value, list) or not all(isinstance(host, str) for host in value):
+        if not isinstance(value, list) or not all(map(_is_address, value)):
             raise wrong('it must be a list of addresses, like ["192.0.2.7"]')
         return tuple(value)
     if key == "expiry_days":
@@ -125,13 +136,22 @@ def _checked(path: Path, key: str, value: Any) -> Any:
             raise wrong(f"it must be a number of days, {shortest:.3f} to {longest:.0f}")
         return float(value)
     if key == "reserve_mib":
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0:
-            raise wrong("it must be a number of MiB, 0 or more")
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not 0 <= value <= RESERVE_MIB_MAX:
+            raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
     choices = LINKS if key == "link" else ("debug", "info", "warning", "error")
     if value not in choices:
         raise wrong(f"it must be one of {', '.join(choices)}")
     return value
+
+
+def _is_address(value: Any) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return isinstance(value, str)
 
 
 def _xdg(variable: str, fallback: str) -> Path:

@@ -19,7 +19,7 @@ from postroad.base.seams import Clock, Entropy
 from postroad.message import address as addresses
 from postroad.message import headers, submitted
 from postroad.protocol.imap.render import render
-from postroad.sealing.letter import Kind, Opened, Read, open_sealed
+from postroad.sealing.letter import Kind, Opened, Person, Read, open_sealed
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
 from postroad.store import filed, people, quarantine
 from postroad.store.database import Database, Sql
@@ -129,10 +129,13 @@ class Filing:
         header = opened.header
         try:
             sender = addresses.parse(header.sender.address)
+            recipient = addresses.parse(header.recipient.address)
         except PermanentFailure as error:
-            raise PeerMisbehaved("a letter's sender has no address of ours") from error
-        if header.recipient.fingerprint != self._keyring.fingerprint:
+            raise PeerMisbehaved("a letter names an address that is not one of ours") from error
+        if recipient.fingerprint != self._keyring.fingerprint:
             raise PeerMisbehaved("a letter is for somebody else")
+        if header.recipient != Person(str(recipient), recipient.fingerprint):
+            raise PeerMisbehaved("a letter's recipient is not written as it should be")
         if sender.fingerprint != header.sender.fingerprint or sender.tag:
             raise PeerMisbehaved("a letter's sender has another identity's address")
 

@@ -66,6 +66,8 @@ class Herald:
                     await listener(peer, person.fingerprint, self._clock.now())
         except PostroadError as error:
             log.warning("a peer's return was not passed on: %s", error)
+        except Exception:  # the courtesy of one peer's return is not worth the node
+            log.exception("a peer's return was not passed on")
 
     async def _tell_owner(self, drop: DropId) -> None:
         try:

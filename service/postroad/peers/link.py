@@ -80,7 +80,7 @@ class Exchange:
 
     async def refuse(self, refusal: wire.Refusal, reason: str) -> None:
         """Say no, and give the peer a moment to hear it even while it still sends its letter."""
-        await self.send(wire.No(refusal, reason))
+        await self.send(wire.No.because(refusal, reason))
         await self.stream.finish()
         with suppress(TimeoutError):
             async with asyncio.timeout(REFUSAL_SECONDS_MAX):
@@ -305,7 +305,7 @@ class Links:
             except TemporaryFailure as error:
                 if isinstance(error, LinkClosed):
                     raise
-                await exchange.refuse(wire.Refusal.LATER, str(error)[:200])
+                await exchange.refuse(wire.Refusal.LATER, str(error))
             await stream.finish()
         except LinkClosed:
             stream.abort()

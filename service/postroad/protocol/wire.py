@@ -23,6 +23,7 @@ from postroad.sealing.receipt import RECEIPT_BYTES
 FRAME_HEAD = 5
 LISTING_MAX = 500
 ASK_MAX = 32
+REASON_BYTES_MAX = 200
 OWNER_CONTEXT = b"postroad/drop-request/1"
 LEASE_CONTEXT = b"postroad/lease/1"
 
@@ -204,7 +205,13 @@ class No:
     """`reason` is for people; it may be shown in a notice to the sender."""
 
     refusal: int = number(1, 1)
-    reason: str = text(2, 200)
+    reason: str = text(2, REASON_BYTES_MAX)
+
+    @staticmethod
+    def because(refusal: "Refusal", reason: str) -> "No":
+        """A refusal whose reason may be any text: it is put on one line and cut to fit."""
+        plain = "".join(one if one.isprintable() else " " for one in reason)
+        return No(refusal, plain.encode()[:REASON_BYTES_MAX].decode(errors="ignore"))
 
 
 Message = (

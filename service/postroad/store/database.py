@@ -98,6 +98,11 @@ class Database:
         self._wake.set()
         return await done
 
+    async def watch(self) -> None:
+        """Wait for the writer's end, which only a fault of ours brings early, and raise it."""
+        assert self._writer is not None
+        await asyncio.shield(self._writer)
+
     async def outside(self, work: Callable[[], T]) -> T:
         """Do blocking work that needs no transaction, in the same thread; errors as in `run`."""
         try:
@@ -209,6 +214,7 @@ def connect(path: str) -> sqlite3.Connection:
         sql.execute("PRAGMA foreign_keys = ON")
         sql.execute("PRAGMA trusted_schema = OFF")
         sql.execute("PRAGMA cell_size_check = ON")
+        sql.execute("PRAGMA temp_store = MEMORY")  # nothing of a letter in a temporary folder
         assert sql.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert sql.execute("PRAGMA synchronous").fetchone() == (2,)
         assert sql.execute("PRAGMA foreign_keys").fetchone() == (1,)

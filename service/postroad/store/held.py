@@ -94,20 +94,38 @@ def letter(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId) -> HeldLet
     return None if row is None else HeldLetter(*row)
 
 
-def has_room(sql: sqlite3.Connection, drop_id: DropId, size: int, ticketed: bool) -> bool:
-    """Whether the drop, or its open compartment, has room for one letter more of this size."""
-    count, total = sql.execute(
-        """SELECT count(*), coalesce(sum(size), 0) FROM held_letter
-           WHERE drop_id = ? AND tombstone IS NULL AND (ticket_hash IS NOT NULL) = ?""",
-        (drop_id, ticketed),
-    ).fetchone()
-    if ticketed:
-        return bool(count < limits.DROP_LETTERS_MAX and total + size <= limits.DROP_BYTES_MAX)
-    return bool(
-        size <= limits.OPEN_LETTER_BYTES_MAX
-        and count < limits.OPEN_COMPARTMENT_LETTERS_MAX
-        and total + size <= limits.OPEN_COMPARTMENT_BYTES_MAX
+def has_room(
+    sql: sqlite3.Connection, drop_id: DropId, size: int, ticket_hash: bytes | None
+) -> bool:
+    """Whether the drop has room for one letter more of this size, under this ticket or under none.
+
+    What comes under a ticket counts against it, so that one contact cannot fill the drop for the
+    others; what comes without one has a compartment of its own."""
+    if ticket_hash is None:
+        count, total = _lying(sql, drop_id, "ticket_hash IS NULL")
+        return (
+            size <= limits.OPEN_LETTER_BYTES_MAX
+            and count < limits.OPEN_COMPARTMENT_LETTERS_MAX
+            and total + size <= limits.OPEN_COMPARTMENT_BYTES_MAX
+        )
+    count, total = _lying(sql, drop_id, "ticket_hash IS NOT NULL")
+    own_count, own_total = _lying(sql, drop_id, "ticket_hash = ?", ticket_hash)
+    return (
+        count < limits.DROP_LETTERS_MAX
+        and total + size <= limits.DROP_BYTES_MAX
+        and own_count < limits.TICKET_LETTERS_MAX
+        and own_total + size <= limits.TICKET_BYTES_MAX
     )
+
+
+def _lying(sql: sqlite3.Connection, drop_id: DropId, which: str, *values: bytes) -> tuple[int, int]:
+    """How many letters wait in this part of a drop, and their bytes; tombstones do not count."""
+    count, total = sql.execute(
+        f"""SELECT count(*), coalesce(sum(size), 0) FROM held_letter
+            WHERE drop_id = ? AND tombstone IS NULL AND {which}""",  # noqa: S608  (constants)
+        (drop_id, *values),
+    ).fetchone()
+    return int(count), int(total)
 
 
 def put_letter(
@@ -216,8 +234,8 @@ class Shelves:
                 return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
             if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
                 return wire.No(wire.Refusal.FORBIDDEN, "It expires too soon or too late.")
-            ticketed = has_ticket(sql, drop_id, deposit.ticket) is not None
-            if not has_room(sql, drop_id, deposit.size, ticketed):
+            ticket_hash = has_ticket(sql, drop_id, deposit.ticket)
+            if not has_room(sql, drop_id, deposit.size, ticket_hash):
                 return wire.No(wire.Refusal.FULL, "This drop is full.")
             return wire.Take()
 
@@ -236,7 +254,7 @@ class Shelves:
                 ticket_hash = has_ticket(sql, drop_id, deposit.ticket)
                 # Others may have filled the drop while this one came in.
                 lying = letter(sql, drop_id, MailId(deposit.mail_id)) is not None
-                if not lying and not has_room(sql, drop_id, deposit.size, ticket_hash is not None):
+                if not lying and not has_room(sql, drop_id, deposit.size, ticket_hash):
                     raise TemporaryFailure("This drop is full.")
                 mail_id = self._sealed.put(sql, arriving)
                 expires_at = Instant(float(deposit.expires))

@@ -183,6 +183,12 @@ def use_invitation(sql: sqlite3.Connection, secret: bytes, by: Fingerprint) -> N
     )
 
 
+def forget_invitations(sql: sqlite3.Connection, now: Instant) -> None:
+    """Forget invitations that nobody can answer any more, not even by a letter that waited."""
+    limit = now - limits.EXPIRY_SECONDS_MAX
+    sql.execute("DELETE FROM invitation WHERE expires_at < ?", (limit,))
+
+
 def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
     """All tickets that our drops should take: contacts', and unused invitations'."""
     rows = sql.execute(

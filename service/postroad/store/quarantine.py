@@ -6,6 +6,7 @@ Functions run in the database thread, inside a transaction of `Database.run`.
 import sqlite3
 from dataclasses import dataclass
 
+from postroad.base import limits
 from postroad.base.ids import Instant
 
 
@@ -23,6 +24,12 @@ def note(sql: sqlite3.Connection, kind: str, name: str, reason: str, now: Instan
         """INSERT INTO quarantine (kind, name, reason, at) VALUES (?, ?, ?, ?)
            ON CONFLICT (kind, name) DO NOTHING""",
         (kind, name, reason, now),
+    )
+    # Anybody may send what cannot be opened: only so much of it is remembered.
+    sql.execute(
+        """DELETE FROM quarantine WHERE kind = ?1 AND id <=
+               (SELECT id FROM quarantine WHERE kind = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)""",
+        (kind, limits.QUARANTINE_MAX),
     )
 
 

@@ -67,7 +67,7 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (letter_id, recipient)
     ) STRICT;
     CREATE INDEX parcel_due ON parcel (due_at) WHERE state IN ('waiting', 'held');
-    CREATE INDEX parcel_expired ON parcel (fingerprint) WHERE state = 'expired';
+    CREATE INDEX parcel_mail ON parcel (mail_id) WHERE mail_id IS NOT NULL;
 
     CREATE TABLE lease (
         parcel_id INTEGER NOT NULL REFERENCES parcel (id) ON DELETE CASCADE,
