@@ -89,8 +89,8 @@ def test_an_invitation_is_accepted_while_the_inviter_sleeps(tmp_path: Path) -> N
     async def scene(place: Village) -> None:
         (bora,) = await place.settle_in("bora")
         await place.with_holders(bora, "hana")
-        link, holders = await bora.node.introductions.invite()
-        assert holders == 1
+        link, told, holders = await bora.node.introductions.invite()
+        assert (told, holders) == (1, 1)
         bora_is = bora.address
         await bora.sleep()
         (anna,) = await place.settle_in("anna")
@@ -110,7 +110,7 @@ def test_an_invitation_is_accepted_while_the_inviter_sleeps(tmp_path: Path) -> N
 def test_an_invitation_makes_one_contact_and_no_second(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         bora, anna, mallory = await place.settle_in("bora", "anna", "mallory")
-        link, _ = await bora.node.introductions.invite()
+        link, _, _ = await bora.node.introductions.invite()
         await anna.node.introductions.accept(link)
         await until(lambda: is_filed(bora, "Anna accepted your invitation"))
         await mallory.node.introductions.accept(link)
@@ -124,7 +124,7 @@ def test_an_invitation_makes_one_contact_and_no_second(tmp_path: Path) -> None:
 def test_one_s_own_or_an_expired_invitation_is_refused_in_words(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         bora, anna = await place.settle_in("bora", "anna")
-        link, _ = await bora.node.introductions.invite()
+        link, _, _ = await bora.node.introductions.invite()
         with pytest.raises(PermanentFailure, match="your own invitation"):
             await bora.node.introductions.accept(link)
         place.put_forward(limits.INVITATION_SECONDS_DEFAULT + 1)
@@ -134,10 +134,23 @@ def test_one_s_own_or_an_expired_invitation_is_refused_in_words(tmp_path: Path) 
     play(tmp_path, scene)
 
 
+def test_an_invitation_accepted_again_does_nothing_more(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        bora, anna = await place.settle_in("bora", "anna")
+        link, _, _ = await bora.node.introductions.invite()
+        address, is_new = await anna.node.introductions.accept(link)
+        assert (str(address), is_new) == (bora.address, True)
+        await until(lambda: is_filed(anna, "You and Bora can write to each other now"))
+        assert await anna.node.introductions.accept(link) == (address, False)
+        assert len(await anna.states()) == 1
+
+    play(tmp_path, scene)
+
+
 def test_an_invitation_from_nobody_reachable_says_what_to_do(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         bora, anna = await place.settle_in("bora", "anna")
-        link, _ = await bora.node.introductions.invite()
+        link, _, _ = await bora.node.introductions.invite()
         await bora.sleep()
         with pytest.raises(TemporaryFailure, match="try again when one of them is on"):
             await anna.node.introductions.accept(link)

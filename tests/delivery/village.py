@@ -182,7 +182,7 @@ class Village:
     async def meet(self, inviter: Resident, *guests: Resident) -> None:
         """Make them contacts: each has the other's introduction when this returns."""
         for guest in guests:
-            link, _ = await inviter.node.introductions.invite()
+            link, _, _ = await inviter.node.introductions.invite()
             await guest.node.introductions.accept(link)
             await until(lambda guest=guest: _know_each_other(inviter, guest))  # type: ignore[misc]
 

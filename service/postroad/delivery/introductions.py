@@ -53,27 +53,33 @@ class Introductions:
         self._entropy = entropy
         self._on_accepted = on_accepted
 
-    async def invite(self) -> tuple[str, int]:
-        """A new invitation link, and how many holders can take its answer while we are off."""
+    async def invite(self) -> tuple[str, int, int]:
+        """A new invitation link; how many holders know it now, and how many we have.
+
+        Those that know it take the answer while we are off."""
         secret, ticket = self._entropy.token(16), Ticket(self._entropy.token(16))
         now = self._clock.now()
         expires = Instant(now + limits.INVITATION_SECONDS_DEFAULT)
         await self._database.run(
             lambda sql: people.add_invitation(sql, secret, ticket, now, expires)
         )
-        holders = sum(await self._renter.tell_tickets())
+        told = await self._renter.tell_tickets()
         self._renter.wake()  # to tell those who were not reached now
         contacts = await self._renter.where_i_am()
         invitation = Invitation(self._keyring.fingerprint, secret, ticket, int(expires), contacts)
-        return invitations.to_link(invitation), holders
+        return invitations.to_link(invitation), sum(told), len(told)
 
-    async def accept(self, link: str) -> Address:
-        """Make the inviter a contact and send them our introduction; their address.
+    async def accept(self, link: str) -> tuple[Address, bool]:
+        """Make the inviter a contact and send them our introduction.
 
+        Their address, and whether this was new: a link accepted again does nothing more.
         PermanentFailure or TemporaryFailure say in words why not, and what to do."""
         invitation = invitations.from_link(link)
         if invitation.fingerprint == self._keyring.fingerprint:
             raise PermanentFailure("This is your own invitation; send it to somebody else.")
+        known = await self._database.read(lambda sql: people.contact(sql, invitation.fingerprint))
+        if known is not None and known.my_ticket == invitation.ticket:
+            return known.record.address, False
         if self._clock.now() > invitation.expires:
             raise PermanentFailure("This invitation has expired; ask for a new one.")
         record = await self._find_inviter(invitation)
@@ -92,7 +98,7 @@ class Introductions:
         await self._database.run(work)
         log.info("invitation accepted")
         self.met()
-        return record.address
+        return record.address, True
 
     async def _find_inviter(self, invitation: Invitation) -> PersonRecord:
         """The inviter's newest record, from whoever in the invitation answers."""

@@ -30,9 +30,9 @@ Reply = dict[str, Any]
 
 
 class Introductions(Protocol):
-    async def invite(self) -> tuple[str, int]: ...
+    async def invite(self) -> tuple[str, int, int]: ...
 
-    async def accept(self, link: str) -> Address: ...
+    async def accept(self, link: str) -> tuple[Address, bool]: ...
 
 
 async def serve(
@@ -146,11 +146,12 @@ class _Door:
         return {"queue": await self._database.run(work), "now": self._clock.now()}
 
     async def _invite(self, _: dict[str, Any]) -> Reply:
-        link, holders = await self._introductions.invite()
-        return {"link": link, "holders": holders}
+        link, told, holders = await self._introductions.invite()
+        return {"link": link, "holders_told": told, "holders": holders}
 
     async def _accept(self, request: dict[str, Any]) -> Reply:
-        return {"address": str(await self._introductions.accept(str(request.get("link", ""))))}
+        address, is_new = await self._introductions.accept(str(request.get("link", "")))
+        return {"address": str(address), "is_new": is_new}
 
 
 def _uid(writer: asyncio.StreamWriter) -> int:
