@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroad.base.ids import Instant
-from postroad.message.bounce import Facts, Fate, Kind, is_notification, notification
+from postroad.message.bounce import Facts, Fate, Notice, is_notification, notification
 
 NOON = Instant(1_861_963_200.0)  # 1 January 2029, 12:00 UTC
 DAY = 86400
@@ -23,9 +23,9 @@ LETTER = (
 ).encode()
 
 
-def facts(kind: Kind, *fates: Fate, letter: bytes = LETTER, full: bool = False) -> Facts:
+def facts(notice: Notice, *fates: Fate, letter: bytes = LETTER, full: bool = False) -> Facts:
     return Facts(
-        kind,
+        notice,
         fates or (Fate(BORA, "waits at 8 holders", last_attempt=Instant(NOON + 3600)),),
         ANNA,
         letter,
@@ -66,19 +66,19 @@ def groups(read: Message) -> list[Message]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "action", "status", "words"),
+    ("notice", "action", "status", "words"),
     [
-        (Kind.DELAYED, "delayed", "4.4.1", "goes on trying until 31 January 2029, 12:00 UTC"),
-        (Kind.DELIVERED, "delivered", "2.0.0", "has arrived in the mailbox"),
-        (Kind.REFUSED, "failed", "5.0.0", "was not delivered"),
-        (Kind.EXPIRED, "failed", "4.4.7", "It may have been delivered all the same."),
-        (Kind.CORRECTED, "delivered", "2.0.0", "Your letter has arrived after all."),
+        (Notice.DELAYED, "delayed", "4.4.1", "goes on trying until 31 January 2029, 12:00 UTC"),
+        (Notice.DELIVERED, "delivered", "2.0.0", "has arrived in the mailbox"),
+        (Notice.REFUSED, "failed", "5.0.0", "was not delivered"),
+        (Notice.EXPIRED, "failed", "4.4.7", "It may have been delivered all the same."),
+        (Notice.CORRECTED, "delivered", "2.0.0", "Your letter has arrived after all."),
     ],
 )
-def test_each_kind_says_the_same_to_people_and_to_programs(
-    kind: Kind, action: str, status: str, words: str
+def test_each_notice_says_the_same_to_people_and_to_programs(
+    notice: Notice, action: str, status: str, words: str
 ) -> None:
-    read = told(facts(kind))
+    read = told(facts(notice))
     assert words in " ".join(text(read).split())
     assert "Schöne Grüße" in text(read)
     assert BORA in text(read)
@@ -89,11 +89,11 @@ def test_each_kind_says_the_same_to_people_and_to_programs(
     assert about_letter["Arrival-Date"] == "Mon, 01 Jan 2029 12:00:00 +0000"
     assert about_letter["Original-Envelope-Id"] == "QQ+314159"
     assert about_letter["Reporting-MTA"] == "dns; localhost"
-    assert bool(about_bora["Will-Retry-Until"]) == (kind is Kind.DELAYED)
+    assert bool(about_bora["Will-Retry-Until"]) == (notice is Notice.DELAYED)
 
 
 def test_a_notification_has_the_headers_of_one() -> None:
-    read = told(facts(Kind.EXPIRED))
+    read = told(facts(Notice.EXPIRED))
     assert read.get_content_type() == "multipart/report"
     assert read.get_param("report-type") == "delivery-status"
     assert read["Return-Path"] == "<>"
@@ -109,21 +109,21 @@ def test_a_notification_has_the_headers_of_one() -> None:
 
 def test_a_refusal_says_why_and_carries_its_own_status() -> None:
     reason = "The recipient takes letters from contacts only; ask for an invitation."
-    read = told(facts(Kind.REFUSED, Fate(BORA, reason, "5.7.1")))
+    read = told(facts(Notice.REFUSED, Fate(BORA, reason, "5.7.1")))
     assert reason in " ".join(text(read).split())
     assert groups(read)[1]["Status"] == "5.7.1"
     assert groups(read)[1]["Diagnostic-Code"] == f"x-postroad; {reason}"
 
 
 def test_a_permanent_status_cannot_be_made_up_for_what_only_expired() -> None:
-    read = told(facts(Kind.EXPIRED, Fate(BORA, "no receipt", "5.1.1")))
+    read = told(facts(Notice.EXPIRED, Fate(BORA, "no receipt", "5.1.1")))
     assert groups(read)[1]["Status"] == "4.4.7"
     with pytest.raises(AssertionError):
-        told(facts(Kind.REFUSED, Fate(BORA, "no receipt", "4.4.7")))
+        told(facts(Notice.REFUSED, Fate(BORA, "no receipt", "4.4.7")))
 
 
 def test_several_recipients_share_one_notification() -> None:
-    read = told(facts(Kind.EXPIRED, Fate("a@postroad.alt"), Fate("b@postroad.alt")))
+    read = told(facts(Notice.EXPIRED, Fate("a@postroad.alt"), Fate("b@postroad.alt")))
     assert [one["Final-Recipient"] for one in groups(read)[1:]] == [
         "rfc822; a@postroad.alt",
         "rfc822; b@postroad.alt",
@@ -131,19 +131,19 @@ def test_several_recipients_share_one_notification() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "full", "content_type"),
+    ("notice", "full", "content_type"),
     [
-        (Kind.REFUSED, True, "message/rfc822"),
-        (Kind.EXPIRED, True, "message/rfc822"),
-        (Kind.EXPIRED, False, "text/rfc822-headers"),
-        (Kind.DELAYED, True, "text/rfc822-headers"),  # RFC 3461 section 4.3
-        (Kind.DELIVERED, True, "text/rfc822-headers"),
+        (Notice.REFUSED, True, "message/rfc822"),
+        (Notice.EXPIRED, True, "message/rfc822"),
+        (Notice.EXPIRED, False, "text/rfc822-headers"),
+        (Notice.DELAYED, True, "text/rfc822-headers"),  # RFC 3461 section 4.3
+        (Notice.DELIVERED, True, "text/rfc822-headers"),
     ],
 )
 def test_the_whole_letter_comes_back_only_with_a_failure_and_when_asked_for(
-    kind: Kind, full: bool, content_type: str
+    notice: Notice, full: bool, content_type: str
 ) -> None:
-    octets = notification(facts(kind, full=full), now=NOON, token=TOKEN)
+    octets = notification(facts(notice, full=full), now=NOON, token=TOKEN)
     returned = parts(message_from_bytes(octets))[2]
     assert returned.get_content_type() == content_type
     assert (b"The text." in octets) == (content_type == "message/rfc822")
@@ -153,7 +153,7 @@ def test_the_whole_letter_comes_back_only_with_a_failure_and_when_asked_for(
 
 def test_addresses_beyond_ascii_are_safe_in_every_part() -> None:
     fate = Fate("börä@postroad.alt", "Börä ist fort.", "5.1.1", "utf-8;b\\x{F6}rä@a.example")
-    read = told(facts(Kind.REFUSED, fate))
+    read = told(facts(Notice.REFUSED, fate))
     about = groups(read)[1]
     assert about["Final-Recipient"] == r"utf-8; b\x{F6}r\x{E4}@postroad.alt"
     assert about["Original-Recipient"] == r"utf-8; b\x{F6}r\x{E4}@a.example"
@@ -162,13 +162,13 @@ def test_addresses_beyond_ascii_are_safe_in_every_part() -> None:
 
 
 def test_the_original_recipient_is_shown_decoded() -> None:
-    read = told(facts(Kind.DELIVERED, Fate(BORA, original="rfc822;bo+2Bra@example.org")))
+    read = told(facts(Notice.DELIVERED, Fate(BORA, original="rfc822;bo+2Bra@example.org")))
     assert groups(read)[1]["Original-Recipient"] == "rfc822; bo+ra@example.org"
 
 
 def test_a_letter_that_quotes_our_boundary_does_not_break_the_notification() -> None:
     hostile = LETTER + b"--postroad-" + TOKEN.hex().encode() + b"--\r\n"
-    read = told(facts(Kind.EXPIRED, letter=hostile, full=True))
+    read = told(facts(Notice.EXPIRED, letter=hostile, full=True))
     returned = parts(read)[2].get_payload()
     assert isinstance(returned, list)
     assert isinstance(returned[0], Message)
@@ -180,7 +180,7 @@ def test_a_letter_that_quotes_our_boundary_does_not_break_the_notification() -> 
     [b"", b"\r\n", b"no header\r\n\r\n", b"Subject: x\r\n", b"Subject: \xff\xfe\r\n\r\n"],
 )
 def test_even_an_odd_letter_gets_its_notification(letter: bytes) -> None:
-    assert groups(told(facts(Kind.EXPIRED, letter=letter)))[1]["Status"] == "4.4.7"
+    assert groups(told(facts(Notice.EXPIRED, letter=letter)))[1]["Status"] == "4.4.7"
 
 
 @given(st.text(), st.text(), st.text())
@@ -188,7 +188,7 @@ def test_no_words_of_others_can_add_a_header_or_a_status(a: str, b: str, c: str)
     letter = f"Subject: {a}\r\nMessage-ID: {b}\r\n\r\n".replace("\n", "\r\n").encode(
         "utf-8", "replace"
     )
-    about = facts(Kind.REFUSED, Fate(c, a, "5.0.0", b), letter=b"".join(_lines(letter)))
+    about = facts(Notice.REFUSED, Fate(c, a, "5.0.0", b), letter=b"".join(_lines(letter)))
     octets = notification(about, now=NOON, token=TOKEN)
     read = message_from_bytes(octets)
     allowed = {
@@ -205,7 +205,7 @@ def _lines(octets: bytes) -> list[bytes]:
 
 
 def test_nothing_is_written_about_a_notification() -> None:
-    assert is_notification(notification(facts(Kind.EXPIRED), now=NOON, token=TOKEN))
+    assert is_notification(notification(facts(Notice.EXPIRED), now=NOON, token=TOKEN))
     assert is_notification(b"Return-Path: <>\r\nSubject: x\r\n\r\n")
     assert is_notification(b"content-type: Multipart/Report; report-type=disposition\r\n\r\n")
     assert not is_notification(LETTER)

@@ -10,12 +10,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from fakes import NOW
 from postroad.base import limits
 from postroad.base.ids import Instant
+from postroad.message.bounce import Notice
 from postroad.protocol.delivery import (
     OPEN,
     Cancelled,
     Event,
     Leased,
-    Notice,
     NotPlaced,
     Parcel,
     ReceiptCame,

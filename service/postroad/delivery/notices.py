@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from postroad.base.seams import Clock, Entropy
 from postroad.message import bounce, headers
+from postroad.message.bounce import Notice
 from postroad.message.envelope import Notify
-from postroad.protocol.delivery import Notice, Step
+from postroad.protocol.delivery import Step
 from postroad.protocol.imap.render import render
 from postroad.sealing.letter import Kind
 from postroad.store import queue
@@ -24,14 +25,6 @@ _WANTED = {
     Notice.REFUSED: Notify.FAILURE,
     Notice.EXPIRED: Notify.FAILURE,
     Notice.CORRECTED: Notify.FAILURE,
-}
-
-_KINDS = {
-    Notice.DELAYED: bounce.Kind.DELAYED,
-    Notice.DELIVERED: bounce.Kind.DELIVERED,
-    Notice.REFUSED: bounce.Kind.REFUSED,
-    Notice.EXPIRED: bounce.Kind.EXPIRED,
-    Notice.CORRECTED: bounce.Kind.CORRECTED,
 }
 
 
@@ -62,7 +55,7 @@ class Notices:
             row.recipient, self._reason(sql, row, step), step.status, row.original_recipient
         )
         facts = bounce.Facts(
-            _KINDS[step.notice],
+            step.notice,
             (fate,),
             str(self.keyring.address),
             letter,

@@ -32,39 +32,39 @@ _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 _TO_ENCODE = re.compile(r"[^!-*,-<>-\[\]-~]")  # of an address in a 7-bit status: RFC 6533 section 3
 
 
-class Kind(Enum):
-    """What became of it: the subject, the action of RFC 3464 and the status of RFC 3463."""
+class Notice(Enum):
+    """What the owner is told, as the subject, the action of RFC 3464 and the status of RFC 3463."""
 
     DELAYED = ("Still on its way", "delayed", "4.4.1")
     DELIVERED = ("Delivered", "delivered", "2.0.0")
     REFUSED = ("Not delivered", "failed", "5.0.0")  # the status is the fate's
     EXPIRED = ("Delivery not confirmed", "failed", "4.4.7")
-    CORRECTED = ("Delivered after all", "delivered", "2.0.0")
+    CORRECTED = ("Delivered after all", "delivered", "2.0.0")  # EXPIRED was said before
 
     def __init__(self, subject: str, action: str, status: str) -> None:
         self.subject, self.action, self.status = subject, action, status
 
 
 _STORIES = {
-    Kind.DELAYED: (
+    Notice.DELAYED: (
         "Your letter has not arrived yet.",
         "You need not do anything, and sending it again would not help: Postroad goes on trying "
         "until {until}, and tells you if that does not succeed.",
     ),
-    Kind.DELIVERED: (
+    Notice.DELIVERED: (
         "Your letter has arrived in the mailbox.",
         "You asked to be told; there is nothing more to do.",
     ),
-    Kind.REFUSED: (
+    Notice.REFUSED: (
         "Your letter was not delivered, and Postroad does not try again.",
         "If the reason below can be put right, do that and send the letter again.",
     ),
-    Kind.EXPIRED: (
+    Notice.EXPIRED: (
         "Nobody has confirmed that your letter arrived, and the time for trying is over.",
         "It may have been delivered all the same. If it matters, ask the recipient in another way "
         "before you send it again. Should a confirmation still come, Postroad tells you.",
     ),
-    Kind.CORRECTED: (
+    Notice.CORRECTED: (
         "Your letter has arrived after all.",
         "Postroad told you before that nobody had confirmed it. The confirmation came late; there "
         "is no need to send it again.",
@@ -87,7 +87,7 @@ class Fate:
 class Facts:
     """All that a notification says."""
 
-    kind: Kind
+    notice: Notice
     fates: tuple[Fate, ...]
     sender: str  # whose letter it was, and who is told
     letter: bytes
@@ -141,7 +141,7 @@ def is_notification(header: bytes) -> bool:
 
 
 def _for_people(facts: Facts) -> Iterator[str]:
-    what, next_step = _STORIES[facts.kind]
+    what, next_step = _STORIES[facts.notice]
     yield from _wrapped("This is the Postroad program on your own computer.")
     yield from ("", *_wrapped(what), "")
     subject = headers.decode_words(headers.first(facts.letter, b"subject") or b"")
@@ -153,7 +153,7 @@ def _for_people(facts: Facts) -> Iterator[str]:
             yield from _wrapped(f"Because: {_one_line(fate.reason)}", "         ")
     until = _for_person(facts.expires_at)
     yield from ("", *_wrapped(next_step.format(until=until)), "")
-    whole = facts.return_full and facts.kind.action == "failed"
+    whole = facts.return_full and facts.notice.action == "failed"
     yield "Your letter is attached." if whole else "The header of your letter is attached."
 
 
@@ -177,13 +177,13 @@ def _for_programs(facts: Facts) -> Iterator[str]:
             yield f"Final-Recipient: rfc822; {_ascii(fate.recipient)}"
         else:
             yield f"Final-Recipient: utf-8; {_TO_ENCODE.sub(_hexadecimal, fate.recipient)}"
-        yield f"Action: {facts.kind.action}"
-        yield f"Status: {_status(facts.kind, fate)}"
-        if fate.reason and facts.kind is Kind.REFUSED:
+        yield f"Action: {facts.notice.action}"
+        yield f"Status: {_status(facts.notice, fate)}"
+        if fate.reason and facts.notice is Notice.REFUSED:
             yield f"Diagnostic-Code: x-postroad; {_ascii(fate.reason)}"
         if fate.last_attempt is not None:
             yield f"Last-Attempt-Date: {_date(fate.last_attempt)}"
-        if facts.kind is Kind.DELAYED:
+        if facts.notice is Notice.DELAYED:
             yield f"Will-Retry-Until: {_date(facts.expires_at)}"
 
 
@@ -191,16 +191,16 @@ def _lines(lines: Iterator[str]) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
-def _status(kind: Kind, fate: Fate) -> str:
-    if kind is not Kind.REFUSED or fate.status is None:
-        return kind.status
+def _status(notice: Notice, fate: Fate) -> str:
+    if notice is not Notice.REFUSED or fate.status is None:
+        return notice.status
     assert fate.status.startswith("5."), "a refusal is permanent, and nothing else is"
     return fate.status
 
 
 def _returned(facts: Facts) -> tuple[bytes, str]:
     """The whole letter only with a failure, and only when asked for: RFC 3461 section 4.3."""
-    if facts.return_full and facts.kind.action == "failed":
+    if facts.return_full and facts.notice.action == "failed":
         return facts.letter, "message/rfc822"
     header = facts.letter[: headers.header_size(facts.letter)]
     return header.removesuffix(b"\r\n\r\n") + b"\r\n", "text/rfc822-headers; charset=utf-8"
@@ -216,7 +216,7 @@ def _thread(letter: bytes) -> Iterator[str]:
 
 def _subject(facts: Facts) -> str:
     about = headers.decode_words(headers.first(facts.letter, b"subject") or b"")
-    text = f"{facts.kind.subject}: {about or '(no subject)'}"
+    text = f"{facts.notice.subject}: {about or '(no subject)'}"
     if len(text) > SUBJECT_CHARACTERS_MAX:
         text = text[: SUBJECT_CHARACTERS_MAX - 1] + "…"
     charset = "us-ascii" if text.isascii() else "utf-8"

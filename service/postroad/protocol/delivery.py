@@ -7,10 +7,11 @@ See: docs/architecture.md (state table), RFC 5321 section 4.5.4.1, RFC 3464.
 """
 
 from dataclasses import dataclass, replace
-from enum import Enum, StrEnum, auto
+from enum import StrEnum
 
 from postroad.base import limits
 from postroad.base.ids import Instant
+from postroad.message.bounce import Notice
 from postroad.sealing.receipt import Verdict
 
 
@@ -66,19 +67,10 @@ class Cancelled:
 Event = Leased | NotPlaced | ReceiptCame | Cancelled
 
 
-class Notice(Enum):
-    """What its owner is told in a letter."""
-
-    DELAYED = auto()
-    DELIVERED = auto()
-    REFUSED = auto()
-    EXPIRED = auto()
-    CORRECTED = auto()  # expired was said before, and now the receipt came
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`status`: of a refusal, the enhanced status code (RFC 3463) for its notice."""
+    """`notice`: what its owner is told in a letter; `status`: of a refusal, the enhanced status
+    code (RFC 3463) that the letter says."""
 
     parcel: Parcel
     notice: Notice | None = None
