@@ -55,8 +55,10 @@ class InlineDisk(FolderDisk):
 class Resident:
     """Somebody with a node that can be switched on and off."""
 
-    def __init__(self, village: "Village", name: str) -> None:
+    def __init__(self, village: "Village", name: str, entropy: bytes | None = None) -> None:
+        """`entropy`: what the 24 words of an identity spell; without, a new identity."""
         self.name = name
+        self.entropy = entropy or SystemEntropy().token(32)
         self.folder = village.folder / name
         self._village = village
         self._network = village.world.network()
@@ -87,7 +89,7 @@ class Resident:
         clock, entropy = self._village.clock, SystemEntropy()
         if not keyring.exists(disk):
             password = verifier("secret", entropy.token(16))
-            identity = Identity(entropy.token(32))
+            identity = Identity(self.entropy)
             keyring.save(
                 disk, keyring.new_keyring(self.name, identity, password, entropy, clock.now())
             )
@@ -126,7 +128,7 @@ class Resident:
         ).encode()
         checked = [await self.node.outbox.check_recipient(one) for one in to]
         recipients = tuple(Recipient(one, notify) for one in checked)
-        await self.node.outbox.accept(Submission(self.address, recipients, octets))
+        await self.node.outbox.accept(Submission(recipients, octets))
         return octets
 
     async def inbox(self) -> list[bytes]:

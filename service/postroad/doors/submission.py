@@ -348,17 +348,12 @@ class _Conversation(smtp.SMTP):
                 token=house.entropy.token(submitted.TOKEN_BYTES),
             )
             del letter
-            sender = mail.address.lower()
             self._reset_timeout(CUSTODY_SECONDS)
-            parcel = await house.outbox.accept(
-                Submission(sender, recipients, octets, mail.envelope_id, mail.return_full)
-            )
-            log.info(
-                "letter accepted",
-                extra={"letter": parcel, "recipients": len(recipients), "octets": len(octets)},
+            letter_id = await house.outbox.accept(
+                Submission(recipients, octets, mail.envelope_id, mail.return_full)
             )
         # Only now: the client forgets the letter when it reads this.
-        await self._reply(250, "2.0.0", f"queued as {parcel}")
+        await self._reply(250, "2.0.0", f"queued as {letter_id}")
 
     async def smtp_VRFY(self, arg: str | None) -> None:
         await self._reply(252, "2.5.0", "Nobody is named here; RCPT TO says whom letters reach.")

@@ -28,9 +28,11 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A letter as it came through the door: checked by it, not yet accepted."""
+    """A letter as it came through the door: checked by it, not yet accepted.
 
-    sender: str  # the envelope's return path
+    Whose it is, its From says, which the door compared with the owner's addresses. The return path
+    is not kept: notices go to the owner's own INBOX."""
+
     recipients: tuple[Recipient, ...]
     octets: bytes  # RFC 5322, every line ended by CRLF, no NUL
     envelope_id: str | None = None  # ENVID
