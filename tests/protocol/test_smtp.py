@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from postroad.base import limits
 from postroad.base.errors import DiskFull, PermanentFailure
 from postroad.protocol import smtp
-from postroad.protocol.smtp import END, LetterReader, Refused, answer, written
+from postroad.protocol.smtp import END, LetterReader, Refused, Reply, answer, written
 
 tricky = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.\r\n", b"a", b"\0"])).map(
     b"".join
@@ -69,7 +69,7 @@ def test_dots_of_transit_do_not_count_as_size() -> None:
 
 
 def test_long_words_to_the_client_are_cut_into_lines_of_one_reply() -> None:
-    reply = written(Refused(550, "5.1.1", "No such person. " * 60), utf8=False)
+    reply = written(Reply(550, "5.1.1", "No such person. " * 60), utf8=False)
     lines = reply.split("\r\n")
     assert all(line.startswith("550-5.1.1 ") for line in lines[:-1])
     assert lines[-1].startswith("550 5.1.1 ")
@@ -77,9 +77,9 @@ def test_long_words_to_the_client_are_cut_into_lines_of_one_reply() -> None:
 
 
 def test_names_beyond_ascii_are_shown_to_those_who_asked_for_them() -> None:
-    refused = Refused(550, "5.1.1", "Did you mean Börä?")
-    assert written(refused, utf8=True) == "550 5.1.1 Did you mean Börä?"
-    assert written(refused, utf8=False) == "550 5.1.1 Did you mean B?r??"
+    reply = Reply(550, "5.1.1", "Did you mean Börä?")
+    assert written(reply, utf8=True) == "550 5.1.1 Did you mean Börä?"
+    assert written(reply, utf8=False) == "550 5.1.1 Did you mean B?r??"
 
 
 def test_what_nobody_foresaw_is_not_shown() -> None:

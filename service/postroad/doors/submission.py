@@ -37,6 +37,7 @@ from postroad.protocol.smtp import (
     LetterReader,
     Mail,
     Refused,
+    Reply,
     answer,
     read_mail,
     read_rcpt,
@@ -54,6 +55,7 @@ SMALL_LETTER_BYTES = limits.MIB
 LARGE_LETTERS_MAX = 2  # in memory at once; the next one waits on the wire
 LAST_WORD_SECONDS = 10
 CUSTODY_SECONDS = 600  # RFC 5321 section 4.5.3.2.6: so long the client waits for our 250
+SILENCE = ""  # in place of a reply: aiosmtpd pushes whatever `handle_exception` returns
 ACCEPT_PAUSE_SECONDS = 0.5  # when there is no descriptor for another connection
 CAPABILITIES = (
     f"SIZE {limits.LETTER_BYTES_MAX}",
@@ -83,6 +85,10 @@ class Outbox(Protocol):
 class Credentials(Protocol):
     def check(self, user: str, password: bytes) -> bool:
         """Whether this is the owner's mailbox name and password."""
+
+
+class _Answered(Exception):
+    """The command has failed and was answered already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +252,7 @@ class _Conversation(smtp.SMTP):
     async def push(self, status: str | bytes) -> None:
         """Send a reply, with an enhanced status where aiosmtpd's own has none."""
         text = status.decode() if isinstance(status, bytes) else status
-        if not text:  # after the end of input: let the cancellation come through
+        if text == SILENCE:  # after the end of input: let the cancellation come through
             await asyncio.sleep(0)
             return
         code, rest = text[:3], text[4:]
@@ -258,7 +264,9 @@ class _Conversation(smtp.SMTP):
         """The reply to a command that raised."""
         if isinstance(error, asyncio.IncompleteReadError | ConnectionError):  # the client has gone
             self._close()
-            return ""
+            return SILENCE
+        if isinstance(error, _Answered):
+            return SILENCE
         reply = answer(error)
         if reply is None:
             log.error("submission: a command failed", exc_info=error)
@@ -414,7 +422,7 @@ class _Conversation(smtp.SMTP):
         if not initial:
             answer = await self.challenge_auth(challenge)
             if not isinstance(answer, bytes):  # it gave up, and was answered
-                raise Refused(0, "", "")
+                raise _Answered
             return answer
         try:
             return b"" if initial == "=" else b64decode(initial, validate=True)
@@ -461,9 +469,9 @@ class _Conversation(smtp.SMTP):
             self._reader.feed_data(rest)  # its buffer is empty: `read` took all there was
 
     async def _reply(self, code: int, enhanced: str, text: str) -> None:
-        await self.push(self._in_words(Refused(code, enhanced, text)))
+        await self.push(self._in_words(Reply(code, enhanced, text)))
 
-    def _in_words(self, reply: Refused) -> str:
+    def _in_words(self, reply: Reply) -> str:
         mail = self._begun().mail
         return written(reply, utf8=mail is not None and mail.utf8)
 

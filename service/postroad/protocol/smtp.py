@@ -29,12 +29,21 @@ _PATH = re.compile(
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\x00-\x20=\x7f][^\x00-\x20\x7f]*))?")
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is said to a command."""
+
+    code: int
+    enhanced: str  # RFC 3463
+    text: str  # one sentence
+
+
 class Refused(Exception):
-    """A reply in place of obeying: code, enhanced status (RFC 3463), one sentence."""
+    """The command is not obeyed; the reply says why."""
 
     def __init__(self, code: int, enhanced: str, text: str) -> None:
         super().__init__(text)
-        self.code, self.enhanced, self.text = code, enhanced, text
+        self.reply = Reply(code, enhanced, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,34 +160,32 @@ class LetterReader:
         return letter
 
 
-FAILED_HERE = Refused(451, "4.3.0", "Postroad failed here; nothing was sent. Try again later.")
+FAILED_HERE = Reply(451, "4.3.0", "Postroad failed here; nothing was sent. Try again later.")
 
 
-def answer(error: Exception) -> Refused | None:
+def answer(error: Exception) -> Reply | None:
     """What the client is told about an exception; None for one that nobody foresaw."""
     match error:
         case Refused():
-            return error
+            return error.reply
         case submitted.NotALetter():
-            return Refused(554, "5.6.0", str(error))
+            return Reply(554, "5.6.0", str(error))
         case submitted.HeaderTooLarge():
-            return Refused(552, "5.3.4", str(error))
+            return Reply(552, "5.3.4", str(error))
         case submitted.Forged():
-            return Refused(554, "5.7.1", str(error))
+            return Reply(554, "5.7.1", str(error))
         case DiskFull():
-            return Refused(452, "4.3.1", str(error))
+            return Reply(452, "4.3.1", str(error))
         case TemporaryFailure():
-            return Refused(451, "4.3.0", str(error))
+            return Reply(451, "4.3.0", str(error))
         case PermanentFailure():
-            return Refused(550, "5.0.0", str(error))
+            return Reply(550, "5.0.0", str(error))
         case _:
             return None
 
 
-def written(reply: Refused, *, utf8: bool) -> str:
+def written(reply: Reply, *, utf8: bool) -> str:
     """The lines of a reply; beyond ASCII only for a client that asked for it (RFC 6531)."""
-    if not reply.code:
-        return ""
     text = "".join(one if one.isprintable() else " " for one in " ".join(reply.text.split()))
     if not utf8:
         text = text.encode("ascii", "replace").decode()
