@@ -1,5 +1,6 @@
 """A letter's whole way, with everything real but the network and the clock."""
 
+import asyncio
 import re
 import shutil
 import sqlite3
@@ -10,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from delivery.village import Village, until, village
+from delivery.village import Resident, Village, until, village
 from postroad.base import limits
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
-from postroad.base.ids import Instant
+from postroad.base.ids import Contact, DropId, Instant
 from postroad.message.envelope import Notify
+from postroad.peers.client import Client
+from postroad.peers.link import Refused
 from postroad.protocol import wire
 from postroad.sealing.receipt import RECEIPT_BYTES
 from postroad.store import filed, quarantine
@@ -405,17 +408,97 @@ def test_a_waiting_letter_whose_octets_are_damaged_is_shown(tmp_path: Path) -> N
         anna.node.sender.wake = lambda: None  # type: ignore[method-assign]  # not before we are done
         await anna.write(bora.address)
         await anna.node.database.run(damage)
-        type(anna.node.sender).wake(anna.node.sender)
+        del anna.node.sender.wake
+        anna.node.sender.wake()
         await until(lambda: is_set_aside(anna))
         (shown,) = await anna.node.database.read(quarantine.noted)
-        assert shown.kind == "parcel"
+        assert shown.kind == "letter to send"
         assert "not what was stored" in shown.reason
+        place.put_forward(limits.EXPIRY_SECONDS_DEFAULT + limits.HOUR)
+        await until(lambda: has_notice(anna, "4.4.7"))
+        assert (await anna.states())[-1] == "expired"
 
     play(tmp_path, scene)
 
 
 async def is_set_aside(resident: Any) -> bool:
     return bool(await resident.node.database.read(quarantine.noted))
+
+
+def test_a_node_that_runs_for_a_hundred_days_renews_what_it_signs_with(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        for _ in range(10):
+            place.put_forward(10 * limits.DAY)
+            await asyncio.sleep(limits.HOUR)  # of the nodes' own time
+        await anna.write(bora.address)
+        await until(lambda: is_filed(bora, "hello"))
+        await until(lambda: ended(anna, "delivered"))
+
+    play(tmp_path, scene)
+
+
+def test_a_clock_that_leaps_a_hundred_days_stops_no_node_for_good(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        place.put_forward(100 * limits.DAY)
+        await anna.write(bora.address)
+        await until(lambda: is_filed(bora, "hello"))
+        await anna.sleep()
+        await anna.wake()
+        await anna.write(bora.address, subject="again")
+        await until(lambda: is_filed(bora, "again"))
+
+    play(tmp_path, scene)
+
+
+def test_who_comes_back_with_the_24_words_is_written_to_again(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        for _ in range(3):
+            await bora.node.renter.record()
+            place.put_forward(8 * limits.DAY)
+        address, words = bora.address, bora.entropy
+        await bora.destroy()
+        place.put_forward(limits.HOUR)
+        restored = Resident(place, "bora", entropy=words)
+        place.residents.append(restored)
+        await restored.wake()
+        assert restored.address == address
+        link, _, _ = await restored.node.introductions.invite()
+        await anna.node.introductions.accept(link)
+        await until(lambda: is_filed(restored, "Anna accepted your invitation"))
+        await anna.write(address)
+        await until(lambda: is_filed(restored, "hello"))
+
+    play(tmp_path, scene)
+
+
+def test_news_from_strangers_neither_makes_us_look_nor_keeps_us_from_it(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        bora, mallory = await place.settle_in("bora", "mallory")
+        await place.with_holders(bora, "hana")
+        looks = 0
+        look = bora.node.receiver._look_into
+
+        async def counted(*arguments: Any) -> None:
+            nonlocal looks
+            looks += 1
+            await look(*arguments)
+
+        bora.node.receiver._look_into = counted  # type: ignore[method-assign,assignment]
+        there = Contact(bora.node.endpoint.me, bora.node.endpoint.addresses())
+        for _ in range(40):
+            with pytest.raises(Refused, match="no drop of mine"):
+                await Client(mallory.node.links).tell_news(there, DropId(bytes(16)))
+            await asyncio.sleep(90)
+        # Once in about five minutes for an hour, and whenever Hana comes to look into hers.
+        assert 10 <= looks <= 32
+
+    play(tmp_path, scene)
 
 
 # What the scenes wait for
@@ -446,7 +529,9 @@ async def all_ended(resident: Any, state: str) -> bool:
 
 async def held_by(resident: Any, holders: int) -> bool:
     waiting = await resident.waiting()
-    return bool(waiting) and waiting[-1].parcel.reason == f"waits at {holders} holders"
+    words = "one" if holders == 1 else str(holders)
+    told = f"It waits at {words} of the recipient's holders."
+    return bool(waiting) and waiting[-1].parcel.reason == told
 
 
 async def put_off(resident: Any, words: str = "") -> bool:

@@ -29,7 +29,7 @@ class Peer:
     def __init__(self, endpoint: Endpoint, answers: Mapping[type[wire.Message], Answer]) -> None:
         self.endpoint = endpoint
         self.seen: list[PeerId] = []
-        self.links = Links(endpoint, LoopClock(), answers, self.seen.append)
+        self.links = Links(endpoint, LoopClock(), answers, lambda peer, _: self.seen.append(peer))
         self.contact = Contact(endpoint.me, endpoint.addresses())
 
     def open_links(self) -> int:

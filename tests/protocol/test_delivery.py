@@ -102,7 +102,9 @@ def test_its_owner_may_cancel_it_and_is_told_nothing_more(state: State) -> None:
 def test_leases_and_failures_never_end_it(state: State) -> None:
     held = advance(parcel(state), Leased(8), at(400 * 86400), 0.0)
     assert (held.parcel.state, held.notice) == (State.HELD, None)
-    assert "8 holders" in held.parcel.reason
+    assert held.parcel.reason == "It waits at 8 of the recipient's holders."
+    alone = advance(parcel(state), Leased(1), at(0), 0.0)
+    assert alone.parcel.reason == "It waits at one of the recipient's holders."
     failed = advance(parcel(state), NotPlaced("no way"), at(400 * 86400), 0.0)
     assert (failed.parcel.state, failed.notice, failed.parcel.reason) == (state, None, "no way")
 

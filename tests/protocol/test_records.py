@@ -141,10 +141,18 @@ def test_a_record_issued_after_its_certificate_ended_is_refused() -> None:
 @given(st.integers(0, 2**31 - 2), st.integers(0, 2**32 - 1))
 def test_the_next_sequence_is_higher_and_no_other_devices(counter: int, low: int) -> None:
     previous = counter << 32 | low
-    mine, other = next_sequence(previous, ANNA.device.peer), next_sequence(previous, peer(5))
+    mine = next_sequence(previous, ANNA.device.peer, NOW)
+    other = next_sequence(previous, peer(5), NOW)
     assert mine > previous
     assert other > previous
     assert mine != other
+
+
+def test_a_device_that_knows_no_sequence_is_believed_after_the_lost_one() -> None:
+    before = 0
+    for minute in range(100):  # a record each minute, and then the device is lost
+        before = next_sequence(before, ANNA.device.peer, Instant(NOW + 60 * minute))
+    assert next_sequence(0, peer(5), Instant(NOW + 60 * 101)) > before
 
 
 def rewrite(who: Someone, change: Callable[[PersonRecord], PersonRecord]) -> bytes:

@@ -27,7 +27,8 @@ ANNA, BEN, CARL = someone("anna"), someone("ben"), someone("carl")  # Anna wrote
 KEY, OTHER_KEY = bytes(range(32)), bytes(32)
 NONCE = Nonce(b"n" * 16)
 ONCE = b"o" * 12
-RECEIPT = Receipt(ANNA.fingerprint, NONCE, b"h" * 32, BEN.fingerprint, Verdict.FILED, int(NOW))
+LETTER = b"h" * 32  # the hash of its header
+RECEIPT = Receipt(ANNA.fingerprint, NONCE, LETTER, BEN.fingerprint, Verdict.FILED, int(NOW))
 
 
 def sealed(receipt: Receipt = RECEIPT, **changes: Any) -> bytes:
@@ -48,6 +49,7 @@ def opened(octets: bytes, content_key: bytes = KEY) -> Receipt:
         sender=ANNA.fingerprint,
         recipient=BEN.fingerprint,
         nonce=NONCE,
+        letter=LETTER,
     )
 
 

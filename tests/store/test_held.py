@@ -40,8 +40,10 @@ def mail(number: int) -> MailId:
     return MailId(number.to_bytes(32, "big"))
 
 
-def put(sql: Sql, number: int, size: int = 100, *, ticket: bytes | None = None) -> None:
-    held.put_letter(sql, DROP, mail(number), size, EXPIRES, ticket)
+def put(
+    sql: Sql, number: int, size: int = 100, *, ticket: bytes | None = None, drop: DropId = DROP
+) -> None:
+    held.put_letter(sql, drop, mail(number), size, EXPIRES, ticket)
 
 
 # Rows
@@ -381,9 +383,15 @@ def test_only_contacts_rent_and_no_more_than_they_may(tmp_path: Path) -> None:
         with pytest.raises(PeerMisbehaved):
             await rent(b"2" * 16, key, ANNA, BEN.device.public)  # with somebody else's record
         assert await rent(b"2" * 16, key, ANNA, ANNA.device.public) is None
+        for drop in (DROP, DropId(b"2" * 16)):
+            await shelf.database.run(lambda sql, drop=drop: put(sql, 1, drop=drop))  # type: ignore[misc]
         third = await rent(b"3" * 16, key, ANNA, ANNA.device.public)
         assert third is not None
         assert "as many drops" in third
+        await shelf.database.run(lambda sql: sql.execute("DELETE FROM held_letter").close())
+        assert (
+            await rent(b"3" * 16, key, ANNA, ANNA.device.public) is None
+        )  # the left are free
         await shelf.database.run(lambda sql: sql.execute("UPDATE contact SET blocked = 1").close())
         assert await rent(b"4" * 16, key, BEN, BEN.device.public) is not None
 

@@ -94,7 +94,7 @@ def test_a_letter_and_its_parcels_come_in_together_and_all_is_remembered(store: 
     assert (row.return_full, row.introduction) == (True, b"introduction")
     assert (row.recipient, row.fingerprint, row.blind) == ("a", ANNA.fingerprint, False)
     assert (row.original_recipient, row.notify) == ("rfc822;x", Notify.SUCCESS | Notify.DELAY)
-    assert (row.mail_id, row.content_key) == (None, None)
+    assert row.sealed is None
     assert row.parcel == Parcel(State.WAITING, NOW, 0, NOW, letter.expires_at)
     assert queue.get(store.sql, other).blind
 
@@ -214,12 +214,13 @@ def test_the_moment_of_the_end_is_the_first_end(store: Store) -> None:
 
 def test_what_a_parcel_was_sealed_to_and_its_proof_are_kept(store: Store) -> None:
     one, other = put(store, 1, "a", "b")
-    queue.sealed(store.sql, one, MAIL, KEY, 7)
+    made = queue.Sealed(MAIL, KEY, b"h" * 32)
+    queue.sealed(store.sql, one, made, 7)
     row = queue.by_mail_id(store.sql, MAIL)
     assert row is not None
-    assert (row.id, row.mail_id, row.content_key) == (one, MAIL, KEY)
+    assert (row.id, row.sealed) == (one, made)
     assert queue.by_mail_id(store.sql, MailId(bytes(32))) is None
-    assert queue.get(store.sql, other).mail_id is None
+    assert queue.get(store.sql, other).sealed is None
     queue.keep_receipt(store.sql, one, b"receipt")
     assert store.sql.execute("SELECT receipt FROM parcel ORDER BY id").fetchall() == [
         (b"receipt",),

@@ -32,7 +32,7 @@ from postroad.store import housekeeping, keyring
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.held import Shelves
-from postroad.store.keyring import Keyring
+from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.sealed import SealedStore
 
@@ -63,7 +63,7 @@ class Sockets:
 class Credentials:
     """The owner's name at the doors, and the mailbox password."""
 
-    keyring: Keyring
+    keyring: OwnKeys
 
     def check(self, user: str, password: bytes) -> bool:
         """`user` may be the whole address, the part before the @, or the plain name."""
@@ -77,7 +77,7 @@ class Node:
     """A node that is put together. `serve` runs it; the rest is for doors and tests."""
 
     machine: Machine
-    keyring: Keyring
+    keyring: OwnKeys
     endpoint: Endpoint
     database: Database
     contents: Contents
@@ -147,14 +147,26 @@ class Node:
 
 async def _keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
     """Begin again when the disk failed a service; a fault of our own ends the node, loudly."""
+    time = asyncio.get_running_loop().time
     wait = RESTART_SECONDS_FIRST
     while True:
+        began = time()
         try:
             await service()
+            raise AssertionError(f"{name} ended")
         except* TemporaryFailure as group:
-            log.error("%s begins again in %.0f s: %s", name, wait, group.exceptions[0])
+            log.error("%s begins again: %s", name, _first(group))
+        if time() - began > RESTART_SECONDS_MAX:
+            wait = RESTART_SECONDS_FIRST
         await asyncio.sleep(wait)
         wait = min(2 * wait, RESTART_SECONDS_MAX)
+
+
+def _first(group: BaseExceptionGroup[TemporaryFailure]) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
 
 
 @asynccontextmanager
@@ -163,13 +175,10 @@ async def build_node(settings: Settings, machine: Machine) -> AsyncIterator[Node
 
     Raises ConfigurationError when the node is not set up, or its folder or port is taken."""
     disk, clock = machine.disk, machine.clock
-    keys = keyring.load(disk)
-    renewed = keys.renewed(clock.now())
-    if renewed is not keys:
-        await disk.run(lambda: keyring.save(disk, renewed))
-        keys = renewed
+    keys = OwnKeys(disk, keyring.load(disk))
+    await keys.renew(clock.now())
     async with Database(disk) as database:
-        endpoint = await machine.network.open(keys.device_seed, settings.peer_port)
+        endpoint = await machine.network.open(keys.device.seed, settings.peer_port)
         try:
             yield await _wire(settings, machine, keys, database, endpoint)
         finally:
@@ -177,7 +186,7 @@ async def build_node(settings: Settings, machine: Machine) -> AsyncIterator[Node
 
 
 async def _wire(
-    settings: Settings, machine: Machine, keys: Keyring, database: Database, endpoint: Endpoint
+    settings: Settings, machine: Machine, keys: OwnKeys, database: Database, endpoint: Endpoint
 ) -> Node:
     clock, entropy = machine.clock, machine.entropy
     contents = Contents(machine.disk)
@@ -187,7 +196,7 @@ async def _wire(
 
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
-    links = Links(endpoint, clock, answers, lambda peer: herald.peer_seen(peer))
+    links = Links(endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came))
     client = Client(links)
     herald = Herald(database, client, clock)
     holder = Holder(Shelves(database, sealed, clock), keys.device, herald.news)
@@ -202,14 +211,17 @@ async def _wire(
         lambda: sender.wake(),
         expiry_seconds=settings.expiry_seconds,
     )
-    introductions = Introductions(
-        database, outbox, renter, client, keys, clock, entropy, lambda: sender.wake()
-    )
+
+    def met() -> None:
+        herald.met()
+        sender.wake()
+
+    introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
     receiver = Receiver(database, sealed, filing, client, clock, entropy)
     sender = Sender(
         database,
-        Packer(database, contents, sealed, keys, entropy),
+        Packer(database, contents, sealed, keys, clock, entropy),
         Rounds(database, sealed, client, clock),
         Notices(mailboxes, contents, keys, clock, entropy),
         mailboxes,

@@ -24,7 +24,7 @@ from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
 from postroad.store import filed, people, quarantine
 from postroad.store.database import Database, Sql
 from postroad.store.filed import Filed, ReceiptDue
-from postroad.store.keyring import Keyring
+from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Filing:
         database: Database,
         mailboxes: Mailboxes,
         introductions: Introductions,
-        keyring: Keyring,
+        keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
     ) -> None:
@@ -81,6 +81,7 @@ class Filing:
 
         `told`: the caller hands the receipt to the sender itself. Raises PeerMisbehaved when the
         letter cannot be opened, TemporaryFailure when the disk did not take it."""
+        await self._keyring.renew(self._clock.now())
         try:
             # Blocking work of up to a quarter of a second: not in the event loop.
             opened = await self._database.outside(

@@ -8,8 +8,11 @@ peers and drops.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
+from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, PeerId
 from postroad.base.seams import Clock
@@ -19,7 +22,19 @@ from postroad.store.database import Database, Sql
 from postroad.store.people import Person
 
 log = logging.getLogger(__name__)
-OnSeen = Callable[[PeerId, Fingerprint, Instant], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A contact's node proved itself just now; `came`: it came to us, perhaps from far away."""
+
+    peer: PeerId
+    fingerprint: Fingerprint
+    at: Instant
+    came: bool
+
+
+OnSeen = Callable[[Sighting], Awaitable[None]]
 
 
 class Herald:
@@ -29,16 +44,23 @@ class Herald:
         self._database = database
         self._client = client
         self._clock = clock
-        self._seen: dict[PeerId, None] = {}
+        self._seen: dict[PeerId, bool] = {}
         self._news: dict[DropId, None] = {}
         self._telling: set[DropId] = set()
+        self._unknown: deque[PeerId] = deque(maxlen=limits.LINKS_MAX)
         self._wake = asyncio.Event()
         self.listeners: Sequence[OnSeen] = ()  # set by the composition root
 
-    def peer_seen(self, peer: PeerId) -> None:
-        """This peer proved itself over a link."""
-        self._seen[peer] = None
+    def peer_seen(self, peer: PeerId, came: bool) -> None:
+        """This peer proved itself over a link, which it made (`came`) or we."""
+        self._seen[peer] = came or self._seen.get(peer, False)
         self._wake.set()
+
+    def met(self) -> None:
+        """Somebody became a contact: perhaps one whose node was seen before."""
+        for peer in self._unknown:
+            self.peer_seen(peer, came=True)
+        self._unknown.clear()
 
     def news(self, drop: DropId) -> None:
         """A letter was put into this drop."""
@@ -51,19 +73,22 @@ class Herald:
                 await self._wake.wait()
                 self._wake.clear()
                 seen, self._seen = self._seen, {}
-                for peer in seen:
-                    await self._pass_on(peer)
+                for peer, came in seen.items():
+                    await self._pass_on(peer, came)
                 for drop in [drop for drop in self._news if drop not in self._telling]:
                     del self._news[drop]
                     self._telling.add(drop)
                     tasks.create_task(self._tell_owner(drop), name="tell owner")
 
-    async def _pass_on(self, peer: PeerId) -> None:
+    async def _pass_on(self, peer: PeerId, came: bool) -> None:
         try:
             person = await self._database.read(lambda sql: people.at_device(sql, peer))
-            if person is not None:
+            if person is None:
+                self._unknown.append(peer)
+            else:
+                sighting = Sighting(peer, person.fingerprint, self._clock.now(), came)
                 for listener in self.listeners:
-                    await listener(peer, person.fingerprint, self._clock.now())
+                    await listener(sighting)
         except PostroadError as error:
             log.warning("a peer's return was not passed on: %s", error)
         except Exception:  # the courtesy of one peer's return is not worth the node

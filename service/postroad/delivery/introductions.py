@@ -15,7 +15,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, Fingerprint, Instant, Nonce, Ticket
 from postroad.base.seams import Clock, Entropy
-from postroad.base.tlv import encode
+from postroad.base.tlv import decode, encode
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.renter import Renter
 from postroad.message import introduction as letters
@@ -27,7 +27,7 @@ from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Introduction, Opened
 from postroad.store import people
 from postroad.store.database import Database, Sql
-from postroad.store.keyring import Keyring
+from postroad.store.keyring import OwnKeys
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +39,10 @@ class Introductions:
         outbox: Outbox,
         renter: Renter,
         client: Client,
-        keyring: Keyring,
+        keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
-        on_accepted: Callable[[], None],
+        on_met: Callable[[], None],
     ) -> None:
         self._database = database
         self._outbox = outbox
@@ -51,7 +51,7 @@ class Introductions:
         self._keyring = keyring
         self._clock = clock
         self._entropy = entropy
-        self._on_accepted = on_accepted
+        self._on_met = on_met
 
     async def invite(self) -> tuple[str, int, int]:
         """A new invitation link; how many holders know it now, and how many we have.
@@ -150,7 +150,7 @@ class Introductions:
         people.use_invitation(sql, secret, record.fingerprint)
         mine = people.kept_record(sql, self._keyring.fingerprint)
         assert mine is not None, "our own record is made before the network is joined"
-        sequence = read_person(mine, self._keyring.fingerprint).sequence
+        sequence = decode(PersonRecord, mine).sequence
         people.told_record(sql, record.fingerprint, sequence)
         answer = Introduction(b"", invitation.ticket, mine)
         self._introduce(sql, record.address, answer, accepts=False)
@@ -158,7 +158,7 @@ class Introductions:
 
     def met(self) -> None:
         """Somebody became a contact: write to them, perhaps rent a drop, tell our holders."""
-        self._on_accepted()
+        self._on_met()
         self._renter.wake()
 
     def _introduce(

@@ -16,7 +16,7 @@ from postroad.sealing.letter import Kind
 from postroad.store import queue
 from postroad.store.contents import Contents, Damaged
 from postroad.store.database import Sql
-from postroad.store.keyring import Keyring
+from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
 
 _WANTED = {
@@ -32,7 +32,7 @@ _WANTED = {
 class Notices:
     mailboxes: Mailboxes
     contents: Contents
-    keyring: Keyring
+    keyring: OwnKeys
     clock: Clock
     entropy: Entropy
 
@@ -69,9 +69,6 @@ class Notices:
         return self.mailboxes.add(sql, "INBOX", written, render(written), date=now)
 
     def _reason(self, sql: Sql, row: queue.Row, step: Step) -> str:
-        if step.notice is not Notice.DELAYED:
+        if step.notice is not Notice.EXPIRED or not queue.leases(sql, row.id):
             return step.parcel.reason
-        holders = len(queue.leases(sql, row.id))
-        if holders:
-            return f"The recipient is away; the letter waits at {holders} of their holders."
-        return step.parcel.reason
+        return "It lay at holders of the recipient, but nobody confirmed that it was fetched."

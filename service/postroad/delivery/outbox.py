@@ -19,7 +19,7 @@ from postroad.sealing.letter import Introduction, Kind
 from postroad.store import people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
-from postroad.store.keyring import Keyring
+from postroad.store.keyring import OwnKeys
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Outbox:
         self,
         database: Database,
         contents: Contents,
-        keyring: Keyring,
+        keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
         on_accepted: Callable[[], None],

@@ -13,9 +13,10 @@ from functools import partial
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Fingerprint, Instant, MailId, PeerId
+from postroad.base.ids import Contact, DropId, Instant, MailId, PeerId
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.filing import Filing
+from postroad.delivery.herald import Sighting
 from postroad.peers.client import Client
 from postroad.peers.link import Answer, Exchange
 from postroad.protocol import wire
@@ -72,14 +73,14 @@ class Receiver:
         finally:
             arriving.discard()
 
-    async def peer_seen(self, peer: PeerId, fingerprint: Fingerprint, now: Instant) -> None:
+    async def peer_seen(self, seen: Sighting) -> None:
         """A node proved itself: look into the drop that it holds, tell it what is due."""
         drops = await self._database.read(people.my_drops)
-        held_there = {drop.drop for drop in drops if drop.agreed and drop.holder == peer}
-        if held_there:
+        held_there = {drop.drop for drop in drops if drop.agreed and drop.holder == seen.peer}
+        if held_there and seen.came:
             self._news |= held_there
             self._look.set()
-        await self._database.run(lambda sql: filed.wake_receipts(sql, fingerprint, now))
+        await self._database.run(lambda sql: filed.wake_receipts(sql, seen.fingerprint, seen.at))
         self._tell.set()
 
     # From senders
@@ -111,7 +112,12 @@ class Receiver:
         return limits.SEALED_BYTES_MAX if known else limits.OPEN_LETTER_BYTES_MAX
 
     async def _answer_news(self, message: wire.Message, exchange: Exchange) -> None:
+        """A holder tells of a letter. Only the holder of a drop of ours makes us look."""
         assert isinstance(message, wire.News)
+        drops = await self._database.read(people.my_drops)
+        if not any((one.drop, one.holder) == (message.drop, exchange.peer) for one in drops):
+            await exchange.send(wire.No(wire.Refusal.UNKNOWN, "That is no drop of mine."))
+            return
         self._news.add(DropId(message.drop))
         self._look.set()
         await exchange.send(wire.Ok())
@@ -129,29 +135,31 @@ class Receiver:
 
     async def _collect(self) -> None:
         looking: set[DropId] = set()
-        all_drops = True
+        all_due_at = self._clock.elapsed()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._look.clear()
+                look_at_all = self._clock.elapsed() >= all_due_at
+                if look_at_all:
+                    spread = 0.75 + self._entropy.uniform() / 2
+                    all_due_at = self._clock.elapsed() + limits.COLLECT_SECONDS * spread
                 news, self._news = self._news, set()
                 for drop in await self._database.read(people.my_drops):
-                    if not drop.agreed or not (all_drops or drop.drop in news):
+                    if not drop.agreed or not (look_at_all or drop.drop in news):
                         continue
                     if drop.drop in looking:  # it will look once more: the news may be newer
                         self._news.add(drop.drop)
                         continue
                     looking.add(drop.drop)
                     tasks.create_task(self._look_into(drop, looking), name="look into drop")
-                all_drops = not await self._is_called(limits.COLLECT_SECONDS)
+                await self._wait_for_news(all_due_at - self._clock.elapsed())
 
-    async def _is_called(self, seconds: float) -> bool:
-        """Wait for news, at most about `seconds`; whether there was any."""
+    async def _wait_for_news(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
+            async with asyncio.timeout(max(seconds, 0.05)):
                 await self._look.wait()
         except TimeoutError:
-            return False
-        return True
+            return
 
     async def _look_into(self, drop: MyDrop, looking: set[DropId]) -> None:
         """Empty one drop: whatever goes wrong with it ends here."""

@@ -14,9 +14,10 @@ from collections.abc import Callable
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Fingerprint, HostPort, Instant, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, HostPort
 from postroad.base.seams import Clock, Entropy
-from postroad.base.tlv import encode
+from postroad.base.tlv import decode, encode
+from postroad.delivery.herald import Sighting
 from postroad.peers.client import Client
 from postroad.peers.link import Refused
 from postroad.protocol import wire
@@ -25,7 +26,7 @@ from postroad.protocol.records import Drop, PersonRecord, next_sequence, read_pe
 from postroad.sealing.keys import SigningKey
 from postroad.store import people
 from postroad.store.database import Database, Sql
-from postroad.store.keyring import Keyring
+from postroad.store.keyring import OwnKeys
 from postroad.store.people import MyDrop, Person
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Renter:
         self,
         database: Database,
         client: Client,
-        keyring: Keyring,
+        keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
         addresses: Callable[[], tuple[HostPort, ...]],
@@ -95,11 +96,12 @@ class Renter:
     async def record(self) -> PersonRecord:
         """Our record as it should be now; a new one is made, and kept, when the last is not."""
         now = self._clock.now()
+        await self._keyring.renew(now)  # never sign with what is not good at this moment
         me = Contact(self._keyring.device.peer, self._addresses())
 
         def work(sql: Sql) -> PersonRecord:
             octets = people.kept_record(sql, self._keyring.fingerprint)
-            last = read_person(octets, self._keyring.fingerprint) if octets else None
+            last, sequence = _own_record(octets, self._keyring.fingerprint)
             drops = self._agreed_drops(sql)
             age = (
                 RENEW_SECONDS if last is None else now - (last.expires - limits.RECORD_SECONDS_MAX)
@@ -118,7 +120,7 @@ class Renter:
                 devices=(me,),
                 drops=drops,
                 epoch_key=self._keyring.epoch.public,
-                sequence=next_sequence(last.sequence if last else 0, me.peer),
+                sequence=next_sequence(sequence, me.peer, now),
                 expires=now + limits.RECORD_SECONDS_MAX,
                 certificate=self._keyring.certificate,
                 device=self._keyring.device,
@@ -206,9 +208,11 @@ class Renter:
         """The holder has our tickets; whether it does now."""
         person = contacts.get(drop.fingerprint)
         holder = _device(person, drop) if person else None
-        digest = hashlib.sha256(b"".join(hashes)).digest()
-        if holder is None:
-            return True
+        digest = _digest(hashes)
+        if holder is None:  # the contact set up anew, and knows nothing of our drop
+            await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
+            self.wake()
+            return False
         try:
             if drop.tickets != digest:
                 key = SigningKey(drop.seed)
@@ -240,21 +244,38 @@ class Renter:
             return True
         return False
 
-    async def peer_seen(self, _: PeerId, fingerprint: Fingerprint, now: Instant) -> None:
+    async def peer_seen(self, seen: Sighting) -> None:
         """A contact's node proved itself: tell it what it does not know yet."""
-        await self._database.run(lambda sql: people.seen(sql, fingerprint, now))
+        await self._database.run(lambda sql: people.seen(sql, seen.fingerprint, seen.at))
         record = await self.record()
-        person = await self._database.read(lambda sql: people.contact(sql, fingerprint))
+        person = await self._database.read(lambda sql: people.contact(sql, seen.fingerprint))
         missing = await self._database.read(self._missing)
         if missing or (person is not None and person.told < record.sequence):
             self.wake()
 
     def _missing(self, sql: Sql) -> bool:
         drops, contacts, hashes = self._state(sql)
-        digest = hashlib.sha256(b"".join(hashes)).digest()
+        digest = _digest(hashes)
         agreed = [drop for drop in drops if drop.agreed]
         wanted = min(limits.HOLDERS_WANTED, len(contacts))
         return len(agreed) < wanted or any(drop.tickets != digest for drop in agreed)
+
+
+def _digest(hashes: list[bytes]) -> bytes:
+    """What is kept to know which tickets a holder has."""
+    return hashlib.sha256(b"".join(hashes)).digest()
+
+
+def _own_record(octets: bytes | None, fingerprint: Fingerprint) -> tuple[PersonRecord | None, int]:
+    """Our last record, None when there is none that can be used; and the sequence it had."""
+    if octets is None:
+        return None, 0
+    sequence = decode(PersonRecord, octets).sequence
+    try:
+        return read_person(octets, fingerprint), sequence
+    except PeerMisbehaved as error:  # signed when the clock was wrong, for one
+        log.warning("our own record is made anew: %s", error)
+        return None, sequence
 
 
 def _device(person: Person, drop: MyDrop) -> Contact | None:

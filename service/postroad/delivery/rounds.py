@@ -36,6 +36,7 @@ class Outcome:
     on_lease: OnLease
     receipt: bytes | None = None
     reason: str = "Neither the recipient nor a holder of theirs could be reached."
+    leased: bool = False  # in this round
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
 
     def take(self, receipt: bytes) -> None:
@@ -123,6 +124,7 @@ class Rounds:
             until = Instant(float(answer.lease.until))
             lease = queue.LeaseRow(drop.id, holder.peer, mail_id, until, answer.signature)
             await outcome.on_lease(lease)
+            outcome.leased = True
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "A holder", outcome)
 

@@ -13,11 +13,12 @@ from typing import Protocol
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
-from postroad.base.ids import Contact, Fingerprint, Instant, MailId, PeerId
+from postroad.base.ids import Contact, Fingerprint, MailId, short
 from postroad.base.seams import Clock, Entropy
+from postroad.delivery.herald import Sighting
 from postroad.delivery.notices import Notices
 from postroad.delivery.packing import Packer
-from postroad.delivery.rounds import Rounds
+from postroad.delivery.rounds import Outcome, Rounds
 from postroad.peers.client import Client
 from postroad.peers.link import Exchange
 from postroad.protocol import wire
@@ -36,10 +37,11 @@ from postroad.sealing.receipt import Verdict, open_receipt
 from postroad.store import people, quarantine, queue
 from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
-from postroad.store.keyring import Keyring
+from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
 
 log = logging.getLogger(__name__)
+DAMAGED_LETTER = "letter to send"  # as the quarantine calls it
 
 
 class Myself(Protocol):
@@ -60,7 +62,7 @@ class Sender:
         notices: Notices,
         mailboxes: Mailboxes,
         client: Client,
-        keyring: Keyring,
+        keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
         myself: Myself,
@@ -98,16 +100,15 @@ class Sender:
         now, in_hand = self._clock.now(), set(self._in_hand)
         found = await self._database.read(lambda sql: queue.due(sql, now, room, in_hand))
         for parcel_id in found.damaged:
-            await self._set_aside(parcel_id, "Its row in the queue is damaged.")
+            reason = "Its row in the queue is damaged."
+            await self._show(queue.QUARANTINE, str(parcel_id), reason)
         return found.rows
 
-    async def _set_aside(self, parcel_id: int, reason: str) -> None:
-        """Show the owner a parcel that cannot be sent as it is; nothing of it is removed."""
+    async def _show(self, kind: str, name: str, reason: str) -> None:
+        """Put something that is damaged before its owner; nothing of it is removed."""
         now = self._clock.now()
-        await self._database.run(
-            lambda sql: quarantine.note(sql, queue.QUARANTINE, str(parcel_id), reason, now)
-        )
-        log.error("parcel set aside: %s", reason, extra={"parcel": parcel_id})
+        await self._database.run(lambda sql: quarantine.note(sql, kind, name, reason, now))
+        log.error("%s %s is damaged: %s", kind, name, reason)
 
     async def _sleep(self) -> None:
         """Until something is due, or somebody wakes us."""
@@ -127,16 +128,15 @@ class Sender:
         try:
             try:
                 await self._attend(row)
-            except Damaged as error:
-                await self._set_aside(row.id, str(error))
             except PostroadError as error:
-                log.warning("parcel put off: %s", error, extra={"parcel": row.id})
+                if isinstance(error, Damaged):  # it stays in the queue, and is returned in time
+                    await self._show(DAMAGED_LETTER, row.nonce.hex(), str(error))
                 await self._put_off(row, str(error))
         except TemporaryFailure as error:  # the disk does not even take that: leave it a while
-            log.error("parcel cannot be put off: %s", error, extra={"parcel": row.id})
+            log.error("parcel cannot be put off: %s", error, extra=row.ids)
             await asyncio.sleep(limits.RETRY_SECONDS_FIRST)
         except Exception:
-            log.exception("sending failed", extra={"parcel": row.id})
+            log.exception("sending failed", extra=row.ids)
             await asyncio.sleep(limits.RETRY_SECONDS_FIRST)
         finally:
             self._in_hand.discard(row.id)
@@ -144,13 +144,14 @@ class Sender:
 
     async def _put_off(self, row: queue.Row, reason: str) -> None:
         now, dice = self._clock.now(), self._entropy.uniform()
-        await self._step(row.id, lambda parcel: advance(parcel, NotPlaced(reason), now, dice))
+        await self._step(row, lambda _, parcel: advance(parcel, NotPlaced(reason), now, dice))
 
     async def _attend(self, row: queue.Row) -> None:
         now = self._clock.now()
-        if look_at_clock(row.parcel, now).parcel != row.parcel:
-            await self._step(row.id, lambda parcel: look_at_clock(parcel, now))
-            if look_at_clock(row.parcel, now).parcel.state not in OPEN:
+        looked = look_at_clock(row.parcel, now)
+        if looked.parcel != row.parcel:
+            await self._step(row, lambda _, parcel: look_at_clock(parcel, now))
+            if looked.parcel.state not in OPEN:
                 return
         if row.fingerprint == self._keyring.fingerprint:
             mail_id = await self._packer.pack(row, None)
@@ -166,30 +167,36 @@ class Sender:
             mail_id,
             person,
             lambda receipt: self._read_receipt(row, receipt),
-            lambda lease: self._take_lease(row.id, lease),
+            lambda lease: self._take_lease(row, lease),
         )
         if outcome.receipt is not None:
             await self.take_receipt(mail_id, outcome.receipt)
             return
-        holders = len(await self._database.read(lambda sql: queue.leases(sql, row.id)))
-        now, dice = self._clock.now(), self._entropy.uniform()
-        event = Leased(holders) if holders else NotPlaced(outcome.reason)
-        await self._step(row.id, lambda parcel: advance(parcel, event, now, dice))
-        if outcome.drop_is_gone or not holders:
+        await self._end_round(row, outcome)
+        if outcome.drop_is_gone or not outcome.leased:
             await self._look_for_newer_record(person)
 
-    async def _take_lease(self, parcel_id: int, lease: queue.LeaseRow) -> None:
+    async def _end_round(self, row: queue.Row, outcome: Outcome) -> None:
+        """The round is over without a receipt: when is the next one?"""
+        now, dice = self._clock.now(), self._entropy.uniform()
+
+        def take(sql: Sql, parcel: Parcel) -> Step:
+            holders = len(queue.leases(sql, row.id))
+            event = Leased(holders) if holders else NotPlaced(outcome.reason)
+            return advance(parcel, event, now, dice)
+
+        await self._step(row, take)
+
+    async def _take_lease(self, row: queue.Row, lease: queue.LeaseRow) -> None:
         """Note that a holder keeps the parcel's letter: it counts from now on."""
+        now, dice = self._clock.now(), self._entropy.uniform()
 
-        def work(sql: Sql) -> None:
-            queue.add_lease(sql, parcel_id, lease)
-            parcel = queue.get(sql, parcel_id).parcel
-            event = Leased(len(queue.leases(sql, parcel_id)))
-            step = advance(parcel, event, self._clock.now(), self._entropy.uniform())
-            queue.record(sql, parcel_id, step.parcel, self._clock.now())
+        def take(sql: Sql, parcel: Parcel) -> Step:
+            queue.add_lease(sql, row.id, lease)
+            return advance(parcel, Leased(len(queue.leases(sql, row.id))), now, dice)
 
-        await self._database.run(work)
-        log.info("parcel held", extra={"parcel": parcel_id, "holder": lease.holder.hex()[:8]})
+        log.info("parcel leased", extra={**row.ids, "holder": short(lease.holder)})
+        await self._step(row, take)
 
     async def _look_for_newer_record(self, person: people.Person) -> None:
         """Ask the person's devices and holders; with a newer record, try again at once."""
@@ -229,46 +236,59 @@ class Sender:
             return  # pruned long ago, or never ours
         event = ReceiptCame(self._read_receipt(row, sealed))
         now = self._clock.now()
-        await self._step(row.id, lambda parcel: advance(parcel, event, now, 0.0), sealed)
+
+        def take(sql: Sql, parcel: Parcel) -> Step:
+            step = advance(parcel, event, now, 0.0)
+            if step.parcel != parcel:
+                queue.keep_receipt(sql, row.id, sealed)
+            return step
+
+        await self._step(row, take)
         self.wake()
 
     def _read_receipt(self, row: queue.Row, sealed: bytes) -> Verdict:
         """What this receipt says of the parcel; PeerMisbehaved when it is not its receipt."""
-        assert row.content_key is not None
+        assert row.sealed is not None
         receipt = open_receipt(
             sealed,
-            content_key=row.content_key,
+            content_key=row.sealed.content_key,
             sender=self._keyring.fingerprint,
             recipient=row.fingerprint,
             nonce=row.nonce,
+            letter=row.sealed.header_hash,
         )
         return Verdict(receipt.verdict)
 
     # Steps of the table
 
-    async def _step(
-        self, parcel_id: int, take: Callable[[Parcel], Step], receipt: bytes | None = None
-    ) -> None:
-        """Take a step from where the parcel stands now, and write it down with its notice."""
+    async def _step(self, row: queue.Row, take: Callable[[Sql, Parcel], Step]) -> None:
+        """Take a step from where the parcel stands now: it, what `take` writes, and the notice
+        that it causes are one commit."""
 
-        def work(sql: Sql) -> tuple[queue.Row, Step, Added | None]:
-            row = queue.get(sql, parcel_id)
-            step = take(row.parcel)
+        def work(sql: Sql) -> tuple[Parcel, Step, Added | None]:
+            now = queue.get(sql, row.id)
+            step = take(sql, now.parcel)
             added = None
-            if step.parcel != row.parcel:
-                queue.record(sql, parcel_id, step.parcel, self._clock.now())
-                if receipt is not None:
-                    queue.keep_receipt(sql, parcel_id, receipt)
-                added = self._notices.file(sql, row, step)
-            return row, step, added
+            if step.parcel != now.parcel:
+                queue.record(sql, row.id, step.parcel, self._clock.now())
+                added = self._notices.file(sql, now, step)
+            return now.parcel, step, added
 
-        row, step, added = await self._database.run(work)
-        if step.parcel.state is not row.parcel.state:
-            log.info("parcel %s", step.parcel.state, extra={"parcel": parcel_id})
+        before, step, added = await self._database.run(work)
+        _tell_log(row, before, step.parcel)
         if added is not None:
             self._mailboxes.announce(added)
 
-    async def peer_seen(self, _: PeerId, fingerprint: Fingerprint, now: Instant) -> None:
+    async def peer_seen(self, seen: Sighting) -> None:
         """A node of this person just proved itself: what waits for them is due now."""
-        await self._database.run(lambda sql: queue.wake(sql, fingerprint, now))
+        await self._database.run(lambda sql: queue.wake(sql, seen.fingerprint, seen.at))
         self.wake()
+
+
+def _tell_log(row: queue.Row, before: Parcel, after: Parcel) -> None:
+    """One line for each step of a letter's life."""
+    if after.state is not before.state:
+        log.info("parcel %s", after.state, extra=row.ids)
+    elif after.tries != before.tries:
+        wait = round(after.due_at - before.due_at)
+        log.info("parcel %s still: %s", after.state, after.reason, extra={**row.ids, "wait": wait})

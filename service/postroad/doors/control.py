@@ -20,7 +20,7 @@ from postroad.base.seams import Clock
 from postroad.message.address import Address
 from postroad.store import people, quarantine, queue
 from postroad.store.database import Database, Sql
-from postroad.store.keyring import Keyring
+from postroad.store.keyring import OwnKeys
 
 log = logging.getLogger(__name__)
 ANSWER_SECONDS_MAX = 60.0
@@ -39,7 +39,7 @@ async def serve(
     listening: socket,
     database: Database,
     introductions: Introductions,
-    keyring: Keyring,
+    keyring: OwnKeys,
     clock: Clock,
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection."""
@@ -56,7 +56,7 @@ class _Door:
         self,
         database: Database,
         introductions: Introductions,
-        keyring: Keyring,
+        keyring: OwnKeys,
         clock: Clock,
     ) -> None:
         self._database = database

@@ -99,6 +99,8 @@ class Exchange:
 
 
 Answer = Callable[[wire.Message, Exchange], Awaitable[None]]
+OnLink = Callable[[PeerId, bool], None]
+"""Hears of each new link: whose it is, and whether they came to us."""
 
 
 @dataclass(slots=True)
@@ -119,7 +121,7 @@ class Links:
         endpoint: Endpoint,
         clock: Clock,
         answers: Mapping[type[wire.Message], Answer],
-        on_link: Callable[[PeerId], None],
+        on_link: OnLink,
     ) -> None:
         self._endpoint = endpoint
         self._clock = clock
@@ -144,7 +146,7 @@ class Links:
             async with asyncio.TaskGroup() as self._tasks:
                 self._tasks.create_task(self._close_idle_links(), name="close idle links")
                 while True:
-                    self._add(await self._endpoint.accept())
+                    self._add(await self._endpoint.accept(), came=True)
         except* LinkClosed:  # the endpoint is closed: the node is stopping
             pass
         finally:
@@ -211,10 +213,10 @@ class Links:
         except Exception as error:
             log.exception("dialling failed", extra={"peer": short(contact.peer)})
             return f"It could not be dialled ({error})."
-        self._add(link)
+        self._add(link, came=False)
         return "It closed the link at once."
 
-    def _add(self, link: Link) -> None:
+    def _add(self, link: Link, *, came: bool) -> None:
         assert self._tasks is not None
         entry = _Entry(link, idle_since=self._clock.elapsed())
         self._make_room()
@@ -223,7 +225,7 @@ class Links:
         self._entries[link.peer].append(entry)
         self._tasks.create_task(self._serve_link(entry), name=f"link {short(link.peer)}")
         self._idle.set()
-        self._on_link(link.peer)
+        self._on_link(link.peer, came)
 
     def _make_room(self) -> None:
         entries = [entry for found in self._entries.values() for entry in found]

@@ -83,11 +83,11 @@ def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
         case ReceiptCame(verdict):
             return _receipt(parcel, verdict)
         case Leased(holders) if parcel.state in OPEN:
-            return Step(_again(parcel, State.HELD, now, dice, f"waits at {holders} holders"))
+            return Step(_again(parcel, State.HELD, now, dice, _where(holders)))
         case NotPlaced(reason) if parcel.state in OPEN:
             return Step(_again(parcel, parcel.state, now, dice, reason))
         case Cancelled() if parcel.state in OPEN:
-            return Step(replace(parcel, state=State.CANCELLED, reason="cancelled by its owner"))
+            return Step(replace(parcel, state=State.CANCELLED, reason="You cancelled it."))
         case _:  # a lease or a failure that came too late changes nothing
             return Step(parcel)
 
@@ -129,6 +129,12 @@ REFUSALS = {
     ),
     Verdict.FORGED: ("5.7.7", "Its From is not the address of the key that signed it."),
 }
+
+
+def _where(holders: int) -> str:
+    if holders == 1:
+        return "It waits at one of the recipient's holders."
+    return f"It waits at {holders} of the recipient's holders."
 
 
 def _again(parcel: Parcel, state: State, now: Instant, dice: float, reason: str) -> Parcel:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Contact, DropId, Fingerprint, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, several, text
 from postroad.message.address import Address, is_name
 from postroad.protocol.contacts import (
@@ -27,6 +27,7 @@ from postroad.sealing.keys import SigningKey
 CONTEXT = b"postroad/record/1"
 PERSON = 1
 DEVICES_MAX = 4
+SEQUENCE_BEGINS = 1_577_836_800  # 2020-01-01 UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,13 @@ class PersonRecord:
         return keys.epoch_key_id(self.epoch_key)
 
 
-def next_sequence(previous: int, device: PeerId) -> int:
-    """A sequence above `previous`, which no other device of the person would choose."""
-    return ((previous >> 32) + 1) << 32 | int.from_bytes(device[:4], "big")
+def next_sequence(previous: int, device: PeerId, now: Instant) -> int:
+    """A sequence above `previous`, which no other device of the person would choose.
+
+    The counter follows the minutes since 2020, so that a device set up from the 24 words alone,
+    which knows nothing of the lost one, is believed all the same."""
+    minutes = max(0, int(now - SEQUENCE_BEGINS) // 60)
+    return max((previous >> 32) + 1, minutes) << 32 | int.from_bytes(device[:4], "big")
 
 
 def sign_person(

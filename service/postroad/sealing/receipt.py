@@ -71,9 +71,15 @@ def seal_receipt(
 
 
 def open_receipt(
-    sealed: bytes, *, content_key: bytes, sender: Fingerprint, recipient: Fingerprint, nonce: Nonce
+    sealed: bytes,
+    *,
+    content_key: bytes,
+    sender: Fingerprint,
+    recipient: Fingerprint,
+    nonce: Nonce,
+    letter: bytes,
 ) -> Receipt:
-    """The receipt for our letter with this nonce to that recipient, or PeerMisbehaved.
+    """The receipt for our letter with this nonce and header hash, or PeerMisbehaved.
 
     The certificate must have been good when the receipt says it was written."""
     if len(sealed) != RECEIPT_BYTES:
@@ -89,7 +95,8 @@ def open_receipt(
         raise PeerMisbehaved("a receipt's padding is not as it should be")
     signed = decode(_Signed, plain[2 : 2 + size])
     receipt = signed.receipt
-    if (receipt.sender, receipt.recipient, receipt.nonce) != (sender, recipient, nonce):
+    named = (receipt.sender, receipt.recipient, receipt.nonce, receipt.letter)
+    if named != (sender, recipient, nonce, letter):
         raise PeerMisbehaved("a receipt is for another letter")
     if receipt.verdict not in {verdict.value for verdict in Verdict}:
         raise PeerMisbehaved("a receipt has an unknown verdict")

@@ -16,7 +16,7 @@ from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId
 from postroad.base.seams import Clock
 from postroad.protocol import wire
-from postroad.protocol.records import read_person
+from postroad.protocol.records import PersonRecord, read_person
 from postroad.store import people
 from postroad.store.database import Database
 from postroad.store.sealed import SealedStore
@@ -63,6 +63,17 @@ def drops_of(sql: sqlite3.Connection, fingerprint: Fingerprint) -> int:
         "SELECT count(*) FROM held_drop WHERE fingerprint = ?", (fingerprint,)
     ).fetchone()
     return int(count)
+
+
+def forget_left_drops(sql: sqlite3.Connection, newest: PersonRecord) -> None:
+    """Free the drops that their renter no longer names, once nothing lies in them any more."""
+    named = [drop.drop for drop in newest.drops]
+    sql.execute(
+        f"""DELETE FROM held_drop WHERE fingerprint = ? AND drop_id NOT IN
+                (SELECT drop_id FROM held_letter)
+            AND drop_id NOT IN ({", ".join("?" * len(named))})""",  # noqa: S608  (placeholders)
+        (newest.fingerprint, *named),
+    )
 
 
 def set_tickets(sql: sqlite3.Connection, drop_id: DropId, hashes: list[bytes]) -> None:
@@ -202,9 +213,11 @@ class Shelves:
             known = drop(sql, drop_id)
             if known is not None and (known.fingerprint, known.key) != (renter.fingerprint, key):
                 return "This drop is somebody else's."
+            newest = read_person(record, renter.fingerprint)
+            if known is None and drops_of(sql, renter.fingerprint) >= DROPS_PER_RENTER_MAX:
+                forget_left_drops(sql, newest)
             if known is None and drops_of(sql, renter.fingerprint) >= DROPS_PER_RENTER_MAX:
                 return "You rent as many drops here as you may."
-            newest = read_person(record, renter.fingerprint)
             people.learn(sql, newest, self._clock.now())
             people.keep_record(sql, newest)
             rent(sql, drop_id, key, renter.fingerprint, self._clock.now())

@@ -81,6 +81,53 @@ class Keyring:
         return replace(self, certificate=certificates.certify(self.identity, self.device.peer, now))
 
 
+class OwnKeys:
+    """The node's own keys as they are now: what is renewed, everybody signs with from then on."""
+
+    def __init__(self, disk: Disk, keyring: Keyring) -> None:
+        self._disk = disk
+        self._keyring = keyring
+        self._epoch_keys = keyring.epoch_keys()  # made once: it takes a millisecond each time
+
+    async def renew(self, now: Instant) -> None:
+        """Make what will soon expire anew; to be called before anything is signed."""
+        renewed = self._keyring.renewed(now)
+        if renewed is not self._keyring:
+            await self._disk.run(lambda: save(self._disk, renewed))
+            self._keyring = renewed
+
+    @property
+    def name(self) -> str:
+        return self._keyring.name
+
+    @property
+    def address(self) -> Address:
+        return self._keyring.address
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self._keyring.fingerprint
+
+    @property
+    def device(self) -> SigningKey:
+        return self._keyring.device
+
+    @property
+    def certificate(self) -> Certificate:
+        return self._keyring.certificate
+
+    @property
+    def epoch(self) -> EpochKey:
+        return self._keyring.epoch
+
+    @property
+    def password(self) -> PasswordVerifier:
+        return self._keyring.password
+
+    def epoch_keys(self) -> dict[bytes, EpochKey]:
+        return self._epoch_keys
+
+
 def new_keyring(
     name: str, identity: Identity, password: PasswordVerifier, entropy: Entropy, now: Instant
 ) -> Keyring:

@@ -41,6 +41,15 @@ class NewParcel:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """A parcel's sealed letter, and the secrets that its receipt is known by."""
+
+    mail_id: MailId
+    content_key: bytes
+    header_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One parcel as it stands, with what is needed to seal it and to write about it."""
 
@@ -60,8 +69,12 @@ class Row:
     original_recipient: str | None
     notify: Notify
     parcel: Parcel
-    mail_id: MailId | None
-    content_key: bytes | None
+    sealed: Sealed | None
+
+    @property
+    def ids(self) -> dict[str, object]:
+        """What a log line about it carries, so that one letter's story can be read by its id."""
+        return {"letter": self.nonce.hex(), "parcel": self.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,8 @@ class LeaseRow:
 
 _COLUMNS = """parcel.id, letter_id, nonce, kind, content_id, content.size, visible, envelope_id,
     return_full, introduction, recipient, fingerprint, blind, original_recipient, notify,
-    state, due_at, tries, accepted_at, expires_at, delayed_at, reason, mail_id, content_key"""
+    state, due_at, tries, accepted_at, expires_at, delayed_at, reason, mail_id, content_key,
+    header_hash"""
 _SOUND = "CAST(parcel.id AS TEXT) NOT IN (SELECT name FROM quarantine WHERE kind = 'parcel')"
 _FROM = "parcel JOIN letter ON letter.id = letter_id JOIN content ON content.id = content_id"
 
@@ -180,13 +194,12 @@ def waiting(sql: sqlite3.Connection) -> list[Row]:
     return _rows(rows.fetchall()).rows
 
 
-def sealed(
-    sql: sqlite3.Connection, parcel_id: int, mail_id: MailId, key: bytes, sequence: int
-) -> None:
+def sealed(sql: sqlite3.Connection, parcel_id: int, made: Sealed, sequence: int) -> None:
     """Note what the parcel was sealed to; retries send the same bytes."""
     sql.execute(
-        "UPDATE parcel SET mail_id = ?, content_key = ?, sealed_for = ? WHERE id = ?",
-        (mail_id, key, sequence, parcel_id),
+        """UPDATE parcel SET mail_id = ?, content_key = ?, header_hash = ?, sealed_for = ?
+           WHERE id = ?""",
+        (made.mail_id, made.content_key, made.header_hash, sequence, parcel_id),
     )
 
 
@@ -264,6 +277,7 @@ def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their 
         parcel_id, letter_id, nonce, kind, content_id, size, visible, envelope_id, return_full,
         introduction, recipient, fingerprint, blind, original, notify, state, due_at, tries,
         accepted_at, expires_at, delayed_at, reason, mail_id, content_key,
+        header_hash,
     ) = row  # fmt: skip
     parcel = Parcel(
         State(state),
@@ -291,6 +305,5 @@ def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their 
         original,
         Notify(notify),
         parcel,
-        mail_id,
-        content_key,
+        None if mail_id is None else Sealed(mail_id, content_key, header_hash),
     )

@@ -60,6 +60,7 @@ MIGRATIONS: tuple[str, ...] = (
         ended_at   REAL,
         mail_id    BLOB CHECK (length(mail_id) = 32),
         content_key BLOB CHECK (length(content_key) = 32),
+        header_hash BLOB CHECK (length(header_hash) = 32), -- which the receipt names
         sealed_for INTEGER,                  -- sequence of the record that it was sealed for
         receipt    BLOB,
         CHECK ((state IN ('waiting', 'held')) = (ended_at IS NULL)),
