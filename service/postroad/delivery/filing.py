@@ -118,7 +118,9 @@ class Filing:
 
         result = await self._database.run(work)
         log.info(
-            "letter %s", result.verdict.name.lower(), extra={"mail": mail_id.hex(), "size": size}
+            "letter %s",
+            result.verdict.name.lower(),
+            extra={"letter": opened.nonce.hex(), "mail": mail_id.hex(), "size": size},
         )
         if result.added is not None:
             self._mailboxes.announce(result.added)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
-from postroad.base.ids import Contact, Fingerprint, Instant, Nonce, Ticket
+from postroad.base.ids import Contact, Fingerprint, Instant, Nonce, Ticket, short
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode, encode
 from postroad.delivery.outbox import Outbox
@@ -66,6 +66,11 @@ class Introductions:
         told = await self._renter.tell_tickets()
         self._renter.wake()  # to tell those who were not reached now
         contacts = await self._renter.where_i_am()
+        if not any(contact.addresses for contact in contacts):
+            raise TemporaryFailure(
+                "Your node knows no address at which anybody could reach it or a holder of yours. "
+                "Connect this computer to a network and try again."
+            )
         invitation = Invitation(self._keyring.fingerprint, secret, ticket, int(expires), contacts)
         return invitations.to_link(invitation), sum(told), len(told)
 
@@ -117,7 +122,7 @@ class Introductions:
         try:
             return await self._client.find_record(contact, fingerprint)
         except (TemporaryFailure, PeerMisbehaved) as error:
-            log.info("no record from there: %s", error, extra={"peer": contact.peer.hex()[:8]})
+            log.info("no record from there: %s", error, extra={"peer": short(contact.peer)})
             return None
 
     def meet(self, sql: Sql, opened: Opened) -> bool:

@@ -13,7 +13,7 @@ from functools import partial
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Instant, MailId, PeerId
+from postroad.base.ids import Contact, DropId, Instant, MailId, PeerId, short
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Sighting
@@ -168,9 +168,9 @@ class Receiver:
             if holder is not None:
                 await self._empty(drop, holder)
         except (TemporaryFailure, PeerMisbehaved) as error:
-            log.info("drop not emptied: %s", error, extra={"holder": drop.holder.hex()[:8]})
+            log.info("drop not emptied: %s", error, extra={"holder": short(drop.holder)})
         except Exception:
-            log.exception("emptying a drop failed", extra={"holder": drop.holder.hex()[:8]})
+            log.exception("emptying a drop failed", extra={"holder": short(drop.holder)})
         finally:
             looking.discard(drop.drop)
             if drop.drop in self._news:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Fingerprint, HostPort
+from postroad.base.ids import Contact, DropId, Fingerprint, HostPort, short
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode, encode
 from postroad.delivery.herald import Sighting
@@ -193,10 +193,10 @@ class Renter:
         try:
             await self._client.rent(holder, drop.drop, SigningKey(drop.seed), encode(mine))
         except (TemporaryFailure, PeerMisbehaved) as error:
-            log.info("no drop there yet: %s", error, extra={"holder": holder.peer.hex()[:8]})
+            log.info("no drop there yet: %s", error, extra={"holder": short(holder.peer)})
             return False
         await self._database.run(lambda sql: people.drop_agreed(sql, drop.drop))
-        log.info("drop rented", extra={"holder": holder.peer.hex()[:8]})
+        log.info("drop rented", extra={"holder": short(holder.peer)})
         return True
 
     async def _tell_holder(
@@ -224,7 +224,7 @@ class Renter:
             if isinstance(error, Refused) and error.refusal == wire.Refusal.UNKNOWN:
                 await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
                 self.wake()  # it lost our drop: rent another, and say so in the record
-            log.info("holder not told: %s", error, extra={"holder": holder.peer.hex()[:8]})
+            log.info("holder not told: %s", error, extra={"holder": short(holder.peer)})
             return False
         return True
 
@@ -236,7 +236,7 @@ class Renter:
             try:
                 await self._client.tell_record(device, encode(record))
             except (TemporaryFailure, PeerMisbehaved) as error:
-                log.info("contact not told: %s", error, extra={"peer": device.peer.hex()[:8]})
+                log.info("contact not told: %s", error, extra={"peer": short(device.peer)})
                 continue
             await self._database.run(
                 lambda sql: people.told_record(sql, person.fingerprint, record.sequence)

@@ -30,6 +30,7 @@ from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved,
 from postroad.base.ids import Contact, HostPort, PeerId, short
 from postroad.machine import listeners
 from postroad.machine.mux_link import CLOSE_SECONDS_MAX, READ_BYTES, MuxLink
+from postroad.machine.own_addresses import own_addresses
 from postroad.sealing.keys import load_ed25519
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ FAILURES_OF_A_PEER = (
 class TlsNetwork:
     """`base.seams.Network`. `hosts`: the local addresses to listen on, all on one port.
 
-    `announced`: where others may dial us, for a node that listens everywhere."""
+    `announced`: where others may dial us; by default where we listen, and for a node that listens
+    everywhere the addresses that this machine has."""
 
     def __init__(
         self, hosts: Sequence[str] = EVERYWHERE, announced: Sequence[HostPort] = ()
@@ -106,7 +108,8 @@ class TlsEndpoint:
         self._certificate = _certify(key)
         self._for_listening, self._for_dialling = _contexts(key, self._certificate)
         bound = [HostPort(*one.getsockname()[:2]) for one in listening]
-        self._addresses = announced or tuple(at for at in bound if at.host not in EVERYWHERE)
+        self._announced = announced or tuple(at for at in bound if at.host not in EVERYWHERE)
+        self._port = bound[0].port
         self._listening = listening
         self._links: set[MuxLink] = set()
         self._incoming: set[MuxLink] = set()
@@ -120,7 +123,9 @@ class TlsEndpoint:
         return self._me
 
     def addresses(self) -> tuple[HostPort, ...]:
-        return self._addresses
+        if self._announced:
+            return self._announced
+        return tuple(HostPort(host, self._port) for host in own_addresses())
 
     async def dial(self, contact: Contact) -> "MuxLink":
         failures: list[BaseException] = []
