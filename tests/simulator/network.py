@@ -15,7 +15,7 @@ from random import Random
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, LinkClosed, Unreachable
+from postroad.base.errors import LinkClosed, NotToBeHad, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, short
 
 SILENCE_SECONDS_MAX = 30.0  # then a link is dead and a dial has failed, as with iroh
@@ -90,7 +90,7 @@ class SimulatedNetwork:
             if at not in self._world.endpoints:
                 me = PeerId(key.public_key().public_bytes_raw())
                 return SimulatedEndpoint(self._world, me, at)
-        raise ConfigurationError(f"port {port} is taken; choose another port")
+        raise NotToBeHad(f"Port {port} cannot be had: another program has it.")
 
 
 class SimulatedEndpoint:
@@ -152,8 +152,8 @@ class SimulatedEndpoint:
         self._arrived.put_nowait(None)
 
     def _join(self, there: "SimulatedEndpoint", latency: float) -> "SimulatedLink":
-        mine = SimulatedLink(self._world, self, there.me, str(there._at), latency, parity=0)
-        theirs = SimulatedLink(self._world, there, self._me, str(self._at), latency, parity=1)
+        mine = SimulatedLink(self._world, self, there.me, latency, parity=0)
+        theirs = SimulatedLink(self._world, there, self._me, latency, parity=1)
         mine.other, theirs.other = theirs, mine
         self.links[mine] = there.links[theirs] = None
         there._arrived.put_nowait(theirs)
@@ -170,14 +170,12 @@ class SimulatedLink:
         world: World,
         endpoint: SimulatedEndpoint,
         peer: PeerId,
-        remote: str,
         latency: float,
         parity: int,
     ) -> None:
         self._world = world
         self._endpoint = endpoint
         self._peer = peer
-        self._remote = remote
         self._latency = latency
         self._closed = False
         self._next = parity
@@ -197,10 +195,6 @@ class SimulatedLink:
     @property
     def peer(self) -> PeerId:
         return self._peer
-
-    @property
-    def remote(self) -> str:
-        return self._remote
 
     @property
     def closed(self) -> bool:

@@ -104,10 +104,6 @@ class Link(Protocol):
         """The device key that the other side proved."""
 
     @property
-    def remote(self) -> str:
-        """Where it comes from, for people: an address and port, or "relayed"."""
-
-    @property
     def closed(self) -> bool:
         """Whether either side has closed it, or it was found dead."""
 
@@ -151,7 +147,7 @@ class Network(Protocol):
     async def open(self, secret: bytes, port: int) -> Endpoint:
         """Open the endpoint of the Ed25519 secret key `secret` (32 bytes) on `port` (0: any).
 
-        Raises ConfigurationError when the port is taken."""
+        Raises NotToBeHad when the port is taken."""
 
 
 class Listeners(Protocol):
@@ -159,7 +155,7 @@ class Listeners(Protocol):
         """Listening sockets for one door on 127.0.0.1 and, where the machine has it, ::1.
 
         Inherited from systemd where it holds them, else bound here; `port` 0 takes any free one,
-        the same for both families. Raises ConfigurationError when the port is taken."""
+        the same for both families. Raises NotToBeHad when the port is taken."""
 
 
 class PeerUid(Protocol):

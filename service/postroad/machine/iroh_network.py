@@ -1,7 +1,7 @@
 """The network over iroh: QUIC, dialled by Ed25519 public key.
 
 Purpose: `base.seams.Network` on the `iroh` package, and all that we had to learn about it. Nothing
-of iroh leaves this module; its errors become Unreachable, LinkClosed or ConfigurationError.
+of iroh leaves this module; its errors become Unreachable, LinkClosed or NotToBeHad.
 Invariants: no vendor's relay, name server or preset is ever used; whatever waits here ends when its
 link, its endpoint or its caller does; what a peer can make us keep is bounded. Not fork-safe.
 Longer than 400 lines, because one module alone may import iroh.
@@ -20,7 +20,7 @@ import iroh
 from iroh import IrohError, iroh_ffi
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved, Unreachable
+from postroad.base.errors import LinkClosed, NotToBeHad, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, short
 from postroad.sealing.keys import load_ed25519
 
@@ -80,9 +80,8 @@ class IrohNetwork:
             for hosts in (self._hosts, self._hosts[:1]):
                 with contextlib.suppress(IrohError):
                     return IrohEndpoint(await _bind(secret, hosts, port))
-        raise ConfigurationError(
-            f"UDP port {port} for peers cannot be opened: most likely another program has it. "
-            "Stop that program, or choose another port for peers in the configuration."
+        raise NotToBeHad(
+            f"UDP port {port} for peers cannot be opened: most likely another program has it."
         )
 
 
@@ -228,16 +227,11 @@ class IrohLink:
         self._opening = asyncio.Semaphore(limits.STREAMS_PER_LINK_MAX)
         self._arrived: asyncio.Queue[IrohStream | None] = asyncio.Queue()  # by _accepted_alive
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._remote = _remote(connection)
         self._door = self.start(self._keep_door())
 
     @property
     def peer(self) -> PeerId:
         return self._peer
-
-    @property
-    def remote(self) -> str:
-        return self._remote
 
     @property
     def closed(self) -> bool:
@@ -460,13 +454,6 @@ class IrohStream:
         except asyncio.CancelledError:
             self.abort()  # nobody knows how much of it was done
             raise
-
-
-def _remote(connection: iroh.Connection) -> str:
-    paths = sorted(connection.paths(), key=lambda path: not path.is_selected)
-    if not paths:
-        return "unknown"
-    return "relayed" if paths[0].is_relay else str(paths[0].remote_addr)
 
 
 def _parse(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:

@@ -14,7 +14,7 @@ from typing import Any, assert_never
 
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved
-from postroad.base.ids import HostPort, PeerId, short
+from postroad.base.ids import PeerId, short
 from postroad.protocol import mux
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,6 @@ class MuxLink:
         self._reader = reader
         self._writer = writer
         self._gone = gone
-        self._remote = str(HostPort(*writer.get_extra_info("peername")[:2]))
         self._closed = False
         self._streams: dict[int, MuxStream] = {}
         self._opened: set[MuxStream] = set()
@@ -60,10 +59,6 @@ class MuxLink:
     @property
     def peer(self) -> PeerId:
         return self._peer
-
-    @property
-    def remote(self) -> str:
-        return self._remote
 
     @property
     def closed(self) -> bool:
