@@ -41,7 +41,7 @@ def test_anybody_can_check_a_record_with_the_fingerprint_alone() -> None:
     assert read.address == ANNA.address
     assert read.contacts == (ANNA.contact,)
     assert [drop.contact for drop in read.drops] == [ANNA.contact] * 2
-    assert read.epoch_key_id == keys.epoch_key_id(ANNA.epoch.public)
+    assert read.epoch_key == ANNA.epoch.public
 
 
 def test_the_largest_record_fits() -> None:

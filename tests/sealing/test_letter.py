@@ -38,12 +38,16 @@ from postroad.sealing.letter import (
     open_sealed,
     padded_size,
     seal,
-    sealed_size,
 )
 
 ANNA, BEN, CARL = someone("anna"), someone("ben"), someone("carl")
 KEY = bytes(range(32))
 HPKE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+
+
+def sealed_size(content_size: int) -> int:
+    """The size of the sealed letter around padded content of `content_size` bytes."""
+    return PREFIX + content_size + max(1, -(-content_size // CHUNK)) * TAG + WRAP
 
 
 def person(who: Someone) -> Person:

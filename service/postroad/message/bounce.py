@@ -80,7 +80,6 @@ class Fate:
     reason: str = ""  # words for a person
     status: str | None = None  # of a refusal: 5.x.x
     original: str | None = None  # ORCPT as the mail program wrote it
-    last_attempt: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +180,6 @@ def _for_programs(facts: Facts) -> Iterator[str]:
         yield f"Status: {_status(facts.notice, fate)}"
         if fate.reason and facts.notice is Notice.REFUSED:
             yield f"Diagnostic-Code: x-postroad; {_ascii(fate.reason)}"
-        if fate.last_attempt is not None:
-            yield f"Last-Attempt-Date: {_date(fate.last_attempt)}"
         if facts.notice is Notice.DELAYED:
             yield f"Will-Retry-Until: {_date(facts.expires_at)}"
 

@@ -79,10 +79,6 @@ class PersonRecord:
         """The devices, where letters are brought when they are awake."""
         return tuple(decode_contact(device) for device in self.devices)
 
-    @property
-    def epoch_key_id(self) -> bytes:
-        return keys.epoch_key_id(self.epoch_key)
-
 
 def next_sequence(previous: int, device: PeerId, now: Instant) -> int:
     """A sequence above `previous`, which no other device of the person would choose.

@@ -135,12 +135,6 @@ def padded_size(size: int) -> int:
     return (size + mask) & ~mask
 
 
-def sealed_size(content_size: int, wraps: int = 1) -> int:
-    """The size of the sealed letter around padded content of `content_size` bytes."""
-    chunks = max(1, -(-content_size // CHUNK))
-    return PREFIX + content_size + chunks * TAG + wraps * WRAP
-
-
 def seal(
     header: Header,
     body: bytes,

@@ -55,7 +55,6 @@ STANDARD: dict[str, str | None] = {
 UID_MAX = 0xFFFFFFFF
 MAILBOXES_MAX = 2000
 ROWS_BYTES_MAX = 1 * limits.MIB  # octets of letters loaded at once, beyond the first letter
-KEPT_BYTES_MAX = limits.LETTER_BYTES_MAX  # the letter read last, for clients that ask in pieces
 
 
 class NoSuchMailbox(PermanentFailure):
@@ -94,7 +93,8 @@ class Mailboxes:
         self._contents = contents
         self._clock = clock
         self._watchers: dict[int, list[Callable[[], None]]] = {}
-        self._kept: tuple[int, bytes] = (0, b"")  # content id and octets; database thread only
+        # The letter read last, for clients that ask in pieces: content id and octets.
+        self._kept: tuple[int, bytes] = (0, b"")  # database thread only
 
     # News: on the event loop ----------------------------------------------------------------------
 
@@ -652,7 +652,6 @@ _RENDERED = (
     (Column.BODY_STRUCTURE, "body_structure"),
     (Column.HEADER, "header"),
 )
-_NOTHING = _sealed(b"")
 
 
 def _stored(
