@@ -21,6 +21,19 @@ class ConfigurationError(PostroadError):
     """The owner's configuration, data folder or command cannot be used; says what to do next."""
 
 
+class NotSetUp(ConfigurationError):
+    """The data folder holds no keys."""
+
+    def __init__(self) -> None:
+        super().__init__("You are not set up yet. Run: postroad setup --name YOURNAME")
+
+
+class NotToBeHad(ConfigurationError):
+    """The machine does not give us a port, a folder or a socket; says why, as a fact.
+
+    Who asked for it knows which key of which file to change, and adds that."""
+
+
 class PeerMisbehaved(PostroadError):
     """What another node sent is not what the protocol allows; nothing of it was believed."""
 
