@@ -4,7 +4,7 @@ Purpose: the I/O shell; what commands mean is protocol/imap, what is remembered 
 Invariants: only a program of the owner is greeted; everything is limited (connections, input that
 waits, output that waits, idle time, wrong passwords); a fault in one connection is logged once and
 ends that one, without a word of its inside to the client; OK is sent only after the commit.
-See: RFC 3501, RFC 9051; DESIGN section 8. There is no STARTTLS: the socket is on loopback.
+See: RFC 3501, RFC 9051. There is no STARTTLS: the socket is on loopback.
 """
 
 import asyncio

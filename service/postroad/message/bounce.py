@@ -6,7 +6,7 @@ is said only of a refusal that the recipient signed or an address that cannot ex
 is 4.4.7 and says that the letter may have arrived (promise M3); the return path is null, and
 nothing is written about a notification (M11). Its address cannot be a person's: it has no
 fingerprint.
-See: RFC 3464, RFC 6522, RFC 3461 section 6, RFC 3834, RFC 6533.
+See: docs/architecture.md (promises); RFC 3464, RFC 6522, RFC 3461 section 6, RFC 3834, RFC 6533.
 """
 
 import re

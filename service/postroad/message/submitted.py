@@ -6,7 +6,7 @@ out, because one sealed copy goes to each recipient and would show the blind one
 fields stand on top. A missing Date or Message-ID is supplied there too, as RFC 6409 section 8
 allows, so that nothing below the first line of the mail program's own moves. A missing From is
 refused: whom it is from is for its writer to say.
-See: RFC 5322 section 3.6, RFC 6409, RFC 5321 section 4.4.
+See: docs/architecture.md (promises); RFC 5322 section 3.6, RFC 6409, RFC 5321 section 4.4.
 """
 
 import re

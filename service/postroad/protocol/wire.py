@@ -40,7 +40,7 @@ class Refusal(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """To a device of the recipient: a sealed letter. Answer: Take, Verdict or No."""
+    """To a device of the recipient: a sealed letter. Answer: Take, Tombstone or No."""
 
     mail_id: bytes = fixed(1, 32)
     size: int = number(2, 4)

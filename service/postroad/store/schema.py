@@ -46,11 +46,11 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE parcel (
         id         INTEGER PRIMARY KEY,
         letter_id  INTEGER NOT NULL REFERENCES letter (id),
-        recipient  TEXT NOT NULL,            -- the address as the sender wrote it
+        recipient  TEXT NOT NULL,            -- the address in its normal form
         fingerprint TEXT NOT NULL,
         blind      INTEGER NOT NULL,
         original_recipient TEXT,             -- RFC 3461 ORCPT
-        notify     INTEGER NOT NULL,         -- bits of message.bounce.Notify
+        notify     INTEGER NOT NULL,         -- bits of message.envelope.Notify
         state      TEXT NOT NULL CHECK (state IN
                        ('waiting', 'held', 'delivered', 'refused', 'expired', 'cancelled')),
         reason     TEXT NOT NULL DEFAULT '',
@@ -171,7 +171,8 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (fingerprint, nonce)
     ) STRICT, WITHOUT ROWID;
 
-    -- Receipts that still have to reach the sender or a holder.
+    -- Receipts that we gave, also those whose sender was told: whoever asks again, or still keeps
+    -- the letter for us, gets the same one.
     CREATE TABLE receipt_due (
         mail_id     BLOB PRIMARY KEY CHECK (length(mail_id) = 32),
         fingerprint TEXT NOT NULL,           -- the sender
