@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.protocol.mux import (
     DATA_BYTES_MAX,
-    INCOMING_STREAMS_MAX,
     WINDOW_BYTES,
     Aborted,
     Began,
@@ -111,7 +111,7 @@ def test_any_interleaving_and_any_split_says_the_same(
         number = known[pick % len(known)] if known else -1
         dead = number in closed[at] | end.broken or number < 0
         match step:
-            case "open" if len(mine[at]) < INCOMING_STREAMS_MAX:
+            case "open" if len(mine[at]) < limits.INCOMING_STREAMS_MAX:
                 number = end.mux.begin()
                 mine[at].append(number)
                 end.mux.send(number, b"\0")
@@ -239,7 +239,7 @@ def test_a_peer_that_only_asks_makes_us_keep_nothing() -> None:
 
 def test_a_place_is_free_again_when_a_stream_is_over() -> None:
     mux, peer = Mux(dialled=False), Mux(dialled=True)
-    for _ in range(3 * INCOMING_STREAMS_MAX):
+    for _ in range(3 * limits.INCOMING_STREAMS_MAX):
         number = peer.begin()
         peer.finish(number)
         mux.receive(peer.take())
@@ -249,9 +249,9 @@ def test_a_place_is_free_again_when_a_stream_is_over() -> None:
 
 def test_more_streams_at_once_than_allowed_are_refused() -> None:
     mux = Mux(dialled=False)
-    for n in range(INCOMING_STREAMS_MAX):
+    for n in range(limits.INCOMING_STREAMS_MAX):
         mux.receive(frame(Kind.DATA, 2 * n, b"x"))
-    misbehaves(mux, frame(Kind.DATA, 2 * INCOMING_STREAMS_MAX, b"x"))
+    misbehaves(mux, frame(Kind.DATA, 2 * limits.INCOMING_STREAMS_MAX, b"x"))
 
 
 @pytest.mark.parametrize(

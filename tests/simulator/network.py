@@ -20,7 +20,6 @@ from postroad.base.ids import Contact, HostPort, PeerId, short
 
 SILENCE_SECONDS_MAX = 30.0  # then a link is dead and a dial has failed, as with iroh
 WINDOW_BYTES = 256 * limits.KIB  # unread octets of one stream
-INCOMING_STREAMS_MAX = 2 * limits.STREAMS_PER_LINK_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +259,7 @@ class SimulatedLink:
     def begin(self, number: int) -> None:
         if number % 2 != self._parity and number not in self._streams:
             stream = self._streams[number] = SimulatedStream(self, number)
-            if sum(one % 2 != self._parity for one in self._streams) > INCOMING_STREAMS_MAX:
+            if sum(one % 2 != self._parity for one in self._streams) > limits.INCOMING_STREAMS_MAX:
                 stream.abort()
             else:
                 self._arrived.put_nowait(stream)

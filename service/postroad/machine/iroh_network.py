@@ -22,22 +22,16 @@ from iroh import IrohError, iroh_ffi
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, NotToBeHad, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, short
+from postroad.machine.own_addresses import EVERYWHERE
+from postroad.protocol import wire
 from postroad.sealing.keys import load_ed25519
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-ALPN = b"postroad/1"
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (peers come from anywhere; that is the purpose)
 LOOPBACK = ("127.0.0.1", "::1")
-HANDSHAKES_MAX = 16  # unproven peers in hand at once
-HANDSHAKE_SECONDS_MAX = 10.0
-CLOSE_SECONDS_MAX = 1.0  # iroh may wait 3 s for peers that do not hear of it
 REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some ms later
 PIECE_BYTES_MAX = 256 * limits.KIB  # one crossing into Rust: the loop stands still while it copies
-READ_BYTES = 64 * limits.KIB
-# Two ends do not see a stream end at the same moment, so the accepting end allows for some more.
-INCOMING_STREAMS_MAX = 2 * limits.STREAMS_PER_LINK_MAX
 GIVEN_UP = 1  # the error code of a reset or stopped stream; the number means nothing to us
 
 
@@ -89,7 +83,7 @@ async def _bind(secret: bytes, hosts: Sequence[str], port: int) -> iroh.Endpoint
     builder = iroh.EndpointBuilder()  # type: ignore[no-untyped-call]
     builder.apply_minimal()  # the crypto provider; the other presets bring the vendor's servers
     builder.secret_key(secret)
-    builder.alpns([ALPN])
+    builder.alpns([wire.ALPN])
     # With relays disabled, a relay that a peer's address names would not be dialled either.
     builder.relay_mode(iroh.RelayMode.custom(iroh.RelayMap.empty()))
     for host in hosts:
@@ -133,7 +127,7 @@ class IrohEndpoint:
             load_ed25519(contact.peer)
             peer = iroh.EndpointId.from_bytes(contact.peer)
             address = iroh.EndpointAddr(peer, None, addresses)
-            connection = await self._endpoint.connect(address, ALPN)
+            connection = await self._endpoint.connect(address, wire.ALPN)
         except (IrohError, PeerMisbehaved) as error:
             raise Unreachable(f"{short(contact.peer)} does not answer") from error
         if self._is_closed():
@@ -159,7 +153,7 @@ class IrohEndpoint:
                 await link.close()
             await asyncio.wait({self._door})
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                async with asyncio.timeout(limits.LINK_CLOSE_SECONDS_MAX):  # iroh would wait 3 s
                     await self._endpoint.close()
         finally:
             _free(self._endpoint)
@@ -184,10 +178,10 @@ class IrohEndpoint:
     async def _let_in(self, incoming: iroh.Incoming) -> None:
         """The doorstep of one stranger: whatever goes wrong here stays here."""
         self._shaking += 1
-        is_busy = self._shaking > HANDSHAKES_MAX // 2
+        is_busy = self._shaking > limits.HANDSHAKES_MAX // 2
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS_MAX):
-                if self._shaking > HANDSHAKES_MAX:
+            async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
+                if self._shaking > limits.HANDSHAKES_MAX:
                     await incoming.ignore()  # an honest peer asks again within a second
                 elif len(self._incoming) >= limits.LINKS_MAX:
                     await incoming.refuse()
@@ -279,7 +273,7 @@ class IrohLink:
                 stream = IrohStream(self, await self._connection.accept_bi(), self._end_accepted)
                 self._streams.add(stream)
                 self._accepted_alive += 1
-                if self._accepted_alive > INCOMING_STREAMS_MAX:
+                if self._accepted_alive > limits.INCOMING_STREAMS_MAX:
                     stream.abort()  # iroh lets a peer begin 100, and 1.25 MB wait on each
                 else:
                     self._arrived.put_nowait(stream)
@@ -399,7 +393,7 @@ class IrohStream:
 
     async def _receive(self) -> None:
         try:
-            self._ahead = await self._receiving.read(READ_BYTES)
+            self._ahead = await self._receiving.read(limits.LINK_READ_BYTES)
         except IrohError as error:
             # After a reset iroh would answer the next read with b"", as if all had been said.
             log.debug("a stream was broken off", exc_info=error)

@@ -19,12 +19,10 @@ from postroad.protocol import mux
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 64 * limits.KIB
 UNSENT_BYTES_MAX = 256 * limits.KIB  # of all streams together; then writers wait
 UNREAD_ANSWERS_BYTES_MAX = 1 * limits.MIB  # the same, and the peer reads nothing of it: it is gone
 PING_SECONDS = 10.0
 SILENCE_SECONDS_MAX = 30.0
-CLOSE_SECONDS_MAX = 1.0
 
 
 class MuxLink:
@@ -87,7 +85,7 @@ class MuxLink:
         self._tasks.clear()
         # The peer may not want to hear of it: then TLS gives up after this time, too.
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+            async with asyncio.timeout(limits.LINK_CLOSE_SECONDS_MAX):
                 await self._writer.wait_closed()
         self._writer.transport.abort()
 
@@ -120,7 +118,7 @@ class MuxLink:
             self._end()
 
     async def _hear(self) -> None:
-        while octets := await self._reader.read(READ_BYTES):
+        while octets := await self._reader.read(limits.LINK_READ_BYTES):
             self._has_heard = True
             for event in self.mux.receive(octets):
                 self._take_in(event)

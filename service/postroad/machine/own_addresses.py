@@ -5,6 +5,7 @@ Nothing is sent: connecting a UDP socket only asks the kernel which of its addre
 
 import socket
 
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (peers come from anywhere; that is the purpose)
 # Documentation addresses (RFC 5737, RFC 3849): nobody has them, any default route leads to them.
 _FAR_AWAY = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 _DISCARD_PORT = 9

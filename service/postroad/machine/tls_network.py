@@ -29,19 +29,16 @@ from postroad.base import limits
 from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, short
 from postroad.machine import listeners
-from postroad.machine.mux_link import CLOSE_SECONDS_MAX, READ_BYTES, MuxLink
-from postroad.machine.own_addresses import own_addresses
+from postroad.machine.mux_link import MuxLink
+from postroad.machine.own_addresses import EVERYWHERE, own_addresses
+from postroad.protocol import wire
 from postroad.sealing.keys import load_ed25519
 
 log = logging.getLogger(__name__)
 
-ALPN = "postroad/1"
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  (peers come from anywhere; that is the purpose)
 NONCE_BYTES = 32
 PROOF_BYTES = 32 + 64  # key, signature
 PROOF_CONTEXT = b"postroad tls 1\0"
-HANDSHAKES_MAX = 16  # unproven peers in hand at once; more wait in the kernel
-HANDSHAKE_SECONDS_MAX = 10.0
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 FAILURES_OF_A_PEER = (
     OSError,  # and with it ssl.SSLError
@@ -113,7 +110,7 @@ class TlsEndpoint:
         self._listening = listening
         self._links: set[MuxLink] = set()
         self._incoming: set[MuxLink] = set()
-        self._shaking = asyncio.Semaphore(HANDSHAKES_MAX)
+        self._shaking = asyncio.Semaphore(limits.HANDSHAKES_MAX)  # more wait in the kernel
         self._arrived: asyncio.Queue[MuxLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
         self._doors = {asyncio.create_task(self._keep_door(one)) for one in listening}
@@ -133,7 +130,7 @@ class TlsEndpoint:
             if self._is_closed() or not at.port:
                 break
             try:
-                async with asyncio.timeout(HANDSHAKE_SECONDS_MAX):
+                async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
                     reader, writer = await self._connect(contact.peer, at)
             except FAILURES_OF_A_PEER as error:
                 failures.append(error)
@@ -186,8 +183,8 @@ class TlsEndpoint:
             at.host,
             at.port,
             ssl=self._for_dialling,
-            limit=READ_BYTES,
-            ssl_shutdown_timeout=CLOSE_SECONDS_MAX,
+            limit=limits.LINK_READ_BYTES,
+            ssl_shutdown_timeout=limits.LINK_CLOSE_SECONDS_MAX,
         )
         try:
             certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -223,7 +220,7 @@ class TlsEndpoint:
     async def _let_in(self, arrived: socket.socket) -> None:
         """The doorstep of one stranger: whatever goes wrong here stays here."""
         try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS_MAX):
+            async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
                 await self._shake_hands(arrived)
         except FAILURES_OF_A_PEER as error:
             log.debug("a peer did not complete its handshake", exc_info=error)
@@ -239,15 +236,15 @@ class TlsEndpoint:
         # asyncio does it only where the socket was made with IPPROTO_TCP; else 40 ms are lost.
         arrived.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(READ_BYTES, loop)
+        reader = asyncio.StreamReader(limits.LINK_READ_BYTES, loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         try:
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol,
                 arrived,
                 ssl=self._for_listening,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS_MAX,
-                ssl_shutdown_timeout=CLOSE_SECONDS_MAX,
+                ssl_handshake_timeout=limits.HANDSHAKE_SECONDS_MAX,
+                ssl_shutdown_timeout=limits.LINK_CLOSE_SECONDS_MAX,
             )
         except BaseException:
             arrived.close()
@@ -277,7 +274,7 @@ def _to_sign(nonce: bytes, certificate: bytes) -> bytes:
 
 
 def _check_alpn(writer: asyncio.StreamWriter) -> None:
-    if writer.get_extra_info("ssl_object").selected_alpn_protocol() != ALPN:
+    if writer.get_extra_info("ssl_object").selected_alpn_protocol() != wire.ALPN.decode():
         raise PeerMisbehaved("it does not speak our protocol")
 
 
@@ -305,7 +302,7 @@ def _contexts(key: Ed25519PrivateKey, certificate: bytes) -> tuple[ssl.SSLContex
     dialling.verify_mode = ssl.CERT_NONE  # we compare the key itself, which no authority signed
     for context in (listening, dialling):
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.set_alpn_protocols([ALPN])
+        context.set_alpn_protocols([wire.ALPN.decode()])
     listening.num_tickets = 0
     # ssl takes keys from files only: this one is memory, and gone when it is closed.
     handle = os.memfd_create("tls")

@@ -24,8 +24,6 @@ WINDOW_BYTES = 128 * limits.KIB
 GRANT_BYTES = WINDOW_BYTES // 4  # credit is given back in such steps, not for each octet
 PING_BYTES = 8
 STREAM_MAX = 2**32 - 1
-# Two ends do not see a stream end at the same moment, so the accepting end allows for some more.
-INCOMING_STREAMS_MAX = 2 * limits.STREAMS_PER_LINK_MAX
 
 
 class Kind(IntEnum):
@@ -223,7 +221,7 @@ class Mux:
                 raise PeerMisbehaved(f"a frame of unknown kind {kind}")
 
     def _admit(self, number: int) -> None:
-        if self._incoming >= INCOMING_STREAMS_MAX:
+        if self._incoming >= limits.INCOMING_STREAMS_MAX:
             raise PeerMisbehaved("too many streams at once")
         self._next_of_peer += 2
         self._incoming += 1
