@@ -1,5 +1,6 @@
 """The configuration: what is wrong with it is said with the file, the key and the reason."""
 
+import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -208,11 +209,82 @@ def test_what_set_up_writes_is_read_again(
     assert load(path) == config
 
 
-def test_only_what_differs_from_the_defaults_is_written(path: Path) -> None:
+@given(configs, configs)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_set_up_changes_is_read_again_and_no_line_is_lost(
+    tmp_path_factory: pytest.TempPathFactory, before: Config, after: Config
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "config.toml"
+    write(path, before)
+    comments = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    write(path, after)
+    assert load(path) == after
+    assert [line for line in path.read_text().splitlines() if line.startswith("#")] == comments
+
+
+def test_a_new_file_tells_of_every_key_and_changes_nothing(path: Path) -> None:
+    write(path, configuration.default())
+    text = path.read_text()
+    assert load(path) == configuration.default()
+    assert not [line for line in text.splitlines() if line and not line.startswith("#")]
+    uncommented = text
+    for field in fields(Config):
+        about = field.metadata["about"]
+        assert f"\n# {about}\n# {field.name} = " in text
+        uncommented = uncommented.replace(f"# {field.name} = ", f"{field.name} = ")
+    assert load(written(path, uncommented)) == configuration.default()
+    assert set(tomllib.loads(uncommented)) == {field.name for field in fields(Config)}
+    assert [one.name for one in path.parent.iterdir()] == ["config.toml"]
+
+
+def test_in_a_new_file_only_what_differs_from_the_defaults_is_said(path: Path) -> None:
     write(path, replace(configuration.default(), smtp_port=2525))
     lines = path.read_text().splitlines()
-    assert lines[0].startswith("#")
-    assert lines[1:] == ["smtp_port = 2525"]
-    write(path, configuration.default())
-    assert path.read_text().splitlines()[1:] == []
+    assert [line for line in lines if line and not line.startswith("#")] == ["smtp_port = 2525"]
+
+
+HAND_WRITTEN = """# Anna's. Do not touch the ports: exim has 25.
+smtp_port = 2525  # not 25
+  'imap_port'=2143
+peer_hosts = [
+    "192.0.2.7",  # the cable
+]
+# imap_port = 143
+
+log_level = "debug" # for a while"""
+
+
+def test_a_hand_written_file_keeps_all_but_the_values_that_change(path: Path) -> None:
+    config = load(written(path, HAND_WRITTEN))
+    write(path, config)
+    assert path.read_text() == HAND_WRITTEN
+    write(path, replace(config, smtp_port=2526, imap_port=2144, data=Path('/m "#" n'), link="tls"))
+    assert path.read_text() == (
+        HAND_WRITTEN.replace("smtp_port = 2525 ", "smtp_port = 2526 ").replace("=2143", "=2144")
+        + '\ndata = "/m \\"#\\" n"\nlink = "tls"\n'
+    )
+
+
+def test_a_value_that_cannot_be_replaced_is_left_to_its_owner(path: Path) -> None:
+    text = 'data = """\n/home/anna/mail"""\n'
+    config = load(written(path, text))
+    with pytest.raises(ConfigurationError, match=r'Write there: data = "/mail"') as refused:
+        write(path, replace(config, data=Path("/mail")))
+    assert str(path) in str(refused.value)
+    assert path.read_text() == text
     assert [one.name for one in path.parent.iterdir()] == ["config.toml"]
+
+
+def test_a_file_that_is_a_link_stays_one(path: Path, tmp_path: Path) -> None:
+    kept = written(tmp_path / "dotfiles" / "postroad.toml", "# mine\n")
+    path.parent.mkdir()
+    path.symlink_to(kept)
+    write(path, replace(configuration.default(), smtp_port=2525))
+    assert path.is_symlink()
+    assert kept.read_text() == "# mine\nsmtp_port = 2525\n"
+
+
+def test_a_file_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        write(tmp_path / "file" / "config.toml", configuration.default())

@@ -2,12 +2,15 @@
 
 An unknown key or a bad value refuses to start, with the file, the key and the reason. Nothing below
 `app` reads a file or the environment: rooms receive the numbers that they need.
+Invariant: what the owner wrote into the file stays as it is, but for the values that we change.
 """
 
 import ipaddress
 import os
+import re
 import tomllib
-from dataclasses import dataclass, fields, replace
+from contextlib import suppress
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +22,52 @@ LINKS = ("iroh", "tls")
 RESERVE_MIB_MAX = 1 << 20
 
 
+def _about(text: str) -> dict[str, str]:
+    """What a new file says about a key."""
+    return {"about": text}
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`data` and `runtime` are folders; ports are TCP on loopback, `peer_port` is for other nodes.
+    """One value for each key of the file, named and told about as in the file."""
 
-    `peer_hosts`: the addresses to bind for other nodes; empty for all of the machine's.
-    `expiry_days`: how long a letter is tried before it is returned. `reserve_mib`: with less disk
-    space than this, new letters are refused, so that accepted ones can be finished."""
-
-    data: Path
-    runtime: Path
-    smtp_port: int = 10587
-    imap_port: int = 10143
-    peer_port: int = 46464
-    peer_hosts: tuple[str, ...] = ()
-    link: str = "iroh"
-    expiry_days: float = limits.EXPIRY_SECONDS_DEFAULT / limits.DAY
-    reserve_mib: float = limits.DISK_RESERVE_BYTES / limits.MIB
-    log_level: str = "info"
+    data: Path = field(metadata=_about("The folder of your keys and your mail."))
+    runtime: Path = field(metadata=_about("The folder of the socket at which your node is asked."))
+    smtp_port: int = field(
+        default=10587, metadata=_about("Where your mail program sends: a TCP port of 127.0.0.1.")
+    )
+    imap_port: int = field(
+        default=10143, metadata=_about("Where your mail program reads: a TCP port of 127.0.0.1.")
+    )
+    peer_port: int = field(
+        default=46464, metadata=_about("Where other nodes reach yours: UDP for iroh, TCP for tls.")
+    )
+    peer_hosts: tuple[str, ...] = field(
+        default=(), metadata=_about("Addresses of this machine for other nodes; empty: all.")
+    )
+    link: str = field(
+        default="iroh", metadata=_about("How nodes reach each other: iroh (QUIC) or tls (TCP).")
+    )
+    expiry_days: float = field(
+        default=limits.EXPIRY_SECONDS_DEFAULT / limits.DAY,
+        metadata=_about("How long a letter is tried before it is returned."),
+    )
+    reserve_mib: float = field(
+        default=limits.DISK_RESERVE_BYTES / limits.MIB,
+        metadata=_about("With less disk space, new letters are refused to finish the old ones."),
+    )
+    log_level: str = field(
+        default="info", metadata=_about("What is logged: debug, info, warning or error.")
+    )
 
     @property
     def control_path(self) -> Path:
         """The socket at which a running node answers its owner's commands."""
         return self.runtime / "control"
+
+    @property
+    def is_set_up(self) -> bool:
+        return os.path.exists(self.data / "keys")  # False also where we may not look
 
 
 def default_path() -> Path:
@@ -72,17 +98,75 @@ def load(path: Path) -> Config:
 
 
 def write(path: Path, config: Config) -> None:
-    """Write the values that differ from the defaults; an existing file is replaced whole."""
+    """Make the file say this: a new one tells of every key, in an old one only values change.
+
+    Raises ConfigurationError when it cannot be written."""
+    path = path.resolve()  # a link of the owner's stays a link
+    draft = path.with_name(path.name + ".draft")
+    try:
+        changed = _changed(path, config) if path.exists() else _new(config)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft.write_bytes(changed.encode())
+        if not _says(draft, config):
+            lines = "; ".join(
+                f"{each.name} = {_toml(value)}" for each, value in _differing(path, config)
+            )
+            raise ConfigurationError(
+                f"{path} cannot be changed by a program. Write there: {lines}."
+            )
+        draft.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        with suppress(OSError):
+            draft.unlink()
+
+
+def _says(path: Path, config: Config) -> bool:
+    try:
+        return load(path) == config
+    except ConfigurationError:
+        return False
+
+
+def _differing(path: Path, config: Config) -> list[tuple[Field[Any], Any]]:
+    """The keys for which this file says something else, with the values that they should have."""
+    before = load(path)
+    wanted = [(each, getattr(config, each.name)) for each in fields(Config)]
+    return [(each, value) for each, value in wanted if value != getattr(before, each.name)]
+
+
+def _new(config: Config) -> str:
+    """Every key with what it is; those that have their default are commented out."""
     standard = default()
-    lines = ["# Postroad's configuration; `postroad run` says what is wrong with it."]
-    for field in fields(Config):
-        value = getattr(config, field.name)
-        if value != getattr(standard, field.name):
-            lines.append(f"{field.name} = {_toml(value)}")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_suffix(".draft")
-    draft.write_text("\n".join(lines) + "\n", "utf-8")
-    draft.replace(path)
+    lines = [
+        "# Postroad's configuration. To change a value, take away the # before its line and start",
+        "# your node again; `postroad run` says what is wrong with it.",
+    ]
+    for each in fields(Config):
+        value, usual = getattr(config, each.name), getattr(standard, each.name)
+        line = f"{each.name} = {_toml(value)}"
+        lines += ["", f"# {each.metadata['about']}", f"# {line}" if value == usual else line]
+    return "\n".join(lines) + "\n"
+
+
+# A value as one line of TOML holds it: a string of either kind, a list, or a bare word.
+_VALUE = r"""("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|[^\s#"'\[]+)"""
+
+
+def _changed(path: Path, config: Config) -> str:
+    """The text of the file with those values replaced that differ, or a line added."""
+    text = path.read_bytes().decode()
+    for each, value in _differing(path, config):
+        written = _toml(value)
+        line = re.compile(rf"""^([ \t]*["']?{each.name}["']?[ \t]*=[ \t]*){_VALUE}""", re.MULTILINE)
+        found = line.search(text)
+        if found:
+            text = text[: found.start(2)] + written + text[found.end(2) :]
+        else:
+            text += "" if text.endswith("\n") or not text else "\n"
+            text += f"{each.name} = {written}\n"
+    return text
 
 
 def _toml(value: Any) -> str:
