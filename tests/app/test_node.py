@@ -18,6 +18,8 @@ import pytest
 
 import person
 from person import Person, meet, until
+from postroad import __version__
+from postroad.app.config import load
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ def test_setup_shows_what_its_owner_needs_and_keeps_secrets_to_them(people: list
     assert anna.password.encode() not in (data / "keys").read_bytes()
     again = anna.type("setup", "--name", "anna")
     assert again.returncode == 1
-    assert "set up already, as " + anna.address in again.stderr
+    assert f"set up already, as {anna.address}, in {data}" in again.stderr
 
 
 def test_the_24_words_bring_the_same_address_back(tmp_path: Path) -> None:
@@ -115,7 +117,7 @@ def test_commands_say_what_is_missing_and_leave_an_exit_code(tmp_path: Path) -> 
     not_set_up = anna.type("status")
     assert (not_set_up.returncode, not_set_up.stdout) == (4, "")
     assert "postroad setup --name YOURNAME" in not_set_up.stderr
-    assert anna.type("run").returncode == 1
+    assert anna.type("run").returncode == 4
     anna.set_up()
     not_running = anna.type("status", "--json")
     assert not_running.returncode == 3
@@ -146,16 +148,61 @@ def test_a_second_node_on_the_same_data_is_refused(people: list[Person]) -> None
     second = anna.type("run")
     assert second.returncode == 1
     assert "Another Postroad already runs in" in second.stderr
+    assert f"change data in {anna.config}" in second.stderr
+    assert "--data" not in second.stderr  # which `run` does not know
+    third = anna.type("setup", "--name", "anna")
+    assert third.returncode == 1
+    assert "You are set up already." in third.stderr
     assert anna.postroad("status")["address"] == anna.address
 
 
-def test_a_taken_port_is_said_in_words(people: list[Person]) -> None:
+@pytest.mark.parametrize("key", ["smtp_port", "imap_port", "peer_port"])
+def test_a_taken_port_is_told_with_the_key_and_the_file(people: list[Person], key: str) -> None:
     anna, _ = people
-    with socket.create_server(("127.0.0.1", anna.imap_port)):
+    port = getattr(load(anna.config), key)
+    with socket.create_server(("127.0.0.1", port)), socket.socket(type=socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", port))
         done = anna.type("run")
     assert done.returncode == 1
-    assert str(anna.imap_port) in done.stderr
+    assert str(port) in done.stderr
+    assert f"To use another one, change {key}" in done.stderr
+    assert f" in {anna.config}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_control_socket_that_cannot_be_made_is_told_with_the_key(people: list[Person]) -> None:
+    anna, _ = people
+    runtime = anna.folder / ("x" * 120)
+    anna.config.write_text(anna.config.read_text().replace(f"{anna.folder}/run", str(runtime)))
+    done = anna.type("run")
+    assert done.returncode == 1
+    assert f"runtime in {anna.config}" in done.stderr
+
+
+def test_the_log_begins_with_what_runs_where(people: list[Person]) -> None:
+    anna, _ = people
+    anna.start()
+    (line,) = (
+        line for line in (anna.folder / "log").read_text().splitlines() if "node started" in line
+    )
+    for fact in (
+        f"version={__version__}", f"address={anna.address}", "link=", f"smtp_port={anna.smtp_port}",
+        f"imap_port={anna.imap_port}", f"peer_port={load(anna.config).peer_port}",
+    ):  # fmt: skip
+        assert fact in line
+    assert anna.password not in (anna.folder / "log").read_text()
+
+
+def test_set_up_changes_nothing_else_in_a_hand_written_file(tmp_path: Path) -> None:
+    anna = Person("anna", tmp_path, 0, "# exim has 25\n")
+    before = anna.config.read_text()
+    with socket.create_server(("127.0.0.1", load(anna.config).imap_port)):
+        anna.set_up()
+    assert anna.config.read_text() == (
+        before.replace(f"smtp_port = {anna.smtp_port - 1}", f"smtp_port = {anna.smtp_port}")
+        .replace(f"imap_port = {anna.imap_port - 1}", f"imap_port = {anna.imap_port}")
+        .replace("peer_port = 46464", "peer_port = 46465")
+    )
 
 
 def test_a_node_stops_politely_within_two_seconds(people: list[Person]) -> None:
@@ -327,10 +374,29 @@ def test_an_invitation_can_be_read_aloud_and_a_broken_one_is_explained(
     anna.start()
     bora.start()
     shown = bora.type("invite").stdout
-    assert "sudo apt install ./postroad_*.deb" in shown
+    assert "pipx install ./postroad" in shown
     link = shown.split("postroad accept ")[1].split()[0]
     broken = anna.type("accept", link[:-9])
     assert broken.returncode == 1
     assert "copy the whole link again" in broken.stderr
     assert "You can write to bora." in anna.type("accept", link).stdout
     until(lambda: "anna" in bora.type("contacts").stdout, "Bora knows Anna")
+    again = anna.type("accept", link)
+    assert again.returncode == 0
+    assert again.stdout == f"You and {bora.address} are contacts already.\n"
+    (known,) = anna.postroad("contacts")["contacts"]
+    assert set(known) == {"name", "address", "seen_at"}
+
+
+def test_status_tells_how_the_node_is_doing(people: list[Person]) -> None:
+    anna, bora = people
+    anna.start()
+    bora.start()
+    meet(bora, anna)
+    bora.stop()
+    anna.submit(bora.address, letter(anna, bora))
+    told = anna.postroad("status")
+    assert told["address"] == told["user_name"] == anna.address
+    assert (told["contact_count"], told["letters_waiting"]) == (1, 1)
+    assert (told["holders_wanted"], told["quarantine"]) == (3, [])
+    assert "1 letter is on the way." in anna.type("status").stdout

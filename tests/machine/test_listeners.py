@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from postroad.base.errors import ConfigurationError
+from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.seams import Listeners
 from postroad.machine import listeners
 from postroad.machine.listeners import LoopbackListeners
@@ -58,16 +58,17 @@ def test_short_replies_are_not_held_back() -> None:
         close(found)
 
 
-def test_a_taken_port_is_told_in_words_with_the_door_and_what_to_do() -> None:
+def test_a_taken_port_is_told_as_a_fact_with_the_door() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(ConfigurationError) as refused:
+        with pytest.raises(NotToBeHad) as refused:
             LoopbackListeners({}).loopback("smtp", port)
         sentence = str(refused.value)
         assert "smtp" in sentence
         assert f"127.0.0.1:{port}" in sentence
-        assert "config.toml" in sentence
-        with pytest.raises(ConfigurationError, match="TCP"):
+        assert "another program has this port" in sentence
+        assert "config" not in sentence  # which file and key it is, only `app` knows
+        with pytest.raises(NotToBeHad, match="TCP"):
             listeners.bind("127.0.0.1", port).listen()
 
 
@@ -75,7 +76,7 @@ def test_a_taken_port_is_told_in_words_with_the_door_and_what_to_do() -> None:
 def test_a_stranger_on_the_ipv6_half_of_our_port_is_not_overlooked() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
         port = other.getsockname()[1]
-        with pytest.raises(ConfigurationError, match=r"\[::1\]"):
+        with pytest.raises(NotToBeHad, match=r"\[::1\]"):
             LoopbackListeners({}).loopback("imap", port)
         with socket.create_server(("127.0.0.1", port)):
             pass  # our IPv4 half was given back
@@ -84,7 +85,7 @@ def test_a_stranger_on_the_ipv6_half_of_our_port_is_not_overlooked() -> None:
 def test_a_taken_udp_port_is_refused_and_not_shared() -> None:
     first = listeners.bind("127.0.0.1", 0, socket.SOCK_DGRAM)
     try:
-        with pytest.raises(ConfigurationError, match="UDP"):
+        with pytest.raises(NotToBeHad, match="UDP"):
             listeners.bind("127.0.0.1", first.getsockname()[1], socket.SOCK_DGRAM)
     finally:
         first.close()
@@ -101,7 +102,7 @@ def test_an_ipv6_socket_leaves_ipv4_alone() -> None:
 
 
 def test_an_address_that_is_not_ours_is_told_in_words() -> None:
-    with pytest.raises(ConfigurationError, match="no such address"):
+    with pytest.raises(NotToBeHad, match="no such address"):
         listeners.bind("192.0.2.77", 0)
 
 
@@ -201,5 +202,5 @@ def test_a_file_in_place_of_the_control_socket_is_not_removed(tmp_path: Path) ->
 
 
 def test_a_path_too_long_for_a_socket_is_told_in_words(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="XDG_RUNTIME_DIR"):
+    with pytest.raises(NotToBeHad, match="cannot be made"):
         listeners.unix(tmp_path / ("x" * 120))

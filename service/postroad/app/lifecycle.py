@@ -8,13 +8,16 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from pathlib import Path
+from socket import socket
 
-from postroad.app.compose import Settings, Sockets, build_node
+from postroad import __version__
+from postroad.app.compose import Node, Settings, Sockets, build_node
 from postroad.app.config import Config
 from postroad.base import limits
-from postroad.base.errors import PostroadError
+from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
 from postroad.base.seams import Machine, Network
 from postroad.machine import listeners
 from postroad.machine.clock import SystemClock
@@ -28,13 +31,16 @@ from postroad.machine.tls_network import TlsNetwork
 log = logging.getLogger(__name__)
 
 
-def run(config: Config, ready: Callable[[Sockets], None]) -> None:
-    """Run the node in the foreground until it is told to stop.
+def run(config: Config, path: Path, ready: Callable[[Sockets], None]) -> None:
+    """Run the node in the foreground until it is told to stop. `path`: where `config` comes from.
 
-    Raises ConfigurationError when it cannot start; the sentence says what to do."""
+    Raises NotSetUp, or ConfigurationError when it cannot start; the sentence says what to do."""
+    if not config.is_set_up:
+        raise NotSetUp
     os.umask(0o077)  # whatever is written is the owner's alone
     with ExitStack() as cleanup:
-        disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
+        with _advised(f"To use another folder, change data in {path}."):
+            disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
         cleanup.callback(disk.close)
         machine = Machine(
             SystemClock(),
@@ -45,7 +51,7 @@ def run(config: Config, ready: Callable[[Sockets], None]) -> None:
             KernelPeerUid(),
         )
         try:
-            asyncio.run(_run(config, machine, ready))
+            asyncio.run(_run(config, path, machine, ready))
         except BaseExceptionGroup as group:
             log.exception("the node failed")
             raise PostroadError(
@@ -54,7 +60,9 @@ def run(config: Config, ready: Callable[[Sockets], None]) -> None:
             ) from group
 
 
-async def _run(config: Config, machine: Machine, ready: Callable[[Sockets], None]) -> None:
+async def _run(
+    config: Config, path: Path, machine: Machine, ready: Callable[[Sockets], None]
+) -> None:
     main = asyncio.current_task()
     assert main is not None
     loop = asyncio.get_running_loop()
@@ -63,15 +71,56 @@ async def _run(config: Config, machine: Machine, ready: Callable[[Sockets], None
     settings = Settings(config.peer_port, config.expiry_days * limits.DAY)
     try:
         # Doors first: a mail program never waits for peers.
-        sockets = Sockets(
-            machine.listeners.loopback("smtp", config.smtp_port),
-            machine.listeners.loopback("imap", config.imap_port),
-            listeners.unix(config.control_path),
-        )
-        async with build_node(settings, machine) as node:
-            await node.serve(sockets, lambda: ready(sockets))
+        sockets = _sockets(config, path, machine)
+        async with AsyncExitStack() as stack:
+            keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
+            with _advised(f"To use another one, change {keys} in {path}."):
+                node = await stack.enter_async_context(build_node(settings, machine))
+
+            def started() -> None:
+                log.info("node started", extra=_facts(config, node, sockets))
+                ready(sockets)
+
+            await node.serve(sockets, started)
     except asyncio.CancelledError:
         log.info("stopped")
+
+
+def _sockets(config: Config, path: Path, machine: Machine) -> Sockets:
+    def door(name: str, port: int) -> Sequence[socket]:
+        with _advised(
+            f"To use another one, change {name}_port in {path}, and in your mail program."
+        ):
+            return machine.listeners.loopback(name, port)
+
+    smtp, imap = door("smtp", config.smtp_port), door("imap", config.imap_port)
+    with _advised(f"Give it a folder of your own with a short name: runtime in {path}."):
+        return Sockets(smtp, imap, listeners.unix(config.control_path))
+
+
+@contextmanager
+def _advised(advice: str) -> Iterator[None]:
+    """Add to the machine's fact what its owner can do about it."""
+    try:
+        yield
+    except NotToBeHad as error:
+        raise ConfigurationError(f"{error} {advice}") from error
+
+
+def _facts(config: Config, node: Node, sockets: Sockets) -> dict[str, object]:
+    """What a reader of the log wants to know first; nothing of it is secret."""
+    smtp, imap = (
+        door[0].getsockname()[1] if door else None for door in (sockets.submission, sockets.imap)
+    )
+    peers = sorted({at.port for at in node.endpoint.addresses()})
+    return {
+        "version": __version__,
+        "address": node.keyring.address,
+        "link": config.link,
+        "smtp_port": smtp,
+        "imap_port": imap,
+        "peer_port": peers[0] if len(peers) == 1 else config.peer_port,
+    }
 
 
 def _network(config: Config) -> Network:

@@ -1,6 +1,7 @@
 """Logging: one line per step of a letter's life, with the same names everywhere, on stderr.
 
-Never bodies, subjects, keys, passwords or invitations; addresses at debug only.
+Never bodies, subjects, keys, passwords or invitations; addresses at debug only,
+but for the owner's own when the node starts.
 """
 
 import logging

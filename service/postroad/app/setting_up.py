@@ -1,6 +1,8 @@
 """First run: make the keys, choose ports that are free, write the configuration.
 
 Purpose: one call that leaves a node ready to run, or nothing at all when it could not.
+Not promised: that the ports stay free. Users of one machine are kept apart only from programs that
+listen while they set up; a node that finds its port taken later says which key to change.
 """
 
 import os
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from postroad.app import config as configuration
 from postroad.app.config import Config
-from postroad.base.errors import ConfigurationError, PermanentFailure
+from postroad.base.errors import ConfigurationError, NotToBeHad, PermanentFailure
 from postroad.base.seams import Clock, Entropy
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
@@ -46,23 +48,33 @@ def set_up(
     os.umask(0o077)
     identity = Identity(entropy.token(32)) if words is None else identity_from_words(words)
     password = new_password(entropy.token(ENTROPY_BYTES))
-    with closing(FolderDisk(config.data)) as disk:
+    with closing(_folder(config)) as disk:
         if keyring.exists(disk):
             known = keyring.load(disk)
             raise ConfigurationError(
-                f"You are set up already, as {known.address}. Start your node with `postroad run`."
+                f"You are set up already, as {known.address}, in {disk.folder}. "
+                "Start your node with: postroad run"
             )
         keys = keyring.new_keyring(
             name, identity, verifier(password, entropy.token(16)), entropy, clock.now()
         )
-        chosen = with_free_ports(config)
+        chosen = with_free_ports(config, path)
         configuration.write(path, chosen)
         keyring.save(disk, keys)
     return SetUp(keys.address, identity.words, password, chosen)
 
 
-def with_free_ports(config: Config) -> Config:
-    """The same with the first slot of ports that nobody listens on: each user has their own."""
+def _folder(config: Config) -> FolderDisk:
+    try:
+        return FolderDisk(config.data)
+    except NotToBeHad as error:
+        if config.is_set_up:
+            raise ConfigurationError(f"You are set up already. {error}") from error
+        raise ConfigurationError(f"{error} Choose another one with --data.") from error
+
+
+def with_free_ports(config: Config, path: Path) -> Config:
+    """The same with the first slot of ports that nobody listens on just now."""
     for slot in range(SLOTS):
         moved = replace(
             config,
@@ -73,7 +85,8 @@ def with_free_ports(config: Config) -> Config:
         if _is_free(moved):
             return moved
     raise ConfigurationError(
-        f"None of the ports from {config.smtp_port} on is free. Choose others in the configuration."
+        "No ports are free for smtp_port, imap_port and peer_port, from those of the configuration "
+        f"on. Choose others in {path}."
     )
 
 
@@ -87,6 +100,6 @@ def _is_free(config: Config) -> bool:
     try:
         for host, port, kind in wanted:
             listeners.bind(host, port, kind).close()
-    except ConfigurationError:
+    except NotToBeHad:
         return False
     return True

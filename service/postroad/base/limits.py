@@ -88,6 +88,7 @@ LOGIN_FAILURE_SECONDS = 1.0  # wait before the answer to a wrong password
 IMAP_LINE_BYTES_MAX = 64 * KIB
 IMAP_LITERAL_BYTES_BEFORE_LOGIN_MAX = 8 * KIB
 CONTROL_LINE_BYTES_MAX = 64 * KIB
+CONTROL_SECONDS_MAX = 60.0  # the node works on one request; whoever asked waits a little longer
 DOOR_LOGIN_SECONDS = 60  # of silence before logging in
 DOOR_STALLED_SECONDS = 5 * MINUTE  # for a client that does not take what it asked for
 IMAP_INPUT_BYTES_MAX = 256 * KIB  # waiting in memory before the socket is left unread

@@ -10,8 +10,9 @@ import json
 import logging
 import os
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from socket import SO_PEERCRED, SOL_SOCKET, socket
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from postroad.base import limits
@@ -23,7 +24,6 @@ from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
 log = logging.getLogger(__name__)
-ANSWER_SECONDS_MAX = 60.0
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 
 Reply = dict[str, Any]
@@ -41,9 +41,12 @@ async def serve(
     introductions: Introductions,
     keyring: OwnKeys,
     clock: Clock,
+    mail_ports: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """Serve on this socket until cancelled; then close it and every connection."""
-    door = _Door(database, introductions, keyring, clock)
+    """Serve on this socket until cancelled; then close it and every connection.
+
+    `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
+    door = _Door(database, introductions, keyring, clock, mail_ports)
     server = await asyncio.start_unix_server(
         door.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
     )
@@ -58,11 +61,13 @@ class _Door:
         introductions: Introductions,
         keyring: OwnKeys,
         clock: Clock,
+        mail_ports: Mapping[str, int],
     ) -> None:
         self._database = database
         self._introductions = introductions
         self._keyring = keyring
         self._clock = clock
+        self._mail_ports = mail_ports
         self._requests: dict[str, Callable[[dict[str, Any]], Awaitable[Reply]]] = {
             "status": self._status,
             "contacts": self._contacts,
@@ -75,9 +80,11 @@ class _Door:
         try:
             if _uid(writer) != os.getuid():
                 return
-            async with asyncio.timeout(ANSWER_SECONDS_MAX):
-                answer = await self._answer(await reader.readline())
-                writer.write(json.dumps(answer).encode() + b"\n")
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+                line = await reader.readline()
+            answer = await self._answer(line)
+            writer.write(json.dumps(answer).encode() + b"\n")
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
                 await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:
             log.info("control: a connection ended: %s", error)
@@ -91,7 +98,10 @@ class _Door:
         except (ValueError, KeyError, TypeError):
             return {"ok": False, "error": "This node does not know that request."}
         try:
-            return {"ok": True, **await work(request)}
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+                return {"ok": True, **await work(request)}
+        except TimeoutError:
+            return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
         except PostroadError as error:
             return {"ok": False, "error": str(error)}
         except Exception:
@@ -103,16 +113,20 @@ class _Door:
             drops = people.my_drops(sql)
             return {
                 "address": str(self._keyring.address),
-                "contacts": len(people.contacts(sql)),
+                "user_name": str(self._keyring.address),
+                "smtp_port": self._mail_ports.get("smtp"),
+                "imap_port": self._mail_ports.get("imap"),
+                "contact_count": len(people.contacts(sql)),
+                "letters_waiting": len({row.nonce for row in queue.waiting(sql)}),
                 "holders": sum(drop.agreed for drop in drops),
-                "queue": len(queue.waiting(sql)),
+                "holders_wanted": limits.HOLDERS_WANTED,
                 "quarantine": [
                     {"kind": one.kind, "name": one.name, "reason": one.reason, "at": one.at}
                     for one in quarantine.noted(sql)
                 ],
             }
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def _contacts(self, _: dict[str, Any]) -> Reply:
         found = await self._database.read(people.contacts)
@@ -122,7 +136,6 @@ class _Door:
                     "name": person.name,
                     "address": person.address,
                     "seen_at": person.seen_at,
-                    "drops": len(person.record.drops),
                 }
                 for person in found
             ]
@@ -143,7 +156,7 @@ class _Door:
                 for row in queue.waiting(sql)
             ]
 
-        return {"queue": await self._database.run(work), "now": self._clock.now()}
+        return {"queue": await self._database.read(work), "now": self._clock.now()}
 
     async def _invite(self, _: dict[str, Any]) -> Reply:
         link, told, holders = await self._introductions.invite()

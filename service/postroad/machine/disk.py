@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, DiskFull
+from postroad.base.errors import DiskFull, NotToBeHad
 
 T = TypeVar("T")
 FOLDERS = ("bodies", "sealed", "spool")
@@ -27,7 +27,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class FolderDisk:
     """`base.seams.Disk`. Takes the folder for this process until `close`.
 
-    Raises ConfigurationError when another node works in it, or it cannot be used."""
+    Raises NotToBeHad when another node works in it, or it cannot be used."""
 
     def __init__(self, folder: Path, *, reserve_bytes: int = limits.DISK_RESERVE_BYTES) -> None:
         self._folder = folder.absolute()
@@ -38,18 +38,14 @@ class FolderDisk:
                 path.chmod(0o700)
             self._lock = _new_or_old(self._folder / "lock")
         except OSError as error:
-            raise ConfigurationError(
-                f"The data folder {self._folder} cannot be used ({error.strerror}). "
-                "Check who owns it, or choose another one with --data."
+            raise NotToBeHad(
+                f"The data folder {self._folder} cannot be used ({error.strerror})."
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise ConfigurationError(
-                f"Another Postroad already runs in {self._folder}. Use that one, stop it first, "
-                "or give this one a folder of its own with --data."
-            ) from error
+            raise NotToBeHad(f"Another Postroad already runs in {self._folder}.") from error
         for name in self.names("spool"):  # left by a crash: nothing refers to them
             self.remove(f"spool/{name}")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")

@@ -75,7 +75,8 @@ class IrohNetwork:
                 with contextlib.suppress(IrohError):
                     return IrohEndpoint(await _bind(secret, hosts, port))
         raise NotToBeHad(
-            f"UDP port {port} for peers cannot be opened: most likely another program has it."
+            f"UDP port {port} for peers cannot be opened: most likely another program has it; "
+            "stop that program if you can."
         )
 
 

@@ -14,7 +14,7 @@ import stat
 from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 
-from postroad.base.errors import ConfigurationError
+from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import HostPort
 
 BACKLOG = 128
@@ -29,11 +29,11 @@ def bind(
 ) -> socket.socket:
     """A socket at this IP address and port, not yet listening; `port` 0 takes any free one.
 
-    Raises ConfigurationError, which names `door`, when it cannot be had."""
+    Raises NotToBeHad, which names `door` and the port."""
     try:
         return _bind(host, port, kind)
     except OSError as error:
-        raise ConfigurationError(_why(error, HostPort(host, port), kind, door)) from error
+        raise NotToBeHad(_why(error, HostPort(host, port), kind, door)) from error
 
 
 class LoopbackListeners:
@@ -63,7 +63,8 @@ class LoopbackListeners:
 def unix(path: Path) -> socket.socket:
     """A listening socket at this path that only its owner can reach: 0600 in a 0700 folder.
 
-    What a crash left there is replaced; ConfigurationError when somebody still answers."""
+    What a crash left there is replaced; ConfigurationError when somebody still answers, NotToBeHad
+    when there cannot be one."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.chmod(0o700)  # also fails where the folder is not ours
@@ -78,9 +79,8 @@ def unix(path: Path) -> socket.socket:
             listening.close()
             raise
     except OSError as error:
-        raise ConfigurationError(
-            f"The control socket {path} cannot be made ({error.strerror or error}). "
-            "Check who owns its folder, or set XDG_RUNTIME_DIR to a short path of your own."
+        raise NotToBeHad(
+            f"The control socket {path} cannot be made ({error.strerror or error})."
         ) from error
     return listening
 
@@ -132,7 +132,7 @@ def _listen_on(families: Sequence[int], door: str, port: int) -> list[socket.soc
                 if listening and tries_left and error.errno == errno.EADDRINUSE:
                     break  # any free port was asked for, and this one is free for one family only
                 at = HostPort(host, same)
-                raise ConfigurationError(_why(error, at, socket.SOCK_STREAM, door)) from error
+                raise NotToBeHad(_why(error, at, socket.SOCK_STREAM, door)) from error
         else:
             return listening
     raise AssertionError("the last try returns or raises")
@@ -194,13 +194,10 @@ def _why(error: OSError, at: HostPort, kind: socket.SocketKind, door: str) -> st
     where = f"{door} cannot use {at} ({protocol})"
     match error.errno:
         case errno.EADDRINUSE:
-            return (
-                f"{where}: another program has this port. Stop that program, or give Postroad "
-                "another port in config.toml."
-            )
+            return f"{where}: another program has this port; stop it if you can."
         case errno.EACCES | errno.EPERM:
-            return f"{where}: this user may not. Choose a port from 1024 up in config.toml."
+            return f"{where}: this user may not (those below 1024 are for root)."
         case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
-            return f"{where}: this machine has no such address. Correct it in config.toml."
+            return f"{where}: this machine has no such address."
         case _:
             return f"{where}: {error.strerror or error}."

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, PeerMisbehaved
+from postroad.base.errors import ConfigurationError, NotSetUp, PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Disk, Entropy
 from postroad.base.tlv import decode, encode, fixed, nested, number, several, text
@@ -148,7 +148,7 @@ def exists(disk: Disk) -> bool:
 
 
 def load(disk: Disk) -> Keyring:
-    """The keyring; ConfigurationError when there is none yet, or it cannot be read."""
+    """The keyring; NotSetUp when there is none yet, ConfigurationError when it cannot be read."""
     try:
         with disk.open(FILE_NAME) as file:
             octets = file.read(limits.FRAME_BYTES_MAX)
@@ -157,9 +157,7 @@ def load(disk: Disk) -> Keyring:
             raise PeerMisbehaved("it is damaged")
         return decode(Keyring, encoded)
     except FileNotFoundError as error:
-        raise ConfigurationError(
-            "Postroad is not set up for you yet. Run: postroad setup --name YOURNAME"
-        ) from error
+        raise NotSetUp from error
     except (OSError, PeerMisbehaved) as error:
         raise ConfigurationError(
             f"The keys in {disk.folder}/{FILE_NAME} cannot be read ({error}). Restore that file "

@@ -1,0 +1,276 @@
+"""What the command line says, given what a node answers; and how it fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from socket import AF_UNIX, socket
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from postroad.app import cli
+from postroad.app import config as configuration
+from postroad.base import limits
+
+ADDRESS = "anna.giodrzd2xwwhpvmi76qht7fxae74ankj@postroad.alt"
+STATUS = {
+    "address": ADDRESS,
+    "user_name": ADDRESS,
+    "smtp_port": 10588,
+    "imap_port": 10144,
+    "contact_count": 1,
+    "letters_waiting": 1,
+    "holders": 1,
+    "holders_wanted": 3,
+    "quarantine": [],
+}
+Node = Callable[[dict[str, Any]], None]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="pr-"))  # a socket's path is short
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def config(folder: Path) -> Path:
+    path = folder / "config.toml"
+    path.write_text(f'data = "{folder}/data"\nruntime = "{folder}/run"\nlink = "tls"\n')
+    return path
+
+
+@pytest.fixture
+def node(folder: Path) -> Iterator[Node]:
+    """Stands in for a running node that gives one answer."""
+    threads = []
+
+    def answers(answer: dict[str, Any]) -> None:
+        (folder / "run").mkdir(exist_ok=True)
+        path = folder / "run" / "control"
+        path.unlink(missing_ok=True)
+        listening = socket(AF_UNIX)
+        listening.bind(str(path))
+        listening.listen()
+
+        def serve() -> None:
+            with listening, listening.accept()[0] as client:
+                client.makefile().readline()
+                client.sendall(json.dumps({"ok": True, **answer}).encode() + b"\n")
+
+        threads.append(threading.Thread(target=serve, daemon=True))
+        threads[-1].start()
+
+    yield answers
+    for thread in threads:
+        thread.join(10)
+
+
+def typed(config: Path, *words: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(cli.main, ["--config", str(config), *words], input=stdin)
+
+
+def failure(done: Result, code: int = 1) -> str:
+    """The sentence of a failure that a program reads: one JSON object, and nothing else."""
+    assert done.exit_code == code, done.output
+    answer = json.loads(done.stdout)
+    assert list(answer) == ["error"]
+    return str(answer["error"])
+
+
+# Failures
+
+
+@pytest.mark.parametrize("command", ["status", "contacts", "queue", "invite", "accept x", "run"])
+def test_whoever_is_not_set_up_hears_so_with_exit_code_4(config: Path, command: str) -> None:
+    done = typed(config, *command.split())
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert done.stderr == (
+        "postroad: You are not set up yet. Run: postroad setup --name YOURNAME\n"
+    )
+    assert not (config.parent / "data").exists()
+    if command != "run":
+        assert "postroad setup" in failure(typed(config, *command.split(), "--json"), 4)
+
+
+@pytest.mark.parametrize("command", ["status", "run", "invite"])
+def test_a_named_file_has_to_be_there(folder: Path, command: str) -> None:
+    path = folder / "nosuch.toml"
+    done = typed(path, command)
+    assert done.exit_code == 1
+    assert f"There is no file {path}" in done.stderr
+    assert f"postroad --config {path} setup" in done.stderr
+
+
+def test_setup_makes_the_named_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("XDG_DATA_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(variable, str(folder / variable))
+    path = folder / "new.toml"
+    assert typed(path, "setup", "--name", "anna", "--json").exit_code == 0
+    assert configuration.load(path).is_set_up
+
+
+def test_setup_asks_nothing_of_a_program(config: Path) -> None:
+    assert "--name" in failure(typed(config, "setup", "--json", stdin="anna\n"))
+    words = typed(config, "setup", "--json", "--name", "anna", "--restore", stdin="one two\n")
+    assert failure(words) == "There should be 24 words; these are 2."
+    assert words.stderr == ""
+    assert not configuration.load(config).is_set_up
+
+
+def test_a_question_that_nobody_answers_ends_in_words(config: Path) -> None:
+    done = typed(config, "setup")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert "a question was not answered, and nothing was done" in done.stderr
+
+
+def test_a_fault_of_our_own_is_one_json_object_too(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(configuration, "load", lambda _: 1 / 0)
+    done = typed(config, "status", "--json")
+    assert "fault of its own: ZeroDivisionError" in failure(done)
+    assert "Traceback" in done.stderr  # for the report
+
+
+def test_a_command_that_cannot_be_understood_is_told_by_click(config: Path) -> None:
+    done = typed(config, "status", "--jsno")
+    assert done.exit_code == 2
+    assert "No such option" in done.stderr
+
+
+def test_setting_up_twice_names_the_data_folder(config: Path) -> None:
+    made = json.loads(typed(config, "setup", "--name", "anna", "--json").stdout)
+    again = failure(typed(config, "setup", "--name", "anna", "--json"))
+    data = config.parent / "data"
+    assert again.startswith(f"You are set up already, as {made['address']}, in {data}.")
+
+
+def test_a_data_folder_that_cannot_be_used_is_told_with_what_to_change(config: Path) -> None:
+    (config.parent / "data").write_text("in the way")
+    setup = typed(config, "setup", "--name", "anna")
+    assert setup.exit_code == 1
+    assert "Choose another one with --data." in setup.stderr
+
+
+def test_the_command_line_waits_longer_than_the_node_works() -> None:
+    assert cli.WAIT_SECONDS_MAX > limits.CONTROL_SECONDS_MAX
+
+
+# Words
+
+
+def test_status_tells_what_a_mail_program_needs(config: Path, node: Node) -> None:
+    node(STATUS)
+    told = typed(config, "status").stdout
+    assert f"user name   {ADDRESS}" in told
+    assert "SMTP  127.0.0.1  port 10588" in told
+    assert "IMAP  127.0.0.1  port 10144" in told
+    assert "was shown once, by postroad setup" in told
+    node(STATUS)
+    assert json.loads(typed(config, "status", "--json").stdout) == STATUS
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sentences"),
+    [
+        (
+            {"contact_count": 0, "letters_waiting": 0, "holders": 0},
+            ["You have no contacts.", "No letters are on the way.", "Nobody holds letters"],
+        ),
+        (
+            {"contact_count": 1, "letters_waiting": 1, "holders": 1},
+            ["You have 1 contact.", "1 letter is on the way.", "1 holder of 3 keeps letters"],
+        ),
+        (
+            {"contact_count": 5, "letters_waiting": 2, "holders": 2},
+            ["You have 5 contacts.", "2 letters are on the way.", "2 holders of 3 keep letters"],
+        ),
+        ({"holders": 3}, ["3 holders keep letters for you while you are away."]),
+        ({"holders": 1, "holders_wanted": 1}, ["1 holder keeps letters for you while"]),
+    ],
+)
+def test_status_counts_as_people_do(
+    config: Path, node: Node, numbers: dict[str, int], sentences: list[str]
+) -> None:
+    node({**STATUS, **numbers})
+    told = typed(config, "status").stdout
+    assert [one for one in sentences if one not in told] == []
+
+
+def test_what_is_set_aside_is_told_by_its_kind(config: Path, node: Node) -> None:
+    noted = [{"kind": "letter", "name": str(n), "reason": "r", "at": 0} for n in range(1000)]
+    noted.append({"kind": "message", "name": "1/2", "reason": "r", "at": 0})
+    noted.append({"kind": "parcel", "name": "7", "reason": "r", "at": 0})
+    noted.append({"kind": "letter to send", "name": "8", "reason": "r", "at": 0})
+    node({**STATUS, "quarantine": noted})
+    told = typed(config, "status").stdout
+    assert "1000 letters that came in could not be opened and are set aside." in told
+    assert "1 message in your folders is damaged on this disk" in told
+    assert "1 entry of your queue is damaged on this disk" in told
+    assert "1 letter of yours is damaged on this disk" in told
+    assert len(told.splitlines()) < 30
+
+
+@pytest.mark.parametrize(
+    ("told", "holders", "sentence"),
+    [
+        (0, 0, "Nobody holds letters for you yet, so your node has to be running when they acc"),
+        (0, 1, "Your holder could not be told of it just now, so keep your node running"),
+        (0, 3, "None of your 3 holders could be told of it just now, so keep your node running"),
+        (1, 3, "1 of your 3 holders knows of it already, so they can accept while you are away."),
+        (2, 3, "2 of your 3 holders know of it already, so they can accept while you are away."),
+        (1, 1, "Your holder knows of it, so they can accept while you are away."),
+        (3, 3, "Your 3 holders know of it, so they can accept while you are away."),
+    ],
+)
+def test_an_invitation_says_who_knows_of_it(
+    config: Path, node: Node, told: int, holders: int, sentence: str
+) -> None:
+    node({"link": "postroad:xyz", "holders_told": told, "holders": holders})
+    shown = typed(config, "invite").stdout
+    assert sentence in shown
+    assert "1. Install it:      pipx install ./postroad\n" in shown
+    assert "(the folder with Postroad that comes with this)" in shown
+
+
+def test_an_invitation_that_was_accepted_before_changes_nothing(config: Path, node: Node) -> None:
+    node({"address": ADDRESS, "is_new": False})
+    again = typed(config, "accept", "postroad:xyz")
+    assert again.exit_code == 0
+    assert again.stdout == f"You and {ADDRESS} are contacts already.\n"
+    node({"address": ADDRESS, "is_new": True})
+    assert f"You can write to {ADDRESS} now." in typed(config, "accept", "postroad:xyz").stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "Next try now."),
+        (1, "Next try in 1 second."),
+        (59, "Next try in 59 seconds."),
+        (60, "Next try in 1 minute."),
+        (200, "Next try in 3 minutes."),
+        (3600, "Next try in 1 hour."),
+        (8000, "Next try in 2 hours."),
+    ],
+)
+def test_a_waiting_letter_says_why_and_until_when(
+    config: Path, node: Node, seconds: int, words: str
+) -> None:
+    parcel = {"recipient": ADDRESS, "reason": "It waits.", "next_try_at": 1000 + seconds}
+    node({"queue": [parcel], "now": 1000})
+    assert typed(config, "queue").stdout == f"To {ADDRESS}\n   It waits. {words}\n"
+
+
+def test_a_contact_who_was_never_seen_is_told_so(config: Path, node: Node) -> None:
+    node({"contacts": [{"name": "anna", "address": ADDRESS, "seen_at": None}]})
+    assert typed(config, "contacts").stdout == f"anna          {ADDRESS}  last seen: never\n"
