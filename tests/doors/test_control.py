@@ -1,0 +1,111 @@
+"""The door that `postroad` asks: what a running node tells its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from fakes import NOW, FakeClock, FakeEntropy
+from postroad.base import limits
+from postroad.doors import control
+from postroad.machine import listeners
+from postroad.machine.disk import FolderDisk
+from postroad.message.address import Address
+from postroad.sealing.keys import Identity
+from postroad.sealing.password import verifier
+from postroad.store import keyring, quarantine
+from postroad.store.database import Database
+from postroad.store.keyring import OwnKeys
+
+
+class NobodyAnswers:
+    """Introductions whose network never answers."""
+
+    async def invite(self) -> tuple[str, int, int]:
+        await asyncio.sleep(3600)
+        raise AssertionError("somebody waited for an hour")
+
+    async def accept(self, link: str) -> tuple[Address, bool]:
+        raise AssertionError(link)
+
+
+class ReadsOnly:
+    """A database that can be read, and in which no transaction may be begun."""
+
+    def __init__(self, database: Database) -> None:
+        self.read = database.read
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="pr-"))  # a socket's path is short
+    yield made
+    shutil.rmtree(made)
+
+
+def asked(folder: Path, *requests: str) -> list[dict[str, Any]]:
+    """What a node with one note in its quarantine answers to each request."""
+
+    async def play() -> list[dict[str, Any]]:
+        entropy = FakeEntropy()
+        disk = FolderDisk(folder / "data", reserve_bytes=0)
+        password = verifier("secret", entropy.token(16))
+        keys = keyring.new_keyring("anna", Identity(entropy.token(32)), password, entropy, NOW)
+        async with Database(disk) as database:
+            await database.run(lambda sql: quarantine.note(sql, "letter", "7", "bad", NOW))
+            serving = asyncio.create_task(
+                control.serve(
+                    listeners.unix(folder / "control"),
+                    cast(Database, ReadsOnly(database)),
+                    NobodyAnswers(),
+                    OwnKeys(disk, keys),
+                    FakeClock(),
+                    {"smtp": 10588, "imap": 10144},
+                )
+            )
+            answers = [await ask(folder / "control", request) for request in requests]
+            serving.cancel()
+            await asyncio.gather(serving, return_exceptions=True)
+        disk.close()
+        return answers
+
+    return asyncio.run(play())
+
+
+async def ask(path: Path, request: str) -> dict[str, Any]:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(json.dumps({"do": request}).encode() + b"\n")
+    answer = json.loads(await reader.readline())
+    writer.close()
+    assert isinstance(answer, dict)
+    return answer
+
+
+def test_reading_begins_no_transaction_and_status_tells_where_the_doors_are(folder: Path) -> None:
+    status, contacts, queue = asked(folder, "status", "contacts", "queue")
+    assert (status["smtp_port"], status["imap_port"]) == (10588, 10144)
+    assert status["user_name"] == status["address"]
+    assert status["address"].startswith("anna.")
+    assert (status["contact_count"], status["letters_waiting"]) == (0, 0)
+    assert (status["holders"], status["holders_wanted"]) == (0, limits.HOLDERS_WANTED)
+    assert status["quarantine"] == [{"kind": "letter", "name": "7", "reason": "bad", "at": NOW}]
+    assert contacts == {"ok": True, "contacts": []}
+    assert queue == {"ok": True, "queue": [], "now": NOW}
+
+
+def test_a_request_that_takes_too_long_is_answered_in_words(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CONTROL_SECONDS_MAX", 0.05)
+    (answer,) = asked(folder, "invite")
+    assert answer == {
+        "ok": False,
+        "error": "Your node is too busy to answer this. Try again.",
+    }
