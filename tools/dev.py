@@ -117,8 +117,8 @@ def demo() -> int:
 
 
 def run() -> int:
-    """your own node in the foreground (ARGS="..." are its arguments)"""
-    return become([environment(), "-m", "postroad", "run", *arguments_asked()], variables())
+    """your own node in the foreground (ARGS="--config FILE" uses another configuration)"""
+    return become([environment(), "-m", "postroad", *arguments_asked(), "run"], variables())
 
 
 def test() -> int:
