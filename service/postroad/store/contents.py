@@ -15,7 +15,10 @@ from postroad.base.seams import Disk
 
 
 class Damaged(TemporaryFailure):
-    """The octets under this name are missing or are not what was stored."""
+    """The octets under this name are missing or are not what was stored.
+
+    Temporary, though no disk heals: a backup may be put back, the same octets may come again (`put`
+    mends them), and nobody may say for good that a letter failed because our copy of it is bad."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from postroad.base import limits
-from postroad.base.errors import PermanentFailure, PostroadError
+from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.headers import decode_words, fields, first
@@ -65,7 +65,7 @@ class MailboxExists(PermanentFailure):
     """There is one of that name already."""
 
 
-class MailboxGone(PostroadError):
+class MailboxGone(PermanentFailure):
     """The mailbox was deleted while somebody worked in it."""
 
 
