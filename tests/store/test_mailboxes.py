@@ -408,7 +408,7 @@ def test_a_letter_of_which_nothing_is_left_is_still_listed(tmp_path: Path) -> No
         await execute(house, "UPDATE content SET octets = zeroblob(size) WHERE id = 1")
         await execute(house, "DELETE FROM rendering WHERE content_id = 1")
         one, two = await rows(house, [1, 2])
-        assert one.octets.startswith(b"From: Postroad <postroad@localhost>\r\n")
+        assert one.octets.startswith(b"From: Postroad <postroad@postroad.alt>\r\n")
         assert b"[damaged letter]" in one.envelope
         assert two.octets == SMALL + b"more"
 

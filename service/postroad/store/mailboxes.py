@@ -1,28 +1,24 @@
 """Mailboxes and the letters filed in them: the laws of IMAP, kept by transactions.
 
-Purpose: the only SQL for the tables mailbox, message, rendering and expunged. Sync functions that
-take `sql` run in the database thread, within the caller's transaction; the others are for the event
-loop, and what they return is durable.
+Purpose: all changes of the tables mailbox, message and expunged; how their rows are read when some
+are damaged is in store/recovery.py. Sync functions that take `sql` run in the database thread,
+within the caller's transaction; the others are for the event loop, and what they return is durable.
 Invariants: UIDs rise and are never given twice under one UIDVALIDITY; every change of a message
-gets a modseq above all earlier ones of its mailbox; an expunged UID is remembered. A letter that
-cannot be read is quarantined and shown as a note; it never hides its neighbours.
-Longer than 400 lines because all statements on these four tables stand together.
+gets a modseq above all earlier ones of its mailbox; an expunged UID is remembered.
+Longer than 400 lines because all statements that keep these laws stand together.
 See: RFC 9051 sections 2.3.1 and 5; RFC 7162 for modseq; RFC 6154 for SPECIAL-USE.
 """
 
-import errno
 import json
 import sqlite3
-import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
-from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
-from postroad.message.headers import decode_words, fields, first
 from postroad.protocol.imap.events import (
     Appended,
     Changes,
@@ -32,16 +28,18 @@ from postroad.protocol.imap.events import (
     FlagsOf,
     MailboxInfo,
     Opened,
-    Row,
     Rows,
     StatusInfo,
 )
 from postroad.protocol.imap.flags import STORED_FLAGS, checked_keywords, merged
 from postroad.protocol.imap.flags import Flag as Flag
 from postroad.protocol.imap.names import SEPARATOR, checked_name, parents
-from postroad.protocol.imap.render import Rendered, render
-from postroad.store.contents import Contents, Damaged
+from postroad.protocol.imap.render import Rendered
+from postroad.store.contents import Contents
 from postroad.store.database import Database
+from postroad.store.recovery import THESE, Findings, Loaded, Reader, put_rendering, read_flags
+
+T = TypeVar("T")
 
 STANDARD: dict[str, str | None] = {
     "INBOX": None,
@@ -54,7 +52,6 @@ STANDARD: dict[str, str | None] = {
 }
 UID_MAX = 0xFFFFFFFF
 MAILBOXES_MAX = 2000
-ROWS_BYTES_MAX = 1 * limits.MIB  # octets of letters loaded at once, beyond the first letter
 
 
 class NoSuchMailbox(PermanentFailure):
@@ -91,10 +88,9 @@ class Mailboxes:
     def __init__(self, database: Database, contents: Contents, clock: Clock) -> None:
         self._database = database
         self._contents = contents
+        self._reader = Reader(contents)
         self._clock = clock
         self._watchers: dict[int, list[Callable[[], None]]] = {}
-        # The letter read last, for clients that ask in pieces: content id and octets.
-        self._kept: tuple[int, bytes] = (0, b"")  # database thread only
 
     # News: on the event loop ----------------------------------------------------------------------
 
@@ -139,7 +135,7 @@ class Mailboxes:
         """File a letter as the newest of a mailbox; raises NoSuchMailbox, DiskFull."""
         mailbox = _mailbox(sql, mailbox_name)
         content_id = self._contents.put(sql, octets)
-        _put_rendering(sql, content_id, rendered)
+        put_rendering(sql, content_id, rendered)
         message = (flags & STORED_FLAGS, keywords, date, content_id, len(octets))
         (uid,) = _insert(sql, mailbox, [message])
         return Added(mailbox.id, mailbox_name, uid)
@@ -151,7 +147,7 @@ class Mailboxes:
             rows = sql.execute("SELECT name, special_use, subscribed FROM mailbox ORDER BY name")
             return tuple(MailboxInfo(name, use, bool(wanted)) for name, use, wanted in rows)
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     async def create(self, name: str) -> None:
         """Make a mailbox and the levels above it; raises MailboxExists, PermanentFailure."""
@@ -231,7 +227,7 @@ class Mailboxes:
             ).fetchone()
             return StatusInfo(messages, recent, unseen, mailbox.uid_next, mailbox.uid_validity)
 
-        return await self._database.run(work)
+        return await self._database.read(work)
 
     def _create(
         self, sql: sqlite3.Connection, name: str, now: Instant, special_use: str | None = None
@@ -256,10 +252,10 @@ class Mailboxes:
     async def open(self, name: str, *, claim: bool) -> Opened:
         """All UIDs and flags of a mailbox; `claim`: its new messages are recent for this caller."""
 
-        def work(sql: sqlite3.Connection) -> Opened:
+        def look(sql: sqlite3.Connection, found: Findings) -> Opened:
             mailbox = _mailbox(sql, name)
             uids, bits, keywords = array("I"), bytearray(), {}
-            for flags in self._flags(sql, mailbox.id, "uid >= ?", 0):
+            for flags in read_flags(sql, found, mailbox.id, "uid >= ?", 0):
                 uids.append(flags.uid)
                 bits.append(flags.bits)
                 if flags.keywords:
@@ -271,14 +267,14 @@ class Mailboxes:
                 mailbox.recent_from, uids, bits, keywords,
             )  # fmt: skip
 
-        return await self._database.run(work)
+        return await self._look(look, claim=claim)
 
     async def changes(self, mailbox_id: int, since: int, *, claim: bool) -> Changes:
         """What changed after that modseq; raises MailboxGone."""
 
-        def work(sql: sqlite3.Connection) -> Changes:
+        def look(sql: sqlite3.Connection, found: Findings) -> Changes:
             mailbox = _by_id(sql, mailbox_id)
-            flags = tuple(self._flags(sql, mailbox_id, "modseq > ?", since))
+            flags = tuple(read_flags(sql, found, mailbox_id, "modseq > ?", since))
             expunged = sql.execute(
                 "SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, since)
             )
@@ -287,7 +283,23 @@ class Mailboxes:
                 _claim(sql, mailbox)
             return Changes(mailbox.modseq, mailbox.recent_from, gone, flags)
 
-        return await self._database.run(work)
+        return await self._look(look, claim=claim)
+
+    async def _look(self, look: Callable[[sqlite3.Connection, Findings], T], *, claim: bool) -> T:
+        """What `look` sees; damage that it finds is written down. Only to `claim` may it write."""
+        found = Findings()
+
+        def settled(sql: sqlite3.Connection) -> T:
+            answer = look(sql, found)
+            found.settle(sql, self._clock.now())
+            return answer
+
+        if claim:
+            return await self._database.run(settled)
+        answer = await self._database.read(lambda sql: look(sql, found))
+        if found:
+            await self._database.run(lambda sql: found.settle(sql, self._clock.now()))
+        return answer
 
     async def append(
         self,
@@ -325,7 +337,9 @@ class Mailboxes:
 
         def work(sql: sqlite3.Connection) -> tuple[FlagsChanged, bool]:
             mailbox = _by_id(sql, mailbox_id)
-            before = list(self._flags(sql, mailbox_id, _THESE, json.dumps(list(uids))))
+            found = Findings()
+            before = list(read_flags(sql, found, mailbox_id, THESE, _json(uids)))
+            found.settle(sql, self._clock.now())
             after = [_with_flags(flags, mode, bits, keywords) for flags in before]
             changed = [new for old, new in zip(before, after, strict=True) if new != old]
             if changed:
@@ -361,8 +375,8 @@ class Mailboxes:
             mailbox = _by_id(sql, mailbox_id)
             deleted = sql.execute(
                 f"""SELECT uid FROM message WHERE mailbox_id = ? AND flags & 8
-                    {"" if uids is None else f"AND {_THESE}"}""",  # noqa: S608  (a constant)
-                (mailbox_id,) if uids is None else (mailbox_id, json.dumps(list(uids))),
+                    {"" if uids is None else f"AND {THESE}"}""",  # noqa: S608  (a constant)
+                (mailbox_id,) if uids is None else (mailbox_id, _json(uids)),
             )
             gone = tuple(uid for (uid,) in deleted)
             _expunge(sql, mailbox, gone)
@@ -376,146 +390,42 @@ class Mailboxes:
     async def load(
         self, mailbox_id: int, uids: Sequence[int], columns: Column, *, mark_seen: bool = False
     ) -> Rows:
-        """Rows of as many of the first of these messages as fit in ROWS_BYTES_MAX, at least one."""
+        """Rows of as many of the first of these messages as are loaded at once, at least one."""
 
-        loaded = await self._database.read(lambda sql: self._load(sql, mailbox_id, uids, columns))
+        def work(sql: sqlite3.Connection) -> Loaded:
+            _by_id(sql, mailbox_id)
+            return self._reader.load(sql, mailbox_id, uids, columns)
+
+        loaded = await self._database.read(work)
 
         def settle(sql: sqlite3.Connection) -> tuple[FlagsOf, ...]:
             """Write down what was found, and who has been read."""
-            for uid, reason in loaded.damaged:
-                self._quarantine(sql, mailbox_id, uid, reason)
-            for content_id, rendered in loaded.rendered_again:
-                _put_rendering(sql, content_id, rendered)
-            if not mark_seen:
-                return ()
-            these = json.dumps([row.uid for row in loaded.rows])
-            unseen = self._flags(sql, mailbox_id, f"{_THESE} AND flags & 1 = 0", these)
-            seen = tuple(_with_flags(flags, "+", Flag.SEEN, ()) for flags in unseen)
+            seen: tuple[FlagsOf, ...] = ()
+            if mark_seen:
+                these = _json(row.uid for row in loaded.rows)
+                which = f"{THESE} AND flags & 1 = 0"
+                unseen = read_flags(sql, loaded.found, mailbox_id, which, these)
+                seen = tuple(_with_flags(flags, "+", Flag.SEEN, ()) for flags in unseen)
+            loaded.found.settle(sql, self._clock.now())
             if seen:
                 _write_flags(sql, _by_id(sql, mailbox_id), seen)
             return seen
 
         seen: tuple[FlagsOf, ...] = ()
-        if mark_seen or loaded.damaged or loaded.rendered_again:
+        if mark_seen or loaded.found:
             seen = await self._database.run(settle)
         if seen:
             self._wake(mailbox_id)
         return Rows(tuple(loaded.rows), loaded.taken, seen)
 
-    def _load(
-        self, sql: sqlite3.Connection, mailbox_id: int, uids: Sequence[int], columns: Column
-    ) -> "_Loaded":
-        _by_id(sql, mailbox_id)
-        loaded, size = _Loaded(), 0
-        stored = {row.uid: row for row in _stored(sql, mailbox_id, uids, columns)}
-        for uid in uids:
-            if size > ROWS_BYTES_MAX:
-                break
-            loaded.taken += 1
-            if uid in stored:
-                loaded.rows.append(self._row(sql, stored[uid], columns, loaded))
-                size += len(loaded.rows[-1].octets)
-        return loaded
-
-    # Reading rows that may be damaged -------------------------------------------------------------
-
-    def _flags(
-        self, sql: sqlite3.Connection, mailbox_id: int, which: str, *values: object
-    ) -> Iterator[FlagsOf]:
-        rows = sql.execute(
-            f"""SELECT uid, flags, CAST(keywords AS BLOB) FROM message
-                WHERE mailbox_id = ? AND {which} ORDER BY uid""",  # noqa: S608  (constants)
-            (mailbox_id, *values),
-        ).fetchall()
-        for uid, bits, keywords in rows:
-            text = ""
-            if keywords:
-                try:
-                    text = keywords.decode("ascii")
-                    checked_keywords(text.split())
-                except (UnicodeDecodeError, PermanentFailure):
-                    text = ""
-                    self._quarantine(sql, mailbox_id, uid, "Its keywords cannot be read.")
-            yield FlagsOf(uid, bits & STORED_FLAGS, text)
-
-    def _row(
-        self, sql: sqlite3.Connection, stored: "_Stored", columns: Column, found: "_Loaded"
-    ) -> Row:
-        """One row in full: what is damaged in it is made again, or explained."""
-        rendered, octets, damage = stored.rendered, b"", ""
-        header_cut = rendered is not None and rendered.header_size > len(rendered.header)
-        header_cut = header_cut and Column.HEADER in columns
-        if rendered is None or header_cut or Column.OCTETS in columns:
-            try:
-                octets = self._octets(sql, stored.content_id)
-            except (Damaged, sqlite3.DatabaseError) as error:
-                damage = str(error)
-                found.damaged.append((stored.uid, damage))
-                octets = note(_kept_header(sql, stored.content_id), damage)
-        if rendered is None:
-            rendered = render(octets)
-            if not damage and stored.repairable:
-                found.rendered_again.append((stored.content_id, rendered))
-        whole_header = octets[: rendered.header_size] if header_cut and not damage else None
-        return Row(
-            stored.uid,
-            stored.date,
-            stored.size,
-            rendered.envelope,
-            rendered.body,
-            rendered.body_structure,
-            rendered.header if whole_header is None else whole_header,
-            octets if Column.OCTETS in columns else b"",
-            bool(damage),
-        )
-
-    def _octets(self, sql: sqlite3.Connection, content_id: int) -> bytes:
-        if self._kept[0] != content_id:
-            try:
-                octets = self._contents.get(sql, content_id)
-            except OSError as error:
-                if error.errno not in _DISK_ERRORS:
-                    raise  # short of memory or descriptors: the letter itself may be whole
-                raise Damaged(f"The disk did not give it back ({error.strerror}).") from error
-            if len(octets) <= limits.BODY_IN_DATABASE_BYTES_MAX:
-                return octets
-            self._kept = (content_id, octets)
-        return self._kept[1]
-
-    def _quarantine(self, sql: sqlite3.Connection, mailbox_id: int, uid: int, reason: str) -> None:
-        sql.execute(
-            "INSERT OR IGNORE INTO quarantine (kind, name, reason, at) VALUES ('message', ?, ?, ?)",
-            (f"{mailbox_id}/{uid}", reason, self._clock.now()),
-        )
-
 
 # Statements ---------------------------------------------------------------------------------------
 
-_THESE = "uid IN (SELECT value FROM json_each(?))"  # a JSON list of UIDs
-_DISK_ERRORS = (errno.EIO, errno.EBADMSG, errno.EUCLEAN, errno.EISDIR)
 _Message = tuple[int, str, float, int, int]  # flags, keywords, date, content id, size
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A message row, with its rendering unless that is missing or damaged."""
-
-    uid: int
-    date: Instant
-    size: int
-    content_id: int
-    rendered: Rendered | None
-    repairable: bool  # SQLite can read the page, so it can write there too
-
-
-@dataclass(slots=True)
-class _Loaded:
-    """What one step of loading gave, and what it found to write down."""
-
-    rows: list[Row] = field(default_factory=list)
-    taken: int = 0
-    damaged: list[tuple[int, str]] = field(default_factory=list)  # UIDs and reasons
-    rendered_again: list[tuple[int, Rendered]] = field(default_factory=list)  # by content id
+def _json(uids: Iterable[int]) -> str:
+    return json.dumps(list(uids))
 
 
 def _exists(sql: sqlite3.Connection, name: str) -> bool:
@@ -576,8 +486,8 @@ def _copy(
     """Copy with flags and dates; the UIDs that were there, and the new ones."""
     rows = sql.execute(
         f"""SELECT uid, flags, keywords, internal_date, content_id, size
-            FROM message WHERE mailbox_id = ? AND {_THESE} ORDER BY uid""",  # noqa: S608
-        (here.id, json.dumps(list(uids))),
+            FROM message WHERE mailbox_id = ? AND {THESE} ORDER BY uid""",  # noqa: S608
+        (here.id, _json(uids)),
     ).fetchall()
     if not rows:
         return [], []
@@ -613,131 +523,3 @@ def _write_flags(sql: sqlite3.Connection, mailbox: _Mailbox, changed: Sequence[F
         ((one.bits, one.keywords, modseq, mailbox.id, one.uid) for one in changed),
     )
     sql.execute("UPDATE mailbox SET highest_modseq = ? WHERE id = ?", (modseq, mailbox.id))
-
-
-# Renderings ---------------------------------------------------------------------------------------
-
-
-def _put_rendering(sql: sqlite3.Connection, content_id: int, rendered: Rendered) -> None:
-    sql.execute(
-        """INSERT OR REPLACE INTO rendering
-           (content_id, header_size, envelope, body, body_structure, header)
-           VALUES (?, ?, ?, ?, ?, ?)""",
-        (
-            content_id,
-            rendered.header_size,
-            *map(
-                _sealed,
-                (rendered.envelope, rendered.body, rendered.body_structure, rendered.header),
-            ),
-        ),
-    )
-
-
-def _sealed(blob: bytes) -> bytes:
-    # SQLite does not notice a flipped bit, and a broken envelope would confuse a mail program.
-    return blob + zlib.crc32(blob).to_bytes(4, "big")
-
-
-def _opened(blob: bytes | None) -> bytes:
-    """The blob without its checksum; raises Damaged."""
-    if blob is None or zlib.crc32(blob[:-4]).to_bytes(4, "big") != blob[-4:]:
-        raise Damaged("Its rendering is damaged.")
-    return blob[:-4]
-
-
-_RENDERED = (
-    (Column.ENVELOPE, "envelope"),
-    (Column.BODY, "body"),
-    (Column.BODY_STRUCTURE, "body_structure"),
-    (Column.HEADER, "header"),
-)
-
-
-def _stored(
-    sql: sqlite3.Connection, mailbox_id: int, uids: Sequence[int], columns: Column
-) -> Iterable[_Stored]:
-    """The rows of these messages; a page that SQLite cannot read costs only what stands on it."""
-    try:
-        yield from _select(sql, mailbox_id, uids, columns)
-    except sqlite3.DatabaseError:
-        if sql.in_transaction:
-            raise
-        for uid in uids:
-            try:
-                yield from _select(sql, mailbox_id, [uid], columns)
-            except sqlite3.DatabaseError:
-                yield from _select(sql, mailbox_id, [uid], columns, readable=False)
-
-
-def _select(
-    sql: sqlite3.Connection,
-    mailbox_id: int,
-    uids: Sequence[int],
-    columns: Column,
-    *,
-    readable: bool = True,
-) -> Iterable[_Stored]:
-    names = [f"r.{name}" if column in columns else "NULL" for column, name in _RENDERED]
-    wanted = readable and any(name != "NULL" for name in names)
-    joined = "LEFT JOIN rendering AS r ON r.content_id = m.content_id"
-    rows = sql.execute(
-        f"""SELECT m.uid, m.internal_date, m.size, m.content_id,
-                   {f"r.header_size, {', '.join(names)}" if wanted else "0, NULL, NULL, NULL, NULL"}
-            FROM message AS m {joined if wanted else ""}
-            WHERE m.mailbox_id = ? AND m.{_THESE} ORDER BY m.uid""",  # noqa: S608  (constants)
-        (mailbox_id, json.dumps(list(uids))),
-    ).fetchall()
-    found = []
-    for uid, date, size, content_id, header_size, *blobs in rows:
-        rendered = None
-        if readable:
-            try:
-                opened = [
-                    _opened(blob) if column in columns else b""
-                    for blob, (column, _) in zip(blobs, _RENDERED, strict=True)
-                ]
-                rendered = Rendered(header_size, *opened)
-            except Damaged:
-                rendered = None
-        found.append(_Stored(uid, date, size, content_id, rendered, readable))
-    return found
-
-
-def _kept_header(sql: sqlite3.Connection, content_id: int) -> bytes:
-    """The header block of a letter whose octets are damaged, if that much is left."""
-    try:
-        row = sql.execute(
-            "SELECT header FROM rendering WHERE content_id = ?", (content_id,)
-        ).fetchone()
-        return _opened(row[0] if row else None)
-    except (Damaged, sqlite3.DatabaseError):
-        return b""
-
-
-def note(header: bytes, damage: str) -> bytes:
-    """What is shown in place of a letter that cannot be read: whose it is, and what to do."""
-    told = {b"from", b"to", b"cc", b"date", b"message-id"}
-    kept = b"".join(one.octets for one in fields(header) if one.name.lower() in told)
-    kept += b"" if kept.endswith(b"\n") or not kept else b"\r\n"
-    subject = decode_words(first(header, b"subject") or b"") or "(unknown)"
-    sentences = (
-        "This letter is damaged on this computer's disk, and Postroad cannot show it.",
-        f"Its subject: {subject}",
-        f"What was found: {damage}",
-        "What you can do: restore Postroad's data folder from a backup, or ask the sender to send "
-        "the letter again. Your other letters are not affected. What is left of this one stays "
-        "where it is until you delete it.",
-    )
-    return (
-        kept
-        + (
-            b""
-            if b"\nfrom:" in b"\n" + kept.lower()
-            else b"From: Postroad <postroad@localhost>\r\n"
-        )
-        + b"Subject: [damaged letter]\r\nMIME-Version: 1.0\r\n"
-        + b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
-        + "\r\n\r\n".join(sentences).encode()
-        + b"\r\n"
-    )
