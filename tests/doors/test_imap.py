@@ -381,7 +381,7 @@ def test_a_fault_ends_one_connection_is_logged_once_and_tells_nothing(
             assert b"t OK" in await other.do(b"NOOP")
 
     with_door(tmp_path, work)
-    assert [record.message for record in caplog.records] == ["imap connection failed"]
+    assert [record.message for record in caplog.records] == ["a connection ended in an error"]
 
 
 def test_a_full_disk_is_answered_in_words_and_loses_nothing(

@@ -695,7 +695,7 @@ def test_a_fault_of_ours_is_logged_once_and_not_shown(
         assert b"secret" not in said
         assert client.rcpt(BORA)[0] == 250
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == [
-        "submission: a command failed"
+        "a command failed"
     ]
 
 

@@ -90,7 +90,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         client, server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         if not client or not self._door.peer_uid.is_owner(client, server):
-            log.warning("imap client of another user turned away")
+            log.warning("closed a connection that is not the owner's")
             transport.abort()
             return
         self._socket: socket = transport.get_extra_info("socket")
@@ -139,7 +139,7 @@ class _Connection(asyncio.Protocol):
             self._say_goodbye("Postroad is stopping.")
             raise
         except Exception:
-            log.exception("imap connection failed")
+            log.exception("a connection ended in an error")
             self._say_goodbye("Something went wrong in Postroad; its log says more.")
         finally:
             self._door.connections -= 1
@@ -231,7 +231,7 @@ class _Connection(asyncio.Protocol):
         answer = await act(request, self._door.mailboxes, self._door.credentials)
         if isinstance(answer, e.PasswordChecked) and not answer.right:
             self._failures += 1
-            log.warning("imap login failed", extra={"failures": self._failures})
+            log.warning("a wrong mailbox password", extra={"times": self._failures})
             await asyncio.sleep(limits.LOGIN_FAILURE_SECONDS)
         return answer
 

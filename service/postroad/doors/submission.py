@@ -143,13 +143,13 @@ class _Door:
             try:
                 client, address = await loop.sock_accept(listening)
             except OSError as error:  # no descriptor, no memory, or gone again: the others go on
-                log.warning("submission: a connection was not accepted: %s", error.strerror)
+                log.warning("a connection was not accepted: %s", error.strerror)
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
             if self._peer_uid.is_owner(address, client.getsockname()):
                 tasks.create_task(self._attend(client), name="submission connection")
             else:
-                log.warning("submission: closed a connection that is not the owner's")
+                log.warning("closed a connection that is not the owner's")
                 client.close()
 
     async def _attend(self, client: socket) -> None:
@@ -162,7 +162,7 @@ class _Door:
             )
             await conversation.ended()
         except Exception:
-            log.exception("submission: a connection ended in an error")
+            log.exception("a connection ended in an error")
             client.close()
         finally:
             self._connections -= 1
@@ -269,7 +269,7 @@ class _Conversation(smtp.SMTP):
             return SILENCE
         reply = answer(error)
         if reply is None:
-            log.error("submission: a command failed", exc_info=error)
+            log.error("a command failed", exc_info=error)
             reply = FAILED_HERE
         return self._in_words(reply)
 
@@ -381,7 +381,7 @@ class _Conversation(smtp.SMTP):
 
     async def smtp_POST(self, arg: str | None) -> None:
         """A web page that makes the owner's browser talk to us gets no second line."""
-        log.warning("submission: closed a connection that speaks HTTP")
+        log.warning("closed a connection that speaks HTTP")
         self._say_goodbye("4.7.0 This is SMTP.")
         await asyncio.sleep(0)  # the cancellation comes through here
 
@@ -431,7 +431,7 @@ class _Conversation(smtp.SMTP):
 
     async def _wrong_password(self) -> None:
         self._login_failures += 1
-        log.warning("submission: a wrong mailbox password", extra={"times": self._login_failures})
+        log.warning("a wrong mailbox password", extra={"times": self._login_failures})
         await asyncio.sleep(limits.LOGIN_FAILURE_SECONDS)
         if self._login_failures >= limits.LOGIN_FAILURES_MAX:
             self._say_goodbye("4.7.0 Too many wrong passwords; try again later.")

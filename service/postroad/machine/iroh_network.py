@@ -397,7 +397,9 @@ class IrohStream:
             self._ahead = await self._receiving.read(limits.LINK_READ_BYTES)
         except IrohError as error:
             # After a reset iroh would answer the next read with b"", as if all had been said.
-            log.debug("a stream was broken off", exc_info=error)
+            log.debug(
+                "a stream was broken off", extra={"peer": short(self._link.peer)}, exc_info=error
+            )
             self.abort()
         else:
             self._is_heard = not self._ahead

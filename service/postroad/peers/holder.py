@@ -6,6 +6,7 @@ Invariants: a lease is signed only after the letter is durable; a letter is give
 the key of its drop; a holder is told nothing about a letter but its size and expiry.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
@@ -15,6 +16,8 @@ from postroad.base.ids import DropId, Fingerprint, MailId, PeerId
 from postroad.peers.link import Answer, Exchange
 from postroad.protocol import wire
 from postroad.sealing.keys import SigningKey
+
+log = logging.getLogger(__name__)
 
 
 class Shelves(Protocol):
@@ -82,6 +85,7 @@ class Holder:
         if isinstance(answer, wire.Take):
             await exchange.send(answer)
             await self._shelves.put(deposit, exchange.receive_bulk(deposit.size))
+            _tell_log("letter held", deposit.mail_id)
             self._on_news(DropId(deposit.drop))
         elif answer is not None:
             await exchange.send(answer)
@@ -138,11 +142,13 @@ class Holder:
             return
         await exchange.send(wire.Letter(size))
         await exchange.send_bulk(self._shelves.read(mail_id, size))
+        _tell_log("letter fetched", mail_id)
 
     async def _delete(self, request: wire.Message, exchange: Exchange) -> None:
         assert isinstance(request, wire.Delete)
         if await self._is_owner(request, exchange):
             await self._shelves.bury(DropId(request.drop), MailId(request.mail_id), request.receipt)
+            _tell_log("letter replaced by its receipt", request.mail_id)
             await exchange.send(wire.Ok())
 
     async def _find_record(self, request: wire.Message, exchange: Exchange) -> None:
@@ -170,6 +176,11 @@ class Holder:
             return False
         wire.check_owner(request, key, self._device.peer, exchange.peer)
         return True
+
+
+def _tell_log(step: str, mail_id: bytes) -> None:
+    """One line for each step of a letter's life; who brought it for whom is nobody's business."""
+    log.info(step, extra={"mail": mail_id.hex()})
 
 
 def _unknown(reason: str) -> wire.No:
