@@ -14,7 +14,6 @@ from typing import TypeVar
 
 from postroad.app.compose import Node, Settings, Sockets, build_node
 from postroad.base import limits
-from postroad.base.ids import Instant
 from postroad.base.seams import Machine
 from postroad.machine.disk import FolderDisk
 from postroad.machine.entropy import SystemEntropy
@@ -25,24 +24,12 @@ from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, people, queue
 from postroad.store.database import Sql
+from simulator.loop import LoopClock
 from simulator.network import World
 
 T = TypeVar("T")
 PORT = 46464
 SECONDS_MAX = 60.0  # of virtual time
-
-
-class TownClock:
-    """Runs with the event loop's virtual clock, and can be put forward."""
-
-    def __init__(self) -> None:
-        self.offset = 1_800_000_000.0
-
-    def now(self) -> Instant:
-        return Instant(self.elapsed() + self.offset)
-
-    def elapsed(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 class InlineDisk(FolderDisk):
@@ -169,7 +156,7 @@ class Resident:
 class Village:
     def __init__(self, folder: Path, seed: int = 1) -> None:
         self.folder = folder
-        self.clock = TownClock()
+        self.clock = LoopClock()
         self.world = World(Random(seed))
         self.residents: list[Resident] = []
 
@@ -201,7 +188,7 @@ class Village:
 
     def put_forward(self, seconds: float) -> None:
         """It is that much later, for everybody; they look at the clock at once."""
-        self.clock.offset += seconds
+        self.clock.step(seconds)
         for resident in self.residents:
             if resident._node is not None:
                 resident.node.sender.wake()

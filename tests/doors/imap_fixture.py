@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from postroad.base.ids import Instant
+from fakes import FakeClock
 from postroad.base.seams import SocketAddress
 from postroad.doors.imap import serve
 from postroad.machine.disk import FolderDisk
@@ -20,19 +20,6 @@ from postroad.store.mailboxes import Added, Mailboxes
 
 T = TypeVar("T")
 PASSWORD = "correct horse"
-
-
-class ImapClock:
-    """A clock that stands still until it is turned."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_770_000_000.0
-
-    def now(self) -> Instant:
-        return Instant(self.seconds)
-
-    def elapsed(self) -> float:
-        return self.seconds
 
 
 class ImapCredentials:
@@ -54,7 +41,7 @@ class ImapHouse:
     def __init__(self, disk: FolderDisk, database: Database) -> None:
         self.disk = disk
         self.database = database
-        self.clock = ImapClock()
+        self.clock = FakeClock()
         self.contents = Contents(disk)
         self.mailboxes = Mailboxes(database, self.contents, self.clock)
         self.peer_uid = ImapPeerUid()

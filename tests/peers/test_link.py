@@ -9,20 +9,13 @@ import pytest
 
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, Unreachable
-from postroad.base.ids import Contact, Instant, PeerId
+from postroad.base.ids import Contact, PeerId
 from postroad.base.seams import Endpoint
 from postroad.peers.link import Answer, Exchange, Links, Refused
 from postroad.protocol import wire
 from simulator import loop
+from simulator.loop import LoopClock
 from simulator.network import World
-
-
-class LoopClock:
-    def now(self) -> Instant:
-        return Instant(1.8e9 + self.elapsed())
-
-    def elapsed(self) -> float:
-        return asyncio.get_running_loop().time()
 
 
 class Peer:

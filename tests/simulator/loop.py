@@ -11,7 +11,26 @@ from collections.abc import Coroutine
 from itertools import count
 from typing import Any, TypeVar
 
+from postroad.base.ids import Instant
+
 T = TypeVar("T")
+
+
+class LoopClock:
+    """`base.seams.Clock`. Runs with the event loop, virtual or not."""
+
+    def __init__(self) -> None:
+        self._offset = 1_800_000_000.0
+
+    def now(self) -> Instant:
+        return Instant(self.elapsed() + self._offset)
+
+    def elapsed(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def step(self, seconds: float) -> None:
+        """Somebody sets the wall clock."""
+        self._offset += seconds
 
 
 class SleepsForEver(RuntimeError):
