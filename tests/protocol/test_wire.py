@@ -34,7 +34,7 @@ MESSAGES: list[wire.Message] = [
     wire.Leased(wire.Lease(DROP, ID, 5000, 2**63 - 1), SIGNED),
     wire.Tombstone(ID, RECEIPT),
     wire.Receipt(ID, RECEIPT),
-    wire.Ask((ID,) * wire.ASK_MAX),
+    wire.Ask(DROP, (ID,) * wire.ASK_MAX),
     wire.Known(()),
     wire.Known((wire.Tombstone(ID, RECEIPT),) * wire.ASK_MAX),
     wire.Rent(DROP, ID, b"r" * limits.RECORD_BYTES_MAX, SIGNED),

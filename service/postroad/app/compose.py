@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from postroad.base import limits
-from postroad.base.errors import TemporaryFailure
+from postroad.base.errors import PostroadError
 from postroad.base.seams import Endpoint, Machine
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Herald
@@ -133,7 +133,16 @@ class Node:
         if sockets.control is not None:
             tasks.create_task(
                 control.serve(
-                    sockets.control, self.database, self.introductions, self.keyring, machine.clock
+                    sockets.control,
+                    self.database,
+                    self.introductions,
+                    self.keyring,
+                    machine.clock,
+                    {
+                        name: door[0].getsockname()[1]
+                        for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
+                        if door
+                    },
                 ),
                 name="control",
             )
@@ -154,15 +163,18 @@ async def _keep_running(name: str, service: Callable[[], Awaitable[None]]) -> No
         try:
             await service()
             raise AssertionError(f"{name} ended")
-        except* TemporaryFailure as group:
+        except* PostroadError as group:
             log.error("%s begins again: %s", name, _first(group))
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # a group of errors can swallow a cancellation
+            raise asyncio.CancelledError
         if time() - began > RESTART_SECONDS_MAX:
             wait = RESTART_SECONDS_FIRST
         await asyncio.sleep(wait)
         wait = min(2 * wait, RESTART_SECONDS_MAX)
 
 
-def _first(group: BaseExceptionGroup[TemporaryFailure]) -> BaseException:
+def _first(group: BaseExceptionGroup[PostroadError]) -> BaseException:
     first: BaseException = group
     while isinstance(first, BaseExceptionGroup):
         first = first.exceptions[0]

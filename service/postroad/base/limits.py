@@ -11,6 +11,7 @@ DAY = 86400
 
 # Letters
 LETTER_BYTES_MAX = 25 * MIB
+TRACE_BYTES_MAX = 4 * KIB  # what the submission door may put on top of it
 RECIPIENTS_MAX = 50
 EXPIRY_SECONDS_DEFAULT = 30 * DAY
 EXPIRY_SECONDS_MIN = 1 * HOUR
@@ -35,6 +36,7 @@ FRAME_BYTES_MAX = 64 * KIB
 BULK_CHUNK_BYTES = 64 * KIB
 DIAL_SECONDS_MAX = 5.0
 ANSWER_SECONDS_MAX = 5.0  # until a peer answers one message; a dead link shows by this
+BULK_BYTES_PER_SECOND_MIN = 4 * KIB  # a slower peer is given up
 BULK_PAUSE_SECONDS_MAX = 30.0  # between two pieces of a letter on its way
 LINK_IDLE_SECONDS = 60.0  # a link without work is closed after this
 LINKS_MAX = 64
@@ -61,6 +63,7 @@ TICKETS_PER_DROP_MAX = 1000
 DROP_BYTES_MAX = 100 * MIB  # for a contact who rents
 DROP_LETTERS_MAX = 10_000
 TICKET_BYTES_MAX = 50 * MIB  # of a drop, for one of its owner's contacts
+ROUND_SECONDS_MAX = 30 * MINUTE  # one round of attempts for one parcel
 TICKET_LETTERS_MAX = 2_000
 QUARANTINE_MAX = 1_000  # notes of one kind; the oldest go
 OPEN_COMPARTMENT_LETTERS_MAX = 100

@@ -13,11 +13,11 @@ from email.utils import format_datetime
 from typing import Protocol
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure
+from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, MailId
 from postroad.base.seams import Clock, Entropy
 from postroad.message import address as addresses
-from postroad.message import headers, submitted
+from postroad.message import submitted
 from postroad.protocol.imap.render import render
 from postroad.sealing.letter import Kind, Opened, Person, Read, open_sealed
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
@@ -112,21 +112,22 @@ class Filing:
             receipt = self._receipt(opened, verdict, now)
             due = ReceiptDue(mail_id, opened.sender, opened.device, receipt, 0)
             filed.owe_receipt(sql, due, now, opened.header.expires)
-            if told:
+            if told or people.contact(sql, opened.sender) is None:  # a stranger is not called back
                 filed.told(sql, mail_id)
             return _Result(receipt, verdict, added)
 
-        result = await self._database.run(work)
-        log.info(
-            "letter %s",
-            result.verdict.name.lower(),
-            extra={"letter": opened.nonce.hex(), "mail": mail_id.hex(), "size": size},
-        )
-        if result.added is not None:
-            self._mailboxes.announce(result.added)
-            if opened.header.kind == Kind.INTRODUCTION:
-                self._introductions.met()
-        return result.receipt
+        def committed(result: _Result) -> None:
+            log.info(
+                "letter %s",
+                result.verdict.name.lower(),
+                extra={"letter": opened.nonce.hex(), "mail": mail_id.hex(), "size": size},
+            )
+            if result.added is not None:
+                self._mailboxes.announce(result.added)
+                if opened.header.kind == Kind.INTRODUCTION:
+                    self._introductions.met()
+
+        return (await self._database.run(work, then=committed)).receipt
 
     def _check_recipient(self, opened: Opened) -> None:
         header = opened.header
@@ -147,8 +148,10 @@ class Filing:
         header = opened.header
         if self._clock.now() > header.expires + limits.EXPIRY_GRACE_SECONDS:
             return Verdict.EXPIRED
-        head = opened.body[: headers.header_size(opened.body[: limits.HEADER_BYTES_MAX + 1])]
+        # As strict as a submission door: a sender's node need not have one of ours.
+        most = limits.HEADER_BYTES_MAX + limits.TRACE_BYTES_MAX
         try:
+            head = submitted.checked_header(opened.body, most)
             submitted.check_author(head, (header.sender.address,))
         except PermanentFailure:
             return Verdict.FORGED
@@ -167,6 +170,9 @@ class Filing:
         if opened.sender == self._keyring.fingerprint:
             return Verdict.FILED
         if person is None:
+            if people.expects_somebody(sql, self._clock.now()):
+                # Perhaps it is they, and their introduction lies where we have not looked yet.
+                raise TemporaryFailure("The recipient does not know the sender yet.")
             return Verdict.STRANGER
         same = str(person.record.address) == header.sender.address
         return Verdict.FILED if same else Verdict.FORGED

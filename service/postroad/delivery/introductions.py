@@ -142,12 +142,15 @@ class Introductions:
                 return False
             people.add_contact(sql, record, self._clock.now(), my_ticket=ticket, their_ticket=None)
             return True
-        return self._meet_invited(sql, introduction.secret, record, ticket)
+        return self._meet_invited(sql, introduction.secret, record, ticket, opened.header.created)
 
-    def _meet_invited(self, sql: Sql, secret: bytes, record: PersonRecord, ticket: Ticket) -> bool:
+    def _meet_invited(
+        self, sql: Sql, secret: bytes, record: PersonRecord, ticket: Ticket, written: float
+    ) -> bool:
         now = self._clock.now()
         invitation = people.invitation(sql, secret)
-        if invitation is None or now > invitation.expires_at + limits.EXPIRY_SECONDS_MAX:
+        # It may have waited in a drop since; when it was written is its author's word.
+        if invitation is None or written > invitation.expires_at:
             return False
         if invitation.used_by not in (None, record.fingerprint):
             return False

@@ -76,6 +76,7 @@ class Outbox:
 
     async def accept(self, submission: Submission) -> str:
         """Take custody of a letter; its id once it is durable. Raises DiskFull."""
+        assert len(submission.octets) <= limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX
         # The letter itself, and a sealed copy for each recipient.
         size = len(submission.octets)
         self._contents.disk.require_room(size * (1 + len(submission.recipients)))
@@ -93,9 +94,14 @@ class Outbox:
             submission.return_full,
         )
         parcels = parcels_for(submission.recipients, visible)
-        await self._database.run(lambda sql: queue.put(sql, self._contents, letter, parcels))
-        log.info("letter accepted", extra={"letter": nonce.hex(), "parcels": len(parcels)})
-        self._on_accepted()
+
+        def committed(_: int) -> None:
+            log.info("letter accepted", extra={"letter": nonce.hex(), "parcels": len(parcels)})
+            self._on_accepted()
+
+        await self._database.run(
+            lambda sql: queue.put(sql, self._contents, letter, parcels), then=committed
+        )
         return nonce.hex()
 
     def introduce(

@@ -185,12 +185,13 @@ class Receiver:
 
     async def _empty(self, drop: MyDrop, holder: Contact) -> None:
         key = SigningKey(drop.seed)
-        after = 0
+        after = seen = 0
         while letters := await self._client.list_drop(holder, drop.drop, key, after):
             for listed in letters:
                 await self._collect_one(drop, holder, key, MailId(listed.mail_id))
-            if letters[-1].arrival <= after:
-                raise PeerMisbehaved("a listing does not go on")
+            seen += len(letters)
+            if letters[-1].arrival <= after or seen > limits.DROP_LETTERS_MAX:
+                raise PeerMisbehaved("a listing does not go on, or has no end")
             after = letters[-1].arrival
 
     async def _collect_one(
@@ -205,7 +206,7 @@ class Receiver:
                     if await self._filing.is_bad(mail_id):
                         return
                     receipt = await self._fetch(drop, holder, key, mail_id)
-        except PeerMisbehaved as error:  # a bad letter; the next one may be good
+        except (PeerMisbehaved, TemporaryFailure) as error:  # the next one may be good
             log.warning("letter not taken: %s", error, extra={"mail": mail_id.hex()})
             return
         finally:

@@ -55,6 +55,7 @@ class Renter:
         self._addresses = addresses
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
+        self._lost_at: dict[Fingerprint, float] = {}
 
     def wake(self) -> None:
         """Something changed that others should know."""
@@ -84,7 +85,8 @@ class Renter:
             told = await asyncio.gather(
                 *(self._tell_contact(person, record) for person in contacts.values())
             )
-            return rented and all(told) and all(await self.tell_tickets())
+            with_tickets = await self.tell_tickets()
+            return rented and all(told) and all(with_tickets)
 
     async def tell_tickets(self) -> list[bool]:
         """Bring our tickets to the holders, side by side; for each one, whether it has them."""
@@ -161,6 +163,7 @@ class Renter:
                 for person in contacts.values()
                 if not person.blocked
                 and person.fingerprint not in refused
+                and not self._lost_lately(person)
                 and (person.fingerprint not in asked or not asked[person.fingerprint].agreed)
             ][: max(wanted, 0)]
             if not able:
@@ -175,9 +178,14 @@ class Renter:
                 if not said_yes
             }
 
+    def _lost_lately(self, person: Person) -> bool:
+        """Whether this contact lost a drop of ours today: it is not asked again so soon."""
+        lost_at = self._lost_at.get(person.fingerprint)
+        return lost_at is not None and self._clock.elapsed() - lost_at < limits.DAY
+
     async def _new_drop(self, person: Person) -> MyDrop:
         drop, seed = DropId(self._entropy.token(16)), self._entropy.token(32)
-        holder = person.record.contacts[0].peer
+        holder = person.record.certificate.device  # the one that proved itself: it signed
         await self._database.run(
             lambda sql: people.add_my_drop(sql, drop, seed, holder, person.fingerprint)
         )
@@ -211,7 +219,6 @@ class Renter:
         digest = _digest(hashes)
         if holder is None:  # the contact set up anew, and knows nothing of our drop
             await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
-            self.wake()
             return False
         try:
             if drop.tickets != digest:
@@ -223,7 +230,7 @@ class Renter:
         except (TemporaryFailure, PeerMisbehaved) as error:
             if isinstance(error, Refused) and error.refusal == wire.Refusal.UNKNOWN:
                 await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
-                self.wake()  # it lost our drop: rent another, and say so in the record
+                self._lost_at[drop.fingerprint] = self._clock.elapsed()
             log.info("holder not told: %s", error, extra={"holder": short(holder.peer)})
             return False
         return True
@@ -270,10 +277,11 @@ def _own_record(octets: bytes | None, fingerprint: Fingerprint) -> tuple[PersonR
     """Our last record, None when there is none that can be used; and the sequence it had."""
     if octets is None:
         return None, 0
-    sequence = decode(PersonRecord, octets).sequence
+    sequence = 0
     try:
+        sequence = decode(PersonRecord, octets).sequence
         return read_person(octets, fingerprint), sequence
-    except PeerMisbehaved as error:  # signed when the clock was wrong, for one
+    except PeerMisbehaved as error:  # damaged, or signed when the clock was wrong
         log.warning("our own record is made anew: %s", error)
         return None, sequence
 

@@ -131,7 +131,7 @@ class Rounds:
     async def _ask(self, drop: Drop, mail_id: MailId, outcome: Outcome) -> None:
         """Has the recipient fetched it from this holder, and left a receipt?"""
         try:
-            receipts = await self.client.ask(drop.contact, [mail_id])
+            receipts = await self.client.ask(drop.contact, drop.id, [mail_id])
             if mail_id in receipts:
                 outcome.take(receipts[mail_id])
         except (TemporaryFailure, PeerMisbehaved) as error:

@@ -9,6 +9,7 @@ it causes are one commit; what fails for one parcel disturbs no other.
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from postroad.base import limits
@@ -28,6 +29,7 @@ from postroad.protocol.delivery import (
     NotPlaced,
     Parcel,
     ReceiptCame,
+    State,
     Step,
     advance,
     look_at_clock,
@@ -127,7 +129,10 @@ class Sender:
         """One round for one parcel: whatever goes wrong in it ends here."""
         try:
             try:
-                await self._attend(row)
+                async with asyncio.timeout(limits.ROUND_SECONDS_MAX):
+                    await self._attend(row)
+            except TimeoutError:
+                await self._put_off(row, "A peer took too long.")
             except PostroadError as error:
                 if isinstance(error, Damaged):  # it stays in the queue, and is returned in time
                     await self._show(DAMAGED_LETTER, row.nonce.hex(), str(error))
@@ -193,7 +198,11 @@ class Sender:
 
         def take(sql: Sql, parcel: Parcel) -> Step:
             queue.add_lease(sql, row.id, lease)
-            return advance(parcel, Leased(len(queue.leases(sql, row.id))), now, dice)
+            step = advance(parcel, Leased(len(queue.leases(sql, row.id))), now, dice)
+            if parcel.state is not State.HELD:
+                return step
+            # Only the round's end counts as a try.
+            return Step(replace(parcel, reason=step.parcel.reason))
 
         log.info("parcel leased", extra={**row.ids, "holder": short(lease.holder)})
         await self._step(row, take)
@@ -274,10 +283,13 @@ class Sender:
                 added = self._notices.file(sql, now, step)
             return now.parcel, step, added
 
-        before, step, added = await self._database.run(work)
-        _tell_log(row, before, step.parcel)
-        if added is not None:
-            self._mailboxes.announce(added)
+        def committed(done: tuple[Parcel, Step, Added | None]) -> None:
+            before, step, added = done
+            _tell_log(row, before, step.parcel)
+            if added is not None:
+                self._mailboxes.announce(added)
+
+        await self._database.run(work, then=committed)
 
     async def peer_seen(self, seen: Sighting) -> None:
         """A node of this person just proved itself: what waits for them is due now."""

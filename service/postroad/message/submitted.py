@@ -41,21 +41,8 @@ def prepare(octets: bytes, own: Collection[str], *, now: Instant, token: bytes) 
     """The letter as it will be sealed and filed; raises one of the three above.
 
     `own` are the owner's addresses; `token` is 16 random bytes for a missing Message-ID."""
-    check_text(octets)
-    size = headers.header_size(octets[: limits.HEADER_BYTES_MAX + 1])
-    if size > limits.HEADER_BYTES_MAX:
-        raise HeaderTooLarge(
-            f"The letter's header is larger than {limits.HEADER_BYTES_MAX // limits.KIB} KiB. "
-            "Write to fewer people at once, or shorten it."
-        )
-    header = octets[:size]
+    header = checked_header(octets, limits.HEADER_BYTES_MAX)
     found = headers.fields(header)
-    for number, field in enumerate(found, start=1):
-        if not field.name:
-            raise NotALetter(
-                f"Field {number} of the letter's header is not a header field. An empty line must "
-                "stand between the header and the text."
-            )
     author = check_author(header, own)
     blind = any(field.name.lower() in BLIND for field in found)
     trace = trace_fields(header, now=now, token=token, domain=author.address.rpartition("@")[2])
@@ -64,6 +51,25 @@ def prepare(octets: bytes, own: Collection[str], *, now: Instant, token: bytes) 
     kept = b"".join(field.octets for field in found if field.name.lower() not in BLIND)
     end = sum(len(field.octets) for field in found)
     return b"".join((trace, kept, memoryview(octets)[end:]))
+
+
+def checked_header(octets: bytes, size_max: int) -> bytes:
+    """The header of a letter that every reader reads alike; NotALetter, HeaderTooLarge."""
+    check_text(octets)
+    size = headers.header_size(octets[: size_max + 1])
+    if size > size_max:
+        raise HeaderTooLarge(
+            f"The letter's header is larger than {size_max // limits.KIB} KiB. "
+            "Write to fewer people at once, or shorten it."
+        )
+    header = octets[:size]
+    for number, field in enumerate(headers.fields(header), start=1):
+        if not field.name:
+            raise NotALetter(
+                f"Field {number} of the letter's header is not a header field. An empty line must "
+                "stand between the header and the text."
+            )
+    return header
 
 
 def check_text(octets: bytes) -> None:

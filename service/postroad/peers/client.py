@@ -53,9 +53,9 @@ class Client:
             case _:
                 raise _unexpected(answer)
 
-    async def ask(self, to: Contact, mail_ids: list[MailId]) -> dict[MailId, bytes]:
-        """The receipts that lie at a holder in the place of these letters."""
-        known = await self._call(to, wire.Ask(tuple(mail_ids)), wire.Known)
+    async def ask(self, to: Contact, drop: DropId, mail_ids: list[MailId]) -> dict[MailId, bytes]:
+        """The receipts that lie in a drop in the place of these letters."""
+        known = await self._call(to, wire.Ask(drop, tuple(mail_ids)), wire.Known)
         return {MailId(grave.mail_id): grave.receipt for grave in known.tombstones}
 
     async def tell_receipt(self, to: Contact, mail_id: MailId, receipt: bytes) -> None:

@@ -47,7 +47,7 @@ class Shelves(Protocol):
 
     async def bury(self, drop: DropId, mail_id: MailId, receipt: bytes) -> None: ...
 
-    async def tombstone(self, mail_id: MailId) -> bytes | None: ...
+    async def tombstone(self, drop: DropId, mail_id: MailId) -> bytes | None: ...
 
     async def record_of(self, fingerprint: Fingerprint) -> bytes | None: ...
 
@@ -102,7 +102,7 @@ class Holder:
         assert isinstance(ask, wire.Ask)
         graves = []
         for mail_id in ask.mail_ids:
-            receipt = await self._shelves.tombstone(MailId(mail_id))
+            receipt = await self._shelves.tombstone(DropId(ask.drop), MailId(mail_id))
             if receipt is not None:
                 graves.append(wire.Tombstone(mail_id, receipt))
         await exchange.send(wire.Known(tuple(graves)))

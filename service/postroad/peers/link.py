@@ -42,7 +42,14 @@ class Exchange:
     _unread: bytearray = field(default_factory=bytearray)
 
     async def send(self, message: wire.Message) -> None:
-        await self.stream.write(wire.frame(message))
+        """Send one message; LinkClosed when the peer does not read it in time."""
+        async with _deadline(limits.ANSWER_SECONDS_MAX):
+            await self.stream.write(wire.frame(message))
+
+    async def finish(self) -> None:
+        """Say that no more comes; LinkClosed when even that does not get through."""
+        async with _deadline(limits.ANSWER_SECONDS_MAX):
+            await self.stream.finish()
 
     async def send_bulk(self, chunks: AsyncIterator[bytes]) -> None:
         """Send announced raw bytes; each piece has to leave within the limit."""
@@ -66,9 +73,12 @@ class Exchange:
         raise PeerMisbehaved(f"answered with {type(message).__name__}, not {kind.__name__}")
 
     async def receive_bulk(self, size: int) -> AsyncIterator[bytes]:
-        """Exactly `size` announced raw bytes, in pieces."""
+        """Exactly `size` announced raw bytes, in pieces; a peer that dawdles is given up."""
+        ends = asyncio.get_running_loop().time() + limits.BULK_PAUSE_SECONDS_MAX
+        ends += size / limits.BULK_BYTES_PER_SECOND_MIN
         while size:
-            async with _deadline(limits.BULK_PAUSE_SECONDS_MAX):
+            left = ends - asyncio.get_running_loop().time()
+            async with _deadline(min(limits.BULK_PAUSE_SECONDS_MAX, max(left, 0.0))):
                 piece = bytes(self._unread[:size]) or await self.stream.read(
                     min(size, limits.BULK_CHUNK_BYTES)
                 )
@@ -81,7 +91,7 @@ class Exchange:
     async def refuse(self, refusal: wire.Refusal, reason: str) -> None:
         """Say no, and give the peer a moment to hear it even while it still sends its letter."""
         await self.send(wire.No.because(refusal, reason))
-        await self.stream.finish()
+        await self.finish()
         with suppress(TimeoutError):
             async with asyncio.timeout(REFUSAL_SECONDS_MAX):
                 while await self.stream.read(limits.BULK_CHUNK_BYTES):
@@ -128,7 +138,7 @@ class Links:
         self._answers = answers
         self._on_link = on_link
         self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
-        self._dialling: dict[PeerId, asyncio.Task[str]] = {}
+        self._dialling: dict[Contact, asyncio.Task[str]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
 
@@ -143,14 +153,17 @@ class Links:
     async def serve(self) -> None:
         """Take in links and exchanges until cancelled; then close them all."""
         try:
-            async with asyncio.TaskGroup() as self._tasks:
-                self._tasks.create_task(self._close_idle_links(), name="close idle links")
-                while True:
-                    self._add(await self._endpoint.accept(), came=True)
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._close_idle_links(), name="close idle links")
+                try:
+                    while True:
+                        self._add(await self._endpoint.accept(), came=True)
+                finally:
+                    self._tasks = None  # a group that ends takes no more tasks
         except* LinkClosed:  # the endpoint is closed: the node is stopping
             pass
         finally:
-            self._tasks = None
             for entries in list(self._entries.values()):
                 for entry in list(entries):
                     await entry.link.close()
@@ -168,9 +181,10 @@ class Links:
             async with _deadline(limits.ANSWER_SECONDS_MAX):
                 stream = await entry.link.open()
             try:
-                yield Exchange(stream, contact.peer)
+                exchange = Exchange(stream, contact.peer)
+                yield exchange
                 with suppress(LinkClosed):  # all was said: how the stream ends does not matter
-                    await stream.finish()
+                    await exchange.finish()
             except BaseException:
                 stream.abort()
                 raise
@@ -188,12 +202,14 @@ class Links:
 
     async def _dial(self, contact: Contact) -> _Entry:
         """Dial, or join a dial that is under way; LinkClosed and time-outs become Unreachable."""
-        assert self._tasks is not None, "serve() is not running"
-        dial = self._dialling.get(contact.peer)
+        if self._tasks is None:
+            raise Unreachable("The node is starting or stopping.")
+        # Shared only by who would dial the same addresses: somebody's record may name wrong ones.
+        dial = self._dialling.get(contact)
         if dial is None:
             dial = self._tasks.create_task(self._dial_once(contact), name="dial")
-            self._dialling[contact.peer] = dial
-            dial.add_done_callback(lambda _: self._dialling.pop(contact.peer, None))
+            self._dialling[contact] = dial
+            dial.add_done_callback(lambda _: self._dialling.pop(contact, None))
         # Whoever stops waiting leaves the dial to the others; it ends by its own deadline.
         await asyncio.wait({dial})
         entry = self._newest(contact.peer)  # the dialled one, or one that came in meanwhile
@@ -308,7 +324,7 @@ class Links:
                 if isinstance(error, LinkClosed):
                     raise
                 await exchange.refuse(wire.Refusal.LATER, str(error))
-            await stream.finish()
+            await exchange.finish()
         except LinkClosed:
             stream.abort()
         except PeerMisbehaved as error:

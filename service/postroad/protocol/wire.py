@@ -97,9 +97,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What became of these letters? Answer: Known."""
+    """What became of these letters in this drop? Answer: Known."""
 
-    mail_ids: tuple[bytes, ...] = several(fixed(1, 32), ASK_MAX, 1)
+    drop: bytes = fixed(1, 16)
+    mail_ids: tuple[bytes, ...] = several(fixed(2, 32), ASK_MAX, 1)
 
 
 @dataclass(frozen=True, slots=True)

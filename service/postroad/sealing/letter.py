@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, Nonce, PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
 from postroad.sealing import certificate as certificates
@@ -188,6 +188,7 @@ def open_sealed(read: Read, size: int, epoch_keys: dict[bytes, EpochKey], now: I
     """Open a sealed letter of `size` bytes with the epoch key that it names, or PeerMisbehaved.
 
     Checked here: layout, commitment, every chunk, padding, certificate, signature, size, digest.
+    A letter from the future is a TemporaryFailure: it may be our own clock that is wrong.
     For the caller: that the recipient is me, expiry, nonce, revocation, From.
     """
     prefix = read(0, PREFIX)
@@ -204,20 +205,18 @@ def open_sealed(read: Read, size: int, epoch_keys: dict[bytes, EpochKey], now: I
         raise PeerMisbehaved("a letter of an unknown version or suite")
     if header.epoch_key != epoch_key_id or header.device != signed.certificate.device:
         raise PeerMisbehaved("a letter names another key than it was made with")
-    # The certificate has to be good when the letter was written, which must not lie in the future:
-    # a letter may wait for longer than its sender's certificate lasts.
-    if header.created > now + certificates.CLOCK_SKEW_SECONDS:
-        raise PeerMisbehaved("a letter comes from the future")
     # What is remembered of a letter is forgotten after its expiry: that must come.
-    if (
-        header.expires
-        > header.created + limits.EXPIRY_SECONDS_MAX + certificates.CLOCK_SKEW_SECONDS
-    ):
+    longest = limits.EXPIRY_SECONDS_MAX + certificates.CLOCK_SKEW_SECONDS
+    if header.expires > header.created + longest:
         raise PeerMisbehaved("a letter expires later than any may")
+    # The certificate has to be good when the letter was written: a letter may wait for longer than
+    # its sender's certificate lasts.
     certificates.check(signed.certificate, Fingerprint(header.sender.fingerprint), header.created)
     keys.verify(header.device, SIGNATURE_CONTEXT, encode(header), signed.signature)
     if hashlib.sha256(body).digest() != header.digest:
         raise PeerMisbehaved("a letter is not what its sender signed")
+    if header.created > now + certificates.CLOCK_SKEW_SECONDS:
+        raise TemporaryFailure("The letter is dated in the future: one of two clocks is wrong.")
     return Opened(header, signed.certificate, body, key)
 
 
@@ -266,7 +265,7 @@ def _content(chunks: Iterator[bytes]) -> tuple[_Signed, bytes]:
     if len(first) < 4 or front_size > len(first) - 4:
         raise PeerMisbehaved("a letter's front is cut short")
     signed = decode(_Signed, first[4 : 4 + front_size])
-    if signed.header.size > limits.LETTER_BYTES_MAX:
+    if signed.header.size > limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX:
         raise PeerMisbehaved("a letter is larger than any may be")
     body = bytearray(first[4 + front_size :])
     for chunk in chunks:

@@ -9,6 +9,7 @@ See: docs/adr/0002-storage.md.
 
 import asyncio
 import errno
+import logging
 import os
 import sqlite3
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from postroad.base.errors import ConfigurationError, DiskFull, TemporaryFailure
 from postroad.base.seams import Disk
 from postroad.store.schema import MIGRATIONS
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 Sql = sqlite3.Connection
 """A transaction under way, in the database thread: what functions of the store take."""
@@ -36,6 +38,7 @@ class _Piece:
     work: Callable[[sqlite3.Connection], Any]
     done: asyncio.Future[Any]
     reads_only: bool
+    then: Callable[[Any], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,19 @@ class Database:
         finally:
             await self._disk.run(self._sql.close)
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        then: Callable[[T], None] | None = None,
+    ) -> T:
         """Do `work` and commit; its answer is durable, or it raised and nothing of it remains.
 
         Raises DiskFull or TemporaryFailure when the disk failed, and whatever `work` raises.
-        `work` runs in the database thread and must not wait for anything but the disk.
+        `work` runs in the database thread and must not wait for anything but the disk. `then` is
+        called on the event loop after the commit, also when the caller was cancelled meanwhile:
+        what is committed has to be announced.
         """
-        return await self._enqueue(work, reads_only=False)
+        return await self._enqueue(work, reads_only=False, then=then)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` that only reads, outside of any transaction; it sees all earlier commits.
@@ -90,11 +99,17 @@ class Database:
         in the same batch: reading here costs them nothing."""
         return await self._enqueue(work, reads_only=True)
 
-    async def _enqueue(self, work: Callable[[sqlite3.Connection], T], *, reads_only: bool) -> T:
+    async def _enqueue(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        *,
+        reads_only: bool,
+        then: Callable[[T], None] | None = None,
+    ) -> T:
         if self._closing:
             raise TemporaryFailure("The node is stopping; try again when it is back.")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Piece(work, done, reads_only))
+        self._pending.append(_Piece(work, done, reads_only, then))
         self._wake.set()
         return await done
 
@@ -129,12 +144,7 @@ class Database:
                 del self._pending[: len(batch)]
                 answers = await self._disk.run(partial(self._do, batch))
                 for piece, answer in zip(batch, answers, strict=True):
-                    if piece.done.cancelled():
-                        continue
-                    if isinstance(answer, _Failed):
-                        piece.done.set_exception(answer.error)
-                    else:
-                        piece.done.set_result(answer)
+                    _settle(piece, answer)
             if self._closing:
                 return
 
@@ -148,6 +158,21 @@ class Database:
             for at, answer in zip(changes, done, strict=True):
                 answers[at] = answer
         return answers
+
+
+def _settle(piece: _Piece, answer: Any) -> None:
+    """Tell whoever waits what became of the work, and do what follows a commit."""
+    failed = isinstance(answer, _Failed)
+    if not piece.done.cancelled():
+        if failed:
+            piece.done.set_exception(answer.error)
+        else:
+            piece.done.set_result(answer)
+    if piece.then is not None and not failed:
+        try:
+            piece.then(answer)
+        except Exception:  # a fault of theirs is not the store's
+            log.exception("what follows a commit failed")
 
 
 def _alone(sql: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> Any:

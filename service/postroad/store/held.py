@@ -147,11 +147,13 @@ def put_letter(
     expires_at: Instant,
     ticket_hash: bytes | None,
 ) -> None:
-    """Note that the sealed letter lies in this drop; nothing happens when it does already."""
+    """Note that the sealed letter lies in this drop, until the later of two expiries."""
     sql.execute(
         """INSERT INTO held_letter (drop_id, mail_id, arrival, ticket_hash, size, expires_at)
            SELECT ?, ?, coalesce(max(arrival), 0) + 1, ?, ?, ? FROM held_letter WHERE drop_id = ?
-           ON CONFLICT (drop_id, mail_id) DO NOTHING""",
+           ON CONFLICT (drop_id, mail_id) DO UPDATE SET
+               expires_at = max(expires_at, excluded.expires_at),
+               ticket_hash = coalesce(ticket_hash, excluded.ticket_hash)""",
         (drop_id, mail_id, ticket_hash, size, expires_at, drop_id),
     )
 
@@ -175,11 +177,13 @@ def bury(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, receipt: byt
     )
 
 
-def tombstone(sql: sqlite3.Connection, mail_id: MailId) -> bytes | None:
-    """The receipt that lies in this letter's place, in whichever drop."""
+def served_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | None:
+    """The record of somebody who rents here, or our own; whom else we know is nobody's business."""
     row = sql.execute(
-        "SELECT tombstone FROM held_letter WHERE mail_id = ? AND tombstone IS NOT NULL LIMIT 1",
-        (mail_id,),
+        """SELECT octets FROM record WHERE fingerprint = ?1
+           AND (?1 IN (SELECT fingerprint FROM held_drop)
+                OR ?1 NOT IN (SELECT fingerprint FROM contact))""",
+        (fingerprint,),
     ).fetchone()
     return None if row is None else bytes(row[0])
 
@@ -237,17 +241,23 @@ class Shelves:
             if drop(sql, drop_id) is None:
                 return wire.No(wire.Refusal.UNKNOWN, "This drop is not kept here.")
             lying = letter(sql, drop_id, mail_id)
-            if lying is not None:
-                if lying.tombstone is not None:
-                    return wire.Tombstone(mail_id, lying.tombstone)
-                if self._sealed.is_whole(sql, mail_id):
-                    return None  # leased before: lease it again
-                return wire.Take()  # the disk lost it
+            if lying is not None and lying.tombstone is not None:
+                return wire.Tombstone(mail_id, lying.tombstone)
             if deposit.size > limits.SEALED_BYTES_MAX:
                 return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
             if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
                 return wire.No(wire.Refusal.FORBIDDEN, "It expires too soon or too late.")
             ticket_hash = has_ticket(sql, drop_id, deposit.ticket)
+            if lying is not None:
+                if lying.size != deposit.size:
+                    return wire.No(wire.Refusal.FORBIDDEN, "It has another size.")
+                if not self._sealed.is_whole(sql, mail_id):
+                    return wire.Take()  # the disk lost it
+                # Somebody else may have brought it before, for a shorter time: the lease that is
+                # signed now has to be kept.
+                expires_at = Instant(float(deposit.expires))
+                put_letter(sql, drop_id, mail_id, deposit.size, expires_at, ticket_hash)
+                return None
             if not has_room(sql, drop_id, deposit.size, ticket_hash):
                 return wire.No(wire.Refusal.FULL, "This drop is full.")
             return wire.Take()
@@ -293,11 +303,12 @@ class Shelves:
     async def bury(self, drop_id: DropId, mail_id: MailId, receipt: bytes) -> None:
         await self._database.run(lambda sql: bury(sql, drop_id, mail_id, receipt))
 
-    async def tombstone(self, mail_id: MailId) -> bytes | None:
-        return await self._database.read(lambda sql: tombstone(sql, mail_id))
+    async def tombstone(self, drop_id: DropId, mail_id: MailId) -> bytes | None:
+        found = await self._database.read(lambda sql: letter(sql, drop_id, mail_id))
+        return found.tombstone if found else None
 
     async def record_of(self, fingerprint: Fingerprint) -> bytes | None:
-        return await self._database.read(lambda sql: people.kept_record(sql, fingerprint))
+        return await self._database.read(lambda sql: served_record(sql, fingerprint))
 
     async def learn_record(self, record: bytes, teller: PeerId) -> bool:
         """Keep a contact's newer record, told by a device of theirs; False: not a contact."""

@@ -19,6 +19,7 @@ async def tidy(database: Database, contents: Contents, sealed: SealedStore, now:
         filed.forget_old(sql, now)
         queue.prune(sql, now)
         people.forget_invitations(sql, now)
+        people.note_damaged(sql, now)
         sealed.forget_unused(sql)
         contents.forget_unused(sql)
 

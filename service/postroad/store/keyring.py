@@ -75,8 +75,11 @@ class Keyring:
         return {keys.epoch_key_id(key.public): key for key in found}
 
     def renewed(self, now: Instant) -> "Keyring":
-        """The same, with a fresh device certificate when the old one ends within 30 days."""
-        if self.certificate.statement.ends - now > CERTIFICATE_RENEWAL_SECONDS:
+        """The same, with a fresh device certificate when the old one ends within 30 days.
+
+        Also when it begins only later: it was made while the clock was wrong."""
+        statement = self.certificate.statement
+        if statement.begins <= now <= statement.ends - CERTIFICATE_RENEWAL_SECONDS:
             return self
         return replace(self, certificate=certificates.certify(self.identity, self.device.peer, now))
 

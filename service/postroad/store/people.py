@@ -6,13 +6,18 @@ identity; an invitation is used once.
 """
 
 import hashlib
+import logging
 import sqlite3
 from dataclasses import dataclass
 
 from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.protocol.records import PersonRecord
+from postroad.store import quarantine
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +60,17 @@ _COLUMNS = """fingerprint, address, name, record, learnt_at, my_ticket, their_ti
 
 
 def contacts(sql: sqlite3.Connection) -> list[Person]:
-    rows = sql.execute(f"SELECT {_COLUMNS} FROM contact ORDER BY since")  # noqa: S608
-    return [_person(*row) for row in rows]
+    """All contacts whose rows can be understood; a damaged one is as one that is not there."""
+    rows = sql.execute(f"SELECT {_COLUMNS} FROM contact ORDER BY since").fetchall()  # noqa: S608
+    return [person for row in rows if (person := _person(*row)) is not None]
+
+
+def note_damaged(sql: sqlite3.Connection, now: Instant) -> None:
+    """Put contacts whose rows cannot be understood before the owner."""
+    whole = {person.fingerprint for person in contacts(sql)}
+    for fingerprint, address in sql.execute("SELECT fingerprint, address FROM contact"):
+        if fingerprint not in whole:
+            quarantine.note(sql, "contact", address, "Its row is damaged.", now)
 
 
 def contact(sql: sqlite3.Connection, fingerprint: Fingerprint) -> Person | None:
@@ -189,6 +203,12 @@ def forget_invitations(sql: sqlite3.Connection, now: Instant) -> None:
     sql.execute("DELETE FROM invitation WHERE expires_at < ?", (limit,))
 
 
+def expects_somebody(sql: sqlite3.Connection, now: Instant) -> bool:
+    """Whether an invitation of ours is under way that nobody has used yet."""
+    found = sql.execute("SELECT 1 FROM invitation WHERE used_by IS NULL AND expires_at > ?", (now,))
+    return found.fetchone() is not None
+
+
 def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
     """All tickets that our drops should take: contacts', and unused invitations'."""
     rows = sql.execute(
@@ -215,10 +235,10 @@ def my_drops(sql: sqlite3.Connection) -> list[MyDrop]:
 def add_my_drop(
     sql: sqlite3.Connection, drop: DropId, seed: bytes, holder: PeerId, fingerprint: Fingerprint
 ) -> None:
-    """Note a drop that we are about to ask for."""
+    """Note a drop that we are about to ask for; one at a node that holds already is not noted."""
     sql.execute(
         """INSERT INTO my_drop (drop_id, seed, holder, fingerprint, agreed)
-           VALUES (?, ?, ?, ?, 0)""",
+           VALUES (?, ?, ?, ?, 0) ON CONFLICT (holder) DO NOTHING""",
         (drop, seed, holder, fingerprint),
     )
 
@@ -263,13 +283,18 @@ def _person(
     seen_at: float | None,
     blocked: int,
     told: int,
-) -> Person:
+) -> Person | None:
     named = Fingerprint(fingerprint)
+    try:
+        verified = decode(PersonRecord, record)  # it was verified before it was stored
+    except PeerMisbehaved as error:
+        log.debug("a contact's row is damaged: %s", error, extra={"contact": fingerprint})
+        return None
     return Person(
         named,
         address,
         name,
-        decode(PersonRecord, record),  # verified before it was stored
+        verified,
         Instant(learnt_at),
         None if my_ticket is None else Ticket(my_ticket),
         None if their_ticket is None else Ticket(their_ticket),

@@ -260,6 +260,11 @@ def prune(sql: sqlite3.Connection, now: Instant) -> None:
     """Forget parcels that ended long ago, and letters of which none is left."""
     sql.execute("DELETE FROM parcel WHERE ended_at < ?", (now - RETENTION_SECONDS,))
     sql.execute("DELETE FROM letter WHERE id NOT IN (SELECT letter_id FROM parcel)")
+    sql.execute(
+        """DELETE FROM quarantine WHERE kind = ?
+           AND name NOT IN (SELECT CAST(id AS TEXT) FROM parcel)""",
+        (QUARANTINE,),
+    )
 
 
 def _rows(rows: list[tuple[Any, ...]]) -> Found:

@@ -13,7 +13,7 @@ MIGRATIONS: tuple[str, ...] = (
     """
     -- Octets of letters: in the row (octets) or in a file named by the hash (octets IS NULL).
     CREATE TABLE content (
-        id     INTEGER PRIMARY KEY,
+        id     INTEGER PRIMARY KEY AUTOINCREMENT,
         sha256 BLOB NOT NULL UNIQUE CHECK (length(sha256) = 32),
         size   INTEGER NOT NULL CHECK (size >= 0),
         octets BLOB CHECK (octets IS NULL OR length(octets) = size)
@@ -31,7 +31,7 @@ MIGRATIONS: tuple[str, ...] = (
 
     -- OUTGOING ------------------------------------------------------------------------------
     CREATE TABLE letter (
-        id          INTEGER PRIMARY KEY,
+        id          INTEGER PRIMARY KEY AUTOINCREMENT,
         nonce       BLOB NOT NULL UNIQUE CHECK (length(nonce) = 16),
         kind        INTEGER NOT NULL,
         content_id  INTEGER NOT NULL REFERENCES content (id),
@@ -44,7 +44,7 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT;
 
     CREATE TABLE parcel (
-        id         INTEGER PRIMARY KEY,
+        id         INTEGER PRIMARY KEY AUTOINCREMENT,
         letter_id  INTEGER NOT NULL REFERENCES letter (id),
         recipient  TEXT NOT NULL,            -- the address in its normal form
         fingerprint TEXT NOT NULL,
