@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from delivery.test_road import bora_address, ended, held_by, is_filed, play
+from delivery.test_road import bora_address, ended, held_by, is_filed, play, put_off
 from delivery.village import Resident, Village, until
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
@@ -271,6 +271,24 @@ def test_a_damaged_contact_is_as_one_that_is_not_there(tmp_path: Path) -> None:
         assert is_alive(bora)
         await bora.write(carl.address)
         await until(lambda: ended(bora, "delivered"))
+
+    play(tmp_path, scene)
+
+
+def test_a_sealed_letter_that_its_senders_disk_lost_is_sealed_again(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await bora.sleep()
+        octets = await anna.write(bora_is, text="x" * 100_000)
+        await until(lambda: put_off(anna))
+        for body in (anna.folder / "sealed").iterdir():
+            body.unlink()
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"), limits.HOUR)
+        assert (await bora.with_subject("hello"))[0].endswith(octets)
+        assert len(await bora.with_subject("hello")) == 1
 
     play(tmp_path, scene)
 

@@ -19,6 +19,7 @@ from postroad.peers.link import Refused
 from postroad.protocol import wire
 from postroad.protocol.records import Drop
 from postroad.store import people, queue
+from postroad.store.contents import Damaged
 from postroad.store.database import Database
 from postroad.store.sealed import SealedStore
 
@@ -37,6 +38,7 @@ class Outcome:
     receipt: bytes | None = None
     reason: str = "Neither the recipient nor a holder of theirs could be reached."
     leased: bool = False  # in this round
+    seal_is_damaged: bool = False  # our own copy of the sealed letter cannot be read
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
 
     def take(self, receipt: bytes) -> None:
@@ -64,7 +66,11 @@ class Rounds:
         `check` raises PeerMisbehaved for what is not the recipient's receipt: a holder that lies
         must not end the round for the others. `on_lease` makes each lease durable."""
         outcome = Outcome(check, on_lease)
-        size = await self.database.read(lambda sql: self.sealed.size(sql, mail_id))
+        try:
+            size = await self.database.read(lambda sql: self.sealed.size(sql, mail_id))
+        except Damaged as error:
+            _note(error, "", outcome)
+            return outcome
         leases = await self.database.read(lambda sql: queue.leases(sql, row.id))
         held_in = {lease.drop for lease in leases}
         async with asyncio.TaskGroup() as tasks:
@@ -142,7 +148,10 @@ class Rounds:
 
 
 def _note(error: Exception, who: str, outcome: Outcome) -> None:
-    if isinstance(error, Refused):
+    if isinstance(error, Damaged):
+        outcome.seal_is_damaged = True
+        outcome.reason = str(error)
+    elif isinstance(error, Refused):
         outcome.reason = f"{who} said: {error}"
         outcome.drop_is_gone |= error.refusal == wire.Refusal.UNKNOWN
     elif isinstance(error, PeerMisbehaved):

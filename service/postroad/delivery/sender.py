@@ -187,6 +187,8 @@ class Sender:
 
         def take(sql: Sql, parcel: Parcel) -> Step:
             holders = len(queue.leases(sql, row.id))
+            if outcome.seal_is_damaged and not holders:
+                queue.unseal(sql, row.id)  # sealed anew in the next round, under the same nonce
             event = Leased(holders) if holders else NotPlaced(outcome.reason)
             return advance(parcel, event, now, dice)
 

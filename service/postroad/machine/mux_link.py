@@ -8,7 +8,6 @@ a peer that says nothing for SILENCE_SECONDS_MAX is gone; whoever waits hears of
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_never
 
@@ -20,6 +19,7 @@ from postroad.protocol import mux
 log = logging.getLogger(__name__)
 
 UNSENT_BYTES_MAX = 256 * limits.KIB  # of all streams together; then writers wait
+ARRIVED_MAX = 2 * limits.INCOMING_STREAMS_MAX
 UNREAD_ANSWERS_BYTES_MAX = 1 * limits.MIB  # the same, and the peer reads nothing of it: it is gone
 PING_SECONDS = 10.0
 SILENCE_SECONDS_MAX = 30.0
@@ -125,10 +125,14 @@ class MuxLink:
             if self.mux.pending > UNREAD_ANSWERS_BYTES_MAX:
                 raise PeerMisbehaved("it asks and does not read the answers")
             self.send()
+            await asyncio.sleep(0)  # whoever talks without a pause does not have the loop alone
 
     def _take_in(self, event: mux.Event) -> None:
         match event:
             case mux.Began(number):
+                # The mux bounds what is open; what was begun and aborted waits here as well.
+                if self._arrived.qsize() >= ARRIVED_MAX:
+                    raise PeerMisbehaved("it begins more exchanges than anybody could take up")
                 stream = self._streams[number] = MuxStream(self, number)
                 self._arrived.put_nowait(stream)
             case mux.Said(number, octets):
@@ -185,7 +189,7 @@ class MuxStream:
     def __init__(self, link: MuxLink, number: int | None) -> None:
         self._link = link
         self._number = number  # ours get one when their first byte is written
-        self._unread: deque[bytes] = deque()
+        self._unread = bytearray()
         self._is_heard = False  # to the end that the peer made
         self._is_written = False  # to the end that we made
         self._is_refused = False  # the peer wants no more, but what it said can still be read
@@ -196,10 +200,8 @@ class MuxStream:
         await self._until(lambda: bool(self._unread) or self._is_heard)
         if not self._unread:
             return b""
-        octets = self._unread.popleft()
-        if len(octets) > size:
-            self._unread.appendleft(octets[size:])
-            octets = octets[:size]
+        octets = bytes(self._unread[:size])
+        del self._unread[: len(octets)]
         if self._number is not None:
             self._link.mux.consumed(self._number, len(octets))
             self._link.send()
@@ -244,7 +246,7 @@ class MuxStream:
             self.wake()
 
     def hear(self, octets: bytes) -> None:
-        self._unread.append(octets)
+        self._unread += octets
         self.wake()
 
     def hear_end(self) -> None:

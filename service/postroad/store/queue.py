@@ -203,6 +203,15 @@ def sealed(sql: sqlite3.Connection, parcel_id: int, made: Sealed, sequence: int)
     )
 
 
+def unseal(sql: sqlite3.Connection, parcel_id: int) -> None:
+    """The sealed letter is lost, and nobody else has it: the parcel has to be sealed again."""
+    sql.execute(
+        """UPDATE parcel SET mail_id = NULL, content_key = NULL, header_hash = NULL,
+               sealed_for = NULL WHERE id = ?""",
+        (parcel_id,),
+    )
+
+
 def record(sql: sqlite3.Connection, parcel_id: int, parcel: Parcel, now: Instant) -> None:
     """Write down a step of the state table."""
     sql.execute(
