@@ -391,7 +391,7 @@ def test_a_full_disk_is_answered_in_words_and_loses_nothing(
         await house.file(LETTER)
         real = house.database.run
 
-        async def full(work: Callable[[Any], Any]) -> Any:
+        async def full(work: Callable[[Any], Any], then: Any = None) -> Any:
             def writes(sql: sqlite3.Connection) -> Any:
                 before = sql.total_changes
                 answer = work(sql)
@@ -399,7 +399,7 @@ def test_a_full_disk_is_answered_in_words_and_loses_nothing(
                     raise DiskFull("The disk is full; nothing was lost.")
                 return answer
 
-            return await real(writes)
+            return await real(writes, then=then)
 
         async with talker(house, b"SELECT INBOX") as client:
             monkeypatch.setattr(house.database, "run", full)

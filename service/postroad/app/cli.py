@@ -143,13 +143,15 @@ def invite(place: _Place, json_wanted: bool) -> None:
 
 
 @main.command()
-@click.argument("link")
+@click.argument("link", required=False)
 @as_json
 @click.pass_obj
-def accept(place: _Place, link: str, json_wanted: bool) -> None:
-    """Accept the invitation LINK that somebody sent you."""
+def accept(place: _Place, link: str | None, json_wanted: bool) -> None:
+    """Accept the invitation LINK that somebody sent you; without LINK, it is asked for.
+
+    Other users of this computer can see what is typed after a command, so prefer to be asked."""
     _finish(
-        lambda: _ask(place.config, do="accept", link=link),
+        lambda: _ask(place.config, do="accept", link=link or _ask_for_link()),
         json_wanted,
         _show_acceptance,
     )
@@ -283,6 +285,12 @@ def _show_setup(made: dict[str, Any]) -> None:
     click.echo("\nNext: postroad run    and then, in another terminal: postroad invite")
 
 
+def _ask_for_link() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
+    return str(click.prompt("The invitation (it begins with postroad:)", err=True))
+
+
 def _show_invitation(answer: dict[str, Any]) -> None:
     days = _number(limits.INVITATION_SECONDS_DEFAULT // limits.DAY, "day")
     click.echo(f"Send this to one person, by a way you trust; it works once, for {days}:\n")
@@ -291,7 +299,8 @@ def _show_invitation(answer: dict[str, Any]) -> None:
     click.echo("                    (the folder with Postroad that comes with this)")
     click.echo("2. Make an address: postroad setup")
     click.echo("3. Start it:        postroad run")
-    click.echo(f"4. Then type:       postroad accept {answer['link']}")
+    click.echo("4. Then type:       postroad accept")
+    click.echo(f"5. And paste this:  {answer['link']}")
     click.echo(f"\n{_told_in_words(answer['holders_told'], answer['holders'])}")
 
 

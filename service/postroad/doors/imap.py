@@ -18,7 +18,6 @@ from postroad.base import limits
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.base.seams import PeerUid
 from postroad.protocol.imap import events as e
-from postroad.protocol.imap.render import render
 from postroad.protocol.imap.session import Session
 from postroad.store.mailboxes import Mailboxes, MailboxExists, MailboxGone, NoSuchMailbox
 
@@ -283,9 +282,7 @@ async def _do(request: e.Request, mailboxes: Mailboxes, credentials: Credentials
         case e.ChangeFlags(mailbox_id, uids, mode, bits, keywords):
             return await mailboxes.change_flags(mailbox_id, uids, mode, bits, keywords)
         case e.AppendLetter(name, octets, bits, keywords, date):
-            return await mailboxes.append(
-                name, octets, render(octets), flags=bits, keywords=keywords, date=date
-            )
+            return await mailboxes.append(name, octets, flags=bits, keywords=keywords, date=date)
         case e.CopyMessages(mailbox_id, uids, name, move):
             return await mailboxes.copy(mailbox_id, uids, name, move=move)
         case e.ExpungeMessages(mailbox_id, uids_or_all):

@@ -17,6 +17,7 @@ from postroad.message.headers import body_start, first_of, tokens, unfold, wante
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
+_HEADER_BYTES_IN_ALL = 4 * limits.HEADER_BYTES_MAX  # of all parts; what is beyond is not looked at
 _SCANNED_BYTES_MAX = 5 * limits.LETTER_BYTES_MAX  # over all levels: a fraction of a second
 _FIELDS = wanted(
     b"content-type",
@@ -85,10 +86,13 @@ def structure(octets: bytes) -> Part:
     waiting = deque([_Found(0, len(octets), 0, top)])
     known = 1
     scanned = 0
+    header_bytes_left = _HEADER_BYTES_IN_ALL
     while waiting:
         found = waiting.popleft()
         body = body_start(octets, found.start, found.end)
-        said = _Said(octets[found.start : min(body, found.start + limits.HEADER_BYTES_MAX)])
+        header_end = min(body, found.start + min(limits.HEADER_BYTES_MAX, header_bytes_left))
+        said = _Said(octets[found.start : header_end])
+        header_bytes_left -= header_end - found.start
         kind, subtype, parameters = said.content_type(found.in_digest)
         inner: list[tuple[int, int]] = []
         if kind.lower() in (b"multipart", b"message"):

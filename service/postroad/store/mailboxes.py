@@ -34,7 +34,7 @@ from postroad.protocol.imap.events import (
 from postroad.protocol.imap.flags import STORED_FLAGS, checked_keywords, merged
 from postroad.protocol.imap.flags import Flag as Flag
 from postroad.protocol.imap.names import SEPARATOR, checked_name, parents
-from postroad.protocol.imap.render import Rendered
+from postroad.protocol.imap.render import Rendered, render
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.recovery import THESE, Findings, Loaded, Reader, put_rendering, read_flags
@@ -305,13 +305,14 @@ class Mailboxes:
         self,
         name: str,
         octets: bytes,
-        rendered: Rendered,
         *,
         flags: int = 0,
         keywords: Sequence[str] = (),
         date: Instant | None = None,
     ) -> Appended:
         """Add a letter that the owner's program brings; raises NoSuchMailbox, DiskFull."""
+        self._contents.disk.require_room(len(octets))
+        rendered = await self._database.outside(lambda: render(octets))  # it may take a while
 
         def work(sql: sqlite3.Connection) -> tuple[Added, int]:
             added = self.add(
@@ -325,8 +326,9 @@ class Mailboxes:
             )
             return added, _by_id(sql, added.mailbox_id).uid_validity
 
-        added, uid_validity = await self._database.run(work)
-        self.announce(added)
+        added, uid_validity = await self._database.run(
+            work, then=lambda done: self.announce(done[0])
+        )
         return Appended(uid_validity, added.uid)
 
     async def change_flags(
