@@ -180,10 +180,10 @@ def bury(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, receipt: byt
 def served_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | None:
     """The record of somebody who rents here, or our own; whom else we know is nobody's business."""
     row = sql.execute(
-        """SELECT octets FROM record WHERE fingerprint = ?1
-           AND (?1 IN (SELECT fingerprint FROM held_drop)
-                OR ?1 NOT IN (SELECT fingerprint FROM contact))""",
-        (fingerprint,),
+        """SELECT octets FROM record WHERE fingerprint = :asked
+           AND (:asked IN (SELECT fingerprint FROM held_drop)
+                OR :asked NOT IN (SELECT fingerprint FROM contact))""",
+        {"asked": fingerprint},
     ).fetchone()
     return None if row is None else bytes(row[0])
 

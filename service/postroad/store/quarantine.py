@@ -27,9 +27,10 @@ def note(sql: sqlite3.Connection, kind: str, name: str, reason: str, now: Instan
     )
     # Anybody may send what cannot be opened: only so much of it is remembered.
     sql.execute(
-        """DELETE FROM quarantine WHERE kind = ?1 AND id <=
-               (SELECT id FROM quarantine WHERE kind = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)""",
-        (kind, limits.QUARANTINE_MAX),
+        """DELETE FROM quarantine WHERE kind = :kind AND id <=
+               (SELECT id FROM quarantine WHERE kind = :kind ORDER BY id DESC
+                LIMIT 1 OFFSET :most)""",
+        {"kind": kind, "most": limits.QUARANTINE_MAX},
     )
 
 
