@@ -44,8 +44,8 @@ LINKS_PER_PEER_MAX = 2  # both may dial at once; more would be memory for nothin
 STREAMS_PER_LINK_MAX = 16
 # Two ends do not see a stream end at the same moment, so the accepting end allows for some more.
 INCOMING_STREAMS_MAX = 2 * STREAMS_PER_LINK_MAX
-HANDSHAKES_MAX = 16  # unproven peers in hand at once
-HANDSHAKE_SECONDS_MAX = 10.0
+HANDSHAKES_MAX = 64  # unproven peers in hand at once
+HANDSHAKE_SECONDS_MAX = 5.0
 LINK_CLOSE_SECONDS_MAX = 1.0  # for a goodbye that the peer may not hear
 LINK_READ_BYTES = 64 * KIB  # taken from the wire at once
 
