@@ -10,10 +10,8 @@ import json
 import socket
 import sys
 import traceback
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,17 +19,17 @@ import click
 
 from postroad import __version__
 from postroad.app import config as configuration
+from postroad.app import telling
 from postroad.app.config import LINKS, Config
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, PostroadError
 
 FAILED, NOT_RUNNING, NOT_SET_UP = 1, 3, 4
-INSTALL_LINE = "pipx install ./postroad"
 WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
 WORDS_BYTES_MAX = 4096
 
 if TYPE_CHECKING:
-    from postroad.app.compose import Sockets
+    pass
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
 
@@ -116,7 +114,7 @@ def setup(
             "imap_port": made.config.imap_port,
         }
 
-    _finish(work, json_wanted, _show_setup)
+    _finish(work, json_wanted, telling.setup)
 
 
 @main.command()
@@ -128,7 +126,7 @@ def run(place: _Place) -> None:
     def work() -> dict[str, Any]:
         config = place.config
         log.start(config.log_level)
-        lifecycle.run(config, place.path, _ready)
+        lifecycle.run(config, place.path, telling.ready)
         return {}
 
     _finish(work, False, lambda _: None)
@@ -139,7 +137,7 @@ def run(place: _Place) -> None:
 @click.pass_obj
 def invite(place: _Place, json_wanted: bool) -> None:
     """Make an invitation for one person, to send them by any way you trust."""
-    _finish(lambda: _ask(place.config, do="invite"), json_wanted, _show_invitation)
+    _finish(lambda: _ask(place.config, do="invite"), json_wanted, telling.invitation)
 
 
 @main.command()
@@ -153,7 +151,7 @@ def accept(place: _Place, link: str | None, json_wanted: bool) -> None:
     _finish(
         lambda: _ask(place.config, do="accept", link=link or _ask_for_link()),
         json_wanted,
-        _show_acceptance,
+        telling.acceptance,
     )
 
 
@@ -162,7 +160,7 @@ def accept(place: _Place, link: str | None, json_wanted: bool) -> None:
 @click.pass_obj
 def status(place: _Place, json_wanted: bool) -> None:
     """Tell how your node is doing."""
-    _finish(lambda: _ask(place.config, do="status"), json_wanted, _show_status)
+    _finish(lambda: _ask(place.config, do="status"), json_wanted, telling.status)
 
 
 @main.command()
@@ -170,7 +168,7 @@ def status(place: _Place, json_wanted: bool) -> None:
 @click.pass_obj
 def contacts(place: _Place, json_wanted: bool) -> None:
     """List the people you can write to."""
-    _finish(lambda: _ask(place.config, do="contacts"), json_wanted, _show_contacts)
+    _finish(lambda: _ask(place.config, do="contacts"), json_wanted, telling.contacts)
 
 
 @main.command()
@@ -178,7 +176,7 @@ def contacts(place: _Place, json_wanted: bool) -> None:
 @click.pass_obj
 def queue(place: _Place, json_wanted: bool) -> None:
     """List the letters that are on their way, and what they wait for."""
-    _finish(lambda: _ask(place.config, do="queue"), json_wanted, _show_queue)
+    _finish(lambda: _ask(place.config, do="queue"), json_wanted, telling.queue)
 
 
 # How it is done
@@ -240,6 +238,12 @@ def _ask_for_words(json_wanted: bool) -> str:
     return str(click.prompt("Your 24 words", err=True, hide_input=True))
 
 
+def _ask_for_link() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
+    return str(click.prompt("The invitation (it begins with postroad:)", err=True))
+
+
 def _ask(config: Config, **request: str) -> dict[str, Any]:
     """What the running node answers to this request."""
     path = config.control_path
@@ -257,175 +261,3 @@ def _ask(config: Config, **request: str) -> dict[str, Any]:
     if not answer.pop("ok"):
         raise PostroadError(answer["error"])
     return dict(answer)
-
-
-# What a person sees
-
-
-def _ready(sockets: "Sockets") -> None:
-    for door, listening in (("SMTP", sockets.submission), ("IMAP", sockets.imap)):
-        for one in listening:
-            host, port = one.getsockname()[:2]
-            click.echo(f"{door} for your mail program: {host} port {port}")
-    click.echo("Your node is running. Ctrl-C stops it; your mail stays safe.")
-
-
-def _show_setup(made: dict[str, Any]) -> None:
-    click.echo(f"Your address: {made['address']}\n")
-    click.echo("Your 24 words. Write them on paper: they are the only way back to this address.")
-    words = made["words"].split()
-    for at in range(0, len(words), 6):
-        row = (f"{at + place + 1:2} {word:<10}" for place, word in enumerate(words[at : at + 6]))
-        click.echo("   " + " ".join(row).rstrip())
-    click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
-    click.echo(f"   user name   {made['address']}")
-    click.echo(f"   password    {made['password']}   (normal password)")
-    click.echo(f"   incoming    IMAP  127.0.0.1  port {made['imap_port']}")
-    click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
-    click.echo("\nNext: postroad run    and then, in another terminal: postroad invite")
-
-
-def _ask_for_link() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
-    return str(click.prompt("The invitation (it begins with postroad:)", err=True))
-
-
-def _show_invitation(answer: dict[str, Any]) -> None:
-    days = _number(limits.INVITATION_SECONDS_DEFAULT // limits.DAY, "day")
-    click.echo(f"Send this to one person, by a way you trust; it works once, for {days}:\n")
-    click.echo("Let us write to each other with Postroad: email with no mail server.")
-    click.echo(f"1. Install it:      {INSTALL_LINE}")
-    click.echo("                    (the folder with Postroad that comes with this)")
-    click.echo("2. Make an address: postroad setup")
-    click.echo("3. Start it:        postroad run")
-    click.echo("4. Then type:       postroad accept")
-    click.echo(f"5. And paste this:  {answer['link']}")
-    click.echo(f"\n{_told_in_words(answer['holders_told'], answer['holders'])}")
-
-
-def _told_in_words(told: int, holders: int) -> str:
-    """Who takes the answer to an invitation while we are off."""
-    if not holders:
-        return "Nobody holds letters for you yet, so your node has to be running when they accept."
-    if not told:
-        whom = "Your holder" if holders == 1 else f"None of your {holders} holders"
-        could = "could not be" if holders == 1 else "could be"
-        return (
-            f"{whom} {could} told of it just now, so keep your node running: it tells them as soon "
-            "as they can be reached."
-        )
-    if told < holders:
-        one = "1 of your {} holders knows" if told == 1 else f"{told} of your {{}} holders know"
-        return f"{one.format(holders)} of it already, so they can accept while you are away."
-    if holders == 1:
-        return "Your holder knows of it, so they can accept while you are away."
-    return f"Your {holders} holders know of it, so they can accept while you are away."
-
-
-def _show_acceptance(answer: dict[str, Any]) -> None:
-    if not answer["is_new"]:
-        click.echo(f"You and {answer['address']} are contacts already.")
-        return
-    click.echo(f"You can write to {answer['address']} now.")
-    click.echo("A letter of theirs will be in your INBOX as soon as their node has heard of you.")
-
-
-def _show_status(answer: dict[str, Any]) -> None:
-    click.echo(f"You are {answer['address']}, and your node is running.")
-    click.echo(f"You have {_number(answer['contact_count'], 'contact')}.")
-    waiting = answer["letters_waiting"]
-    on_the_way = f"{_number(waiting, 'letter')} {'is' if waiting == 1 else 'are'} on the way."
-    click.echo(on_the_way.capitalize())
-    click.echo(_holders_in_words(answer["holders"], answer["holders_wanted"]))
-    click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
-    click.echo(f"   user name   {answer['user_name']}")
-    click.echo("   password    was shown once, by postroad setup, and cannot be shown again")
-    for way, door in (("incoming    IMAP", "imap_port"), ("outgoing    SMTP", "smtp_port")):
-        if answer[door] is not None:
-            click.echo(f"   {way}  127.0.0.1  port {answer[door]}")
-    for kind, count in Counter(one["kind"] for one in answer["quarantine"]).items():
-        click.echo(f"\n{_damage_in_words(kind, count)}")
-
-
-def _damage_in_words(kind: str, count: int) -> str:
-    """What of one kind stands in the quarantine, and what its owner can do."""
-    are = "is" if count == 1 else "are"
-    match kind:
-        case "letter":
-            return (
-                f"{_number(count, 'letter')} that came in could not be opened and {are} set aside. "
-                "If you miss a letter, ask its sender to send it again."
-            )
-        case "letter to send":
-            return (
-                f"{_number(count, 'letter')} of yours {are} damaged on this disk and cannot be "
-                "sent. Check the disk, and send again what your queue does not get rid of."
-            )
-        case "parcel":
-            return (
-                f"{_number(count, 'entry', 'entries')} of your queue {are} damaged on this disk, "
-                "so some letter of yours is not sent. Check the disk, and ask your recipients."
-            )
-        case "message":
-            return (
-                f"{_number(count, 'message')} in your folders {are} damaged on this disk; your "
-                "mail program shows a note in place of each. Check the disk, and ask the senders."
-            )
-        case _:
-            return f"{_number(count, 'thing')} of the kind {kind!r} {are} damaged and set aside."
-
-
-def _holders_in_words(holders: int, wanted: int) -> str:
-    if not holders:
-        return (
-            "Nobody holds letters for you while this computer is off: senders keep them and try "
-            "again. Invite people; their nodes will hold for you."
-        )
-    if holders < wanted:
-        keep = "holder of {} keeps" if holders == 1 else "holders of {} keep"
-        return (
-            f"{holders} {keep.format(wanted)} letters for you while you are away. "
-            "With so few, letters may have to wait until their sender is on as well."
-        )
-    keep = "keeps" if holders == 1 else "keep"
-    return f"{_number(holders, 'holder')} {keep} letters for you while you are away."
-
-
-def _show_contacts(answer: dict[str, Any]) -> None:
-    if not answer["contacts"]:
-        click.echo("Nobody yet. Make an invitation with: postroad invite")
-        return
-    for person in answer["contacts"]:
-        seen = _moment(person["seen_at"])
-        click.echo(f"{person['name']:<12}  {person['address']}  last seen: {seen}")
-
-
-def _show_queue(answer: dict[str, Any]) -> None:
-    if not answer["queue"]:
-        click.echo("No letter is waiting.")
-        return
-    for parcel in answer["queue"]:
-        seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
-        click.echo(f"To {parcel['recipient']}")
-        reason = parcel["reason"] or "It is being sent."
-        click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
-
-
-def _wait_in_words(seconds: int) -> str:
-    if seconds == 0:
-        return "now"
-    for unit, size in (("hour", limits.HOUR), ("minute", limits.MINUTE)):
-        if seconds >= size:
-            return f"in {_number(round(seconds / size), unit)}"
-    return f"in {_number(seconds, 'second')}"
-
-
-def _number(count: int, noun: str, nouns: str = "") -> str:
-    return f"{count or 'no'} {noun if count == 1 else nouns or noun + 's'}"
-
-
-def _moment(at: float | None) -> str:
-    if at is None:
-        return "never"
-    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,180 @@
+"""What the command line says to a person: each answer of the node, in words.
+
+Plurals and moments are made here; what is said twice is said in one way.
+"""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postroad.base import limits
+
+if TYPE_CHECKING:
+    from postroad.app.compose import Sockets
+
+INSTALL_LINE = "pipx install ./postroad"
+
+
+def ready(sockets: "Sockets") -> None:
+    for door, listening in (("SMTP", sockets.submission), ("IMAP", sockets.imap)):
+        for one in listening:
+            host, port = one.getsockname()[:2]
+            click.echo(f"{door} for your mail program: {host} port {port}")
+    click.echo("Your node is running. Ctrl-C stops it; your mail stays safe.")
+
+
+def setup(made: dict[str, Any]) -> None:
+    click.echo(f"Your address: {made['address']}\n")
+    click.echo("Your 24 words. Write them on paper: they are the only way back to this address.")
+    words = made["words"].split()
+    for at in range(0, len(words), 6):
+        row = (f"{at + place + 1:2} {word:<10}" for place, word in enumerate(words[at : at + 6]))
+        click.echo("   " + " ".join(row).rstrip())
+    click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
+    click.echo(f"   user name   {made['address']}")
+    click.echo(f"   password    {made['password']}   (normal password)")
+    click.echo(f"   incoming    IMAP  127.0.0.1  port {made['imap_port']}")
+    click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
+    click.echo("\nNext: postroad run    and then, in another terminal: postroad invite")
+
+
+def invitation(answer: dict[str, Any]) -> None:
+    days = _number(limits.INVITATION_SECONDS_DEFAULT // limits.DAY, "day")
+    click.echo(f"Send this to one person, by a way you trust; it works once, for {days}:\n")
+    click.echo("Let us write to each other with Postroad: email with no mail server.")
+    click.echo(f"1. Install it:      {INSTALL_LINE}")
+    click.echo("                    (the folder with Postroad that comes with this)")
+    click.echo("2. Make an address: postroad setup")
+    click.echo("3. Start it:        postroad run")
+    click.echo("4. Then type:       postroad accept")
+    click.echo(f"5. And paste this:  {answer['link']}")
+    click.echo(f"\n{_told_in_words(answer['holders_told'], answer['holders'])}")
+
+
+def _told_in_words(told: int, holders: int) -> str:
+    """Who takes the answer to an invitation while we are off."""
+    if not holders:
+        return "Nobody holds letters for you yet, so your node has to be running when they accept."
+    if not told:
+        whom = "Your holder" if holders == 1 else f"None of your {holders} holders"
+        could = "could not be" if holders == 1 else "could be"
+        return (
+            f"{whom} {could} told of it just now, so keep your node running: it tells them as soon "
+            "as they can be reached."
+        )
+    if told < holders:
+        one = "1 of your {} holders knows" if told == 1 else f"{told} of your {{}} holders know"
+        return f"{one.format(holders)} of it already, so they can accept while you are away."
+    if holders == 1:
+        return "Your holder knows of it, so they can accept while you are away."
+    return f"Your {holders} holders know of it, so they can accept while you are away."
+
+
+def acceptance(answer: dict[str, Any]) -> None:
+    if not answer["is_new"]:
+        click.echo(f"You and {answer['address']} are contacts already.")
+        return
+    click.echo(f"You can write to {answer['address']} now.")
+    click.echo("A letter of theirs will be in your INBOX as soon as their node has heard of you.")
+
+
+def status(answer: dict[str, Any]) -> None:
+    click.echo(f"You are {answer['address']}, and your node is running.")
+    click.echo(f"You have {_number(answer['contact_count'], 'contact')}.")
+    waiting = answer["letters_waiting"]
+    on_the_way = f"{_number(waiting, 'letter')} {'is' if waiting == 1 else 'are'} on the way."
+    click.echo(on_the_way.capitalize())
+    click.echo(_holders_in_words(answer["holders"], answer["holders_wanted"]))
+    click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
+    click.echo(f"   user name   {answer['user_name']}")
+    click.echo("   password    was shown once, by postroad setup, and cannot be shown again")
+    for way, door in (("incoming    IMAP", "imap_port"), ("outgoing    SMTP", "smtp_port")):
+        if answer[door] is not None:
+            click.echo(f"   {way}  127.0.0.1  port {answer[door]}")
+    for kind, count in Counter(one["kind"] for one in answer["quarantine"]).items():
+        click.echo(f"\n{_damage_in_words(kind, count)}")
+
+
+def _damage_in_words(kind: str, count: int) -> str:
+    """What of one kind stands in the quarantine, and what its owner can do."""
+    are = "is" if count == 1 else "are"
+    match kind:
+        case "letter":
+            return (
+                f"{_number(count, 'letter')} that came in could not be opened and {are} set aside. "
+                "If you miss a letter, ask its sender to send it again."
+            )
+        case "letter to send":
+            return (
+                f"{_number(count, 'letter')} of yours {are} damaged on this disk and cannot be "
+                "sent. Check the disk, and send again what your queue does not get rid of."
+            )
+        case "parcel":
+            return (
+                f"{_number(count, 'entry', 'entries')} of your queue {are} damaged on this disk, "
+                "so some letter of yours is not sent. Check the disk, and ask your recipients."
+            )
+        case "message":
+            return (
+                f"{_number(count, 'message')} in your folders {are} damaged on this disk; your "
+                "mail program shows a note in place of each. Check the disk, and ask the senders."
+            )
+        case _:
+            return f"{_number(count, 'thing')} of the kind {kind!r} {are} damaged and set aside."
+
+
+def _holders_in_words(holders: int, wanted: int) -> str:
+    if not holders:
+        return (
+            "Nobody holds letters for you while this computer is off: senders keep them and try "
+            "again. Invite people; their nodes will hold for you."
+        )
+    if holders < wanted:
+        keep = "holder of {} keeps" if holders == 1 else "holders of {} keep"
+        return (
+            f"{holders} {keep.format(wanted)} letters for you while you are away. "
+            "With so few, letters may have to wait until their sender is on as well."
+        )
+    keep = "keeps" if holders == 1 else "keep"
+    return f"{_number(holders, 'holder')} {keep} letters for you while you are away."
+
+
+def contacts(answer: dict[str, Any]) -> None:
+    if not answer["contacts"]:
+        click.echo("Nobody yet. Make an invitation with: postroad invite")
+        return
+    for person in answer["contacts"]:
+        seen = _moment(person["seen_at"])
+        click.echo(f"{person['name']:<12}  {person['address']}  last seen: {seen}")
+
+
+def queue(answer: dict[str, Any]) -> None:
+    if not answer["queue"]:
+        click.echo("No letter is waiting.")
+        return
+    for parcel in answer["queue"]:
+        seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
+        click.echo(f"To {parcel['recipient']}")
+        reason = parcel["reason"] or "It is being sent."
+        click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
+
+
+def _wait_in_words(seconds: int) -> str:
+    if seconds == 0:
+        return "now"
+    for unit, size in (("hour", limits.HOUR), ("minute", limits.MINUTE)):
+        if seconds >= size:
+            return f"in {_number(round(seconds / size), unit)}"
+    return f"in {_number(seconds, 'second')}"
+
+
+def _number(count: int, noun: str, nouns: str = "") -> str:
+    return f"{count or 'no'} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def _moment(at: float | None) -> str:
+    if at is None:
+        return "never"
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
