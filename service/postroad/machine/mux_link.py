@@ -87,7 +87,9 @@ class MuxLink:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(limits.LINK_CLOSE_SECONDS_MAX):
                 await self._writer.wait_closed()
-        self._writer.transport.abort()
+        # Before Python 3.11.4, aborting a TLS transport that is closed already fails with this.
+        with contextlib.suppress(AttributeError):
+            self._writer.transport.abort()
 
     @property
     def has_room(self) -> bool:
