@@ -1,34 +1,29 @@
 """What an iroh endpoint costs that does nothing: memory, CPU and wake-ups with 0, 10 and 64 links.
 
-usage: SEED=1 python benchmarks/iroh_endpoint.py [seconds of idling, by default 30]
+usage: make bench ONLY=iroh_endpoint ARGS="seconds of idling, by default 30"
 
-Writes benchmarks/results/iroh_endpoint.json. Run it where there is no way out, since an endpoint
-multicasts: unshare -rn sh -c 'ip link set lo up; exec python benchmarks/iroh_endpoint.py'.
 The links come from as many endpoints in a second process, so that only one end is measured.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import platform
 import random
 import resource
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import results
+
 if TYPE_CHECKING:
     from postroad.base.seams import Link
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "service"))
 LINKS = (0, 10, 64)
-SEED = int(os.environ.get("SEED", "1"))
+SEED = results.seed()
 
 
 def memory_kilobytes() -> int:
@@ -103,34 +98,13 @@ async def crowd(key: str, host: str, port: str) -> None:
             links.append(await endpoint.dial(there))
 
 
-def machine() -> str:
-    return (
-        f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {os.cpu_count()} shared cores, "
-        f"Python {platform.python_version()}, {platform.machine()}"
-    )
-
-
 def main() -> None:
     if sys.argv[1:2] == ["crowd"]:
         asyncio.run(crowd(*sys.argv[2:]))
         os._exit(0)  # the other end is gone already
-    if [name for _, name in socket.if_nameindex()] != ["lo"]:
-        sys.exit("Run this in a network namespace with only lo: an iroh endpoint multicasts.")
+    results.must_be_alone()
     seconds = float(sys.argv[1]) if sys.argv[1:] else 30.0
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    result = {
-        "figure": asyncio.run(measure(seconds)),
-        "n": 1,
-        "seed": SEED,
-        "commit": commit,
-        "machine": machine(),
-    }
-    (HERE / "results").mkdir(exist_ok=True)
-    text = json.dumps(result, indent=2)
-    (HERE / "results" / "iroh_endpoint.json").write_text(text + "\n")
-    print(text)
+    results.write("iroh_endpoint", asyncio.run(measure(seconds)), 1)
 
 
 if __name__ == "__main__":

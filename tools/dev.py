@@ -26,7 +26,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "post
 ALONE = [sys.executable, str(ROOT / "tools" / "alone.py")]
 CODE = ("service", "tray", "tests", "tools", "benchmarks")
 CACHES_IN_TREE = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache")
-SETTINGS = ("ARGS", "CI", "LINK", "SEED", "STAY", "WITH")
+SETTINGS = ("ARGS", "CI", "LINK", "ONLY", "SEED", "STAY", "WITH")
 NOT_MEANT = "not for "  # a skip whose reason begins so lacks nothing (see tests/conftest.py)
 PROGRAMS = {  # what tests drive, and the package it comes in
     "mutt": "mutt",
@@ -225,17 +225,30 @@ def check() -> int:
 
 
 def bench() -> int:
-    """measure: every program in benchmarks/ (SEED=number, ARGS="...")"""
+    """measure: every program in benchmarks/ (SEED=number, ONLY=name, ARGS="...")"""
+    return measure("bench", ROOT / "benchmarks")
+
+
+def soak() -> int:
+    """the long proofs: every program in benchmarks/soak/ (SEED=number, ONLY=name, ARGS="...")"""
+    return measure("soak", ROOT / "benchmarks" / "soak")
+
+
+def measure(target: str, folder: Path) -> int:
+    """Run the programs of a folder one after the other, each on loopback only."""
+    programs = {each.stem: each for each in sorted(folder.glob("*.py"))}
+    only = os.environ.get("ONLY")
+    if only and only not in programs:
+        raise Stopped(f"There is no {only!r} to run; there is {', '.join(programs)}.")
     python = environment()
-    benchmarks = sorted((ROOT / "benchmarks").glob("*.py"))
-    programs = [each for each in benchmarks if "def main(" in each.read_text()]
-    if not programs:
-        raise Stopped("There is nothing to measure: benchmarks/ holds no program.")
     prefix, surroundings = alone([])
-    surroundings["PYTHONPATH"] += f"{os.pathsep}{ROOT / 'tests'}"  # some measure the simulator
-    measure = {each.stem: [*prefix, python, str(each), *arguments_asked()] for each in programs}
-    red = run_each(measure, surroundings)
-    say(f"bench: failed: {', '.join(red)}" if red else f"bench: {len(programs)} measured")
+    rooms = [surroundings["PYTHONPATH"], str(ROOT / "tests"), str(ROOT / "tools")]
+    surroundings["PYTHONPATH"] = os.pathsep.join(rooms)
+    chosen = [only] if only else list(programs)
+    arguments = arguments_asked()
+    commands = {name: [*prefix, python, str(programs[name]), *arguments] for name in chosen}
+    red = run_each(commands, surroundings)
+    say(f"{target}: failed: {', '.join(red)}" if red else f"{target}: {len(commands)} ran")
     return 1 if red else 0
 
 
@@ -303,6 +316,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "test": test,
     "check": check,
     "bench": bench,
+    "soak": soak,
     "lock": lock,
     "clean": clean,
     "help": show_help,
