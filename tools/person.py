@@ -41,8 +41,13 @@ def until(holds: Callable[[], object], what: str, seconds: float = WAIT_SECONDS_
 class Person:
     """Somebody with a node: its folder, its process, and what setup told them."""
 
-    def __init__(self, name: str, base: Path, slot: int, more: str = "") -> None:
-        """`slot` keeps the ports of people on one machine apart; `more`: configuration lines."""
+    def __init__(
+        self, name: str, base: Path, slot: int, more: str = "", *, link: str | None = None
+    ) -> None:
+        """`slot` keeps the ports of people on one machine apart; `more`: configuration lines.
+
+        `link`: iroh or tls, by default what LINK= says."""
+        link = link or os.environ.get("LINK") or "iroh"
         self.name = name
         self.folder = base / name
         self.config = self.folder / "config.toml"
@@ -53,7 +58,7 @@ class Person:
         self.folder.mkdir()
         self.config.write_text(
             f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
-            f'peer_hosts = ["127.0.0.1"]\nlink = "{os.environ.get("LINK", "iroh")}"\n'
+            f'peer_hosts = ["127.0.0.1"]\nlink = "{link}"\n'
             f"smtp_port = {SMTP_PORT + slot}\nimap_port = {IMAP_PORT + slot}\n"
             f"peer_port = {PEER_PORT + slot}\n{more}"
         )
