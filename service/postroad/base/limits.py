@@ -34,6 +34,7 @@ DISK_RESERVE_BYTES = 64 * MIB  # kept free to finish and bounce what was accepte
 # Peers
 FRAME_BYTES_MAX = 64 * KIB
 BULK_CHUNK_BYTES = 64 * KIB
+AT_ONCE_BYTES_MAX = 32 * KIB  # a sealed letter this small follows its offer without being asked for
 DIAL_SECONDS_MAX = 5.0
 ANSWER_SECONDS_MAX = 5.0  # until a peer answers one message; a dead link shows by this
 BULK_BYTES_PER_SECOND_MIN = 4 * KIB  # a slower peer is given up

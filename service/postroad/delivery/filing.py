@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 from typing import Protocol
 
 from postroad.base import limits
@@ -18,7 +19,7 @@ from postroad.base.ids import Fingerprint, Instant, MailId
 from postroad.base.seams import Clock, Entropy
 from postroad.message import address as addresses
 from postroad.message import submitted
-from postroad.protocol.imap.render import render
+from postroad.protocol.imap.render import Rendered, render
 from postroad.sealing.letter import Kind, Opened, Person, Read, open_sealed
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
 from postroad.store import filed, people, quarantine
@@ -42,7 +43,26 @@ class Introductions(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """`receipt`: the one that it got; `is_bad`: it could not be opened."""
+
+    receipt: bytes | None
+    is_bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """One that was opened, as it will be filed."""
+
+    opened: Opened
+    octets: bytes
+    rendered: Rendered
+    objection: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Result:
+    opened: Opened
     receipt: bytes
     verdict: Verdict
     added: Added | None = None
@@ -66,15 +86,10 @@ class Filing:
         self._clock = clock
         self._entropy = entropy
 
-    async def known_receipt(self, mail_id: MailId) -> bytes | None:
-        """The receipt that was made for this sealed letter before, if it was here."""
-        return await self._database.read(lambda sql: filed.receipt_for(sql, mail_id))
-
-    async def is_bad(self, mail_id: MailId) -> bool:
-        """Whether it was here before and could not be opened."""
-        return await self._database.read(
-            lambda sql: quarantine.is_noted(sql, QUARANTINE, mail_id.hex())
-        )
+    def before(self, sql: Sql, mail_id: MailId) -> Before:
+        """What became of this sealed letter when it was here before."""
+        receipt = filed.receipt_for(sql, mail_id)
+        return Before(receipt, quarantine.is_noted(sql, QUARANTINE, mail_id.hex()))
 
     async def take(self, mail_id: MailId, read: Read, size: int, *, told: bool) -> bytes:
         """File a sealed letter, or refuse it, and give the sealed receipt that says so.
@@ -82,12 +97,31 @@ class Filing:
         `told`: the caller hands the receipt to the sender itself. Raises PeerMisbehaved when the
         letter cannot be opened, TemporaryFailure when the disk did not take it."""
         await self._keyring.renew(self._clock.now())
-        try:
-            # Blocking work of up to a quarter of a second: not in the event loop.
-            opened = await self._database.outside(
-                lambda: open_sealed(read, size, self._epoch_keys, self._clock.now())
+        open_it = partial(self._open, mail_id, read, size)
+
+        def committed(result: _Result) -> None:
+            log.info(
+                "letter %s",
+                result.verdict.name.lower(),
+                extra={"letter": result.opened.nonce.hex(), "mail": mail_id.hex(), "size": size},
             )
-            self._check_recipient(opened)
+            if result.added is not None:
+                self._mailboxes.announce(result.added)
+                if result.opened.header.kind == Kind.INTRODUCTION:
+                    self._introductions.met()
+
+        try:
+            # Up to a quarter of a second for a large one: no transaction is kept open for that. A
+            # small one takes a millisecond, and one visit to the database thread is enough.
+            letter = None
+            if size > limits.AT_ONCE_BYTES_MAX:
+                letter = await self._database.outside(open_it)
+            return (
+                await self._database.run(
+                    lambda sql: self._file(sql, mail_id, letter or open_it(), told=told),
+                    then=committed,
+                )
+            ).receipt
         except PeerMisbehaved as error:
             reason, now = str(error), self._clock.now()
             await self._database.run(
@@ -95,39 +129,30 @@ class Filing:
             )
             log.warning("letter not opened: %s", error, extra={"mail": mail_id.hex()})
             raise
+
+    def _open(self, mail_id: MailId, read: Read, size: int) -> _Letter:
+        """Blocking work; PeerMisbehaved when it does not open or is not for us."""
+        opened = open_sealed(read, size, self._epoch_keys, self._clock.now())
+        self._check_recipient(opened)
         octets = self._trace(opened, mail_id) + opened.body
-        rendered = await self._database.outside(lambda: render(octets))
-        objection = self._objection(opened)
+        return _Letter(opened, octets, render(octets), self._objection(opened))
 
-        def work(sql: Sql) -> _Result:
-            before = filed.known(sql, opened.sender, opened.nonce)
-            verdict = before.verdict if before else objection or self._welcome(sql, opened)
-            added = None
-            now = self._clock.now()
-            if before is None:
-                if verdict is Verdict.FILED:
-                    added = self._mailboxes.add(sql, "INBOX", octets, rendered, date=now)
-                memory = Filed(verdict, opened.header_hash, now)
-                filed.remember(sql, opened.sender, opened.nonce, memory, opened.header.expires)
-            receipt = self._receipt(opened, verdict, now)
-            due = ReceiptDue(mail_id, opened.sender, opened.device, receipt, 0)
-            filed.owe_receipt(sql, due, now, opened.header.expires)
-            if told or people.contact(sql, opened.sender) is None:  # a stranger is not called back
-                filed.told(sql, mail_id)
-            return _Result(receipt, verdict, added)
-
-        def committed(result: _Result) -> None:
-            log.info(
-                "letter %s",
-                result.verdict.name.lower(),
-                extra={"letter": opened.nonce.hex(), "mail": mail_id.hex(), "size": size},
-            )
-            if result.added is not None:
-                self._mailboxes.announce(result.added)
-                if opened.header.kind == Kind.INTRODUCTION:
-                    self._introductions.met()
-
-        return (await self._database.run(work, then=committed)).receipt
+    def _file(self, sql: Sql, mail_id: MailId, letter: _Letter, *, told: bool) -> _Result:
+        opened, now = letter.opened, self._clock.now()
+        before = filed.known(sql, opened.sender, opened.nonce)
+        verdict = before.verdict if before else letter.objection or self._welcome(sql, opened)
+        added = None
+        if before is None:
+            if verdict is Verdict.FILED:
+                added = self._mailboxes.add(sql, "INBOX", letter.octets, letter.rendered, date=now)
+            memory = Filed(verdict, opened.header_hash, now)
+            filed.remember(sql, opened.sender, opened.nonce, memory, opened.header.expires)
+        receipt = self._receipt(opened, verdict, now)
+        due = ReceiptDue(mail_id, opened.sender, opened.device, receipt, 0)
+        filed.owe_receipt(sql, due, now, opened.header.expires)
+        if told or people.contact(sql, opened.sender) is None:  # a stranger is not called back
+            filed.told(sql, mail_id)
+        return _Result(opened, receipt, verdict, added)
 
     def _check_recipient(self, opened: Opened) -> None:
         header = opened.header

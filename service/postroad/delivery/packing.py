@@ -8,14 +8,13 @@ import hashlib
 import logging
 from dataclasses import dataclass
 
-from postroad.base.ids import MailId
+from postroad.base.errors import TemporaryFailure
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode
 from postroad.message import address as addresses
-from postroad.protocol.records import PersonRecord
 from postroad.sealing import keys, letter
 from postroad.sealing.letter import Header, Introduction
-from postroad.store import queue
+from postroad.store import people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -33,17 +32,19 @@ class Packer:
     clock: Clock
     entropy: Entropy
 
-    async def pack(self, row: queue.Row, record: PersonRecord | None) -> MailId:
-        """The mail id of the parcel's sealed letter; `record` is None for letters to oneself.
+    async def pack(self, row: queue.Row) -> tuple[queue.Row, people.Person | None]:
+        """The parcel with its seal, and whom it is for; None: the owner wrote to themselves.
 
-        Raises Damaged when the letter's octets are no longer what was accepted."""
+        Raises Damaged when the letter's octets are no longer what was accepted, TemporaryFailure
+        when the recipient is no contact any more."""
         if row.sealed is not None:
-            return row.sealed.mail_id
+            return row, await self.database.read(lambda sql: self._recipient(sql, row))
         await self.keyring.renew(self.clock.now())
         content_key = self.entropy.token(32)
-        epoch_public = record.epoch_key if record else self.keyring.epoch.public
 
-        def work(sql: Sql) -> MailId:
+        def work(sql: Sql) -> tuple[queue.Row, people.Person | None]:
+            person = self._recipient(sql, row)
+            epoch_public = person.record.epoch_key if person else self.keyring.epoch.public
             body = self.contents.get(sql, row.content_id)
             header = self._header(row, body, epoch_public)
             chunks = letter.seal(
@@ -59,13 +60,22 @@ class Packer:
                 sql,
                 row.id,
                 queue.Sealed(mail_id, content_key, letter.header_hash(header)),
-                record.sequence if record else 0,
+                person.record.sequence if person else 0,
             )
-            return mail_id
+            return queue.get(sql, row.id), person
 
-        mail_id = await self.database.run(work)
-        log.info("parcel sealed", extra={**row.ids, "mail": mail_id.hex()})
-        return mail_id
+        packed, person = await self.database.run(work)
+        assert packed.sealed is not None
+        log.info("parcel sealed", extra={**row.ids, "mail": packed.sealed.mail_id.hex()})
+        return packed, person
+
+    def _recipient(self, sql: Sql, row: queue.Row) -> people.Person | None:
+        if row.fingerprint == self.keyring.fingerprint:
+            return None
+        person = people.contact(sql, row.fingerprint)
+        if person is None:
+            raise TemporaryFailure("This person is no longer among your contacts.")
+        return person
 
     def _header(self, row: queue.Row, body: bytes, epoch_public: bytes) -> Header:
         mine = self.keyring.address

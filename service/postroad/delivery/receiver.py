@@ -7,6 +7,7 @@ one letter that lies in several drops is fetched once; what is wrong with one st
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
@@ -22,7 +23,7 @@ from postroad.peers.link import Answer, Exchange
 from postroad.protocol import wire
 from postroad.sealing.keys import SigningKey
 from postroad.store import filed, people
-from postroad.store.database import Database
+from postroad.store.database import Database, Sql
 from postroad.store.people import MyDrop
 from postroad.store.sealed import Arriving, SealedStore
 
@@ -87,29 +88,42 @@ class Receiver:
 
     async def _answer_deliver(self, message: wire.Message, exchange: Exchange) -> None:
         assert isinstance(message, wire.Deliver)
-        mail_id = MailId(message.mail_id)
-        receipt = await self._filing.known_receipt(mail_id)
-        if receipt is None:
-            if message.size > await self._size_max(exchange.peer):
-                await exchange.send(wire.No(wire.Refusal.TOO_LARGE, "It is too large for me."))
-                return
-            if await self._filing.is_bad(mail_id):
-                await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "It cannot be opened."))
-                return
-            self._sealed.disk.require_room(2 * message.size)
-            await exchange.send(wire.Take())
-            arriving = self._sealed.arriving(message.size)
-            try:
-                pieces = exchange.receive_bulk(message.size)
-                receipt = await self._take(mail_id, arriving, pieces, told=True)
-            finally:
-                arriving.discard()
+        mail_id, size = MailId(message.mail_id), message.size
+        whole = await exchange.receive_at_once(size)
+        before, size_max = await self._database.read(
+            lambda sql: (self._filing.before(sql, mail_id), _size_max(sql, exchange.peer))
+        )
+        if before.receipt is not None:
+            receipt = before.receipt
+        elif size > size_max:
+            await exchange.send(wire.No(wire.Refusal.TOO_LARGE, "It is too large for me."))
+            return
+        elif before.is_bad:
+            await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "It cannot be opened."))
+            return
+        else:
+            self._sealed.disk.require_room(2 * size)
+            if whole is not None:
+                receipt = await self._take_whole(mail_id, whole)
+            else:
+                await exchange.send(wire.Take())
+                arriving = self._sealed.arriving(size)
+                try:
+                    pieces = exchange.receive_bulk(size)
+                    receipt = await self._take(mail_id, arriving, pieces, told=True)
+                finally:
+                    arriving.discard()
         await exchange.send(wire.Tombstone(mail_id, receipt))
 
-    async def _size_max(self, peer: PeerId) -> int:
-        """Contacts may bring any letter; others as much as an introduction needs."""
-        known = await self._database.read(lambda sql: people.at_device(sql, peer))
-        return limits.SEALED_BYTES_MAX if known else limits.OPEN_LETTER_BYTES_MAX
+    async def _take_whole(self, mail_id: MailId, whole: bytes) -> bytes:
+        """File a letter that came with its offer; the sealed receipt."""
+        if hashlib.sha256(whole).digest() != mail_id:
+            raise PeerMisbehaved("a letter is not the one announced")
+
+        def read(offset: int, size: int) -> bytes:
+            return whole[offset : offset + size]
+
+        return await self._filing.take(mail_id, read, len(whole), told=True)
 
     async def _answer_news(self, message: wire.Message, exchange: Exchange) -> None:
         """A holder tells of a letter. Only the holder of a drop of ours makes us look."""
@@ -201,11 +215,10 @@ class Receiver:
         lock = self._fetching.setdefault(mail_id, asyncio.Lock())
         try:
             async with lock:  # it may lie in other drops too: fetch it from one
-                receipt = await self._filing.known_receipt(mail_id)
-                if receipt is None:
-                    if await self._filing.is_bad(mail_id):
-                        return
-                    receipt = await self._fetch(drop, holder, key, mail_id)
+                before = await self._database.read(lambda sql: self._filing.before(sql, mail_id))
+                if before.is_bad and before.receipt is None:
+                    return
+                receipt = before.receipt or await self._fetch(drop, holder, key, mail_id)
         except (PeerMisbehaved, TemporaryFailure) as error:  # the next one may be good
             log.warning("letter not taken: %s", error, extra={"mail": mail_id.hex()})
             return
@@ -260,3 +273,9 @@ class Receiver:
         wait = min(limits.HELD_SECONDS_FIRST * 2 ** min(due.tries, 20), limits.HELD_SECONDS_MAX)
         again = Instant(self._clock.now() + wait * (0.75 + self._entropy.uniform() / 2))
         await self._database.run(lambda sql: filed.not_told(sql, due.mail_id, again))
+
+
+def _size_max(sql: Sql, peer: PeerId) -> int:
+    """Contacts may bring any letter; others as much as an introduction needs."""
+    known = people.at_device(sql, peer)
+    return limits.SEALED_BYTES_MAX if known else limits.OPEN_LETTER_BYTES_MAX

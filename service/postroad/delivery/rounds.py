@@ -14,35 +14,37 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Instant, MailId
 from postroad.base.seams import Clock
-from postroad.peers.client import Client
+from postroad.peers.client import Client, Sealed
 from postroad.peers.link import Refused
 from postroad.protocol import wire
 from postroad.protocol.records import Drop
+from postroad.sealing.receipt import Verdict
 from postroad.store import people, queue
 from postroad.store.contents import Damaged
-from postroad.store.database import Database
+from postroad.store.database import Database, Sql
 from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
 
-Check = Callable[[bytes], object]
+Check = Callable[[bytes], Verdict]
 OnLease = Callable[[queue.LeaseRow], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What a round has brought; `receipt` is one that was checked."""
+    """What a round has brought; `receipt` is one that was checked, and `verdict` what it says."""
 
     check: Check
     on_lease: OnLease
     receipt: bytes | None = None
+    verdict: Verdict = Verdict.FILED
     reason: str = "Neither the recipient nor a holder of theirs could be reached."
     leased: bool = False  # in this round
     seal_is_damaged: bool = False  # our own copy of the sealed letter cannot be read
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
 
     def take(self, receipt: bytes) -> None:
-        self.check(receipt)
+        self.verdict = self.check(receipt)
         self.receipt = receipt
 
 
@@ -56,7 +58,6 @@ class Rounds:
     async def attempt(
         self,
         row: queue.Row,
-        mail_id: MailId,
         person: people.Person,
         check: Check,
         on_lease: OnLease,
@@ -66,26 +67,29 @@ class Rounds:
         `check` raises PeerMisbehaved for what is not the recipient's receipt: a holder that lies
         must not end the round for the others. `on_lease` makes each lease durable."""
         outcome = Outcome(check, on_lease)
+        assert row.sealed is not None
+        mail_id = row.sealed.mail_id
         try:
-            size = await self.database.read(lambda sql: self.sealed.size(sql, mail_id))
+            letter, leases = await self.database.read(
+                lambda sql: (self._letter(sql, mail_id), queue.leases(sql, row.id))
+            )
         except Damaged as error:
             _note(error, "", outcome)
             return outcome
-        leases = await self.database.read(lambda sql: queue.leases(sql, row.id))
         held_in = {lease.drop for lease in leases}
         async with asyncio.TaskGroup() as tasks:
             waiting = {
-                tasks.create_task(self._deliver(contact, mail_id, size, outcome))
+                tasks.create_task(self._deliver(contact, letter, outcome))
                 for contact in person.record.contacts
             }
             if self._is_likely_awake(person):
-                await asyncio.wait(waiting, timeout=_head_start(size))
+                await asyncio.wait(waiting, timeout=_head_start(letter.size))
             if outcome.receipt is None:
                 for drop in person.record.drops:
                     attempt = (
                         self._ask(drop, mail_id, outcome)
                         if drop.id in held_in
-                        else self._deposit(row, drop, mail_id, size, person, outcome)
+                        else self._deposit(row, drop, letter, person, outcome)
                     )
                     waiting.add(tasks.create_task(attempt))
             while waiting and outcome.receipt is None:
@@ -99,15 +103,18 @@ class Rounds:
             return True
         return (person.seen_at or 0.0) > self.clock.now() - limits.SEEN_LATELY_SECONDS
 
-    async def _deliver(
-        self, contact: Contact, mail_id: MailId, size: int, outcome: Outcome
-    ) -> None:
+    def _letter(self, sql: Sql, mail_id: MailId) -> Sealed:
+        size = self.sealed.size(sql, mail_id)
+        whole = b""
+        if size <= limits.AT_ONCE_BYTES_MAX:
+            whole = self.sealed.read(sql, mail_id, 0, size)
+            if len(whole) != size:
+                raise Damaged(f"The sealed letter {mail_id.hex()} is cut short.")
+        return Sealed(mail_id, size, whole, lambda: self._pieces(mail_id, size))
+
+    async def _deliver(self, contact: Contact, letter: Sealed, outcome: Outcome) -> None:
         try:
-            outcome.take(
-                await self.client.deliver(
-                    contact, mail_id, size, lambda: self._pieces(mail_id, size)
-                )
-            )
+            outcome.take(await self.client.deliver(contact, letter))
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "The recipient's node", outcome)
 
@@ -115,20 +122,20 @@ class Rounds:
         self,
         row: queue.Row,
         drop: Drop,
-        mail_id: MailId,
-        size: int,
+        letter: Sealed,
         person: people.Person,
         outcome: Outcome,
     ) -> None:
         holder = drop.contact
-        deposit = wire.Deposit(drop.id, mail_id, size, int(row.parcel.expires_at), person.my_ticket)
+        expires = int(row.parcel.expires_at)
+        deposit = wire.Deposit(drop.id, letter.mail_id, letter.size, expires, person.my_ticket)
         try:
-            answer = await self.client.deposit(holder, deposit, lambda: self._pieces(mail_id, size))
+            answer = await self.client.deposit(holder, deposit, letter)
             if isinstance(answer, bytes):
                 outcome.take(answer)
                 return
             until = Instant(float(answer.lease.until))
-            lease = queue.LeaseRow(drop.id, holder.peer, mail_id, until, answer.signature)
+            lease = queue.LeaseRow(drop.id, holder.peer, letter.mail_id, until, answer.signature)
             await outcome.on_lease(lease)
             outcome.leased = True
         except (TemporaryFailure, PeerMisbehaved) as error:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
-from postroad.base.ids import Contact, Fingerprint, MailId, short
+from postroad.base.ids import Contact, Fingerprint, Instant, MailId, short
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.herald import Sighting
 from postroad.delivery.notices import Notices
@@ -90,21 +90,30 @@ class Sender:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()
-                due = await self._due()
+                due, next_at = await self._due()
                 for row in due:
                     self._in_hand.add(row.id)
                     tasks.create_task(self._doorstep(row), name=f"send parcel {row.id}")
-                if not due:
-                    await self._sleep()
+                await self._sleep(next_at)
 
-    async def _due(self) -> list[queue.Row]:
-        room = limits.SENDING_MAX - len(self._in_hand)
+    async def _due(self) -> tuple[list[queue.Row], Instant | None]:
+        """What is due now, as far as there are hands; and when there will be something to do.
+
+        None: not before one of those in hand is done, or somebody wakes us."""
         now, in_hand = self._clock.now(), set(self._in_hand)
-        found = await self._database.read(lambda sql: queue.due(sql, now, room, in_hand))
+        room = limits.SENDING_MAX - len(in_hand)
+
+        def look(sql: Sql) -> tuple[queue.Found, Instant | None]:
+            found = queue.due(sql, now, room, in_hand)
+            busy = in_hand.union(row.id for row in found.rows)
+            all_hands_full = len(busy) >= limits.SENDING_MAX
+            return found, None if all_hands_full else queue.next_due(sql, busy)
+
+        found, next_at = await self._database.read(look)
         for parcel_id in found.damaged:
             reason = "Its row in the queue is damaged."
             await self._show(queue.QUARANTINE, str(parcel_id), reason)
-        return found.rows
+        return found.rows, next_at
 
     async def _show(self, kind: str, name: str, reason: str) -> None:
         """Put something that is damaged before its owner; nothing of it is removed."""
@@ -112,13 +121,9 @@ class Sender:
         await self._database.run(lambda sql: quarantine.note(sql, kind, name, reason, now))
         log.error("%s %s is damaged: %s", kind, name, reason)
 
-    async def _sleep(self) -> None:
+    async def _sleep(self, until: Instant | None) -> None:
         """Until something is due, or somebody wakes us."""
-        in_hand = set(self._in_hand)
-        seconds = None
-        if len(in_hand) < limits.SENDING_MAX:
-            due_at = await self._database.read(lambda sql: queue.next_due(sql, in_hand))
-            seconds = None if due_at is None else max(due_at - self._clock.now(), 0.05)
+        seconds = None if until is None else max(until - self._clock.now(), 0.05)
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -158,24 +163,20 @@ class Sender:
             await self._step(row, lambda _, parcel: look_at_clock(parcel, now))
             if looked.parcel.state not in OPEN:
                 return
-        if row.fingerprint == self._keyring.fingerprint:
-            mail_id = await self._packer.pack(row, None)
+        row, person = await self._packer.pack(row)
+        if person is None:
+            assert row.sealed is not None
+            mail_id = row.sealed.mail_id
             await self.take_receipt(mail_id, await self._myself.take_own(mail_id))
             return
-        person = await self._database.read(lambda sql: people.contact(sql, row.fingerprint))
-        if person is None:
-            raise TemporaryFailure("This person is no longer among your contacts.")
-        mail_id = await self._packer.pack(row, person.record)
-        row = await self._database.read(lambda sql: queue.get(sql, row.id))  # now it has its key
         outcome = await self._rounds.attempt(
             row,
-            mail_id,
             person,
             lambda receipt: self._read_receipt(row, receipt),
             lambda lease: self._take_lease(row, lease),
         )
         if outcome.receipt is not None:
-            await self.take_receipt(mail_id, outcome.receipt)
+            await self._end(row, outcome.verdict, outcome.receipt)
             return
         await self._end_round(row, outcome)
         if outcome.drop_is_gone or not outcome.leased:
@@ -245,8 +246,11 @@ class Sender:
         row = await self._database.read(lambda sql: queue.by_mail_id(sql, mail_id))
         if row is None:
             return  # pruned long ago, or never ours
-        event = ReceiptCame(self._read_receipt(row, sealed))
-        now = self._clock.now()
+        await self._end(row, self._read_receipt(row, sealed), sealed)
+        self.wake()
+
+    async def _end(self, row: queue.Row, verdict: Verdict, sealed: bytes) -> None:
+        event, now = ReceiptCame(verdict), self._clock.now()
 
         def take(sql: Sql, parcel: Parcel) -> Step:
             step = advance(parcel, event, now, 0.0)
@@ -255,7 +259,6 @@ class Sender:
             return step
 
         await self._step(row, take)
-        self.wake()
 
     def _read_receipt(self, row: queue.Row, sealed: bytes) -> Verdict:
         """What this receipt says of the parcel; PeerMisbehaved when it is not its receipt."""

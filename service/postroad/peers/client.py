@@ -6,6 +6,7 @@ PeerMisbehaved; a call over a link that turns out dead is made once more over a 
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 from postroad.base import limits
@@ -17,8 +18,17 @@ from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.keys import SigningKey
 
 T = TypeVar("T")
-Chunks = Callable[[], AsyncIterator[bytes]]
-"""The sealed letter's bytes, from the beginning each time it is called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed letter to hand over. `whole`: its octets, when it is small enough to go at once;
+    `pieces`: the same in pieces, from the beginning each time it is called."""
+
+    mail_id: MailId
+    size: int
+    whole: bytes
+    pieces: Callable[[], AsyncIterator[bytes]]
 
 
 class Client:
@@ -32,18 +42,18 @@ class Client:
     def is_linked(self, peer: PeerId) -> bool:
         return self._links.is_linked(peer)
 
-    async def deliver(self, to: Contact, mail_id: MailId, size: int, chunks: Chunks) -> bytes:
+    async def deliver(self, to: Contact, letter: Sealed) -> bytes:
         """Bring a letter to a device of its recipient; the sealed receipt."""
-        answer = await self._hand_over(to, wire.Deliver(mail_id, size), chunks)
-        if isinstance(answer, wire.Tombstone) and answer.mail_id == mail_id:
+        answer = await self._hand_over(to, wire.Deliver(letter.mail_id, letter.size), letter)
+        if isinstance(answer, wire.Tombstone) and answer.mail_id == letter.mail_id:
             return answer.receipt
         raise _unexpected(answer)
 
     async def deposit(
-        self, to: Contact, deposit: wire.Deposit, chunks: Chunks
+        self, to: Contact, deposit: wire.Deposit, letter: Sealed
     ) -> wire.Leased | bytes:
         """Leave a letter with a holder; its verified lease, or the receipt that lies there."""
-        answer = await self._hand_over(to, deposit, chunks)
+        answer = await self._hand_over(to, deposit, letter)
         match answer:
             case wire.Leased():
                 wire.check_lease(answer, to.peer, deposit)
@@ -109,16 +119,20 @@ class Client:
         await self._call(at, wire.sign_owner(request, key, at.peer, self.me), wire.Ok)
 
     async def _hand_over(
-        self, to: Contact, offer: wire.Deliver | wire.Deposit, chunks: Chunks
+        self, to: Contact, offer: wire.Deliver | wire.Deposit, letter: Sealed
     ) -> wire.Message:
-        """Offer a letter, send it if it is wanted, and hear what became of it."""
+        """Offer a letter, send it at once or if it is wanted, and hear what became of it."""
+        at_once = letter.size <= limits.AT_ONCE_BYTES_MAX
 
         async def once() -> wire.Message:
             async with self._links.exchange(to) as exchange:
+                if at_once:
+                    await exchange.send(offer, letter.whole)
+                    return await exchange.receive(limits.BULK_PAUSE_SECONDS_MAX)
                 await exchange.send(offer)
                 answer = await exchange.receive()
                 if isinstance(answer, wire.Take):
-                    await exchange.send_bulk(chunks())
+                    await exchange.send_bulk(letter.pieces())
                     answer = await exchange.receive(limits.BULK_PAUSE_SECONDS_MAX)
                 return answer
 

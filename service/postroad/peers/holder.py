@@ -81,10 +81,14 @@ class Holder:
 
     async def _deposit(self, deposit: wire.Message, exchange: Exchange) -> None:
         assert isinstance(deposit, wire.Deposit)
+        whole = await exchange.receive_at_once(deposit.size)
         answer = await self._shelves.offer(deposit)
         if isinstance(answer, wire.Take):
-            await exchange.send(answer)
-            await self._shelves.put(deposit, exchange.receive_bulk(deposit.size))
+            if whole is None:
+                await exchange.send(answer)
+                await self._shelves.put(deposit, exchange.receive_bulk(deposit.size))
+            else:
+                await self._shelves.put(deposit, _in_one_piece(whole))
             _tell_log("letter held", deposit.mail_id)
             self._on_news(DropId(deposit.drop))
         elif answer is not None:
@@ -176,6 +180,10 @@ class Holder:
             return False
         wire.check_owner(request, key, self._device.peer, exchange.peer)
         return True
+
+
+async def _in_one_piece(octets: bytes) -> AsyncIterator[bytes]:
+    yield octets
 
 
 def _tell_log(step: str, mail_id: bytes) -> None:

@@ -41,10 +41,12 @@ class Exchange:
     peer: PeerId
     _unread: bytearray = field(default_factory=bytearray)
 
-    async def send(self, message: wire.Message) -> None:
-        """Send one message; LinkClosed when the peer does not read it in time."""
+    async def send(self, message: wire.Message, letter: bytes = b"") -> None:
+        """Send one message; LinkClosed when the peer does not read it in time.
+
+        `letter`: what the message announces, when it is small enough to follow at once."""
         async with _deadline(limits.ANSWER_SECONDS_MAX):
-            await self.stream.write(wire.frame(message))
+            await self.stream.write(wire.frame(message) + letter)
 
     async def finish(self) -> None:
         """Say that no more comes; LinkClosed when even that does not get through."""
@@ -87,6 +89,14 @@ class Exchange:
             del self._unread[: len(piece)]
             size -= len(piece)
             yield piece
+
+    async def receive_at_once(self, size: int) -> bytes | None:
+        """The letter of this size that follows its offer at once; None: it waits for Take.
+
+        It is read also by who does not want it: unread it would keep the stream's place."""
+        if size > limits.AT_ONCE_BYTES_MAX:
+            return None
+        return b"".join([piece async for piece in self.receive_bulk(size)])
 
     async def refuse(self, refusal: wire.Refusal, reason: str) -> None:
         """Say no, and give the peer a moment to hear it even while it still sends its letter."""

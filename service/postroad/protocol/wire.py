@@ -3,6 +3,8 @@
 Frame: kind u8 | size u32 | that many bytes of `base.tlv`. Some messages announce raw bytes, which
 follow their frame with exactly the size they announce. One side asks, the other answers;
 both finish.
+A letter of at most `limits.AT_ONCE_BYTES_MAX` follows its offer (Deliver, Deposit) at once, wanted
+or not: that is a round trip less for nearly every letter. A larger one waits for Take.
 Authority: the link proves both device keys. Who owns a drop signs with the drop's key over holder,
 asker and the whole request, so a request is of no use to anybody else.
 See: docs/architecture.md.
@@ -41,7 +43,7 @@ class Refusal(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """To a device of the recipient: a sealed letter. Answer: Take, Tombstone or No."""
+    """To a device of the recipient: a sealed letter. Answer: Tombstone or No; Take if it waits."""
 
     mail_id: bytes = fixed(1, 32)
     size: int = number(2, 4)
@@ -49,7 +51,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """To a holder: keep this sealed letter. Answer: Take, Leased, Tombstone or No."""
+    """To a holder: keep this sealed letter. Answer: Leased, Tombstone or No; Take if it waits."""
 
     drop: bytes = fixed(1, 16)
     mail_id: bytes = fixed(2, 32)
@@ -60,7 +62,7 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """Send it: exactly the announced bytes follow, from the asker."""
+    """Send the letter that waits: exactly the announced bytes follow, from the asker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,10 @@ class OwnKeys:
     def __init__(self, disk: Disk, keyring: Keyring) -> None:
         self._disk = disk
         self._keyring = keyring
-        self._epoch_keys = keyring.epoch_keys()  # made once: it takes a millisecond each time
+        # Made once: each takes its time, and none of them changes when the certificate is renewed.
+        self._epoch_keys = keyring.epoch_keys()
+        self._fingerprint = keyring.fingerprint
+        self._address = keyring.address
 
     async def renew(self, now: Instant) -> None:
         """Make what will soon expire anew; to be called before anything is signed."""
@@ -105,11 +108,11 @@ class OwnKeys:
 
     @property
     def address(self) -> Address:
-        return self._keyring.address
+        return self._address
 
     @property
     def fingerprint(self) -> Fingerprint:
-        return self._keyring.fingerprint
+        return self._fingerprint
 
     @property
     def device(self) -> SigningKey:
