@@ -92,6 +92,16 @@ class Database:
         """
         return await self._enqueue(work, reads_only=False, then=then)
 
+    def later(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Do `work` and commit, in its turn, with nobody waiting; a crash may forget it.
+
+        What fails is logged."""
+        if not self._closing:
+            done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            done.add_done_callback(_tell_of_failure)
+            self._pending.append(_Piece(work, done, reads_only=False))
+            self._wake.set()
+
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` that only reads, outside of any transaction; it sees all earlier commits.
 
@@ -173,6 +183,11 @@ def _settle(piece: _Piece, answer: Any) -> None:
             piece.then(answer)
         except Exception:  # a fault of theirs is not the store's
             log.exception("what follows a commit failed")
+
+
+def _tell_of_failure(done: asyncio.Future[object]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("work that nobody waited for failed: %s", error)
 
 
 def _alone(sql: sqlite3.Connection, work: Callable[[sqlite3.Connection], Any]) -> Any:

@@ -13,6 +13,7 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -279,11 +280,12 @@ class Mailboxes:
                 "SELECT uid FROM expunged WHERE mailbox_id = ? AND modseq > ?", (mailbox_id, since)
             )
             gone = tuple(uid for (uid,) in expunged)
-            if claim:
-                _claim(sql, mailbox)
             return Changes(mailbox.modseq, mailbox.recent_from, gone, flags)
 
-        return await self._look(look, claim=claim)
+        changes = await self._look(look, claim=False)
+        if claim:  # the client need not wait for this commit to hear of a letter
+            self._database.later(lambda sql: _claim_if_there(sql, mailbox_id))
+        return changes
 
     async def _look(self, look: Callable[[sqlite3.Connection, Findings], T], *, claim: bool) -> T:
         """What `look` sees; damage that it finds is written down. Only to `claim` may it write."""
@@ -459,6 +461,11 @@ def _by_id(sql: sqlite3.Connection, mailbox_id: int) -> _Mailbox:
 def _claim(sql: sqlite3.Connection, mailbox: _Mailbox) -> None:
     if mailbox.recent_from < mailbox.uid_next:
         sql.execute("UPDATE mailbox SET recent_from = uid_next WHERE id = ?", (mailbox.id,))
+
+
+def _claim_if_there(sql: sqlite3.Connection, mailbox_id: int) -> None:
+    with suppress(MailboxGone):
+        _claim(sql, _by_id(sql, mailbox_id))
 
 
 def _insert(
