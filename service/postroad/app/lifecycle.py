@@ -5,6 +5,7 @@ politely; what is accepted is on disk either way.
 """
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -78,6 +79,9 @@ async def _run(
                 node = await stack.enter_async_context(build_node(settings, machine))
 
             def started() -> None:
+                # What was imported and built stays: the collector need not walk over it again.
+                gc.collect()
+                gc.freeze()
                 log.info("node started", extra=_facts(config, node, sockets))
                 ready(sockets)
 

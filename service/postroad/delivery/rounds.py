@@ -99,9 +99,9 @@ class Rounds:
         return outcome
 
     def _is_likely_awake(self, person: people.Person) -> bool:
-        if any(self.client.is_linked(contact.peer) for contact in person.record.contacts):
+        if (person.seen_at or 0.0) > self.clock.now() - limits.SEEN_LATELY_SECONDS:
             return True
-        return (person.seen_at or 0.0) > self.clock.now() - limits.SEEN_LATELY_SECONDS
+        return any(self.client.is_linked(contact.peer) for contact in person.record.contacts)
 
     def _letter(self, sql: Sql, mail_id: MailId) -> Sealed:
         size = self.sealed.size(sql, mail_id)

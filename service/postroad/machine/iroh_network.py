@@ -419,12 +419,14 @@ class IrohStream:
         task = self._start(attempt())
         await self._join(task)
         self._check()
+        if task.result():
+            return True
         if self._link.closed:
             raise LinkClosed(f"the link to {short(self._link.peer)} has ended")
-        if not task.result() and not self._is_refused:
+        if not self._is_refused:
             self._is_refused = True
             self._settle()
-        return task.result()
+        return False
 
     async def _give_up(self) -> None:
         # What was finished stays readable for the peer: only the unfinished halves are cut off.

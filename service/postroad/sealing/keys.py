@@ -8,6 +8,7 @@ See: RFC 8032; draft-ietf-hpke-pq (MLKEM768-X25519); docs/architecture.md.
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -81,7 +82,7 @@ class SigningKey:
 
     @property
     def public(self) -> bytes:
-        return self._key().public_key().public_bytes_raw()
+        return _public(self.seed)
 
     @property
     def peer(self) -> PeerId:
@@ -93,6 +94,11 @@ class SigningKey:
 
     def _key(self) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(self.seed)
+
+
+@lru_cache(64)  # the device's own is asked for several times with every letter
+def _public(seed: bytes) -> bytes:
+    return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
 @dataclass(frozen=True, slots=True)

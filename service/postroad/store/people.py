@@ -9,6 +9,7 @@ import hashlib
 import logging
 import sqlite3
 from dataclasses import dataclass
+from functools import lru_cache
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
@@ -272,6 +273,11 @@ def kept_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | No
     return None if row is None else bytes(row[0])
 
 
+@lru_cache(limits.LINKS_MAX)  # the same few people are asked for with every letter
+def _record(octets: bytes) -> PersonRecord:
+    return decode(PersonRecord, octets)  # it was verified before it was stored
+
+
 def _person(
     fingerprint: str,
     address: str,
@@ -286,7 +292,7 @@ def _person(
 ) -> Person | None:
     named = Fingerprint(fingerprint)
     try:
-        verified = decode(PersonRecord, record)  # it was verified before it was stored
+        verified = _record(record)
     except PeerMisbehaved as error:
         log.debug("a contact's row is damaged: %s", error, extra={"contact": fingerprint})
         return None
