@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import threading
@@ -29,6 +30,8 @@ STATUS = {
     "holders": 1,
     "holders_wanted": 3,
     "quarantine": [],
+    "paused": False,
+    "paused_until": None,
 }
 Node = Callable[[dict[str, Any]], None]
 
@@ -267,8 +270,40 @@ def test_a_waiting_letter_says_why_and_until_when(
     config: Path, node: Node, seconds: int, words: str
 ) -> None:
     parcel = {"recipient": ADDRESS, "reason": "It waits.", "next_try_at": 1000 + seconds}
-    node({"queue": [parcel], "now": 1000})
+    node({"queue": [parcel], "now": 1000, "paused": False, "paused_until": None})
     assert typed(config, "queue").stdout == f"To {ADDRESS}\n   It waits. {words}\n"
+
+
+def test_a_pause_is_told_plainly_wherever_it_matters(config: Path, node: Node) -> None:
+    paused = {"paused": True, "paused_until": None}
+    sentence = "No letter comes or goes until you type: postroad resume."
+    node(paused)
+    assert sentence in typed(config, "pause").stdout
+    node({**STATUS, **paused})
+    told = typed(config, "status").stdout
+    assert f"You are {ADDRESS}, and your node is paused.\n{sentence}" in told
+    parcel = {"recipient": ADDRESS, "reason": "", "next_try_at": 1000}
+    node({"queue": [parcel], "now": 1000, **paused})
+    assert typed(config, "queue").stdout.startswith(f"Your node is paused. {sentence}")
+    node({"paused": True, "paused_until": 1000.0})
+    assert re.search(r"until 1970-01-01 \d\d:\d\d, or", typed(config, "pause").stdout)
+
+
+def test_a_pause_is_ended_once(config: Path, node: Node) -> None:
+    node({"was_paused": True})
+    assert typed(config, "resume").stdout.startswith("Your node is on the network again")
+    node({"was_paused": False})
+    assert typed(config, "resume").stdout == "Your node was not paused.\n"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("2h", 7200), ("1d", 86400)])
+def test_how_long_a_pause_lasts_is_said_as_people_do(text: str, seconds: int) -> None:
+    assert cli._seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "2 h", "-2h", "2x", "²h", "9999999d"])
+def test_what_is_no_time_is_refused_in_words(config: Path, text: str) -> None:
+    assert f"{text!r} is no time." in failure(typed(config, "pause", "--for", text, "--json"))
 
 
 def test_a_contact_who_was_never_seen_is_told_so(config: Path, node: Node) -> None:

@@ -18,11 +18,13 @@ from postroad.doors import control
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address
+from postroad.peers.link import Counts
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, quarantine
 from postroad.store.database import Database
 from postroad.store.keyring import OwnKeys
+from postroad.store.pauses import Pauses
 
 
 class NobodyAnswers:
@@ -50,7 +52,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def asked(folder: Path, *requests: str) -> list[dict[str, Any]]:
+def asked(folder: Path, *requests: str | dict[str, Any]) -> list[dict[str, Any]]:
     """What a node with one note in its quarantine answers to each request."""
 
     async def play() -> list[dict[str, Any]]:
@@ -67,6 +69,8 @@ def asked(folder: Path, *requests: str) -> list[dict[str, Any]]:
                     NobodyAnswers(),
                     OwnKeys(disk, keys),
                     FakeClock(),
+                    Pauses(disk, FakeClock()),
+                    Counts(sent=3, heard=2),
                     {"smtp": 10588, "imap": 10144},
                 )
             )
@@ -79,9 +83,10 @@ def asked(folder: Path, *requests: str) -> list[dict[str, Any]]:
     return asyncio.run(play())
 
 
-async def ask(path: Path, request: str) -> dict[str, Any]:
+async def ask(path: Path, request: str | dict[str, Any]) -> dict[str, Any]:
     reader, writer = await asyncio.open_unix_connection(str(path))
-    writer.write(json.dumps({"do": request}).encode() + b"\n")
+    asking = {"do": request} if isinstance(request, str) else request
+    writer.write(json.dumps(asking).encode() + b"\n")
     answer = json.loads(await reader.readline())
     writer.close()
     assert isinstance(answer, dict)
@@ -97,7 +102,33 @@ def test_reading_begins_no_transaction_and_status_tells_where_the_doors_are(fold
     assert (status["holders"], status["holders_wanted"]) == (0, limits.HOLDERS_WANTED)
     assert status["quarantine"] == [{"kind": "letter", "name": "7", "reason": "bad", "at": NOW}]
     assert contacts == {"ok": True, "contacts": []}
-    assert queue == {"ok": True, "queue": [], "now": NOW}
+    assert (status["messages_sent"], status["messages_heard"]) == (3, 2)
+    not_paused = {"paused": False, "paused_until": None}
+    assert queue == {"ok": True, "queue": [], "now": NOW, **not_paused}
+
+
+def test_a_pause_is_told_and_keeps_invitations_for_later(folder: Path) -> None:
+    paused, status, invited, accepted, resumed, again = asked(
+        folder,
+        {"do": "pause", "seconds": 7200},
+        "status",
+        "invite",
+        {"do": "accept", "link": "postroad:x"},
+        "resume",
+        "resume",
+    )
+    assert paused == {"ok": True, "paused": True, "paused_until": int(NOW) + 7200}
+    assert (status["paused"], status["paused_until"]) == (True, int(NOW) + 7200)
+    sentence = "Your node is paused. Type first: postroad resume"
+    assert invited == accepted == {"ok": False, "error": sentence}
+    assert (resumed["was_paused"], again["was_paused"]) == (True, False)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "2h", 1e9, 10**12])
+def test_a_pause_has_a_sensible_length(folder: Path, seconds: object) -> None:
+    refused, status = asked(folder, {"do": "pause", "seconds": seconds}, "status")
+    assert refused["error"] == "A pause lasts between a second and 365 days."
+    assert not status["paused"]
 
 
 def test_a_request_that_takes_too_long_is_answered_in_words(

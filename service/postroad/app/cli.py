@@ -1,4 +1,4 @@
-"""The command line: `postroad setup`, `run`, `invite`, `accept`, `status`, `contacts`, `queue`.
+"""The command line: `postroad setup`, `run`, `invite`, `accept`, `status`, `pause` and so on.
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 the node is not running, 4 not set up. With --json nothing is
 asked, and the answer is one JSON object on stdout, a failure likewise: {"error": "a sentence"}.
@@ -179,7 +179,41 @@ def queue(place: _Place, json_wanted: bool) -> None:
     _finish(lambda: _ask(place.config, do="queue"), json_wanted, telling.queue)
 
 
+@main.command()
+@click.option("--for", "duration", metavar="TIME", help="How long, like 30m, 2h or 1d.")
+@as_json
+@click.pass_obj
+def pause(place: _Place, duration: str | None, json_wanted: bool) -> None:
+    """Take your node off the network, until `postroad resume` or for a TIME.
+
+    You can still read and write; letters wait on both sides."""
+    _finish(
+        lambda: _ask(place.config, do="pause", seconds=_seconds(duration)),
+        json_wanted,
+        telling.pause,
+    )
+
+
+@main.command()
+@as_json
+@click.pass_obj
+def resume(place: _Place, json_wanted: bool) -> None:
+    """End a pause: what waited is sent and fetched at once."""
+    _finish(lambda: _ask(place.config, do="resume"), json_wanted, telling.resumption)
+
+
 # How it is done
+
+
+def _seconds(duration: str | None) -> int | None:
+    """How long that is; ConfigurationError when it is no time."""
+    if duration is None:
+        return None
+    units = {"m": limits.MINUTE, "h": limits.HOUR, "d": limits.DAY}
+    number, unit = duration[:-1], duration[-1:]
+    if not (number.isascii() and number.isdigit() and len(number) <= 6 and unit in units):
+        raise ConfigurationError(f"{duration!r} is no time. Say it like 30m, 2h or 1d.")
+    return int(number) * units[unit]
 
 
 def _finish(
@@ -244,7 +278,7 @@ def _ask_for_link() -> str:
     return str(click.prompt("The invitation (it begins with postroad:)", err=True))
 
 
-def _ask(config: Config, **request: str) -> dict[str, Any]:
+def _ask(config: Config, **request: str | int | None) -> dict[str, Any]:
     """What the running node answers to this request."""
     path = config.control_path
     line = json.dumps(request).encode() + b"\n"

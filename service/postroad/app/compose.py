@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from socket import socket
 
 from postroad.base import limits
-from postroad.base.errors import PostroadError
-from postroad.base.seams import Endpoint, Machine
+from postroad.base.errors import NotToBeHad, PostroadError
+from postroad.base.seams import Machine
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
@@ -25,15 +25,17 @@ from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
 from postroad.doors import control, imap, submission
 from postroad.peers.client import Client
+from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
 from postroad.protocol import wire
-from postroad.store import housekeeping, keyring
+from postroad.store import filed, housekeeping, keyring, queue
 from postroad.store.contents import Contents
-from postroad.store.database import Database
+from postroad.store.database import Database, Sql
 from postroad.store.held import Shelves
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
+from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
@@ -78,7 +80,8 @@ class Node:
 
     machine: Machine
     keyring: OwnKeys
-    endpoint: Endpoint
+    endpoint: Gate
+    pauses: Pauses
     database: Database
     contents: Contents
     sealed: SealedStore
@@ -93,20 +96,57 @@ class Node:
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when doors and links are served."""
-        await self.renter.record()  # others ask for it as soon as they can reach us
+        if self.pauses.pause is None:
+            await self.renter.record()  # others ask for it as soon as they can reach us
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.database.watch(), name="database")
+            tasks.create_task(_keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(self._travel(tasks), name="travel")
+            self._open_doors(tasks, sockets)
+            ready()
+
+    async def _travel(self, tasks: asyncio.TaskGroup) -> None:
+        """Be on the road whenever the node is not paused. The doors do not care."""
+        while True:
+            if self.pauses.pause is not None:
+                log.info("paused")
+                await self.pauses.wait_for_end()
+                await self._set_out()
+            road = tasks.create_task(self._be_on_the_road(), name="road")
+            await self.pauses.wait_for_begin()
+            road.cancel()
+            await asyncio.wait({road})
+            await self.endpoint.close()
+
+    async def _set_out(self) -> None:
+        """Open the endpoint after a pause; all that waited is due now."""
+        while True:
+            try:
+                await self.endpoint.open()
+                break
+            except NotToBeHad as error:  # somebody took the port meanwhile; they may give it back
+                log.error("still off the road: %s", error)
+                await asyncio.sleep(RESTART_SECONDS_MAX)
+        await self.renter.record()
+        now = self.machine.clock.now()
+
+        def wake(sql: Sql) -> None:
+            queue.wake_all(sql, now)
+            filed.wake_all_receipts(sql, now)
+
+        await self.database.run(wake)
+        log.info("resumed")
+
+    async def _be_on_the_road(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.links.serve(), name="links")
-            tasks.create_task(self.database.watch(), name="database")
             for name, service in (
                 ("herald", self.herald.run),
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
-                ("tidy", self._tidy),
             ):
                 tasks.create_task(_keep_running(name, service), name=name)
-            self._open_doors(tasks, sockets)
-            ready()
 
     def _open_doors(self, tasks: asyncio.TaskGroup, sockets: Sockets) -> None:
         credentials = Credentials(self.keyring)
@@ -138,6 +178,8 @@ class Node:
                     self.introductions,
                     self.keyring,
                     machine.clock,
+                    self.pauses,
+                    self.links.counts,
                     {
                         name: door[0].getsockname()[1]
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
@@ -190,15 +232,24 @@ async def build_node(settings: Settings, machine: Machine) -> AsyncIterator[Node
     keys = OwnKeys(disk, keyring.load(disk))
     await keys.renew(clock.now())
     async with Database(disk) as database:
-        endpoint = await machine.network.open(keys.device.seed, settings.peer_port)
+        device = keys.device
+        endpoint = Gate(machine.network, device.seed, device.peer, settings.peer_port)
+        pauses = Pauses(disk, clock)
+        if pauses.pause is None:
+            await endpoint.open()
         try:
-            yield await _wire(settings, machine, keys, database, endpoint)
+            yield await _wire(settings, machine, keys, database, endpoint, pauses)
         finally:
             await endpoint.close()
 
 
 async def _wire(
-    settings: Settings, machine: Machine, keys: OwnKeys, database: Database, endpoint: Endpoint
+    settings: Settings,
+    machine: Machine,
+    keys: OwnKeys,
+    database: Database,
+    endpoint: Gate,
+    pauses: Pauses,
 ) -> Node:
     clock, entropy = machine.clock, machine.entropy
     contents = Contents(machine.disk)
@@ -251,6 +302,7 @@ async def _wire(
         machine,
         keys,
         endpoint,
+        pauses,
         database,
         contents,
         sealed,

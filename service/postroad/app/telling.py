@@ -81,7 +81,10 @@ def acceptance(answer: dict[str, Any]) -> None:
 
 
 def status(answer: dict[str, Any]) -> None:
-    click.echo(f"You are {answer['address']}, and your node is running.")
+    running = "paused" if answer["paused"] else "running"
+    click.echo(f"You are {answer['address']}, and your node is {running}.")
+    if answer["paused"]:
+        click.echo(_pause_in_words(answer["paused_until"]))
     click.echo(f"You have {_number(answer['contact_count'], 'contact')}.")
     waiting = answer["letters_waiting"]
     on_the_way = f"{_number(waiting, 'letter')} {'is' if waiting == 1 else 'are'} on the way."
@@ -95,6 +98,25 @@ def status(answer: dict[str, Any]) -> None:
             click.echo(f"   {way}  127.0.0.1  port {answer[door]}")
     for kind, count in Counter(one["kind"] for one in answer["quarantine"]).items():
         click.echo(f"\n{_damage_in_words(kind, count)}")
+
+
+def pause(answer: dict[str, Any]) -> None:
+    click.echo(_pause_in_words(answer["paused_until"]))
+
+
+def resumption(answer: dict[str, Any]) -> None:
+    if answer["was_paused"]:
+        click.echo("Your node is on the network again; what waited comes and goes now.")
+    else:
+        click.echo("Your node was not paused.")
+
+
+def _pause_in_words(until: float | None) -> str:
+    end = "you type: postroad resume" if until is None else f"{_moment(until)}, or postroad resume"
+    return (
+        f"No letter comes or goes until {end}. You can read and write meanwhile; letters wait, "
+        "those to you with their senders and your holders."
+    )
 
 
 def _damage_in_words(kind: str, count: int) -> str:
@@ -133,10 +155,10 @@ def _holders_in_words(holders: int, wanted: int) -> str:
         )
     if holders < wanted:
         keep = "holder of {} keeps" if holders == 1 else "holders of {} keep"
-        return (
-            f"{holders} {keep.format(wanted)} letters for you while you are away. "
-            "With so few, letters may have to wait until their sender is on as well."
-        )
+        told = f"{holders} {keep.format(wanted)} letters for you while you are away."
+        if holders < limits.HOLDERS_SAFE:
+            told += " With so few, letters may have to wait until their sender is on as well."
+        return told
     keep = "keeps" if holders == 1 else "keep"
     return f"{_number(holders, 'holder')} {keep} letters for you while you are away."
 
@@ -154,6 +176,8 @@ def queue(answer: dict[str, Any]) -> None:
     if not answer["queue"]:
         click.echo("No letter is waiting.")
         return
+    if answer["paused"]:
+        click.echo(f"Your node is paused. {_pause_in_words(answer['paused_until'])}")
     for parcel in answer["queue"]:
         seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
         click.echo(f"To {parcel['recipient']}")

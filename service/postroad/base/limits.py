@@ -58,7 +58,8 @@ INVITATION_CHARACTERS_MAX = 400
 DEVICE_CERTIFICATE_SECONDS = 90 * DAY
 
 # Holders
-HOLDERS_WANTED = 3
+HOLDERS_WANTED = 8
+HOLDERS_SAFE = 3  # with fewer, one who has a bad day is missed
 DROPS_IN_RECORD_MAX = 8
 TICKETS_PER_DROP_MAX = 1000
 DROP_BYTES_MAX = 100 * MIB  # for a contact who rents
@@ -92,6 +93,7 @@ LOGIN_FAILURE_SECONDS = 1.0  # wait before the answer to a wrong password
 IMAP_LINE_BYTES_MAX = 64 * KIB
 IMAP_LITERAL_BYTES_BEFORE_LOGIN_MAX = 8 * KIB
 CONTROL_LINE_BYTES_MAX = 64 * KIB
+PAUSE_SECONDS_MAX = 365 * DAY
 CONTROL_SECONDS_MAX = 60.0  # the node works on one request; whoever asked waits a little longer
 DOOR_LOGIN_SECONDS = 60  # of silence before logging in
 DOOR_STALLED_SECONDS = 5 * MINUTE  # for a client that does not take what it asked for

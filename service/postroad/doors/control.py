@@ -16,12 +16,15 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from postroad.base import limits
-from postroad.base.errors import PostroadError
+from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
+from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.address import Address
+from postroad.peers.link import Counts
 from postroad.store import people, quarantine, queue
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
+from postroad.store.pauses import Pauses
 
 log = logging.getLogger(__name__)
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
@@ -41,12 +44,14 @@ async def serve(
     introductions: Introductions,
     keyring: OwnKeys,
     clock: Clock,
+    pauses: Pauses,
+    counts: Counts,
     mail_ports: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection.
 
     `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
-    door = _Door(database, introductions, keyring, clock, mail_ports)
+    door = _Door(database, introductions, keyring, clock, pauses, counts, mail_ports)
     server = await asyncio.start_unix_server(
         door.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
     )
@@ -61,12 +66,16 @@ class _Door:
         introductions: Introductions,
         keyring: OwnKeys,
         clock: Clock,
+        pauses: Pauses,
+        counts: Counts,
         mail_ports: Mapping[str, int],
     ) -> None:
         self._database = database
         self._introductions = introductions
         self._keyring = keyring
         self._clock = clock
+        self._pauses = pauses
+        self._counts = counts
         self._mail_ports = mail_ports
         self._requests: dict[str, Callable[[dict[str, Any]], Awaitable[Reply]]] = {
             "status": self._status,
@@ -74,6 +83,8 @@ class _Door:
             "queue": self._queue,
             "invite": self._invite,
             "accept": self._accept,
+            "pause": self._pause,
+            "resume": self._resume,
         }
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -120,6 +131,9 @@ class _Door:
                 "letters_waiting": len({row.nonce for row in queue.waiting(sql)}),
                 "holders": sum(drop.agreed for drop in drops),
                 "holders_wanted": limits.HOLDERS_WANTED,
+                **self._pause_told(),
+                "messages_sent": self._counts.sent,
+                "messages_heard": self._counts.heard,
                 "quarantine": [
                     {"kind": one.kind, "name": one.name, "reason": one.reason, "at": one.at}
                     for one in quarantine.noted(sql)
@@ -156,13 +170,40 @@ class _Door:
                 for row in queue.waiting(sql)
             ]
 
-        return {"queue": await self._database.read(work), "now": self._clock.now()}
+        found = await self._database.read(work)
+        return {"queue": found, "now": self._clock.now(), **self._pause_told()}
+
+    def _pause_told(self) -> Reply:
+        pause = self._pauses.pause
+        return {"paused": pause is not None, "paused_until": pause and pause.until}
+
+    async def _pause(self, request: dict[str, Any]) -> Reply:
+        seconds = request.get("seconds")
+        if seconds is None:
+            await self._pauses.begin(None)
+        elif isinstance(seconds, int) and 0 < seconds <= limits.PAUSE_SECONDS_MAX:
+            await self._pauses.begin(Instant(self._clock.now() + seconds))
+        else:
+            days = limits.PAUSE_SECONDS_MAX // limits.DAY
+            raise PermanentFailure(f"A pause lasts between a second and {days} days.")
+        return self._pause_told()
+
+    async def _resume(self, _: dict[str, Any]) -> Reply:
+        was_paused = self._pauses.pause is not None
+        await self._pauses.end()
+        return {"was_paused": was_paused}
+
+    def _expect_no_pause(self) -> None:
+        if self._pauses.pause is not None:
+            raise TemporaryFailure("Your node is paused. Type first: postroad resume")
 
     async def _invite(self, _: dict[str, Any]) -> Reply:
+        self._expect_no_pause()
         link, told, holders = await self._introductions.invite()
         return {"link": link, "holders_told": told, "holders": holders}
 
     async def _accept(self, request: dict[str, Any]) -> Reply:
+        self._expect_no_pause()
         address, is_new = await self._introductions.accept(str(request.get("link", "")))
         return {"address": str(address), "is_new": is_new}
 

@@ -34,11 +34,20 @@ class Refused(TemporaryFailure):
 
 
 @dataclass(slots=True)
+class Counts:
+    """How many messages this node has sent and heard since it started."""
+
+    sent: int = 0
+    heard: int = 0
+
+
+@dataclass(slots=True)
 class Exchange:
     """One conversation: messages and raw bytes on one stream."""
 
     stream: Stream
     peer: PeerId
+    counts: Counts = field(default_factory=Counts)
     _unread: bytearray = field(default_factory=bytearray)
 
     async def send(self, message: wire.Message, letter: bytes = b"") -> None:
@@ -47,6 +56,7 @@ class Exchange:
         `letter`: what the message announces, when it is small enough to follow at once."""
         async with _deadline(limits.ANSWER_SECONDS_MAX):
             await self.stream.write(wire.frame(message) + letter)
+        self.counts.sent += 1
 
     async def finish(self) -> None:
         """Say that no more comes; LinkClosed when even that does not get through."""
@@ -63,7 +73,9 @@ class Exchange:
         """The peer's next message; LinkClosed when none came in time."""
         async with _deadline(seconds):
             head = await self._exactly(wire.FRAME_HEAD)
-            return wire.unframe(head, await self._exactly(wire.body_size(head)))
+            message = wire.unframe(head, await self._exactly(wire.body_size(head)))
+        self.counts.heard += 1
+        return message
 
     async def expect(self, kind: type[T], seconds: float = limits.ANSWER_SECONDS_MAX) -> T:
         """The peer's next message, which must be of this kind; Refused when it said no."""
@@ -151,6 +163,7 @@ class Links:
         self._dialling: dict[Contact, asyncio.Task[str]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
+        self.counts = Counts()
 
     @property
     def me(self) -> PeerId:
@@ -191,7 +204,7 @@ class Links:
             async with _deadline(limits.ANSWER_SECONDS_MAX):
                 stream = await entry.link.open()
             try:
-                exchange = Exchange(stream, contact.peer)
+                exchange = Exchange(stream, contact.peer, self.counts)
                 yield exchange
                 with suppress(LinkClosed):  # all was said: how the stream ends does not matter
                     await exchange.finish()
@@ -322,7 +335,7 @@ class Links:
 
     async def _doorstep(self, stream: Stream, peer: PeerId) -> None:
         """One exchange that a peer began: whatever goes wrong in it ends here."""
-        exchange = Exchange(stream, peer)
+        exchange = Exchange(stream, peer, self.counts)
         try:
             message = await exchange.receive()
             answer = self._answers.get(type(message))

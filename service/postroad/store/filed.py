@@ -106,6 +106,13 @@ def wake_receipts(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instan
     )
 
 
+def wake_all_receipts(sql: sqlite3.Connection, now: Instant) -> None:
+    """All receipts are due now: the node is on the road again."""
+    sql.execute(
+        "UPDATE receipt_due SET due_at = ? WHERE told_sender = 0 AND due_at > ?", (now, now)
+    )
+
+
 def forget_old(sql: sqlite3.Connection, now: Instant) -> None:
     """Forget what can no longer come back: long past every signed expiry."""
     limit = now - REMEMBER_SECONDS

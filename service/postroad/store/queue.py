@@ -239,6 +239,14 @@ def wake(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> Non
     )
 
 
+def wake_all(sql: sqlite3.Connection, now: Instant) -> None:
+    """All open parcels are due now: the node is on the road again."""
+    sql.execute(
+        "UPDATE parcel SET due_at = ? WHERE due_at > ? AND state IN ('waiting', 'held')",
+        (now, now),
+    )
+
+
 def add_lease(sql: sqlite3.Connection, parcel_id: int, lease: LeaseRow) -> None:
     sql.execute(
         """INSERT INTO lease (parcel_id, drop_id, holder, mail_id, until, signed)

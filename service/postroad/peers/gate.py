@@ -1,0 +1,47 @@
+"""The node's endpoint with a gate before it: shut while the node is paused, and opened again.
+
+Purpose: `base.seams.Endpoint` for those who keep one for as long as the node lives. Shut, nothing
+of it is left in the network: no port, no links, no timers.
+"""
+
+from postroad.base.errors import LinkClosed, Unreachable
+from postroad.base.ids import Contact, HostPort, PeerId
+from postroad.base.seams import Endpoint, Link, Network
+
+
+class Gate:
+    """`base.seams.Endpoint`, shut at first."""
+
+    def __init__(self, network: Network, secret: bytes, me: PeerId, port: int) -> None:
+        self._network = network
+        self._secret = secret
+        self._me = me
+        self._port = port
+        self._endpoint: Endpoint | None = None
+
+    @property
+    def me(self) -> PeerId:
+        return self._me
+
+    def addresses(self) -> tuple[HostPort, ...]:
+        return () if self._endpoint is None else self._endpoint.addresses()
+
+    async def open(self) -> None:
+        """Join the network; raises NotToBeHad when the port is taken. Harmless the second time."""
+        if self._endpoint is None:
+            self._endpoint = await self._network.open(self._secret, self._port)
+
+    async def dial(self, contact: Contact) -> Link:
+        if self._endpoint is None:
+            raise Unreachable("Your node is paused.")
+        return await self._endpoint.dial(contact)
+
+    async def accept(self) -> Link:
+        if self._endpoint is None:
+            raise LinkClosed("Your node is paused.")
+        return await self._endpoint.accept()
+
+    async def close(self) -> None:
+        endpoint, self._endpoint = self._endpoint, None
+        if endpoint is not None:
+            await endpoint.close()

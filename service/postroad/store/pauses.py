@@ -1,0 +1,89 @@
+"""Whether the owner has paused the node, and until when: it outlasts a restart.
+
+Purpose: one place that knows, tells, and lets others wait for the pause to begin or to end.
+Kept in a file of its own in the data folder, since it is asked before the network is joined. One
+that cannot be read counts as no pause: a node that works by mistake harms less than one that never
+does.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved
+from postroad.base.ids import Instant
+from postroad.base.seams import Clock, Disk
+from postroad.base.tlv import decode, encode, number, optional
+
+log = logging.getLogger(__name__)
+FILE_NAME = "pause"
+LOOK_SECONDS_MAX = 10 * limits.MINUTE  # the loop's clock stands still while a computer sleeps
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """`until`: seconds UTC; None: until the owner ends it."""
+
+    until: int | None = optional(number(1, 8))
+
+
+class Pauses:
+    def __init__(self, disk: Disk, clock: Clock) -> None:
+        self._disk = disk
+        self._clock = clock
+        self._pause = _load(disk)
+        self._changed = asyncio.Event()
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause that the node is in."""
+        if self._pause is None or _is_over(self._pause, self._clock.now()):
+            return None
+        return self._pause
+
+    async def begin(self, until: Instant | None) -> None:
+        """Pause from now on; it is durable when this returns."""
+        pause = Pause(None if until is None else int(until))
+        await self._disk.run(lambda: self._disk.write(FILE_NAME, encode(pause)))
+        self._pause = pause
+        self._changed.set()
+
+    async def end(self) -> None:
+        await self._disk.run(lambda: self._disk.remove(FILE_NAME))
+        self._pause = None
+        self._changed.set()
+
+    async def wait_for_begin(self) -> None:
+        while self.pause is None:
+            await self._changed.wait()
+            self._changed.clear()
+
+    async def wait_for_end(self) -> None:
+        """Until there is no pause, or its time is over."""
+        while (pause := self.pause) is not None:
+            seconds = None
+            if pause.until is not None:
+                left = pause.until - self._clock.now()
+                seconds = min(max(left, 0.05), LOOK_SECONDS_MAX)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+                    self._changed.clear()
+            except TimeoutError:
+                continue
+
+
+def _is_over(pause: Pause, now: Instant) -> bool:
+    return pause.until is not None and now >= pause.until
+
+
+def _load(disk: Disk) -> Pause | None:
+    try:
+        with disk.open(FILE_NAME) as file:
+            return decode(Pause, file.read(limits.KIB))
+    except FileNotFoundError:
+        return None
+    except (OSError, PeerMisbehaved) as error:
+        log.warning("the pause cannot be read, and counts as none: %s", error)
+        return None
