@@ -495,8 +495,8 @@ def test_news_from_strangers_neither_makes_us_look_nor_keeps_us_from_it(tmp_path
             with pytest.raises(Refused, match="no drop of mine"):
                 await Client(mallory.node.links).tell_news(there, DropId(bytes(16)))
             await asyncio.sleep(90)
-        # Once in about five minutes for an hour, and whenever Hana comes to look into hers.
-        assert 10 <= looks <= 32
+        # Hana has come to us, so she could tell us: in an hour we look about twice unasked.
+        assert 2 <= looks <= 6
 
     play(tmp_path, scene)
 

@@ -82,7 +82,9 @@ HELD_SECONDS_MAX = 1 * HOUR
 DIRECT_HEAD_START_SECONDS = 1.0  # the recipient alone, before its drops are tried too
 DIRECT_HEAD_START_LARGE_SECONDS = 5.0  # the same for letters above 1 MiB
 SEEN_LATELY_SECONDS = 10 * MINUTE
-COLLECT_SECONDS = 5 * MINUTE  # between looks into the drops, when nobody told us of news
+COLLECT_SECONDS = 5 * MINUTE  # between looks into a drop whose holder may have no way to tell us
+COLLECT_TOLD_SECONDS = 30 * MINUTE  # the same when the holder has shown that it reaches us,
+REACHED_SECONDS = 1 * HOUR  # and for so long it counts as shown
 
 # Doors
 DOOR_CONNECTIONS_MAX = 16

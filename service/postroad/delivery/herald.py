@@ -1,7 +1,8 @@
 """Pass the word: a peer was seen, or a drop that we hold got a letter.
 
-Purpose: nobody waits for a timer when somebody could have told them. Telling is a courtesy: what is
-not heard is found by the next look.
+Purpose: nobody waits for a timer when somebody could have told them. The owner of a drop who was
+seen lately is told again and again, until the time at which they look by themselves: they are on,
+and rely on it (`receiver`). Others look when they come back.
 Invariants: `Links` and `Holder` call in without waiting; the queues are bounded by the number of
 peers and drops.
 """
@@ -68,6 +69,8 @@ class Herald:
         self._wake.set()
 
     async def run(self) -> None:
+        for drop in await self._database.read(held.drops_with_letters):
+            self.news(drop)  # whoever was to be told before we stopped may not have been
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._wake.wait()
@@ -95,16 +98,32 @@ class Herald:
             log.exception("a peer's return was not passed on")
 
     async def _tell_owner(self, drop: DropId) -> None:
+        ends = self._clock.elapsed() + limits.COLLECT_TOLD_SECONDS
+        wait = limits.RETRY_SECONDS_FIRST
         try:
-            owner = await self._database.read(lambda sql: _owner(sql, drop))
-            for device in owner.record.contacts if owner else ():
-                await self._client.tell_news(device, drop)
-        except (TemporaryFailure, PeerMisbehaved) as error:
-            log.info("owner of a drop not told: %s", error)
+            while not await self._is_told(drop) and self._clock.elapsed() + wait < ends:
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, limits.RETRY_SECONDS_MAX)
+        except PostroadError as error:
+            log.warning("owner of a drop not told: %s", error)
         finally:
             self._telling.discard(drop)
             if drop in self._news:  # more came in the meantime
                 self._wake.set()
+
+
+    async def _is_told(self, drop: DropId) -> bool:
+        """Whether the owner knows now, or need not be told again."""
+        owner = await self._database.read(lambda sql: _owner(sql, drop))
+        if owner is None:
+            return True
+        try:
+            for device in owner.record.contacts:
+                await self._client.tell_news(device, drop)
+            return True
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            log.info("owner of a drop not told: %s", error)
+            return (owner.seen_at or 0.0) < self._clock.now() - limits.REACHED_SECONDS
 
 
 def _owner(sql: Sql, drop: DropId) -> Person | None:

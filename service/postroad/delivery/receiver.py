@@ -1,7 +1,10 @@
 """Collect letters: from senders who bring them, and out of our drops; and tell senders so.
 
-Purpose: nothing that lies in a drop waits longer than it must: at start, when a holder has news,
-when a holder's node is seen, and every few minutes all drops are looked into.
+Purpose: nothing that lies in a drop waits longer than it must. A drop is looked into at start, when
+its holder has news, when its holder's node comes after a time, and every few minutes without a
+reason. A holder that came to us by itself within the last hour can tell us of news, and tries for
+as long as half an hour (`herald`): into its drop we look every half hour only, for a look costs
+both a link. When one fails, the holder could not have told us either, and the next one is soon.
 Invariants: a letter is deleted at a holder only with its receipt, after it was filed or refused;
 one letter that lies in several drops is fetched once; what is wrong with one stops no other.
 """
@@ -52,6 +55,8 @@ class Receiver:
         self._look = asyncio.Event()
         self._tell = asyncio.Event()
         self._news: set[DropId] = set()
+        self._look_at: dict[DropId, float] = {}  # by the clock that counts suspend
+        self._came_at: dict[PeerId, float] = {}  # the same, of holders
         self._fetching: dict[MailId, asyncio.Lock] = {}
 
     @property
@@ -79,8 +84,10 @@ class Receiver:
         drops = await self._database.read(people.my_drops)
         held_there = {drop.drop for drop in drops if drop.agreed and drop.holder == seen.peer}
         if held_there and seen.came:
-            self._news |= held_there
-            self._look.set()
+            if not self._reaches_us(seen.peer):  # one that does would have told us
+                self._news |= held_there
+                self._look.set()
+            self._came_at[seen.peer] = self._clock.elapsed()
         await self._database.run(lambda sql: filed.wake_receipts(sql, seen.fingerprint, seen.at))
         self._tell.set()
 
@@ -149,24 +156,39 @@ class Receiver:
 
     async def _collect(self) -> None:
         looking: set[DropId] = set()
-        all_due_at = self._clock.elapsed()
+        self._look_at.clear()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._look.clear()
-                look_at_all = self._clock.elapsed() >= all_due_at
-                if look_at_all:
-                    spread = 0.75 + self._entropy.uniform() / 2
-                    all_due_at = self._clock.elapsed() + limits.COLLECT_SECONDS * spread
                 news, self._news = self._news, set()
-                for drop in await self._database.read(people.my_drops):
-                    if not drop.agreed or not (look_at_all or drop.drop in news):
+                drops = [one for one in await self._database.read(people.my_drops) if one.agreed]
+                now = self._clock.elapsed()
+                self._look_at = {one.drop: self._look_at.get(one.drop, now) for one in drops}
+                for drop in drops:
+                    if drop.drop in looking and drop.drop in news:
+                        self._news.add(drop.drop)  # it will look once more: the news may be newer
+                    if drop.drop in looking or not (
+                        drop.drop in news or self._look_at[drop.drop] <= now
+                    ):
                         continue
-                    if drop.drop in looking:  # it will look once more: the news may be newer
-                        self._news.add(drop.drop)
-                        continue
+                    self._put_off(drop, limits.COLLECT_TOLD_SECONDS)
                     looking.add(drop.drop)
                     tasks.create_task(self._look_into(drop, looking), name="look into drop")
-                await self._wait_for_news(all_due_at - self._clock.elapsed())
+                # The loop's clock stands still while the computer sleeps, so it waits in pieces.
+                next_at = min(self._look_at.values(), default=now + limits.COLLECT_SECONDS)
+                await self._wait_for_news(min(next_at - now, limits.COLLECT_SECONDS))
+
+    def _put_off(self, drop: MyDrop, seconds_max: float) -> None:
+        """Look into this drop again after some minutes; after half an hour if its holder can tell
+        us of news, and `seconds_max` allows."""
+        can_tell = self._reaches_us(drop.holder)
+        often = limits.COLLECT_TOLD_SECONDS if can_tell else limits.COLLECT_SECONDS
+        seconds = min(often, seconds_max) * (0.75 + self._entropy.uniform() / 2)
+        self._look_at[drop.drop] = self._clock.elapsed() + seconds
+
+    def _reaches_us(self, holder: PeerId) -> bool:
+        came_at = self._came_at.get(holder)
+        return came_at is not None and self._clock.elapsed() - came_at < limits.REACHED_SECONDS
 
     async def _wait_for_news(self, seconds: float) -> None:
         try:
@@ -182,6 +204,8 @@ class Receiver:
             if holder is not None:
                 await self._empty(drop, holder)
         except (TemporaryFailure, PeerMisbehaved) as error:
+            self._put_off(drop, limits.COLLECT_SECONDS)
+            self._came_at.pop(drop.holder, None)
             log.info("drop not emptied: %s", error, extra={"holder": short(drop.holder)})
         except Exception:
             log.exception("emptying a drop failed", extra={"holder": short(drop.holder)})

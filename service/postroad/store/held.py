@@ -168,6 +168,12 @@ def letters(sql: sqlite3.Connection, drop_id: DropId, after: int, at_most: int) 
     return [HeldLetter(*row) for row in rows]
 
 
+def drops_with_letters(sql: sqlite3.Connection) -> list[DropId]:
+    """The drops here in which letters wait."""
+    rows = sql.execute("SELECT DISTINCT drop_id FROM held_letter WHERE tombstone IS NULL")
+    return [DropId(drop_id) for (drop_id,) in rows]
+
+
 def bury(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, receipt: bytes) -> None:
     """Put the receipt in the letter's place; the first one stays."""
     sql.execute(

@@ -1,0 +1,73 @@
+"""Nodes that have nothing to do say little, and still hear of everything in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from delivery.village import Resident, Village, until, village
+from postroad.base import limits
+from simulator import loop
+
+Play = Callable[[Village], Awaitable[None]]
+
+
+def play(folder: Path, scene: Play) -> None:
+    async def run() -> None:
+        async with village(folder) as place:
+            await scene(place)
+
+    loop.run(run())
+
+
+def said(resident: Resident) -> int:
+    counts = resident.node.links.counts
+    return counts.sent + counts.heard
+
+
+async def minutes_until_filed(resident: Resident, subject: str, at_most: int) -> int:
+    for minute in range(at_most + 1):
+        if await resident.with_subject(subject):
+            return minute
+        await asyncio.sleep(limits.MINUTE)
+    raise AssertionError(f"{subject!r} was not filed within {at_most} minutes")
+
+
+def test_holders_that_reach_us_are_looked_at_every_half_hour(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        await place.with_holders(bora, "hana", "hugo", "hedi")
+        await asyncio.sleep(limits.HOUR)
+        before = said(bora)
+        await asyncio.sleep(limits.HOUR)
+        # Three look at hers and she looks at theirs, three times an hour each, by two messages.
+        assert 0 < said(bora) - before <= 36
+
+    play(tmp_path, scene)
+
+
+def test_what_came_while_the_network_was_parted_is_told_when_it_heals(tmp_path: Path) -> None:
+    """The sender is gone by then, and the recipient's next look may be half an hour away."""
+
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        (hana,) = await place.with_holders(bora, "hana")
+        (anna,) = await place.settle_in("anna")
+        await place.meet(bora, anna)
+        await asyncio.sleep(limits.HOUR)
+        me = [one.node.endpoint.me for one in (anna, hana, bora)]
+        place.world.part(me[:2], me[2:])
+        await anna.write(bora.address)
+
+        async def held() -> bool:
+            return (await anna.states())[-1] == "held"
+
+        await until(held)
+        await anna.sleep()
+        await asyncio.sleep(10 * limits.MINUTE)
+        assert not await bora.with_subject("hello")
+        place.world.heal()
+        assert await minutes_until_filed(bora, "hello", 5) <= 5
+
+    play(tmp_path, scene)
