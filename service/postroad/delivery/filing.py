@@ -7,7 +7,7 @@ commit; a letter that cannot be opened gets no receipt, and is noted.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
@@ -52,7 +52,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    """One that was opened, as it will be filed."""
+    """One that was opened, as it will be filed. `opened`: all but its body."""
 
     opened: Opened
     octets: bytes
@@ -134,8 +134,10 @@ class Filing:
         """Blocking work; PeerMisbehaved when it does not open or is not for us."""
         opened = open_sealed(read, size, self._epoch_keys, self._clock.now())
         self._check_recipient(opened)
+        objection = self._objection(opened)
         octets = self._trace(opened, mail_id) + opened.body
-        return _Letter(opened, octets, render(octets), self._objection(opened))
+        opened = replace(opened, body=b"")  # a large letter is kept once
+        return _Letter(opened, octets, render(octets), objection)
 
     def _file(self, sql: Sql, mail_id: MailId, letter: _Letter, *, told: bool) -> _Result:
         opened, now = letter.opened, self._clock.now()

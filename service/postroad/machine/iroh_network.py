@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import ipaddress
 import logging
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -33,6 +34,11 @@ LOOPBACK = ("127.0.0.1", "::1")
 REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some ms later
 PIECE_BYTES_MAX = 256 * limits.KIB  # one crossing into Rust: the loop stands still while it copies
 GIVEN_UP = 1  # the error code of a reset or stopped stream; the number means nothing to us
+
+
+# With RUST_BACKTRACE=1 in somebody's environment each refused dial would carry a stack trace, and
+# the first one costs 48 MB of symbols. Panics still have theirs.
+os.environ.setdefault("RUST_LIB_BACKTRACE", "0")
 
 
 def _write_octets(buffer: Any, octets: bytes) -> None:

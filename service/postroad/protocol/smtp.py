@@ -118,7 +118,7 @@ class LetterReader:
 
     def __init__(self) -> None:
         self.size = 0  # octets taken so far
-        self._chunks: list[bytes] = [b"\r\n"]  # so that a dot in the first line is found as well
+        self._taken = bytearray(b"\r\n")  # so that a dot in the first line is found as well
         self._last = b"\r\n"  # up to four octets before the next chunk
 
     @property
@@ -142,9 +142,9 @@ class LetterReader:
         taken = chunk[:end] if end >= 0 else chunk
         self.size += len(taken)
         if self.oversized:
-            self._chunks.clear()
+            self._taken.clear()
         else:
-            self._chunks.append(taken)
+            self._taken += taken
         self._last = (self._last + taken)[1 - len(END) :]
         return chunk[end:] if end >= 0 else None
 
@@ -152,12 +152,15 @@ class LetterReader:
         """The letter, without the dots of transit; Refused when it is too large."""
         if self.oversized:
             raise too_large()
-        stuffed = b"".join(self._chunks)
-        self._chunks.clear()
-        letter = stuffed[: -len(b".\r\n")].replace(b"\r\n.", b"\r\n")[len(b"\r\n") :]
-        if len(letter) > limits.LETTER_BYTES_MAX:
+        # Never more than two copies of a large letter: the ends are cut off where it lies.
+        taken, self._taken = self._taken, bytearray()
+        del taken[-len(b".\r\n") :]
+        if b"\r\n." in taken:
+            taken = taken.replace(b"\r\n.", b"\r\n")
+        del taken[: len(b"\r\n")]
+        if len(taken) > limits.LETTER_BYTES_MAX:
             raise too_large()
-        return letter
+        return bytes(taken)
 
 
 FAILED_HERE = Reply(451, "4.3.0", "Postroad failed here; nothing was sent. Try again later.")

@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from io import BytesIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -267,16 +268,18 @@ def _content(chunks: Iterator[bytes]) -> tuple[_Signed, bytes]:
     signed = decode(_Signed, first[4 : 4 + front_size])
     if signed.header.size > limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX:
         raise PeerMisbehaved("a letter is larger than any may be")
-    body = bytearray(first[4 + front_size :])
+    body = BytesIO()  # gives away what it holds: a large letter is in memory once
+    body.write(first[4 + front_size :])
     for chunk in chunks:
-        body += chunk
-    if len(body) < signed.header.size or any(body[signed.header.size :]):
+        body.write(chunk)
+    size = body.tell()
+    body.seek(signed.header.size)
+    if size < signed.header.size or any(body.read()):
         raise PeerMisbehaved("a letter's padding is not as it should be")
-    content_size = 4 + front_size + len(body)
-    if content_size != padded_size(4 + front_size + signed.header.size):
+    if 4 + front_size + size != padded_size(4 + front_size + signed.header.size):
         raise PeerMisbehaved("a letter's padding is not as it should be")
-    del body[signed.header.size :]
-    return signed, bytes(body)
+    body.truncate(signed.header.size)
+    return signed, body.getvalue()
 
 
 def _chunk_nonce(index: int, last: bool) -> bytes:
