@@ -39,7 +39,7 @@ DIAL_SECONDS_MAX = 5.0
 ANSWER_SECONDS_MAX = 5.0  # until a peer answers one message; a dead link shows by this
 BULK_BYTES_PER_SECOND_MIN = 4 * KIB  # a slower peer is given up
 BULK_PAUSE_SECONDS_MAX = 30.0  # between two pieces of a letter on its way
-LINK_IDLE_SECONDS = 60.0  # a link without work is closed after this
+LINK_IDLE_SECONDS = 30.0  # a link without work is closed after this: it wakes us every second
 LINKS_MAX = 64
 LINKS_PER_PEER_MAX = 2  # both may dial at once; more would be memory for nothing
 STREAMS_PER_LINK_MAX = 16
@@ -83,8 +83,8 @@ DIRECT_HEAD_START_SECONDS = 1.0  # the recipient alone, before its drops are tri
 DIRECT_HEAD_START_LARGE_SECONDS = 5.0  # the same for letters above 1 MiB
 SEEN_LATELY_SECONDS = 10 * MINUTE
 COLLECT_SECONDS = 5 * MINUTE  # between looks into a drop whose holder may have no way to tell us
-COLLECT_TOLD_SECONDS = 30 * MINUTE  # the same when the holder has shown that it reaches us,
-REACHED_SECONDS = 1 * HOUR  # and for so long it counts as shown
+COLLECT_TOLD_SECONDS = 1 * HOUR  # the same when the holder has shown that it reaches us,
+REACHED_SECONDS = 2 * HOUR  # and for so long it counts as shown
 
 # Doors
 DOOR_CONNECTIONS_MAX = 16

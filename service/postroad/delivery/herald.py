@@ -2,7 +2,9 @@
 
 Purpose: nobody waits for a timer when somebody could have told them. The owner of a drop who was
 seen lately is told again and again, until the time at which they look by themselves: they are on,
-and rely on it (`receiver`). Others look when they come back.
+and rely on it (`receiver`). Others look when they come back. Whoever comes to look, and has not
+seen us come for long, gets a visit after their link is closed: then they know that we can tell
+them, and look seldom.
 Invariants: `Links` and `Holder` call in without waiting; the queues are bounded by the number of
 peers and drops.
 """
@@ -48,6 +50,7 @@ class Herald:
         self._seen: dict[PeerId, bool] = {}
         self._news: dict[DropId, None] = {}
         self._telling: set[DropId] = set()
+        self._went_at: dict[PeerId, float] = {}  # when we last made a link to them, or tried
         self._unknown: deque[PeerId] = deque(maxlen=limits.LINKS_MAX)
         self._wake = asyncio.Event()
         self.listeners: Sequence[OnSeen] = ()  # set by the composition root
@@ -78,6 +81,8 @@ class Herald:
                 seen, self._seen = self._seen, {}
                 for peer, came in seen.items():
                     await self._pass_on(peer, came)
+                    if self._owes_visit(peer, came):
+                        tasks.create_task(self._visit(peer), name="visit")
                 for drop in [drop for drop in self._news if drop not in self._telling]:
                     del self._news[drop]
                     self._telling.add(drop)
@@ -96,6 +101,27 @@ class Herald:
             log.warning("a peer's return was not passed on: %s", error)
         except Exception:  # the courtesy of one peer's return is not worth the node
             log.exception("a peer's return was not passed on")
+
+    def _owes_visit(self, peer: PeerId, came: bool) -> bool:
+        now = self._clock.elapsed()
+        for one, at in list(self._went_at.items()):
+            if now - at > limits.REACHED_SECONDS / 2:
+                del self._went_at[one]
+        owes = came and peer not in self._went_at
+        self._went_at.setdefault(peer, now)
+        if not came:
+            self._went_at[peer] = now
+        return owes
+
+    async def _visit(self, peer: PeerId) -> None:
+        """Show whoever rents here that we can reach them; in vain is no harm."""
+        await asyncio.sleep(2 * limits.LINK_IDLE_SECONDS)
+        try:
+            drop = await self._database.read(lambda sql: _drop_of(sql, peer))
+            if drop is not None and not self._client.is_linked(peer):
+                await self._is_told(drop)
+        except PostroadError as error:
+            log.info("no visit: %s", error)
 
     async def _tell_owner(self, drop: DropId) -> None:
         ends = self._clock.elapsed() + limits.COLLECT_TOLD_SECONDS
@@ -124,6 +150,11 @@ class Herald:
         except (TemporaryFailure, PeerMisbehaved) as error:
             log.info("owner of a drop not told: %s", error)
             return (owner.seen_at or 0.0) < self._clock.now() - limits.REACHED_SECONDS
+
+
+def _drop_of(sql: Sql, peer: PeerId) -> DropId | None:
+    person = people.at_device(sql, peer)
+    return None if person is None else held.newest_drop_of(sql, person.fingerprint)
 
 
 def _owner(sql: Sql, drop: DropId) -> Person | None:

@@ -2,9 +2,9 @@
 
 Purpose: nothing that lies in a drop waits longer than it must. A drop is looked into at start, when
 its holder has news, when its holder's node comes after a time, and every few minutes without a
-reason. A holder that came to us by itself within the last hour can tell us of news, and tries for
-as long as half an hour (`herald`): into its drop we look every half hour only, for a look costs
-both a link. When one fails, the holder could not have told us either, and the next one is soon.
+reason. A holder that came to us by itself within the last two hours can tell us of news, and tries
+for as long as an hour (`herald`): into its drop we look every hour only, for a look costs both a
+link. When one fails, the holder could not have told us either, and the next one is soon.
 Invariants: a letter is deleted at a holder only with its receipt, after it was filed or refused;
 one letter that lies in several drops is fetched once; what is wrong with one stops no other.
 """
@@ -179,8 +179,8 @@ class Receiver:
                 await self._wait_for_news(min(next_at - now, limits.COLLECT_SECONDS))
 
     def _put_off(self, drop: MyDrop, seconds_max: float) -> None:
-        """Look into this drop again after some minutes; after half an hour if its holder can tell
-        us of news, and `seconds_max` allows."""
+        """Look into this drop again after some minutes; after an hour if its holder can tell us of
+        news, and `seconds_max` allows."""
         can_tell = self._reaches_us(drop.holder)
         often = limits.COLLECT_TOLD_SECONDS if can_tell else limits.COLLECT_SECONDS
         seconds = min(often, seconds_max) * (0.75 + self._entropy.uniform() / 2)

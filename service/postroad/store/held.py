@@ -168,6 +168,15 @@ def letters(sql: sqlite3.Connection, drop_id: DropId, after: int, at_most: int) 
     return [HeldLetter(*row) for row in rows]
 
 
+def newest_drop_of(sql: sqlite3.Connection, fingerprint: Fingerprint) -> DropId | None:
+    """The drop that this person rents here."""
+    row = sql.execute(
+        "SELECT drop_id FROM held_drop WHERE fingerprint = ? ORDER BY since DESC LIMIT 1",
+        (fingerprint,),
+    ).fetchone()
+    return None if row is None else DropId(row[0])
+
+
 def drops_with_letters(sql: sqlite3.Connection) -> list[DropId]:
     """The drops here in which letters wait."""
     rows = sql.execute("SELECT DISTINCT drop_id FROM held_letter WHERE tombstone IS NULL")
