@@ -8,19 +8,16 @@ and once through 4 sessions side by side; the end is the recipient's IDLE notice
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
 
 import results
 from mail_program import Incoming, incoming, outgoing, sizes, write_letter
-from person import Person, meet
+from person import Person, meet, people
 
 LETTERS = 100
 SESSIONS = (1, 4)
@@ -59,23 +56,15 @@ def burst(
 def main() -> None:
     results.must_be_alone()
     rounds = int(sys.argv[1]) if sys.argv[1:] else 5
-    base = Path(tempfile.mkdtemp(prefix="postroad-burst-"))
-    anna, bora = Person("anna", base, 0), Person("bora", base, 1)
-    figure: dict[str, object] = {}
-    try:
-        for person in (anna, bora):
-            person.set_up()
-            person.start()
+    found: dict[int, list[tuple[float, float]]] = {sessions: [] for sessions in SESSIONS}
+    with people("burst", "anna", "bora") as (anna, bora):
         meet(bora, anna)
-        found: dict[int, list[tuple[float, float]]] = {sessions: [] for sessions in SESSIONS}
         with incoming(bora) as watching:
             burst(anna, bora, watching, 1, -1)  # a warm-up
             for number in range(rounds):
                 for sessions in results.dice(f"burst order {number}").sample(SESSIONS, 2):
                     found[sessions].append(burst(anna, bora, watching, sessions, number))
-    finally:
-        for person in (anna, bora):
-            person.kill()
+    figure: dict[str, object] = {}
     for sessions, times in found.items():
         filed = [round(filed, 3) for _, filed in times]
         figure["1 session" if sessions == 1 else f"{sessions} sessions"] = {
@@ -84,7 +73,6 @@ def main() -> None:
             "all_filed_s_max": max(filed),
             "rounds": filed,
         }
-    shutil.rmtree(base)
     results.write("burst", figure, rounds)
 
 

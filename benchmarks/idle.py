@@ -18,14 +18,12 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import results
-from person import PEER_PORT, Person, meet, until
+from person import PEER_PORT, Person, meet, people, until
 
 HOLDERS, CONTACTS = 8, 5
 SLICE_SECONDS = 10
@@ -48,14 +46,6 @@ def cpu_seconds(person: Person) -> float:
     assert person.process is not None
     fields = Path(f"/proc/{person.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def resident_bytes(person: Person) -> int:
-    assert person.process is not None
-    for line in Path(f"/proc/{person.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmRSS")
 
 
 def messages(person: Person) -> int:
@@ -107,7 +97,7 @@ def watch(
         "switches_in_10_s_median": statistics.median(slices),
         "switches_in_10_s_max": max(slices),
         "cpu_percent": round((cpu_seconds(person) - cpu) / took * 100, 3),
-        "resident_mb": round(resident_bytes(person) / 1e6, 1),
+        "resident_mb": round(person.memory_bytes("VmRSS") / 1e6, 1),
     }
     if packets:
         found["packets_a_minute"] = round((packets() - counted) / took * 60, 1)
@@ -118,14 +108,10 @@ def watch(
     return found
 
 
-def play(base: Path, seconds: float) -> dict[str, object]:
-    anna = Person("anna", base, 0)
-    others = [Person(f"guest{slot}", base, slot) for slot in range(1, HOLDERS + CONTACTS + 1)]
-    everybody = [anna, *others]
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(Person.set_up, everybody))
-            list(pool.map(Person.start, everybody))
+def play(seconds: float) -> dict[str, object]:
+    guests = [f"guest{number}" for number in range(1, HOLDERS + CONTACTS + 1)]
+    with people("idle", "anna", *guests) as everybody:
+        anna, *others = everybody
         for other in others:
             meet(anna, other)
         until(lambda: anna.postroad("status")["holders"] == HOLDERS, "eight hold for Anna")
@@ -139,18 +125,12 @@ def play(base: Path, seconds: float) -> dict[str, object]:
         time.sleep(SLICE_SECONDS)
         found["paused"] = watch(anna, max(seconds / 10, 3 * SLICE_SECONDS), packets)
         return found
-    finally:
-        for person in everybody:
-            person.kill()
 
 
 def main() -> None:
     results.must_be_alone()
     seconds = float(sys.argv[1]) if sys.argv[1:] else 600.0
-    base = Path(tempfile.mkdtemp(prefix="postroad-idle-"))
-    figure = play(base, seconds)
-    shutil.rmtree(base)
-    results.write("idle", figure, 1)
+    results.write("idle", play(seconds), 1)
 
 
 if __name__ == "__main__":

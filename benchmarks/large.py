@@ -9,17 +9,14 @@ letter. One byte more than the submission door's SIZE has to be refused.
 
 from __future__ import annotations
 
-import shutil
 import smtplib
 import statistics
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import results
 from mail_program import incoming, outgoing, write_letter
-from person import ClaimFailed, Person, meet, until
+from person import ClaimFailed, Person, meet, people, until
 
 MIB = 1024 * 1024
 PEAK_BYTES_MAX = 100 * 10**6 + 2 * 25 * MIB
@@ -27,12 +24,7 @@ HOLDERS = ("hana", "hugo")
 
 
 def peak_bytes(person: Person) -> int:
-    """The greatest resident size that the process ever had."""
-    assert person.process is not None
-    for line in Path(f"/proc/{person.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmHWM")
+    return person.memory_bytes("VmHWM")
 
 
 def letter(anna: Person, bora: Person, size: int, name: str) -> bytes:
@@ -116,14 +108,8 @@ def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {name: round(statistics.median(one[name] for one in rounds), 2) for name in rounds[0]}
 
 
-def play(base: Path, rounds: int) -> dict[str, object]:
-    anna, bora = Person("anna", base, 0), Person("bora", base, 1)
-    holders = [Person(name, base, slot) for slot, name in enumerate(HOLDERS, 2)]
-    everybody = [anna, bora, *holders]
-    try:
-        for person in everybody:
-            person.set_up()
-            person.start()
+def play(rounds: int) -> dict[str, object]:
+    with people("large", "anna", "bora", *HOLDERS) as (anna, bora, *holders):
         for holder in holders:
             meet(bora, holder)
         until(lambda: bora.postroad("status")["holders"] == len(holders), "two hold for Bora")
@@ -141,18 +127,12 @@ def play(base: Path, rounds: int) -> dict[str, object]:
         found["holder_grows_mb"] = round(large["holder_peak_mb"] - small["holder_peak_mb"], 2)
         found["bound_mb"] = PEAK_BYTES_MAX / 1e6
         return found
-    finally:
-        for person in everybody:
-            person.kill()
 
 
 def main() -> None:
     results.must_be_alone()
     rounds = int(sys.argv[1]) if sys.argv[1:] else 3
-    base = Path(tempfile.mkdtemp(prefix="postroad-large-"))
-    figure = play(base, rounds)
-    shutil.rmtree(base)
-    results.write("large", figure, rounds)
+    results.write("large", play(rounds), rounds)
 
 
 if __name__ == "__main__":

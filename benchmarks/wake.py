@@ -9,17 +9,14 @@ opens, and waits in IDLE.
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import sys
-import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import results
 from mail_program import incoming, write_letter
-from person import START_SECONDS_MAX, ClaimFailed, Person, meet, until
+from person import START_SECONDS_MAX, ClaimFailed, Person, meet, people, until
 
 HOLDERS = ("hana", "hugo", "hedi")
 
@@ -82,15 +79,9 @@ def submit(anna: Person, bora: Person, name: str) -> None:
     anna.submit(bora.address, write_letter(anna.address, bora.address, size, 0, dice))
 
 
-def play(base: Path, times: int) -> dict[str, object]:
-    anna, bora = Person("anna", base, 0), Person("bora", base, 1)
-    holders = [Person(name, base, slot) for slot, name in enumerate(HOLDERS, 2)]
-    clara, doro = Person("clara", base, 5), Person("doro", base, 6)
-    everybody = [anna, bora, *holders, clara, doro]
-    try:
-        for person in everybody:
-            person.set_up()
-            person.start()
+def play(times: int) -> dict[str, object]:
+    with people("wake", "anna", "bora", "clara", "doro", *HOLDERS) as everybody:
+        anna, bora, clara, doro, *holders = everybody
         for holder in holders:
             meet(bora, holder)
         until(lambda: bora.postroad("status")["holders"] == len(holders), "three hold for Bora")
@@ -101,9 +92,6 @@ def play(base: Path, times: int) -> dict[str, object]:
             "3 holders, sender off": told(from_holders(anna, bora, times)),
             "no holder, sender on": told(from_sender(clara, doro, times)),
         }
-    finally:
-        for person in everybody:
-            person.kill()
 
 
 def told(found: list[tuple[float, float]]) -> dict[str, object]:
@@ -124,10 +112,7 @@ def told(found: list[tuple[float, float]]) -> dict[str, object]:
 def main() -> None:
     results.must_be_alone()
     times = int(sys.argv[1]) if sys.argv[1:] else 12
-    base = Path(tempfile.mkdtemp(prefix="postroad-wake-"))
-    figure = play(base, times)
-    shutil.rmtree(base)
-    results.write("wake", figure, times)
+    results.write("wake", play(times), times)
 
 
 if __name__ == "__main__":

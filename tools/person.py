@@ -14,8 +14,10 @@ import signal
 import smtplib
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,13 @@ class Person:
             return True
         return False
 
+    def memory_bytes(self, name: str) -> int:
+        """What the kernel says of the process's memory: VmRSS is now, VmHWM the most ever."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))
+        return int(line.split()[1]) * 1024
+
     def last_words(self) -> str:
         return "\n".join((self.folder / "log").read_text(errors="replace").splitlines()[-8:])
 
@@ -155,6 +164,23 @@ class Person:
             answer = imap.fetch(numbers[-1], "(BODY.PEEK[])")[1][0]
             assert isinstance(answer, tuple)
             return answer[1]
+
+
+@contextlib.contextmanager
+def people(purpose: str, *names: str) -> Iterator[list[Person]]:
+    """People whose nodes run; they are killed in the end, and their folders removed if all went
+    well."""
+    base = Path(tempfile.mkdtemp(prefix=f"postroad-{purpose}-"))
+    everybody = [Person(name, base, slot) for slot, name in enumerate(names)]
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(Person.set_up, everybody))
+            list(pool.map(Person.start, everybody))
+        yield everybody
+    finally:
+        for person in everybody:
+            person.kill()
+    shutil.rmtree(base)
 
 
 def surroundings() -> dict[str, str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from delivery.test_road import bora_address, ended, held_by, is_filed, play, put_off
-from delivery.village import Resident, Village, until
+from delivery.test_road import bora_address, ended, held_by, is_filed, put_off
+from delivery.village import Resident, Village, play, until
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Contact

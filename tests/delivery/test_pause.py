@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from delivery.village import Resident, Village, until, village
+from delivery.village import Resident, Village, play, until
 from postroad.base import limits
 from postroad.base.ids import Instant
-from simulator import loop
-
-Play = Callable[[Village], Awaitable[None]]
-
-
-def play(folder: Path, scene: Play) -> None:
-    async def run() -> None:
-        async with village(folder) as place:
-            await scene(place)
-
-    loop.run(run())
 
 
 def test_a_letter_written_in_a_pause_goes_when_it_ends(tmp_path: Path) -> None:

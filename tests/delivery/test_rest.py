@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from delivery.village import Resident, Village, until, village
+from delivery.village import Resident, Village, play, until
 from postroad.base import limits
-from simulator import loop
-
-Play = Callable[[Village], Awaitable[None]]
-
-
-def play(folder: Path, scene: Play) -> None:
-    async def run() -> None:
-        async with village(folder) as place:
-            await scene(place)
-
-    loop.run(run())
 
 
 def said(resident: Resident) -> int:

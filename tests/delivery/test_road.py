@@ -4,14 +4,13 @@ import asyncio
 import re
 import shutil
 import sqlite3
-from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from delivery.village import Resident, Village, until, village
+from delivery.village import Resident, Village, play, until
 from postroad.base import limits
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, DropId, Instant
@@ -21,17 +20,6 @@ from postroad.peers.link import Refused
 from postroad.protocol import wire
 from postroad.sealing.receipt import RECEIPT_BYTES
 from postroad.store import filed, quarantine
-from simulator import loop
-
-Play = Callable[[Village], Awaitable[None]]
-
-
-def play(folder: Path, scene: Play) -> None:
-    async def run() -> None:
-        async with village(folder) as place:
-            await scene(place)
-
-    loop.run(run())
 
 
 def test_a_letter_between_two_who_are_awake_is_filed_byte_for_byte(tmp_path: Path) -> None:

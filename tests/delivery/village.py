@@ -24,6 +24,7 @@ from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, people, queue
 from postroad.store.database import Sql
+from simulator import loop
 from simulator.loop import LoopClock
 from simulator.network import World
 
@@ -215,3 +216,13 @@ async def village(folder: Path) -> AsyncIterator[Village]:
     finally:
         for resident in place.residents:
             await resident.sleep()
+
+
+def play(folder: Path, scene: Callable[[Village], Awaitable[None]]) -> None:
+    """A scene in a village of its own, on its virtual clock."""
+
+    async def run() -> None:
+        async with village(folder) as place:
+            await scene(place)
+
+    loop.run(run())
