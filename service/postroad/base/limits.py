@@ -84,7 +84,7 @@ DIRECT_HEAD_START_LARGE_SECONDS = 5.0  # the same for letters above 1 MiB
 SEEN_LATELY_SECONDS = 10 * MINUTE
 COLLECT_SECONDS = 5 * MINUTE  # between looks into a drop whose holder may have no way to tell us
 COLLECT_TOLD_SECONDS = 1 * HOUR  # the same when the holder has shown that it reaches us,
-REACHED_SECONDS = 2 * HOUR  # and for so long it counts as shown
+REACHED_SECONDS = 3 * HOUR  # and for so long it counts as shown
 
 # Doors
 DOOR_CONNECTIONS_MAX = 16

@@ -2,8 +2,8 @@
 
 Purpose: nobody waits for a timer when somebody could have told them. The owner of a drop who was
 seen lately is told again and again, until the time at which they look by themselves: they are on,
-and rely on it (`receiver`). Others look when they come back. Whoever comes to look, and has not
-seen us come for long, gets a visit after their link is closed: then they know that we can tell
+and rely on it (`receiver`). Others look when they come back. Whoever comes again and again, and
+does not see us come, gets a visit after their link is closed: then they know that we can tell
 them, and look seldom.
 Invariants: `Links` and `Holder` call in without waiting; the queues are bounded by the number of
 peers and drops.
@@ -50,7 +50,7 @@ class Herald:
         self._seen: dict[PeerId, bool] = {}
         self._news: dict[DropId, None] = {}
         self._telling: set[DropId] = set()
-        self._went_at: dict[PeerId, float] = {}  # when we last made a link to them, or tried
+        self._comings: dict[PeerId, int] = {}  # of contacts' nodes, since they last saw us come
         self._unknown: deque[PeerId] = deque(maxlen=limits.LINKS_MAX)
         self._wake = asyncio.Event()
         self.listeners: Sequence[OnSeen] = ()  # set by the composition root
@@ -80,38 +80,36 @@ class Herald:
                 self._wake.clear()
                 seen, self._seen = self._seen, {}
                 for peer, came in seen.items():
-                    await self._pass_on(peer, came)
-                    if self._owes_visit(peer, came):
+                    if await self._pass_on(peer, came) and self._owes_visit(peer, came):
                         tasks.create_task(self._visit(peer), name="visit")
                 for drop in [drop for drop in self._news if drop not in self._telling]:
                     del self._news[drop]
                     self._telling.add(drop)
                     tasks.create_task(self._tell_owner(drop), name="tell owner")
 
-    async def _pass_on(self, peer: PeerId, came: bool) -> None:
+    async def _pass_on(self, peer: PeerId, came: bool) -> bool:
+        """Tell the listeners; whether it was a contact's node."""
         try:
             person = await self._database.read(lambda sql: people.at_device(sql, peer))
             if person is None:
                 self._unknown.append(peer)
-            else:
-                sighting = Sighting(peer, person.fingerprint, self._clock.now(), came)
-                for listener in self.listeners:
-                    await listener(sighting)
+                return False
+            sighting = Sighting(peer, person.fingerprint, self._clock.now(), came)
+            for listener in self.listeners:
+                await listener(sighting)
+            return True
         except PostroadError as error:
             log.warning("a peer's return was not passed on: %s", error)
         except Exception:  # the courtesy of one peer's return is not worth the node
             log.exception("a peer's return was not passed on")
+        return False
 
     def _owes_visit(self, peer: PeerId, came: bool) -> bool:
-        now = self._clock.elapsed()
-        for one, at in list(self._went_at.items()):
-            if now - at > limits.REACHED_SECONDS / 2:
-                del self._went_at[one]
-        owes = came and peer not in self._went_at
-        self._went_at.setdefault(peer, now)
-        if not came:
-            self._went_at[peer] = now
-        return owes
+        """At each second coming without our going in between: they may not have seen us yet, or
+        have started anew since, or it was too long ago."""
+        comings = self._comings.get(peer, 0) + 1 if came else 0
+        self._comings[peer] = comings % 2
+        return comings == 2
 
     async def _visit(self, peer: PeerId) -> None:
         """Show whoever rents here that we can reach them; in vain is no harm."""
