@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import dev
+
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS_MAX = 20.0
 WAIT_SECONDS_MAX = 30.0
@@ -184,9 +186,15 @@ def people(purpose: str, *names: str) -> Iterator[list[Person]]:
 
 
 def surroundings() -> dict[str, str]:
-    """The environment of the node's processes."""
+    """The environment of the node's processes.
+
+    Their modules are kept compiled, as those of an installed node are: where the environment says
+    not to, a start takes twice as long as any user's."""
     rooms = os.pathsep.join([str(ROOT / "service"), str(ROOT / "tray")])
-    return {**os.environ, "PYTHONPATH": rooms}
+    compiled = str(dev.CACHE / "compiled")
+    ours = {**os.environ, "PYTHONPATH": rooms, "PYTHONPYCACHEPREFIX": compiled}
+    ours.pop("PYTHONDONTWRITEBYTECODE", None)
+    return ours
 
 
 def meet(inviter: Person, guest: Person) -> None:
