@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from delivery.village import Resident, Village, until, village
 from postroad.base import limits
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, DropId, Instant
@@ -22,6 +21,7 @@ from postroad.protocol import wire
 from postroad.sealing.receipt import RECEIPT_BYTES
 from postroad.store import filed, quarantine
 from simulator import loop
+from simulator.village import Resident, Village, until, village
 
 Play = Callable[[Village], Awaitable[None]]
 

@@ -54,12 +54,10 @@ class _Jumping(selectors.SelectSelector):
 
 
 class _Task(asyncio.Task[T]):
-    """A task hashed by its birth order, so that sets of tasks iterate alike in every run."""
+    """A task hashed by its birth in its loop, so that sets of tasks iterate alike in every run."""
 
-    _births = count()
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._birth = next(_Task._births)
+    def __init__(self, *arguments: Any, birth: int, **options: Any) -> None:
+        self._birth = birth
         super().__init__(*arguments, **options)
 
     def __hash__(self) -> int:
@@ -70,14 +68,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._jumping = _Jumping()
         super().__init__(self._jumping)
+        self._births = count()
         self.set_task_factory(self._make_task)
 
     def time(self) -> float:
         return self._jumping.now
 
-    @staticmethod
-    def _make_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
-        return _Task(work, loop=loop, **options)
+    def _make_task(
+        self, loop: asyncio.AbstractEventLoop, work: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        return _Task(work, loop=loop, birth=next(self._births), **options)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -1,7 +1,9 @@
-"""A village: real nodes of several people in one process, on the simulator's network.
+"""A village: real nodes of several people in one process, on the simulator's machine.
 
-Everything is real but the network and the clock, which is virtual: `build_node`, SQLite, files. A
-resident can go to sleep and wake, be destroyed, or be put on another day.
+Everything is real but network, clock and dice: `build_node`, SQLite, files, keys, ciphertexts. A
+resident can go to sleep and wake, crash at any step of its disk, be destroyed, or be put on another
+day. What a resident draws by lot comes from the village's seed; the randomness inside of
+cryptography does not, and nothing may depend on it.
 """
 
 import asyncio
@@ -10,13 +12,12 @@ import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from random import Random
-from typing import TypeVar
 
+from fakes import FakeEntropy
 from postroad.app.compose import Node, Settings, Sockets, build_node
 from postroad.base import limits
-from postroad.base.seams import Machine
-from postroad.machine.disk import FolderDisk
-from postroad.machine.entropy import SystemEntropy
+from postroad.base.ids import Instant, PeerId
+from postroad.base.seams import Clock, Machine
 from postroad.machine.listeners import LoopbackListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submission
@@ -24,19 +25,26 @@ from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, people, queue
 from postroad.store.database import Sql
+from simulator.disk import SimulatedDisk
 from simulator.loop import LoopClock
 from simulator.network import World
 
-T = TypeVar("T")
 PORT = 46464
 SECONDS_MAX = 60.0  # of virtual time
 
 
-class InlineDisk(FolderDisk):
-    """A real folder whose work is done at once, in the loop: no thread has a say in the order."""
+class OwnClock:
+    """`base.seams.Clock`. A computer's own: it goes with the village's, and may be wrong."""
 
-    async def run(self, work: Callable[[], T]) -> T:
-        return work()
+    def __init__(self, right: LoopClock) -> None:
+        self._right = right
+        self.wrong_by = 0.0
+
+    def now(self) -> Instant:
+        return Instant(self._right.now() + self.wrong_by)
+
+    def elapsed(self) -> float:
+        return self._right.elapsed()
 
 
 class Resident:
@@ -44,14 +52,28 @@ class Resident:
 
     def __init__(self, village: "Village", name: str, entropy: bytes | None = None) -> None:
         """`entropy`: what the 24 words of an identity spell; without, a new identity."""
+        village.births += 1
+        self._dice = FakeEntropy(f"{village.seed} {name} {village.births}")
         self.name = name
-        self.entropy = entropy or SystemEntropy().token(32)
+        self.entropy = entropy or self._dice.token(32)
         self.folder = village.folder / name
+        self.clock = OwnClock(village.clock)
+        self.expiry_seconds: float = limits.EXPIRY_SECONDS_DEFAULT
+        self.reserve_bytes = 0
+        self.lives = 0
+        self.steps_to_live: int | None = None  # of its disk; then it crashes
+        self.power_cut: Random | None = None  # dice for such a crash to be one of the whole machine
+        self.disk: SimulatedDisk | None = None
+        self.peer: PeerId | None = None
         self._village = village
         self._network = village.world.network()
         self._task: asyncio.Task[None] | None = None
         self._node: Node | None = None
-        self.reserve_bytes = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether its node runs and serves."""
+        return self._node is not None
 
     @property
     def node(self) -> Node:
@@ -63,39 +85,78 @@ class Resident:
         return str(self.node.keyring.address)
 
     async def wake(self) -> None:
+        """Switched on; returns when it serves, or crashed on the way to that."""
+        assert self._task is None
+        self.lives += 1
         started = asyncio.Event()
-        self._task = asyncio.create_task(self._live(started))
+        task = self._task = asyncio.create_task(self._live(self.lives, started))
         waiting = asyncio.create_task(started.wait())
-        await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if self._task.done():
-            waiting.cancel()
-            self._task.result()
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if task.done() and self._task is task:
+            self._task = None
+            task.result()
 
-    async def _live(self, started: asyncio.Event) -> None:
-        disk = InlineDisk(self.folder, reserve_bytes=self.reserve_bytes)
-        clock, entropy = self._village.clock, SystemEntropy()
-        if not keyring.exists(disk):
-            password = verifier("secret", entropy.token(16))
-            identity = Identity(self.entropy)
-            keyring.save(
-                disk, keyring.new_keyring(self.name, identity, password, entropy, clock.now())
-            )
-        machine = Machine(clock, entropy, disk, self._network, LoopbackListeners(), KernelPeerUid())
-        settings = Settings(PORT, limits.EXPIRY_SECONDS_DEFAULT)
+    async def _live(self, life: int, started: asyncio.Event) -> None:
+        def step(_: str) -> None:
+            if life == self.lives:
+                self._step()
+
+        disk = SimulatedDisk(self.folder, step, reserve_bytes=self.reserve_bytes)
         try:
-            async with build_node(settings, machine) as self._node:
-                await self._node.serve(Sockets(), started.set)
+            disk.is_full = self.disk is not None and self.disk.is_full
+            self.disk = disk
+            if not keyring.exists(disk):
+                self._set_up(disk)
+            listeners, peer_uid = LoopbackListeners(), KernelPeerUid()
+            machine = Machine(self.clock, self._dice, disk, self._network, listeners, peer_uid)
+            settings = Settings(PORT, self.expiry_seconds)
+            async with build_node(settings, machine) as node:
+
+                def ready() -> None:
+                    if life == self.lives:
+                        self._node, self.peer = node, node.endpoint.me
+                    started.set()
+
+                await node.serve(Sockets(), ready)
         finally:
             disk.close()
+            if life == self.lives:
+                self._node = None
+
+    def _set_up(self, disk: SimulatedDisk) -> None:
+        password, identity = verifier("secret", self._dice.token(16)), Identity(self.entropy)
+        made = keyring.new_keyring(self.name, identity, password, self._dice, self.clock.now())
+        keyring.save(disk, made)
 
     async def sleep(self) -> None:
         """Switched off; all that it knew is on its disk."""
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-            self._node = None
+                await task
+
+    def crash(self, power_cut: Random | None = None) -> None:
+        """kill -9, or with dice for its accidents a power cut. At once: nobody is asked."""
+        assert self.disk is not None
+        ghost, self._task = self._task, None
+        assert ghost is not None
+        if self.peer is not None:
+            self._village.world.crash(self.peer)
+        self.lives += 1  # what the ghost still does is not ours
+        self._node = None
+        self.steps_to_live = None
+        self.folder = self._village.folder / f"{self.name}.{self.lives}"
+        self.disk.leave(self.folder, power_cut)
+        ghost.cancel()
+        self._village.bury(ghost, Path(self.disk.folder))
+
+    def _step(self) -> None:
+        if self.steps_to_live is not None:
+            self.steps_to_live -= 1
+            if self.steps_to_live < 0:
+                self.crash(self.power_cut)
 
     async def destroy(self) -> None:
         await self.sleep()
@@ -154,11 +215,31 @@ class Resident:
 
 
 class Village:
-    def __init__(self, folder: Path, seed: int = 1) -> None:
+    def __init__(self, folder: Path, seed: int = 1, world: World | None = None) -> None:
         self.folder = folder
+        self.seed = seed
         self.clock = LoopClock()
-        self.world = World(Random(seed))
+        self.world = world or World(Random(seed))
         self.residents: list[Resident] = []
+        self.births = 0
+        self._graves: list[asyncio.Task[None]] = []
+
+    def bury(self, ghost: asyncio.Task[None], folder: Path) -> None:
+        """Wait for the end of a node that crashed, and forget what it did after that."""
+
+        async def wait() -> None:
+            await asyncio.wait({ghost})
+            if not ghost.cancelled():
+                ghost.exception()  # whatever it was, it came after the end
+            shutil.rmtree(folder)
+
+        self._graves.append(asyncio.create_task(wait()))
+
+    async def close(self) -> None:
+        """All residents asleep, all ghosts gone."""
+        for resident in self.residents:
+            await resident.sleep()
+        await asyncio.gather(*self._graves)
 
     async def settle_in(self, *names: str) -> list[Resident]:
         """New residents, awake."""
@@ -213,5 +294,7 @@ async def village(folder: Path) -> AsyncIterator[Village]:
     try:
         yield place
     finally:
-        for resident in place.residents:
-            await resident.sleep()
+        await place.close()
+
+
+clock_keeps_the_protocol: type[Clock] = OwnClock
