@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NewType
 
 Instant = NewType("Instant", float)
@@ -56,6 +57,7 @@ _STEM = 29  # base32 characters of the digest; the other three are a checksum
 _BASE32 = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 
 
+@lru_cache(maxsize=1024)  # asked for with every record, certificate and letter
 def fingerprint_from_digest(digest: bytes) -> Fingerprint:
     """The fingerprint of an identity whose keys hash to these 32 bytes."""
     stem = base64.b32encode(digest).decode().lower()[:_STEM]

@@ -14,6 +14,7 @@ then writing must give the same bytes, else the input is refused: one meaning ha
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cache
 from typing import Any, TypeVar
 
 from postroad.base.errors import PeerMisbehaved
@@ -107,7 +108,8 @@ def text(tag: int, size_max: int) -> Any:
 
 def nested(tag: int, message: type[Any]) -> Any:
     """Another message of this encoding."""
-    return _declare(_Kind(tag, encode, lambda value: decode(message, value)))
+    # Writing the outer message again writes this one, too: it need not be compared by itself.
+    return _declare(_Kind(tag, encode, lambda value: _read(message, value)))
 
 
 def optional(declared: Any) -> Any:
@@ -122,28 +124,41 @@ def several(declared: Any, count_max: int, count_min: int = 0) -> Any:
     return _declare(_Kind(kind.tag, kind.write, kind.read, count_min, count_max, is_list=True))
 
 
+@cache
+def _plan(message: type[Any]) -> tuple[tuple[str, _Kind], ...]:
+    """The fields of a message with their kinds, in order."""
+    return tuple((declared.name, _kind_of(declared)) for declared in fields(message))
+
+
 def encode(message: Any) -> bytes:
     """The message's bytes. Values out of their bounds are our own bug."""
     written = bytearray()
-    for declared in fields(message):
-        kind = _kind_of(declared)
-        value = getattr(message, declared.name)
+    for name, kind in _plan(type(message)):  # type: ignore[arg-type]  # a class is hashable
+        value = getattr(message, name)
         values = value if kind.is_list else () if value is None else (value,)
-        assert kind.count_min <= len(values) <= kind.count_max, (declared.name, len(values))
+        assert kind.count_min <= len(values) <= kind.count_max, (name, len(values))
         for one in values:
             encoded = kind.write(one)
-            assert len(encoded) <= VALUE_BYTES_MAX, (declared.name, len(encoded))
-            written += bytes([kind.tag]) + len(encoded).to_bytes(2, "big") + encoded
+            assert len(encoded) <= VALUE_BYTES_MAX, (name, len(encoded))
+            written.append(kind.tag)
+            written += len(encoded).to_bytes(2, "big")
+            written += encoded
     return bytes(written)
 
 
 def decode(message: type[T], octets: bytes) -> T:
     """The message that these bytes say, or PeerMisbehaved when they are not its one encoding."""
-    found = list(_split(octets))
+    read = _read(message, octets)
+    if encode(read) != octets:
+        raise PeerMisbehaved(f"{message.__name__}: not the canonical encoding")
+    return read
+
+
+def _read(message: type[T], octets: bytes) -> T:
+    found = _split(octets)
     values: dict[str, Any] = {}
     at = 0
-    for declared in fields(message):  # type: ignore[arg-type]  # every caller passes a dataclass
-        kind = _kind_of(declared)
+    for name, kind in _plan(message):  # type: ignore[arg-type]
         mine: list[Any] = []
         while at < len(found) and found[at][0] == kind.tag:
             mine.append(kind.read(found[at][1]))
@@ -152,13 +167,10 @@ def decode(message: type[T], octets: bytes) -> T:
                 raise PeerMisbehaved(f"{message.__name__}: field {kind.tag} stands too often")
         if len(mine) < kind.count_min:
             raise PeerMisbehaved(f"{message.__name__}: field {kind.tag} is missing")
-        values[declared.name] = tuple(mine) if kind.is_list else mine[0] if mine else None
+        values[name] = tuple(mine) if kind.is_list else mine[0] if mine else None
     if at != len(found):
         raise PeerMisbehaved(f"{message.__name__}: field {found[at][0]} does not belong there")
-    read = message(**values)
-    if encode(read) != octets:
-        raise PeerMisbehaved(f"{message.__name__}: not the canonical encoding")
-    return read
+    return message(**values)
 
 
 def _split(octets: bytes) -> list[tuple[int, bytes]]:

@@ -41,7 +41,7 @@ class Packer:
             return row.sealed.mail_id
         await self.keyring.renew(self.clock.now())
         content_key = self.entropy.token(32)
-        epoch_public = record.epoch_key if record else self.keyring.epoch.public
+        epoch_public = record.epoch_key if record else self.keyring.epoch_public
 
         def work(sql: Sql) -> MailId:
             body = self.contents.get(sql, row.content_id)

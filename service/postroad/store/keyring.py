@@ -91,6 +91,7 @@ class OwnKeys:
         self._disk = disk
         self._keyring = keyring
         self._epoch_keys = keyring.epoch_keys()  # made once: it takes a millisecond each time
+        self._epoch_public = keyring.epoch.public
 
     async def renew(self, now: Instant) -> None:
         """Make what will soon expire anew; to be called before anything is signed."""
@@ -120,8 +121,9 @@ class OwnKeys:
         return self._keyring.certificate
 
     @property
-    def epoch(self) -> EpochKey:
-        return self._keyring.epoch
+    def epoch_public(self) -> bytes:
+        """What letters should be sealed to from now on."""
+        return self._epoch_public
 
     @property
     def password(self) -> PasswordVerifier:

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import sqlite3
 from dataclasses import dataclass
+from functools import lru_cache
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
@@ -272,6 +273,13 @@ def kept_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | No
     return None if row is None else bytes(row[0])
 
 
+@lru_cache(maxsize=limits.RECORDS_AT_HAND_MAX)
+def _stored_record(octets: bytes) -> PersonRecord:
+    """A record that was verified before it was stored. They are asked for all day long, and
+    taking one apart costs more than the statement that reads it."""
+    return decode(PersonRecord, octets)
+
+
 def _person(
     fingerprint: str,
     address: str,
@@ -286,7 +294,7 @@ def _person(
 ) -> Person | None:
     named = Fingerprint(fingerprint)
     try:
-        verified = decode(PersonRecord, record)  # it was verified before it was stored
+        verified = _stored_record(record)
     except PeerMisbehaved as error:
         log.debug("a contact's row is damaged: %s", error, extra={"contact": fingerprint})
         return None
