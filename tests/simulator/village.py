@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -47,6 +49,22 @@ class OwnClock:
         return self._right.elapsed()
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """From one switching on of a computer to the next crash or switching off."""
+
+    resident: "Resident"
+    number: int
+
+    @property
+    def is_lived(self) -> bool:
+        """False: what still runs of it is a ghost's."""
+        return self.resident.lives == self.number
+
+
+life_of_this_task: ContextVar[Life] = ContextVar("life_of_this_task")
+
+
 class Resident:
     """Somebody with a node that can be switched on and off."""
 
@@ -63,6 +81,7 @@ class Resident:
         self.lives = 0
         self.steps_to_live: int | None = None  # of its disk; then it crashes
         self.power_cut: Random | None = None  # dice for such a crash to be one of the whole machine
+        self.on_crash: Callable[[], None] = lambda: None
         self.disk: SimulatedDisk | None = None
         self.peer: PeerId | None = None
         self._village = village
@@ -89,7 +108,7 @@ class Resident:
         assert self._task is None
         self.lives += 1
         started = asyncio.Event()
-        task = self._task = asyncio.create_task(self._live(self.lives, started))
+        task = self._task = asyncio.create_task(self._live(Life(self, self.lives), started))
         waiting = asyncio.create_task(started.wait())
         await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -97,9 +116,11 @@ class Resident:
             self._task = None
             task.result()
 
-    async def _live(self, life: int, started: asyncio.Event) -> None:
+    async def _live(self, life: Life, started: asyncio.Event) -> None:
+        life_of_this_task.set(life)
+
         def step(_: str) -> None:
-            if life == self.lives:
+            if life.is_lived:
                 self._step()
 
         disk = SimulatedDisk(self.folder, step, reserve_bytes=self.reserve_bytes)
@@ -114,14 +135,14 @@ class Resident:
             async with build_node(settings, machine) as node:
 
                 def ready() -> None:
-                    if life == self.lives:
+                    if life.is_lived:
                         self._node, self.peer = node, node.endpoint.me
                     started.set()
 
                 await node.serve(Sockets(), ready)
         finally:
             disk.close()
-            if life == self.lives:
+            if life.is_lived:
                 self._node = None
 
     def _set_up(self, disk: SimulatedDisk) -> None:
@@ -151,6 +172,7 @@ class Resident:
         self.disk.leave(self.folder, power_cut)
         ghost.cancel()
         self._village.bury(ghost, Path(self.disk.folder))
+        self.on_crash()
 
     def _step(self) -> None:
         if self.steps_to_live is not None:
