@@ -24,8 +24,9 @@ from typing import Any
 from postroad.app.compose import Node
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, PostroadError, TemporaryFailure
+from postroad.base.ids import Nonce
 from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submission
-from postroad.store import held, people, quarantine, queue
+from postroad.store import filed, held, people, quarantine, queue
 from postroad.store.contents import Damaged
 from postroad.store.database import Sql
 from simulator import loop
@@ -51,6 +52,7 @@ class Plan:
     loss_chance: float = 0.1
     break_chance: float = 0.0005
     partition_hours: float = 2.0
+    expiry_hours: float = 0.0  # of every letter; 0: as people like it
 
 
 @dataclass(slots=True)
@@ -114,8 +116,9 @@ class _Day:
 
     async def run(self) -> Report:
         names = [f"p{number:02}" for number in range(self._plan.people)]
-        listening = _Listening()
-        logging.getLogger("postroad").addHandler(listening)
+        listening, log = _Listening(), logging.getLogger("postroad")
+        log.addHandler(listening)
+        propagated, log.propagate = log.propagate, False  # a day's log is in its trace
         try:
             await self._village.settle_in(*names)
             await self._introduce()
@@ -124,7 +127,8 @@ class _Day:
             self._knows = {one.name: await one.contacts() for one in self._village.residents}
             for person in self._village.residents:
                 person.clock.wrong_by = self._dice.uniform(-120, 120)
-                person.expiry_seconds = self._dice.choice(EXPIRIES)
+                liked = self._dice.choice(EXPIRIES)
+                person.expiry_seconds = self._plan.expiry_hours * limits.HOUR or liked
                 await person.sleep()
                 await person.wake()
             await self._misfortune()
@@ -132,7 +136,8 @@ class _Day:
             await self._settle_accounts()
         finally:
             await self._village.close()
-            logging.getLogger("postroad").removeHandler(listening)
+            log.removeHandler(listening)
+            log.propagate = propagated
         self._model.broken += [f"A7: {fault}" for fault in listening.faults]
         self._report.broken = self._model.broken
         self._report.digest = self._digest.hexdigest()
@@ -196,7 +201,7 @@ class _Day:
         for _ in range(max(plan.people // 5, 1)):
             person, hour = dice.choice(town), dice.uniform(0, plan.hours)
             at(hour, self._fill_disk, person)
-            at(hour + dice.uniform(0.2, 2), self._empty_disk, person)
+            at(hour + dice.uniform(0.2, 2), person.make_room)
         if plan.partition_hours:
             begins = dice.uniform(0, max(plan.hours - plan.partition_hours, 0))
             islanders = dice.sample(town, plan.people // 2)
@@ -239,14 +244,12 @@ class _Day:
                 try:
                     await person.wake()
                 except (ConfigurationError, TemporaryFailure) as error:
-                    if person.disk is None or not person.disk.is_full:
+                    if not person.disk_is_full:
                         self._model.breaks("M9", f"{person.name} does not start: {error}")
                         self._dead.add(person.name)
                         return
                     await asyncio.sleep(limits.MINUTE)
-                if person.is_on:
-                    await self._limit_database(person)
-                else:
+                if not person.is_on:
                     await asyncio.sleep(1)
 
     def _crashed(self, person: Resident) -> None:
@@ -272,24 +275,9 @@ class _Day:
             person.steps_to_live = steps
 
     async def _fill_disk(self, person: Resident) -> None:
-        if person.disk is not None and person.name not in self._dead:
+        if person.name not in self._dead:
             self._happened("disk full", person.name)
-            person.disk.is_full = True
-            await self._limit_database(person)
-
-    async def _empty_disk(self, person: Resident) -> None:
-        if person.disk is not None:
-            person.disk.is_full = False
-            await self._limit_database(person)
-
-    async def _limit_database(self, person: Resident) -> None:
-        """SQLite cannot grow either while the disk is full."""
-        if person.is_on and person.disk is not None:
-            most = 1 if person.disk.is_full else 2**30  # never below what there is
-            with suppress(TemporaryFailure):
-                await person.node.database.read(
-                    lambda sql: sql.execute(f"PRAGMA max_page_count = {most}").fetchone()
-                )
+            await person.fill_disk()
 
     async def _set_clock(self, person: Resident, minutes: float) -> None:
         """Somebody sets a clock, not far from right: a year off is for the issue of M12."""
@@ -413,14 +401,37 @@ class _Day:
     # Custody --------------------------------------------------------------------------------------
 
     async def _check_custody(self) -> None:
-        """Whatever a sender keeps a lease for lies at that holder, or is buried there."""
+        """Whatever a sender keeps a lease for lies at that holder, or is buried there; whatever a
+        sender let go is in its recipient's store."""
         owners = {one.peer: one for one in self._village.residents if one.is_on}
         for person in list(self._village.residents):
-            if not person.is_on:
-                continue
             with suppress(TemporaryFailure):
-                for row in await person.waiting():
+                if person.is_on:
+                    await self._check_delivered(person)
+                for row in await person.waiting() if person.is_on else ():
                     await self._check_parcel(person, row, owners)
+
+    async def _check_delivered(self, person: Resident) -> None:
+        def work(sql: Sql) -> list[tuple[str, bytes]]:
+            return sql.execute(
+                """SELECT recipient, nonce FROM parcel JOIN letter ON letter.id = letter_id
+                   WHERE state = 'delivered' ORDER BY parcel.id"""
+            ).fetchall()
+
+        owners = {self._addresses[one.name]: one for one in self._village.residents if one.is_on}
+        sender = person.node.keyring.fingerprint
+        for address, nonce in await person.node.database.read(work):
+            recipient = owners.get(address)
+            if recipient is None or not recipient.is_on:
+                continue
+
+            def known(sql: Sql, nonce: bytes = nonce) -> filed.Filed | None:
+                return filed.known(sql, sender, Nonce(nonce))
+
+            if await recipient.node.database.read(known) is None:
+                self._model.breaks(
+                    "M6", f"{person.name} let go what {recipient.name} has not filed"
+                )
 
     async def _check_parcel(
         self, person: Resident, row: queue.Row, owners: dict[Any, Resident]
@@ -458,7 +469,7 @@ class _Day:
         self._note("calm")
         for person in self._village.residents:
             person.steps_to_live = None
-            await self._empty_disk(person)
+            await person.make_room()
         self._living = [one for one in self._village.residents if one.name not in self._dead]
         names = {one.name for one in self._living}
         await asyncio.gather(*(self._switch(one, True) for one in self._living))

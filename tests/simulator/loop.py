@@ -1,8 +1,8 @@
 """An event loop whose clock jumps: waiting costs no time, and one seed is one history.
 
 Invariants: virtual time passes only when nothing is ready to run; tasks hash by their birth,
-because `TaskGroup` cancels its children in the order of a set; a loop that would wait for ever
-says so.
+because `TaskGroup` cancels its children in the order of a set; a loop that would wait for ever, or
+never would again, says so.
 """
 
 import asyncio
@@ -33,8 +33,15 @@ class LoopClock:
         self._offset += seconds
 
 
+TURNS_MAX = 20_000  # of the loop, while its clock stands still
+
+
 class SleepsForEver(RuntimeError):
     """Nothing is ready, nothing is planned: in the real world this would hang."""
+
+
+class NeverSleeps(RuntimeError):
+    """Somebody is busy without end: in the real world this would burn a processor."""
 
 
 class _Jumping(selectors.SelectSelector):
@@ -43,13 +50,19 @@ class _Jumping(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self._turns = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready:
             if timeout is None:
                 raise SleepsForEver("every task waits, and no timer is set")
-            self.now += max(timeout, 0.0)
+            if timeout > 0.0:
+                self.now += timeout
+                self._turns = 0
+        self._turns += 1
+        if self._turns > TURNS_MAX:
+            raise NeverSleeps(f"{TURNS_MAX} turns of the loop, and no time has passed")
         return ready
 
 

@@ -18,6 +18,7 @@ from random import Random
 from fakes import FakeEntropy
 from postroad.app.compose import Node, Settings, Sockets, build_node
 from postroad.base import limits
+from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Instant, PeerId
 from postroad.base.seams import Clock, Machine
 from postroad.machine.listeners import LoopbackListeners
@@ -83,6 +84,7 @@ class Resident:
         self.power_cut: Random | None = None  # dice for such a crash to be one of the whole machine
         self.on_crash: Callable[[], None] = lambda: None
         self.disk: SimulatedDisk | None = None
+        self.disk_is_full = False
         self.peer: PeerId | None = None
         self._village = village
         self._network = village.world.network()
@@ -125,7 +127,7 @@ class Resident:
 
         disk = SimulatedDisk(self.folder, step, reserve_bytes=self.reserve_bytes)
         try:
-            disk.is_full = self.disk is not None and self.disk.is_full
+            disk.is_full = self.disk_is_full
             self.disk = disk
             if not keyring.exists(disk):
                 self._set_up(disk)
@@ -133,6 +135,7 @@ class Resident:
             machine = Machine(self.clock, self._dice, disk, self._network, listeners, peer_uid)
             settings = Settings(PORT, self.expiry_seconds)
             async with build_node(settings, machine) as node:
+                await _limit(node, disk)
 
                 def ready() -> None:
                     if life.is_lived:
@@ -179,6 +182,19 @@ class Resident:
             self.steps_to_live -= 1
             if self.steps_to_live < 0:
                 self.crash(self.power_cut)
+
+    async def fill_disk(self) -> None:
+        """From now on nothing on it can grow, whatever becomes of its node."""
+        await self._fill(True)
+
+    async def make_room(self) -> None:
+        await self._fill(False)
+
+    async def _fill(self, full: bool) -> None:
+        self.disk_is_full = full
+        if self._node is not None and self.disk is not None:
+            self.disk.is_full = full
+            await _limit(self._node, self.disk)
 
     async def destroy(self) -> None:
         await self.sleep()
@@ -234,6 +250,16 @@ class Resident:
     async def holders(self) -> int:
         drops = await self.node.database.run(people.my_drops)
         return sum(drop.agreed for drop in drops)
+
+
+async def _limit(node: Node, disk: SimulatedDisk) -> None:
+    """Let SQLite grow no further than its disk does."""
+    most = 1 if disk.is_full else 2**30  # pages; it never makes less of them than there are
+
+    with contextlib.suppress(TemporaryFailure):  # it is stopping
+        await node.database.read(
+            lambda sql: sql.execute(f"PRAGMA max_page_count = {most}").fetchone()
+        )
 
 
 class Village:
