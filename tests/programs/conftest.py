@@ -13,6 +13,7 @@ from person import Person, meet
 # Slots that no other test uses: what is left of a node that was killed must not be in the way.
 SLOT = 20
 OWN_SLOT = 22
+SINGLE_SLOT = 24
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,13 @@ def own_couple(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Perso
     with _started(tmp_path_factory.mktemp("people"), OWN_SLOT, "anna", "bora") as (anna, bora):
         meet(anna, bora)
         yield anna, bora
+
+
+@pytest.fixture
+def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+    """Somebody with a new node."""
+    with _started(tmp_path_factory.mktemp("people"), SINGLE_SLOT, "anna") as (anna,):
+        yield anna
 
 
 @contextlib.contextmanager
