@@ -7,9 +7,10 @@ would come in vain.
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, NotSetUp, PeerMisbehaved
+from postroad.base.errors import ConfigurationError, DiskFull, NotSetUp, PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Disk, Entropy
 from postroad.base.tlv import decode, encode, fixed, nested, number, several, text
@@ -172,5 +173,30 @@ def load(disk: Disk) -> Keyring:
 
 def save(disk: Disk, keyring: Keyring) -> None:
     """Make it durable in the old one's place."""
+    disk.write(FILE_NAME, _file(keyring))
+
+
+def draft(disk: Disk, keyring: Keyring) -> BinaryIO:
+    """A first keyring on the disk, which nobody finds yet: `keep` it, or close it to forget it."""
+    spool = disk.spool()
+    try:
+        spool.write(_file(keyring))
+        spool.flush()
+    except OSError:
+        spool.close()
+        raise
+    return spool
+
+
+def keep(disk: Disk, drafted: BinaryIO) -> None:
+    """Make the first keyring durable, or leave none."""
+    try:
+        disk.keep(drafted, FILE_NAME)
+    except (OSError, DiskFull):
+        disk.remove(FILE_NAME)  # its name may stand there, only not for sure
+        raise
+
+
+def _file(keyring: Keyring) -> bytes:
     encoded = encode(keyring)
-    disk.write(FILE_NAME, encoded + hashlib.sha256(encoded).digest())
+    return encoded + hashlib.sha256(encoded).digest()
