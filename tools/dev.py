@@ -34,6 +34,7 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "thunderbird": "thunderbird",
     "Xvfb": "xvfb",
     "import": "imagemagick",
+    "strace": "strace",
 }
 
 

@@ -1,8 +1,6 @@
 """Anna and Bora, who have met: one couple for all tests of a session, or one of a test's own."""
 
 import contextlib
-import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,14 +15,18 @@ SINGLE_SLOT = 24
 
 
 @pytest.fixture(scope="session")
-def couple(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Person]]:
+def couple(
+    tmp_path_factory: pytest.TempPathFactory, quiet_network: None
+) -> Iterator[tuple[Person, Person]]:
     with _started(tmp_path_factory.mktemp("people"), SLOT, "anna", "bora") as (anna, bora):
         meet(anna, bora)
         yield anna, bora
 
 
 @pytest.fixture(scope="module")
-def own_couple(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Person, Person]]:
+def own_couple(
+    tmp_path_factory: pytest.TempPathFactory, quiet_network: None
+) -> Iterator[tuple[Person, Person]]:
     """A couple whose nodes have no other mail and no other clients, for whoever measures them."""
     with _started(tmp_path_factory.mktemp("people"), OWN_SLOT, "anna", "bora") as (anna, bora):
         meet(anna, bora)
@@ -32,7 +34,7 @@ def own_couple(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Perso
 
 
 @pytest.fixture
-def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
+def single(tmp_path_factory: pytest.TempPathFactory, quiet_network: None) -> Iterator[Person]:
     """Somebody with a new node."""
     with _started(tmp_path_factory.mktemp("people"), SINGLE_SLOT, "anna") as (anna,):
         yield anna
@@ -40,10 +42,6 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Person]:
 
 @contextlib.contextmanager
 def _started(folder: Path, slot: int, *names: str) -> Iterator[list[Person]]:
-    # An iroh endpoint looks for routers by multicast, and tests send nothing out of this machine:
-    # iroh only where loopback is the only network, as under `make test`.
-    if [name for _, name in socket.if_nameindex()] != ["lo"]:
-        os.environ.setdefault("LINK", "tls")
     people = [Person(name, folder, slot + number) for number, name in enumerate(names)]
     try:
         for person in people:
