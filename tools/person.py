@@ -116,7 +116,7 @@ class Person:
         # A node that is killed or fails after it took our connection ends it without a greeting.
         with (
             contextlib.suppress(OSError, imaplib.IMAP4.abort),
-            imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=START_SECONDS_MAX) as imap,
+            self._connected(START_SECONDS_MAX) as imap,
         ):
             imap.noop()
             return True
@@ -152,10 +152,20 @@ class Person:
 
     @contextlib.contextmanager
     def imap(self, folder: str = "INBOX") -> Iterator[imaplib.IMAP4]:
-        with imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=20) as imap:
+        with self._connected(20) as imap:
             imap.login(self.address, self.password)
             imap.select(folder)
             yield imap
+
+    @contextlib.contextmanager
+    def _connected(self, seconds: float) -> Iterator[imaplib.IMAP4]:
+        imap = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=seconds)
+        try:
+            yield imap
+            imap.logout()
+        finally:
+            with contextlib.suppress(OSError):  # imaplib keeps the socket when a node dies
+                imap.shutdown()
 
     def find(self, subject: str, folder: str = "INBOX") -> bytes | None:
         """The octets of the last message with this subject in a folder, as IMAP gives them."""

@@ -45,7 +45,8 @@ def main() -> None:
         }
         faults.extend(found.faults)
         seconds = time.monotonic() - began
-        print(f"{seconds:5.0f} s  {name}, {fault.name}: {found.points} points", flush=True)
+        after = _seconds(found.seconds_to_filed) or ""
+        print(f"{seconds:5.0f} s  {name}, {fault.name}: {found.points} points {after}", flush=True)
         for one in found.faults:
             print(f"  {one}", flush=True)
 

@@ -111,12 +111,13 @@ class Stage:
     """A cast on which scenes are played again and again."""
 
     def __init__(self, cast: Cast) -> None:
+        harness.revive(*cast.everybody)
         self.cast = cast
         self.anna, self.bora, self.hana = cast.anna, cast.bora, cast.holders[0]
         self.ledger = Ledger()
         self.before = oracle.look_around(cast)
         self.words: Counter[str] = Counter()
-        self._scene = 0
+        self._subject = ""
         self._current = Ledger()
         self._target: Person | None = None
 
@@ -154,7 +155,7 @@ class Stage:
 
     def _play(self, scene: Scene, fault: Fault, n: int, name: str, seed: int, found: Found) -> bool:
         """One point; whether the fault came."""
-        self._scene += 1
+        self._subject = f"scene {name}"
         self._current, self._target = Ledger(), None
         self._dice = random.Random(f"{name} {seed}")
         told = self.cast.folder / "strace"
@@ -193,7 +194,7 @@ class Stage:
         """A small letter and a large one, as long as the node under strace lives."""
         for kind, size in (("small", SMALL), ("large", LARGE)):
             door = Door(self.anna, self.bora, self._current)
-            subject = f"scene {self._scene} {kind}"
+            subject = f"{self._subject}: {kind}"
             octets = harness.write(self.anna, self.bora, subject, size, self._dice)
             door.submit(subject, octets, alive=self.is_on)
             door.hang_up()
