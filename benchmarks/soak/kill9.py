@@ -1,11 +1,12 @@
 """kill -9 over sender, holders and recipient while letters pass: none is lost, none filed twice.
 
-    make soak ONLY=kill9 [SEED=7] [ARGS="200 2000"]      kills and letters
+    make soak ONLY=kill9 [SEED=7] [LINK=tls] [ARGS="200 2000"]      kills and letters
 
 What happens is in tests/crash/storm.py. On failure the seed and the nodes' folders are named, and
 the folders stay.
 """
 
+import os
 import shutil
 import sys
 import tempfile
@@ -41,7 +42,9 @@ def main() -> None:
         "twice": 0,
         "seconds": round(time.monotonic() - began, 1),
     }
-    results.write("kill9", figure, sum(figures.kills.values()))
+    link = os.environ.get("LINK", "iroh")
+    name = "kill9" if link == "iroh" else f"kill9_{link}"
+    results.write(name, {"link": link, **figure}, sum(figures.kills.values()))
 
 
 if __name__ == "__main__":
