@@ -62,7 +62,8 @@ def main() -> None:
     shutil.rmtree(folder)
     total = sum(int(str(one["points"])) for one in figure.values())
     seconds = round(time.monotonic() - began, 1)
-    results.write("crash_points", {"series": figure, "points": total, "seconds": seconds}, total)
+    part = "_".join(["crash_points", *begins.split()])
+    results.write(part, {"series": figure, "points": total, "seconds": seconds}, total)
 
 
 def _play(

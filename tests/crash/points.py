@@ -232,7 +232,8 @@ class Stage:
 
     def are_held(self) -> bool:
         queue = self.anna.postroad("queue")["queue"]
-        return len(queue) >= len(self._current.accepted) and all(one["holders"] for one in queue)
+        leased = [one for one in queue if one["holders"] == len(self.cast.holders)]
+        return len(leased) >= len(self._current.accepted)
 
 
 def _came(fault: Fault, person: Person, told: Path) -> bool:
@@ -261,17 +262,26 @@ def _asked(question: Callable[[], bool]) -> bool:
 
 def sender(stage: Stage, start: Start) -> Person:
     """Anna's node accepts, seals, brings to Bora, and hears the receipt."""
-    harness.revive(stage.bora, *stage.cast.holders)
-    start(stage.anna)
+    return _brought(stage, start, stage.anna)
+
+
+def recipient(stage: Stage, start: Start) -> Person:
+    """Bora's node is brought letters, files them and gives receipts."""
+    return _brought(stage, start, stage.bora)
+
+
+def _brought(stage: Stage, start: Start, who: Person) -> Person:
+    harness.revive(*(person for person in stage.cast.everybody if person is not who))
+    start(who)
     stage.wait(stage.answers)
     stage.submit()
     stage.wait(stage.accepted_are_filed)
     stage.linger()
-    return stage.anna
+    return who
 
 
 def sender_and_holder(stage: Stage, start: Start) -> Person:
-    """Anna's node leaves letters with Hana, and hears the receipt when Bora is back."""
+    """Anna's node leaves letters with holders, and hears the receipt when Bora is back."""
     harness.revive(*stage.cast.holders)
     stage.bora.kill()
     start(stage.anna)
@@ -300,23 +310,12 @@ def holder(stage: Stage, start: Start) -> Person:
     return stage.hana
 
 
-def recipient(stage: Stage, start: Start) -> Person:
-    """Bora's node is brought letters, files them and gives receipts."""
-    harness.revive(stage.anna, *stage.cast.holders)
-    start(stage.bora)
-    stage.wait(stage.answers)
-    stage.submit()
-    stage.wait(stage.accepted_are_filed)
-    stage.linger()
-    return stage.bora
-
-
 def recipient_and_holder(stage: Stage, start: Start) -> Person:
-    """Bora's node fetches letters from Hana's, files them, leaves receipts and tells Anna's."""
+    """Bora's node fetches letters from holders, files them, leaves receipts and tells Anna's."""
     harness.revive(stage.anna, *stage.cast.holders)
     stage.bora.kill()
     stage.submit()
-    until(stage.are_held, "Hana holds the letters")
+    until(stage.are_held, "all hold the letters")
     stage.anna.kill()
     start(stage.bora)
     stage.wait(stage.accepted_are_filed)
@@ -331,6 +330,9 @@ SCENES: dict[str, Scene] = {
     "recipient": recipient,
     "recipient and holder": recipient_and_holder,
 }
+
+
+Play = Callable[[Path, int, Fault, Iterable[int], str], Found]
 
 
 # --- before there is any letter -------------------------------------------------------------------

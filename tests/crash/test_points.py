@@ -10,6 +10,7 @@ import pytest
 import results
 from crash import oracle, points
 from crash.harness import Cast
+from crash.points import Fault, Play
 
 pytestmark = pytest.mark.skipif(
     not points.can_inject(), reason="needs Debian packages: strace (and leave to trace)"
@@ -33,19 +34,16 @@ def test_a_node_that_dies_or_whose_disk_fails_loses_nothing(cast: Cast, name: st
     oracle.insist(oracle.faults_in_mail(cast, stage.ledger, stage.before), cast)
 
 
-def test_a_node_that_dies_at_its_first_start_starts_again(
-    tmp_path: Path, quiet_network: None
+@pytest.mark.parametrize(
+    ("play", "fault", "calls"),
+    [
+        (points.first_start, points.KILLED_AT_PAGE, 40),
+        (points.setting_up, points.KILLED_AT_WRITE, 5),
+    ],
+)
+def test_a_first_start_or_a_set_up_that_was_broken_off_can_be_made_again(
+    tmp_path: Path, quiet_network: None, play: Play, fault: Fault, calls: int
 ) -> None:
-    n = results.dice("points first start").randrange(1, 40)
-    print(f"SEED={results.seed()}: page write {n}")
-    found = points.first_start(tmp_path, SLOT, points.KILLED_AT_PAGE, [n], "first start")
-    assert found.faults == []
-
-
-def test_a_set_up_that_was_broken_off_can_be_made_again(
-    tmp_path: Path, quiet_network: None
-) -> None:
-    n = results.dice("points setting up").randrange(1, 5)
-    print(f"SEED={results.seed()}: write {n}")
-    found = points.setting_up(tmp_path, SLOT, points.KILLED_AT_WRITE, [n], "setting up")
-    assert found.faults == []
+    n = results.dice(f"points {play.__name__}").randrange(1, calls)
+    print(f"SEED={results.seed()}: {play.__name__} {fault.name} {n}")
+    assert play(tmp_path, SLOT, fault, [n], play.__name__).faults == []
