@@ -173,10 +173,10 @@ def test_whoever_was_not_shown_their_words_is_not_set_up(
 def test_keys_that_are_not_durable_leave_nobody_set_up(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(_: object) -> None:
+    def fails(*_: object) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    for step in ("os.fsync", "_fsync_folder"):  # before the file has its name, and after
+    for step in ("FolderDisk.keep", "_fsync_folder"):  # before the file has its name, and after
         with monkeypatch.context() as patched:
             patched.setattr(f"postroad.machine.disk.{step}", fails)
             done = typed(config, "setup", "--name", "anna", "--json")

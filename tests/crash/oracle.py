@@ -89,7 +89,7 @@ def faults_in_mail(cast: Cast, ledger: Ledger, before: Before) -> list[str]:
         mark = ledger.accepted.get(subject) or ledger.unknown.get(subject)
         if mark is None:
             faults.append(f"Bora has a letter that nobody wrote: {subject!r}.")
-        elif not _is_whole(octets, mark):
+        elif not is_whole(octets, mark):
             faults.append(f"{subject} is not, octet for octet, what Anna wrote.")
     faults += [f"{subject} is lost." for subject in ledger.accepted if not seen[subject]]
     faults += [f"{subject} is there {count} times." for subject, count in seen.items() if count > 1]
@@ -99,7 +99,7 @@ def faults_in_mail(cast: Cast, ledger: Ledger, before: Before) -> list[str]:
     return faults
 
 
-def _is_whole(octets: bytes, mark: Mark) -> bool:
+def is_whole(octets: bytes, mark: Mark) -> bool:
     below = len(octets) - mark.size
     trace, letter = octets[:below], octets[below:]
     whole = hashlib.sha256(letter).digest() == mark.digest
