@@ -8,6 +8,7 @@ skipped with a reason that begins with "not for ".
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 
 import hypothesis
@@ -30,3 +31,11 @@ def corpus() -> Path:
     if not folder.is_dir():
         pytest.skip("the corpus of real mail is not here (POSTROAD_CORPUS=folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def quiet_network() -> None:
+    """An iroh endpoint looks for routers by multicast, and tests send nothing out of this machine:
+    iroh only where loopback is the only network, as under `make test`."""
+    if [name for _, name in socket.if_nameindex()] != ["lo"]:
+        os.environ.setdefault("LINK", "tls")

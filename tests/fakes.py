@@ -50,7 +50,7 @@ class FakeClock:
 class FakeEntropy:
     """`base.seams.Entropy`. One seed, one sequence."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int | str = 1) -> None:
         self._random = Random(seed)
 
     def token(self, size: int) -> bytes:

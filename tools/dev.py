@@ -30,9 +30,11 @@ SETTINGS = ("ARGS", "CI", "LINK", "ONLY", "SEED", "STAY", "WITH")
 NOT_MEANT = "not for "  # a skip whose reason begins so lacks nothing (see tests/conftest.py)
 PROGRAMS = {  # what tests drive, and the package it comes in
     "mutt": "mutt",
+    "mbsync": "isync",
     "thunderbird": "thunderbird",
     "Xvfb": "xvfb",
     "import": "imagemagick",
+    "strace": "strace",
 }
 
 

@@ -71,11 +71,19 @@ class Person:
     def title(self) -> str:
         return self.name.capitalize()
 
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "postroad", "--config", str(self.config)]
+
     def type(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a postroad command."""
-        command = [sys.executable, "-m", "postroad", "--config", str(self.config), *words]
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=90, check=False, env=surroundings()
+            [*self.command, *words],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            env=surroundings(),
         )
 
     def postroad(self, *words: str) -> dict[str, Any]:
@@ -87,13 +95,17 @@ class Person:
         return answer
 
     def set_up(self) -> None:
-        made = self.postroad("setup", "--name", self.name)
+        self.take_answer(self.postroad("setup", "--name", self.name))
+
+    def take_answer(self, made: dict[str, Any]) -> None:
+        """What `postroad setup` told them."""
         self.address, self.password = made["address"], made["password"]
         self.smtp_port, self.imap_port = made["smtp_port"], made["imap_port"]
 
-    def begin_start(self) -> None:
+    def begin_start(self, *under: str) -> None:
+        """`under`: a command that runs the node's command, such as strace with its options."""
         log = open(self.folder / "log", "ab")  # noqa: SIM115  (closed once the process has it)
-        command = [sys.executable, "-m", "postroad", "--config", str(self.config), "run"]
+        command = [*under, *self.command, "run"]
         self.process = subprocess.Popen(
             command, stdout=log, stderr=log, start_new_session=True, env=surroundings()
         )
@@ -110,7 +122,11 @@ class Person:
     def answers(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
             raise ClaimFailed(f"{self.title}'s node ended:\n{self.last_words()}")
-        with contextlib.suppress(OSError), imaplib.IMAP4("127.0.0.1", self.imap_port) as imap:
+        # A node that is killed or fails after it took our connection ends it without a greeting.
+        with (
+            contextlib.suppress(OSError, imaplib.IMAP4.abort),
+            self._connected(START_SECONDS_MAX) as imap,
+        ):
             imap.noop()
             return True
         return False
@@ -152,10 +168,20 @@ class Person:
 
     @contextlib.contextmanager
     def imap(self, folder: str = "INBOX") -> Iterator[imaplib.IMAP4]:
-        with imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=20) as imap:
+        with self._connected(20) as imap:
             imap.login(self.address, self.password)
             imap.select(folder)
             yield imap
+
+    @contextlib.contextmanager
+    def _connected(self, seconds: float) -> Iterator[imaplib.IMAP4]:
+        imap = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=seconds)
+        try:
+            yield imap
+            imap.logout()
+        finally:
+            with contextlib.suppress(OSError):  # imaplib keeps the socket when a node dies
+                imap.shutdown()
 
     def find(self, subject: str, folder: str = "INBOX") -> bytes | None:
         """The octets of the last message with this subject in a folder, as IMAP gives them."""

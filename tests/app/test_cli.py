@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from postroad.app import cli
+from postroad.app import cli, telling
 from postroad.app import config as configuration
 from postroad.base import limits
 
@@ -155,6 +157,37 @@ def test_setting_up_twice_names_the_data_folder(config: Path) -> None:
     again = failure(typed(config, "setup", "--name", "anna", "--json"))
     data = config.parent / "data"
     assert again.startswith(f"You are set up already, as {made['address']}, in {data}.")
+
+
+def test_whoever_was_not_shown_their_words_is_not_set_up(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(telling, "setup", interrupted)
+        assert typed(config, "setup", "--name", "anna").exit_code == 1
+    assert not configuration.load(config).is_set_up
+    made = json.loads(typed(config, "setup", "--name", "anna", "--json").stdout)
+    assert len(made["words"].split()) == 24
+
+
+def test_keys_that_are_not_durable_leave_nobody_set_up(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for step in ("FolderDisk.keep", "_fsync_folder"):  # before the file has its name, and after
+        with monkeypatch.context() as patched:
+            patched.setattr(f"postroad.machine.disk.{step}", fails)
+            done = typed(config, "setup", "--name", "anna", "--json")
+        assert done.exit_code == 1
+        assert "You are not set up" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not configuration.load(config).is_set_up
+    assert typed(config, "setup", "--name", "anna", "--json").exit_code == 0
 
 
 def test_a_data_folder_that_cannot_be_used_is_told_with_what_to_change(config: Path) -> None:

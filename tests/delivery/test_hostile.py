@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from delivery.test_road import bora_address, ended, held_by, is_filed, put_off
-from delivery.village import Resident, Village, play, until
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Contact
@@ -20,6 +19,7 @@ from postroad.protocol import wire
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.records import CONTEXT, PersonRecord
 from postroad.store import people
+from simulator.village import Resident, Village, play, until
 
 
 def is_alive(resident: Resident) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from delivery.village import Resident, Village, play, until
 from postroad.base import limits
 from postroad.base.ids import Instant
+from simulator.village import Resident, Village, play, until
 
 
 def test_a_letter_written_in_a_pause_goes_when_it_ends(tmp_path: Path) -> None:

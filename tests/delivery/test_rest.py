@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from delivery.village import Resident, Village, play, until
 from postroad.base import limits
+from simulator.village import Resident, Village, play, until
 
 
 def said(resident: Resident) -> int:

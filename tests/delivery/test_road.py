@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from delivery.village import Resident, Village, play, until
 from postroad.base import limits
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, DropId, Instant
@@ -20,6 +19,7 @@ from postroad.peers.link import Refused
 from postroad.protocol import wire
 from postroad.sealing.receipt import RECEIPT_BYTES
 from postroad.store import filed, quarantine
+from simulator.village import Resident, Village, play, until
 
 
 def test_a_letter_between_two_who_are_awake_is_filed_byte_for_byte(tmp_path: Path) -> None:

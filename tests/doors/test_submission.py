@@ -528,6 +528,24 @@ def test_the_header_says_truly_who_wrote_it(office: Office, header: bytes, reply
     assert said[-1].startswith("250")
 
 
+@pytest.mark.parametrize(
+    ("before", "reply"),
+    [
+        (b"From anna Tue Jul  7 22:47:39 2009", "The letter begins with the line of an mbox file"),
+        (b">From anna Tue Jul  7", "The letter begins with the line of an mbox file"),
+        (b"  \t ", "Line 1 of the letter, of white space only, is not a header field."),
+        (b"To: x\r\n folded\r\n--foo", "Line 3 of the letter, '--foo', is not a header field."),
+        (b"X: y\r\nGr\xfc\xdfe!", "Line 2 of the letter, 'Gr??e!', is not a header field."),
+        (b"X: y\r\n" + b"x" * 5000, f"Line 2 of the letter, '{'x' * 60}', is not a header field."),
+    ],
+)
+def test_a_line_that_is_no_header_field_is_shown_to_its_writer(
+    office: Office, before: bytes, reply: str
+) -> None:
+    sent = LOGGED_IN + ENVELOPE + before + b"\r\nFrom: anna@example.org\r\n\r\nHi.\r\n.\r\n"
+    assert talk(office, sent)[-1].startswith(f"554 5.6.0 {reply}")
+
+
 def test_blind_copies_stay_blind(office: Office) -> None:
     """The one thing that is taken out of a letter (RFC 5322 section 3.6.3)."""
     head, _, body = LETTER.partition("\r\n\r\n")

@@ -1,19 +1,16 @@
 """Drive a real mutt: batch mode to send, keys on a pseudo-terminal to read."""
 
 import os
-import pty
 import re
-import select
 import shlex
-import signal
 import subprocess
-import time
 from pathlib import Path
 from urllib.parse import quote
 
 from person import Person
+from programs import terminal
+from programs.terminal import SECONDS_MAX
 
-SECONDS_MAX = 30.0
 START = ["mutt", "-n", "-F", "/dev/null", "-e", "set ssl_starttls=no ssl_force_tls=no"]
 
 
@@ -43,40 +40,18 @@ def fetch(reader: Person, subject: str, target: Path) -> bytes:
     user = quote(reader.address, safe="")
     pattern = re.escape(subject).replace("\\ ", ".")  # mutt ends an argument at a space
     save = f"<pipe-message>cat > {shlex.quote(str(target))}<enter>"
-    _type(
+    terminal.run(
         [
             *START,
             *("-e", f"set imap_pass={reader.password} wait_key=no pipe_decode=no beep=no"),
             *("-e", "set folder=/"),  # else it asks whether to make one, and takes a key
             *("-e", f'push "<search>~s {pattern}<enter>{save}<exit>"'),
             *("-f", f"imap://{user}@127.0.0.1:{reader.imap_port}/INBOX"),
-        ]
+        ],
+        _environment(),
     )
     return target.read_bytes()
 
 
 def _environment() -> dict[str, str]:
     return os.environ | {"TERM": "xterm", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
-
-
-def _type(command: list[str]) -> None:
-    """Run a program that wants a terminal, until it ends by itself."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.execvpe(command[0], command, _environment())
-    seen = b""
-    ends = time.monotonic() + SECONDS_MAX
-    try:
-        while time.monotonic() < ends:
-            if select.select([terminal], [], [], 0.2)[0]:
-                try:
-                    seen += os.read(terminal, 65536)
-                except OSError:  # it has closed its terminal
-                    break
-        else:
-            os.kill(child, signal.SIGKILL)
-            raise AssertionError(f"mutt did not end; its screen: {seen[-3000:]!r}")
-    finally:
-        os.close(terminal)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status == 0, seen[-3000:]

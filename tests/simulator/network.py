@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,6 +19,7 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, NotToBeHad, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, short
 
+RESEND_SECONDS = 0.2  # before the first try to send again what was lost; each further one doubles
 SILENCE_SECONDS_MAX = 30.0  # then a link is dead and a dial has failed, as with iroh
 WINDOW_BYTES = 256 * limits.KIB  # unread octets of one stream
 
@@ -26,15 +28,23 @@ WINDOW_BYTES = 256 * limits.KIB  # unread octets of one stream
 class Weather:
     latency_seconds: tuple[float, float] = (0.0005, 0.005)  # one way; drawn once for each link
     jitter_seconds: float = 0.001
+    loss_chance: float = 0.0  # that a message has to be sent again: it and what follows is late
     break_chance: float = 0.0  # that a message finds its link broken
 
 
 class World:
     """All that the simulated nodes share: addresses, weather, and misfortune on command."""
 
-    def __init__(self, dice: Random, weather: Weather | None = None) -> None:
+    def __init__(
+        self,
+        dice: Random,
+        weather: Weather | None = None,
+        note: Callable[[str], None] | None = None,
+    ) -> None:
+        """`note` hears of everything that arrives, in order; it never hears a ciphertext."""
         self.dice = dice
         self.weather = weather or Weather()
+        self.note = note
         self.endpoints: dict[HostPort, SimulatedEndpoint] = {}
         self._island: dict[PeerId, int] = {}
         self._hosts = 0
@@ -69,6 +79,17 @@ class World:
         for link in [link for link in self._links() if link.me == peer]:
             link.other.lose()
             link.lose()
+
+    def delay(self, latency_seconds: float) -> float:
+        """How long a message is on its way, the times included that it was lost and sent again."""
+        seconds = latency_seconds + self.dice.uniform(0, self.weather.jitter_seconds)
+        again = RESEND_SECONDS
+        while self.weather.loss_chance and seconds < SILENCE_SECONDS_MAX:
+            if self.dice.random() >= self.weather.loss_chance:
+                break
+            seconds += again
+            again *= 2
+        return seconds
 
     def _links(self) -> list["SimulatedLink"]:
         return [link for endpoint in self.endpoints.values() for link in endpoint.links]
@@ -116,7 +137,7 @@ class SimulatedEndpoint:
         if not known or contact.peer == self._me or not self._open:
             raise Unreachable(f"no address to reach {short(contact.peer)} at")
         latency = self._world.dice.uniform(*self._world.weather.latency_seconds)
-        await asyncio.sleep(2 * latency)
+        await asyncio.sleep(self._world.delay(latency) + self._world.delay(latency))
         for at in known:
             there = self._world.endpoints.get(at)
             if there is not None and self._world.connects(self._me, there.me):
@@ -182,7 +203,7 @@ class SimulatedLink:
         self._streams: dict[int, SimulatedStream] = {}
         self._opening = asyncio.Semaphore(limits.STREAMS_PER_LINK_MAX)
         self._arrived: asyncio.Queue[SimulatedStream | None] = asyncio.Queue()
-        self._outbox: deque[Callable[[SimulatedLink], None]] = deque()
+        self._outbox: deque[tuple[Callable[[SimulatedLink], None], str]] = deque()
         self._held = 0  # messages whose time has come, but not their way
         self._arrival = 0.0  # of the last message: they stay in order
         self._silence: asyncio.TimerHandle | None = None
@@ -217,7 +238,7 @@ class SimulatedLink:
 
     async def close(self) -> None:
         if not self._closed:
-            self.post(SimulatedLink.lose)
+            self.post(SimulatedLink.lose, "goodbye")
             self.lose()
 
     def lose(self) -> None:
@@ -231,14 +252,15 @@ class SimulatedLink:
             self._arrived.put_nowait(None)
             del self._endpoint.links[self]
 
-    def post(self, message: "Callable[[SimulatedLink], None]") -> None:
-        """Let this happen at the other end, after all that was posted before it."""
-        loop, weather = asyncio.get_running_loop(), self._world.weather
-        jitter = self._world.dice.uniform(0, weather.jitter_seconds)
-        if self._world.dice.random() < weather.break_chance:
-            message = _break
-        self._outbox.append(message)
-        self._arrival = max(self._arrival, loop.time() + self._latency + jitter)
+    def post(self, message: "Callable[[SimulatedLink], None]", word: str) -> None:
+        """Let this happen at the other end, after all that was posted before it.
+
+        `word` is what the trace says of it."""
+        loop, world = asyncio.get_running_loop(), self._world
+        if world.weather.break_chance and world.dice.random() < world.weather.break_chance:
+            message, word = _break, "break"
+        self._outbox.append((message, word))
+        self._arrival = max(self._arrival, loop.time() + world.delay(self._latency))
         loop.call_at(self._arrival, self._deliver)
 
     def fall_silent(self) -> None:
@@ -275,8 +297,10 @@ class SimulatedLink:
         if not self._world.connects(self.me, self._peer):
             self._held += 1
             return
-        message = self._outbox.popleft()
+        message, word = self._outbox.popleft()
         if not self.other.closed:
+            if self._world.note is not None:
+                self._world.note(f"{short(self.me)} to {short(self._peer)}: {word}")
             message(self.other)
 
 
@@ -308,7 +332,7 @@ class SimulatedStream:
         if len(octets) > size:
             self._unread.appendleft(octets[size:])
             octets = octets[:size]
-        self._post(lambda peer: peer.grant(len(octets)))
+        self._post(lambda peer: peer.grant(len(octets)), f"read {len(octets)}")
         self._settle()
         return octets
 
@@ -323,19 +347,19 @@ class SimulatedStream:
             piece = octets[at : at + min(self._credit, limits.BULK_CHUNK_BYTES)]
             self._credit -= len(piece)
             at += len(piece)
-            self._post(lambda peer, piece=piece: peer.receive(piece))  # type: ignore[misc]
+            self._post(partial(SimulatedStream.receive, octets=piece), f"octets {len(piece)}")
 
     async def finish(self) -> None:
         if not self._is_written:
             self._check()
             self._announce()
             self._is_written = True
-            self._post(SimulatedStream.receive_end)
+            self._post(SimulatedStream.receive_end, "end")
             self._settle()
 
     def abort(self) -> None:
         if not self._is_lost and not self._is_over:
-            self._post(SimulatedStream.receive_abort)
+            self._post(SimulatedStream.receive_abort, "abort")
             self.lose()
 
     def lose(self) -> None:
@@ -370,16 +394,16 @@ class SimulatedStream:
         if not self._is_announced:
             self._is_announced = True
             number = self._number
-            self._link.post(lambda there: there.begin(number))
+            self._link.post(lambda there: there.begin(number), f"{number} begin")
 
-    def _post(self, message: "Callable[[SimulatedStream], None]") -> None:
+    def _post(self, message: "Callable[[SimulatedStream], None]", word: str) -> None:
         def arrive(there: SimulatedLink) -> None:
             stream = there.stream(self._number)
             if stream is not None:
                 message(stream)
 
         if not self._link.closed:
-            self._link.post(arrive)
+            self._link.post(arrive, f"{self._number} {word}")
 
     def _check(self) -> None:
         if self._is_lost:

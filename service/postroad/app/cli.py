@@ -11,6 +11,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -97,7 +98,7 @@ def setup(
     from postroad.machine.clock import SystemClock
     from postroad.machine.entropy import SystemEntropy
 
-    def work() -> dict[str, Any]:
+    def prepare() -> dict[str, Any]:
         config = configuration.load(place.path)  # it need not be there yet
         if data is not None:
             config = replace(config, data=data.absolute())
@@ -105,7 +106,9 @@ def setup(
             config = replace(config, link=link)
         chosen = name or _ask_for_name(json_wanted)
         words = _ask_for_words(json_wanted) if restore else None
-        made = setting_up.set_up(place.path, config, chosen, words, SystemClock(), SystemEntropy())
+        made = until_shown.enter_context(
+            setting_up.set_up(place.path, config, chosen, words, SystemClock(), SystemEntropy())
+        )
         return {
             "address": str(made.address),
             "words": made.words,
@@ -114,7 +117,13 @@ def setup(
             "imap_port": made.config.imap_port,
         }
 
-    _finish(work, json_wanted, telling.setup)
+    def settle() -> dict[str, Any]:
+        until_shown.pop_all().close()
+        return {}
+
+    with ExitStack() as until_shown:
+        _finish(prepare, json_wanted, telling.setup)
+        _finish(settle, False, lambda _: None)  # an error here is told beside the answer
 
 
 @main.command()

@@ -106,7 +106,7 @@ def write(path: Path, config: Config) -> None:
     try:
         changed = _changed(path, config) if path.exists() else _new(config)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft.write_bytes(changed.encode())
+        _write_through(draft, changed.encode())
         if not _says(draft, config):
             lines = "; ".join(
                 f"{each.name} = {_toml(value)}" for each, value in _differing(path, config)
@@ -115,11 +115,26 @@ def write(path: Path, config: Config) -> None:
                 f"{path} cannot be changed by a program. Write there: {lines}."
             )
         draft.replace(path)
+        _sync(path.parent)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
         with suppress(OSError):
             draft.unlink()
+
+
+def _write_through(path: Path, octets: bytes) -> None:
+    """To the disk before it gets its name: a power cut would leave an empty file of that name."""
+    path.write_bytes(octets)
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _says(path: Path, config: Config) -> bool:

@@ -10,7 +10,7 @@ import sys
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class _Line(logging.Formatter):
+class Line(logging.Formatter):
     """`time LEVEL room: text key=value ...`."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -24,6 +24,6 @@ class _Line(logging.Formatter):
 def start(level: str) -> None:
     """Send all log lines of at least this level to stderr."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Line("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(Line("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

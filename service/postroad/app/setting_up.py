@@ -1,19 +1,22 @@
 """First run: make the keys, choose ports that are free, write the configuration.
 
-Purpose: one call that leaves a node ready to run, or nothing at all when it could not.
+Purpose: leave a node ready to run, or nothing at all when it could not.
+Invariant: the keys get their name only after the owner was shown what is shown once. Whoever is
+interrupted before that is not set up, and starts anew; afterwards nobody could tell them.
 Not promised: that the ports stay free. Users of one machine are kept apart only from programs that
 listen while they set up; a node that finds its port taken later says which key to change.
 """
 
 import os
 import socket
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from postroad.app import config as configuration
 from postroad.app.config import Config
-from postroad.base.errors import ConfigurationError, NotToBeHad, PermanentFailure
+from postroad.base.errors import ConfigurationError, DiskFull, NotToBeHad, PermanentFailure
 from postroad.base.seams import Clock, Entropy
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
@@ -35,12 +38,14 @@ class SetUp:
     config: Config
 
 
+@contextmanager
 def set_up(
     path: Path, config: Config, name: str, words: str | None, clock: Clock, entropy: Entropy
-) -> SetUp:
-    """Make a new identity, or this device for the identity of 24 words, and write it all down.
+) -> Iterator[SetUp]:
+    """Make a new identity, or this device for the identity of 24 words; show it, then leave.
 
-    Raises ConfigurationError or PermanentFailure with a sentence."""
+    It counts when this is left without an error. Raises ConfigurationError or PermanentFailure with
+    a sentence, both at the beginning and at the end."""
     if not is_name(name):
         raise PermanentFailure(
             f"{name!r} cannot be part of an address: use 1 to 31 of a-z, 0-9, - and _."
@@ -59,9 +64,24 @@ def set_up(
             name, identity, verifier(password, entropy.token(16)), entropy, clock.now()
         )
         chosen = with_free_ports(config, path)
-        configuration.write(path, chosen)
-        keyring.save(disk, keys)
-    return SetUp(keys.address, identity.words, password, chosen)
+        with _writing_keys(disk):
+            draft = keyring.draft(disk, keys)
+        with closing(draft):
+            configuration.write(path, chosen)
+            yield SetUp(keys.address, identity.words, password, chosen)
+            with _writing_keys(disk):
+                keyring.keep(disk, draft)
+
+
+@contextmanager
+def _writing_keys(disk: FolderDisk) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, DiskFull) as error:
+        raise ConfigurationError(
+            f"The keys cannot be written to {disk.folder} ({error}). You are not set up: whatever "
+            "was shown counts for nothing. Mend that, then set up again."
+        ) from error
 
 
 def _folder(config: Config) -> FolderDisk:

@@ -53,6 +53,7 @@ LINK_READ_BYTES = 64 * KIB  # taken from the wire at once
 # Records and invitations
 RECORD_BYTES_MAX = 4096
 RECORD_SECONDS_MAX = 45 * DAY
+RECORDS_AT_HAND_MAX = 256  # in memory, verified and taken apart: some 10 kB each
 INVITATION_SECONDS_DEFAULT = 14 * DAY
 INVITATION_CHARACTERS_MAX = 400
 DEVICE_CERTIFICATE_SECONDS = 90 * DAY

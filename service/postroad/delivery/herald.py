@@ -135,7 +135,6 @@ class Herald:
             if drop in self._news:  # more came in the meantime
                 self._wake.set()
 
-
     async def _is_told(self, drop: DropId) -> bool:
         """Whether the owner knows now, or need not be told again."""
         owner = await self._database.read(lambda sql: _owner(sql, drop))

@@ -44,7 +44,7 @@ class Packer:
 
         def work(sql: Sql) -> tuple[queue.Row, people.Person | None]:
             person = self._recipient(sql, row)
-            epoch_public = person.record.epoch_key if person else self.keyring.epoch.public
+            epoch_public = person.record.epoch_key if person else self.keyring.epoch_public
             body = self.contents.get(sql, row.content_id)
             header = self._header(row, body, epoch_public)
             chunks = letter.seal(

@@ -113,7 +113,7 @@ class Renter:
                 and 0 <= age < RENEW_SECONDS
                 and last.drops == drops
                 and last.devices == (encode_contact(me),)
-                and last.epoch_key == self._keyring.epoch.public
+                and last.epoch_key == self._keyring.epoch_public
                 and last.certificate == self._keyring.certificate
             ):
                 return last
@@ -121,7 +121,7 @@ class Renter:
                 name=self._keyring.name,
                 devices=(me,),
                 drops=drops,
-                epoch_key=self._keyring.epoch.public,
+                epoch_key=self._keyring.epoch_public,
                 sequence=next_sequence(sequence, me.peer, now),
                 expires=now + limits.RECORD_SECONDS_MAX,
                 certificate=self._keyring.certificate,

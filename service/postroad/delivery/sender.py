@@ -154,7 +154,10 @@ class Sender:
 
     async def _put_off(self, row: queue.Row, reason: str) -> None:
         now, dice = self._clock.now(), self._entropy.uniform()
-        await self._step(row, lambda _, parcel: advance(parcel, NotPlaced(reason), now, dice))
+        parcel = await self._step(row, lambda _, old: advance(old, NotPlaced(reason), now, dice))
+        if parcel.state in OPEN and parcel.due_at <= now:
+            # Its time is over, and the disk is too full for the notice: not again at once.
+            await asyncio.sleep(limits.RETRY_SECONDS_FIRST)
 
     async def _attend(self, row: queue.Row) -> None:
         now = self._clock.now()
@@ -275,9 +278,9 @@ class Sender:
 
     # Steps of the table
 
-    async def _step(self, row: queue.Row, take: Callable[[Sql, Parcel], Step]) -> None:
+    async def _step(self, row: queue.Row, take: Callable[[Sql, Parcel], Step]) -> Parcel:
         """Take a step from where the parcel stands now: it, what `take` writes, and the notice
-        that it causes are one commit."""
+        that it causes are one commit. The parcel as it stands then."""
 
         def work(sql: Sql) -> tuple[Parcel, Step, Added | None]:
             now = queue.get(sql, row.id)
@@ -294,7 +297,8 @@ class Sender:
             if added is not None:
                 self._mailboxes.announce(added)
 
-        await self._database.run(work, then=committed)
+        _, step, _ = await self._database.run(work, then=committed)
+        return step.parcel
 
     async def peer_seen(self, seen: Sighting) -> None:
         """A node of this person just proved itself: what waits for them is due now."""

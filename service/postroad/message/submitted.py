@@ -22,6 +22,8 @@ from postroad.message.headers import Mailbox
 
 BLIND = frozenset({b"bcc", b"resent-bcc"})
 TOKEN_BYTES = 16
+SHOWN_CHARACTERS_MAX = 60
+_MBOX_LINE = re.compile(r">?From ")
 _TRAILING_TAG = re.compile(r"\+[^+@]*(?=@)")
 
 
@@ -63,12 +65,11 @@ def checked_header(octets: bytes, size_max: int) -> bytes:
             "Write to fewer people at once, or shorten it."
         )
     header = octets[:size]
-    for number, field in enumerate(headers.fields(header), start=1):
+    line = 1
+    for field in headers.fields(header):
         if not field.name:
-            raise NotALetter(
-                f"Field {number} of the letter's header is not a header field. An empty line must "
-                "stand between the header and the text."
-            )
+            raise NotALetter(_no_field(line, field.octets))
+        line += field.octets.count(b"\n")
     return header
 
 
@@ -131,6 +132,21 @@ def _one(header: bytes, name: bytes, shown: str) -> Mailbox | None:
     if not isinstance(items[0], Mailbox) or items[0].route:
         raise Forged(f"The letter's {shown} must be a plain address, without group or route.")
     return items[0]
+
+
+def _no_field(number: int, octets: bytes) -> str:
+    """What is wrong with a line that should be a header field, so that its writer finds it."""
+    text = octets.partition(b"\r\n")[0].decode("ascii", "replace")
+    if number == 1 and _MBOX_LINE.match(text):
+        return (
+            'The letter begins with the line of an mbox file, "From" without a colon, which is no '
+            "part of a letter. Take that line out."
+        )
+    shown = f", {text[:SHOWN_CHARACTERS_MAX]!r}," if text.strip() else ", of white space only,"
+    return (
+        f"Line {number} of the letter{shown} is not a header field. "
+        "An empty line must stand between the header and the text."
+    )
 
 
 def _whose(own: Collection[str]) -> str:

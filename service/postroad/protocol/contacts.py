@@ -5,6 +5,7 @@ Layout: flags u8 (1: IPv4, 2: IPv6; 4: relay, not used yet) | device key 32 | [I
 """
 
 import ipaddress
+from functools import lru_cache
 
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Contact, HostPort, PeerId
@@ -12,6 +13,7 @@ from postroad.sealing.keys import load_ed25519
 
 CONTACT_BYTES_MIN = 33
 CONTACT_BYTES_MAX = 97
+CONTACTS_AT_HAND_MAX = 1024
 _IPV4 = 1
 _IPV6 = 2
 
@@ -30,6 +32,7 @@ def encode_contact(contact: Contact) -> bytes:
     return bytes([flags]) + contact.peer + written
 
 
+@lru_cache(maxsize=CONTACTS_AT_HAND_MAX)  # the same few are asked for all day long
 def decode_contact(octets: bytes) -> Contact:
     """The contact that these bytes say, or PeerMisbehaved."""
     flags = octets[0] if octets else 0xFF

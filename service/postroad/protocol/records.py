@@ -7,6 +7,7 @@ See: docs/architecture.md.
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
@@ -119,6 +120,7 @@ def sign_person(
     return record
 
 
+@lru_cache(maxsize=limits.RECORDS_AT_HAND_MAX)  # two signatures to check each time
 def read_person(encoded: bytes, fingerprint: Fingerprint) -> PersonRecord:
     """The record, verified to be that identity's; else PeerMisbehaved.
 

@@ -7,9 +7,10 @@ would come in vain.
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import BinaryIO
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, NotSetUp, PeerMisbehaved
+from postroad.base.errors import ConfigurationError, DiskFull, NotSetUp, PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Disk, Entropy
 from postroad.base.tlv import decode, encode, fixed, nested, number, several, text
@@ -92,6 +93,7 @@ class OwnKeys:
         self._keyring = keyring
         # Made once: each takes its time, and none of them changes when the certificate is renewed.
         self._epoch_keys = keyring.epoch_keys()
+        self._epoch_public = keyring.epoch.public
         self._fingerprint = keyring.fingerprint
         self._address = keyring.address
 
@@ -123,8 +125,9 @@ class OwnKeys:
         return self._keyring.certificate
 
     @property
-    def epoch(self) -> EpochKey:
-        return self._keyring.epoch
+    def epoch_public(self) -> bytes:
+        """What letters should be sealed to from now on."""
+        return self._epoch_public
 
     @property
     def password(self) -> PasswordVerifier:
@@ -173,5 +176,30 @@ def load(disk: Disk) -> Keyring:
 
 def save(disk: Disk, keyring: Keyring) -> None:
     """Make it durable in the old one's place."""
+    disk.write(FILE_NAME, _file(keyring))
+
+
+def draft(disk: Disk, keyring: Keyring) -> BinaryIO:
+    """A first keyring on the disk, which nobody finds yet: `keep` it, or close it to forget it."""
+    spool = disk.spool()
+    try:
+        spool.write(_file(keyring))
+        spool.flush()
+    except OSError:
+        spool.close()
+        raise
+    return spool
+
+
+def keep(disk: Disk, drafted: BinaryIO) -> None:
+    """Make the first keyring durable, or leave none."""
+    try:
+        disk.keep(drafted, FILE_NAME)
+    except (OSError, DiskFull):
+        disk.remove(FILE_NAME)  # its name may stand there, only not for sure
+        raise
+
+
+def _file(keyring: Keyring) -> bytes:
     encoded = encode(keyring)
-    disk.write(FILE_NAME, encoded + hashlib.sha256(encoded).digest())
+    return encoded + hashlib.sha256(encoded).digest()

@@ -273,7 +273,7 @@ def kept_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | No
     return None if row is None else bytes(row[0])
 
 
-@lru_cache(limits.LINKS_MAX)  # the same few people are asked for with every letter
+@lru_cache(limits.RECORDS_AT_HAND_MAX)  # the same few people are asked for with every letter
 def _record(octets: bytes) -> PersonRecord:
     return decode(PersonRecord, octets)  # it was verified before it was stored
 

@@ -1,0 +1,115 @@
+"""The power goes off right after a promise: a file system of its own is shut down under a node.
+
+What was not flushed is gone then, as it is not after kill -9. It takes root and a loop device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import results
+from crash import harness, oracle
+from person import Person, until
+
+SLOT = 45
+EXT4_IOC_SHUTDOWN = 0x8004587D
+WITHOUT_FLUSH = 2  # EXT4_GOING_FLAGS_NOLOGFLUSH: not even the journal
+MEBIBYTES = 256
+
+
+class Disk:
+    """A small ext4 in a file, whose power can be cut."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "mnt"
+        self._image = folder / "image"
+        self.folder.mkdir()
+
+    def make(self) -> None:
+        with self._image.open("wb") as file:
+            file.truncate(MEBIBYTES << 20)
+        where = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+        run(shutil.which("mkfs.ext4", path=where) or "mkfs.ext4", "-q", str(self._image))
+        self.mount()
+
+    def mount(self) -> None:
+        run("mount", "-o", "loop", str(self._image), str(self.folder))
+
+    def unmount(self) -> None:
+        run("umount", str(self.folder))
+
+    def cut(self, *people: Person) -> None:
+        """Nothing reaches the disk from now on; then everything is switched on again."""
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.ioctl(handle, EXT4_IOC_SHUTDOWN, struct.pack("I", WITHOUT_FLUSH))
+        finally:
+            os.close(handle)
+        harness.kill(*people)
+        self.unmount()
+        self.mount()
+
+
+def run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    made = Disk(tmp_path)
+    try:
+        made.make()
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"not for those who may not mount a loop device ({error})")
+    yield made
+    with contextlib.suppress(subprocess.SubprocessError):
+        made.unmount()
+
+
+def test_what_setup_has_written_survives_a_power_cut(disk: Disk) -> None:
+    anna = Person("anna", disk.folder, SLOT)
+    anna.config = disk.folder / "made by setup.toml"
+    done = anna.type("setup", "--name", "anna", "--data", str(disk.folder / "data"), "--json")
+    assert done.returncode == 0, done.stdout
+    written = anna.config.read_bytes()
+    disk.cut()
+    assert anna.config.read_bytes() == written
+    assert "set up already" in anna.type("setup", "--name", "anna", "--json").stdout
+
+
+def test_accepted_letters_survive_a_power_cut(disk: Disk, quiet_network: None) -> None:
+    print(f"SEED={results.seed()}")
+    dice = random.Random(f"power cut {results.seed()}")
+    anna = Person("anna", disk.folder, SLOT)
+    anna.set_up()
+    anna.start()
+    try:
+        ledger = harness.Ledger()
+        door = harness.Door(anna, anna, ledger)  # to herself: nobody else can have a copy
+        for number, size in enumerate((500, 90_000, 3_000, 300_000, 800)):
+            octets = harness.write(anna, anna, f"before the cut {number}", size, dice)
+            assert door.submit(f"before the cut {number}", octets)
+        disk.cut(anna)
+        door.hang_up()
+        anna.start()
+        until(lambda: harness.is_idle(anna), "all is filed")
+        found = list(oracle.inbox(anna, 1))
+        assert len(found) == len(ledger.accepted)
+        marks = [
+            mark for mark in ledger.accepted.values() for one in found if oracle.is_whole(one, mark)
+        ]
+        assert len(marks) == len(found)
+        anna.stop()
+        assert oracle.faults_in_store(anna) == []
+    finally:
+        anna.kill()
