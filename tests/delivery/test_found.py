@@ -1,9 +1,15 @@
-"""What the simulator found, so that it stays mended: each with the story that brought it out."""
+"""What simulator and crash tests brought to light, each with its story, so that it stays mended."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
-from delivery.test_road import ended, has_notice, put_off
+import pytest
+
+from delivery.test_road import ended, has_notice, is_filed, put_off
 from postroad.base import limits
+from postroad.delivery.herald import Sighting
+from postroad.delivery.rounds import Outcome, Rounds
 from postroad.message.envelope import Recipient, Submission
 from simulator.village import Village, play, until
 
@@ -27,5 +33,41 @@ def test_a_full_disk_does_not_keep_a_node_busy_with_a_letter_that_expired(tmp_pa
         await anna.make_room()
         await until(lambda: ended(anna, "expired"), limits.HOUR)
         assert await has_notice(anna, "Delivery not confirmed")
+
+    play(tmp_path, scene)
+
+
+def test_who_comes_while_they_are_being_tried_is_tried_again_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read in the code after the crash tests: the end of the round forgot that they had come, and
+    without holders the letter waited for up to four minutes more."""
+    attempt, began, go_on = Rounds.attempt, asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> Outcome:
+        outcome = await attempt(*arguments)
+        if not began.is_set():
+            began.set()
+            await go_on.wait()
+        return outcome
+
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await bora.sleep()
+        await anna.write(bora_is)
+        await until(lambda: put_off(anna))
+        await asyncio.sleep(limits.HOUR)  # it is tried every four minutes by now
+        monkeypatch.setattr(Rounds, "attempt", slow)
+        await began.wait()
+        await bora.wake()
+        await bora.node.renter.settle()
+        assert bora.peer is not None
+        fingerprint = bora.node.keyring.fingerprint
+        came = Sighting(bora.peer, fingerprint, place.clock.now(), came=True)
+        await anna.node.sender.peer_seen(came)
+        go_on.set()
+        await until(lambda: is_filed(bora, "hello"), 10)
 
     play(tmp_path, scene)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from typing import Protocol
 
 from postroad.base import limits
@@ -81,6 +82,7 @@ class Sender:
         self._myself = myself
         self._wake = asyncio.Event()
         self._in_hand: set[int] = set()
+        self._came_at: dict[Fingerprint, float] = {}  # when a contact last came to us, elapsed
 
     def wake(self) -> None:
         """Something may be due now."""
@@ -172,6 +174,7 @@ class Sender:
             mail_id = row.sealed.mail_id
             await self.take_receipt(mail_id, await self._myself.take_own(mail_id))
             return
+        began = self._clock.elapsed()
         outcome = await self._rounds.attempt(
             row,
             person,
@@ -181,20 +184,24 @@ class Sender:
         if outcome.receipt is not None:
             await self._end(row, outcome.verdict, outcome.receipt)
             return
-        await self._end_round(row, outcome)
+        await self._end_round(row, outcome, began)
         if outcome.drop_is_gone or not outcome.leased:
             await self._look_for_newer_record(person)
 
-    async def _end_round(self, row: queue.Row, outcome: Outcome) -> None:
+    async def _end_round(self, row: queue.Row, outcome: Outcome, began: float) -> None:
         """The round is over without a receipt: when is the next one?"""
         now, dice = self._clock.now(), self._entropy.uniform()
+        came_meanwhile = self._came_at.get(row.fingerprint, -inf) >= began
 
         def take(sql: Sql, parcel: Parcel) -> Step:
             holders = len(queue.leases(sql, row.id))
             if outcome.seal_is_damaged and not holders:
                 queue.unseal(sql, row.id)  # sealed anew in the next round, under the same nonce
             event = Leased(holders) if holders else NotPlaced(outcome.reason)
-            return advance(parcel, event, now, dice)
+            step = advance(parcel, event, now, dice)
+            if came_meanwhile and step.parcel.state in OPEN:  # perhaps after we had tried them
+                return replace(step, parcel=replace(step.parcel, due_at=now))
+            return step
 
         await self._step(row, take)
 
@@ -302,6 +309,8 @@ class Sender:
 
     async def peer_seen(self, seen: Sighting) -> None:
         """A node of this person just proved itself: what waits for them is due now."""
+        if seen.came:
+            self._came_at[seen.fingerprint] = self._clock.elapsed()
         await self._database.run(lambda sql: queue.wake(sql, seen.fingerprint, seen.at))
         self.wake()
 
