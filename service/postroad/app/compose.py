@@ -277,6 +277,7 @@ async def _wire(
 
     def met() -> None:
         herald.met()
+        receiver.met()
         sender.wake()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)

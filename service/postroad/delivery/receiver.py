@@ -91,6 +91,11 @@ class Receiver:
         await self._database.run(lambda sql: filed.wake_receipts(sql, seen.fingerprint, seen.at))
         self._tell.set()
 
+    def met(self) -> None:
+        """Somebody became a contact: a letter that we left as a stranger's may be theirs."""
+        self._look_at.clear()
+        self._look.set()
+
     # From senders
 
     async def _answer_deliver(self, message: wire.Message, exchange: Exchange) -> None:
@@ -245,6 +250,7 @@ class Receiver:
                 receipt = before.receipt or await self._fetch(drop, holder, key, mail_id)
         except (PeerMisbehaved, TemporaryFailure) as error:  # the next one may be good
             log.warning("letter not taken: %s", error, extra={"mail": mail_id.hex()})
+            self._put_off(drop, limits.COLLECT_SECONDS)  # nobody tells us when we could take it
             return
         finally:
             if not lock.locked():
