@@ -1,6 +1,6 @@
 """A burst of 100 letters: from the first word of the first one until all are filed.
 
-usage: make bench ONLY=burst ARGS="rounds, by default 5"
+    make bench ONLY=burst [SEED=7] [LINK=tls] [ARGS=5]      rounds
 
 Both nodes are on. Each round once through one session that pipelines as far as RFC 2920 lets it,
 and once through 4 sessions side by side; the end is the recipient's IDLE notice of the last one.

@@ -1,6 +1,6 @@
 """What a node costs that has nothing to do: switches, CPU, memory, messages and packets.
 
-usage: make bench ONLY=idle ARGS="seconds, by default 600, and seconds of settling, by default 720"
+    make bench ONLY=idle [ARGS="600 720"]      seconds watched, seconds of settling before
 
 Fourteen real nodes, everybody on: Anna knows thirteen people, of whom eight hold for her and five
 are contacts only; she holds for all. When they have settled (who can reach whom shows after the
@@ -76,12 +76,11 @@ def _nft(rules: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["nft", rules], capture_output=True, text=True, check=False)
 
 
-def watch(
-    person: Person, seconds: float, packets: Callable[[], int] | None
-) -> dict[str, object]:
+def watch(person: Person, seconds: float, packets: Callable[[], int] | None) -> dict[str, object]:
     """The cost of so many seconds, a slice at a time."""
-    said, counted, cpu = messages(person), packets() if packets else 0, cpu_seconds(person)
+    said = messages(person)
     time.sleep(2)  # what the question itself cost
+    counted, cpu = packets() if packets else 0, cpu_seconds(person)
     slices: list[int] = []
     began = time.monotonic()
     last = switches(person)

@@ -1,6 +1,6 @@
 """What an iroh endpoint costs that does nothing: memory, CPU and wake-ups with 0, 10 and 64 links.
 
-usage: make bench ONLY=iroh_endpoint ARGS="seconds of idling, by default 30"
+    make bench ONLY=iroh_endpoint [SEED=7] [ARGS=30]      seconds of idling
 
 The links come from as many endpoints in a second process, so that only one end is measured.
 """

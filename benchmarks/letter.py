@@ -1,6 +1,6 @@
 """One letter, both on: from the dot that ends DATA to the recipient's IDLE notice.
 
-usage: make bench ONLY=letter ARGS="letters in each of 3 rounds, by default 120"
+    make bench ONLY=letter [SEED=7] [LINK=tls] [ARGS=120]      letters in each of 3 rounds
 
 Two real nodes for each link (LINK=iroh or LINK=tls takes one of them), one letter at a time, sizes
 as in a mailbox. In the same run, where Debian's dovecot is installed and may be started: LMTP and

@@ -1,10 +1,10 @@
 """The recipient returns: from the start of its process until a letter that waited is in the INBOX.
 
-usage: make bench ONLY=wake ARGS="times, by default 12"
+    make bench ONLY=wake [SEED=7] [LINK=tls] [ARGS=12]      times
 
-Twice: with three holders and the sender off; and with nobody else, the sender on, whose node has to
-notice the return. Visible means that IMAP tells of it: a session that logs in as soon as the door
-opens, and waits in IDLE.
+Twice: with three holders and the sender off; and with no other holder, the sender on, whose node
+has to notice the return. Visible means that IMAP tells of it: a session that logs in as soon as the
+door opens, and waits in IDLE.
 """
 
 from __future__ import annotations

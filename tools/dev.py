@@ -227,12 +227,12 @@ def check() -> int:
 
 
 def bench() -> int:
-    """measure: every program in benchmarks/ (SEED=number, ONLY=name, ARGS="...")"""
+    """measure what benchmarks/ has programs for, 40 min (SEED=1 LINK=tls; ONLY=name ARGS="...")"""
     return measure("bench", ROOT / "benchmarks")
 
 
 def soak() -> int:
-    """the long proofs: every program in benchmarks/soak/ (SEED=number, ONLY=name, ARGS="...")"""
+    """the long proofs of benchmarks/soak/, hours (SEED=1 LINK=tls; ONLY=name ARGS="...")"""
     return measure("soak", ROOT / "benchmarks" / "soak")
 
 
@@ -240,6 +240,8 @@ def measure(target: str, folder: Path) -> int:
     """Run the programs of a folder one after the other, each on loopback only."""
     programs = {each.stem: each for each in sorted(folder.glob("*.py"))}
     only = os.environ.get("ONLY")
+    if arguments_asked() and not only:
+        raise Stopped(f"ARGS is for one program: say which with ONLY={'|'.join(programs)}.")
     if only and only not in programs:
         raise Stopped(f"There is no {only!r} to run; there is {', '.join(programs)}.")
     python = environment()

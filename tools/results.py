@@ -2,6 +2,7 @@
 
 Purpose: one form for every long target: benchmarks/results/NAME.json says the figure, how often it
 was taken (n), the seed, the commit, the machine and the day. SEED= in the environment is the seed.
+Tests that throw dice take their seed here, too.
 Invariants: a tree with changes that are not committed says so; nothing is measured where a packet
 could leave the machine.
 """
@@ -27,7 +28,7 @@ def seed() -> int:
     """The seed that was asked for, else 1."""
     text = os.environ.get("SEED") or "1"
     if not text.isdigit():
-        sys.exit(f"SEED must be a whole number, and is {text!r}. Type: make bench SEED=7")
+        sys.exit(f"SEED must be a whole number, and is {text!r}, for instance SEED=7.")
     return int(text)
 
 
@@ -37,11 +38,15 @@ def dice(name: str) -> random.Random:
 
 
 def must_be_alone() -> None:
-    """End here, with a sentence, where there is more of a network than loopback."""
+    """End here, with a sentence, where iroh's multicast could leave the machine."""
+    if os.environ.get("LINK") == "tls" or os.environ.get("POSTROAD_OPEN_NETWORK") == "1":
+        return
     if [name for _, name in socket.if_nameindex()] != ["lo"]:
+        program = Path(sys.argv[0]).resolve()
+        target = "soak" if program.parent.name == "soak" else "bench"
         sys.exit(
             "Nodes are measured where loopback is the only network, since iroh multicasts. Type:\n"
-            f"    python3 tools/alone.py python3 {' '.join(sys.argv)}"
+            f"    make {target} ONLY={program.stem}"
         )
 
 

@@ -99,16 +99,15 @@ class Ledger:
     """What Anna's node said of each letter, by subject."""
 
     accepted: dict[str, Mark] = field(default_factory=dict)
-    unknown: dict[str, Mark] = field(default_factory=dict)  # broken off, or refused in words
+    unknown: dict[str, Mark] = field(default_factory=dict)  # broken off before the answer
+    # A disk that fails at the sync of a commit may have it all the same when the node comes back.
+    refused: dict[str, Mark] = field(default_factory=dict)
     words: Counter[str] = field(default_factory=Counter)  # the refusals
-
-    @property
-    def total(self) -> int:
-        return len(self.accepted) + len(self.unknown)
 
     def add(self, other: Ledger) -> None:
         self.accepted.update(other.accepted)
         self.unknown.update(other.unknown)
+        self.refused.update(other.refused)
         self.words.update(other.words)
 
 
@@ -162,7 +161,7 @@ class Door:
         if code == 250:
             self._ledger.accepted[subject] = mark
             return True
-        self._ledger.unknown[subject] = mark
+        self._ledger.refused[subject] = mark
         self._ledger.words[f"{code} {words.decode(errors='replace')}"] += 1
         return False
 

@@ -86,7 +86,7 @@ def faults_in_mail(cast: Cast, ledger: Ledger, before: Before) -> list[str]:
         found = SUBJECT.search(octets)
         subject = found[1].decode(errors="replace") if found else "(none)"
         seen[subject] += 1
-        mark = ledger.accepted.get(subject) or ledger.unknown.get(subject)
+        mark = {**ledger.accepted, **ledger.unknown, **ledger.refused}.get(subject)
         if mark is None:
             faults.append(f"Bora has a letter that nobody wrote: {subject!r}.")
         elif not is_whole(octets, mark):

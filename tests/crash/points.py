@@ -116,7 +116,6 @@ class Stage:
         self.anna, self.bora, self.hana = cast.anna, cast.bora, cast.holders[0]
         self.ledger = Ledger()
         self.before = oracle.look_around(cast)
-        self.words: Counter[str] = Counter()
         self._subject = ""
         self._current = Ledger()
         self._target: Person | None = None

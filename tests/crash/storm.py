@@ -202,7 +202,7 @@ def storm(
         dict(killer.blows),
         len(ledger.accepted),
         len(ledger.unknown),
-        ledger.words.total(),
+        len(ledger.refused),
         round(settle_seconds, 1),
         round(killer.slowest_start, 1),
         oracle.left_lying(cast),

@@ -62,6 +62,21 @@ def test_a_pause_outlasts_a_restart_and_ends_by_itself(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_the_owner_hears_in_a_pause_of_what_expired(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await anna.node.pauses.begin(None)
+        await anna.write(bora_is)
+        place.put_forward(limits.EXPIRY_SECONDS_DEFAULT + limits.HOUR)
+        await until(
+            lambda: _has(anna, "Delivery not confirmed: hello"), limits.HOUR + limits.MINUTE
+        )
+
+    play(tmp_path, scene)
+
+
 def test_a_node_can_be_paused_again_and_again(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         anna, bora = await place.settle_in("anna", "bora")

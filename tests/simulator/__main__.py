@@ -1,6 +1,6 @@
 """Play a day again: the same seed is the same history, to be read in its trace.
 
-usage: PYTHONPATH=service:tests:tools python -m simulator SEED [--people N] [--hours H] ...
+    PYTHONPATH=service:tests "$(python3 tools/environment.py dev)" -m simulator SEED [OPTIONS]
 
 Prints the report as JSON; with --trace FILE also everything that arrived, happened or was logged,
 each with its virtual moment. Exit status 1 when a promise was broken.

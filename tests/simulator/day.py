@@ -30,12 +30,22 @@ from postroad.store import filed, held, people, quarantine, queue
 from postroad.store.contents import Damaged
 from postroad.store.database import Sql
 from simulator import loop
-from simulator.model import DELETED, SEEN, Answer, Look, Model, Pair, Written
+from simulator.model import (
+    CLOCK_ERROR_SECONDS_MAX,
+    DELETED,
+    SEEN,
+    Answer,
+    Look,
+    Model,
+    Pair,
+    Written,
+)
 from simulator.network import Weather, World
 from simulator.village import Resident, Village, life_of_this_task
 
 HEALED_SECONDS_MAX = 5 * limits.MINUTE + 30  # promise M7: then all queued mail has moved
 ENDED_SECONDS_MAX = 100 * limits.MINUTE  # a holder is asked for a receipt at least once in this
+CLOCK_STEP_MAX = CLOCK_ERROR_SECONDS_MAX - 30  # seconds from right that a clock is set to
 STEPS_MAX = 400  # of a disk, until a crash that was put there happens
 NOTIFIES = (NOTIFY_DEFAULT,) * 5 + (Notify.NEVER, Notify.SUCCESS | Notify.FAILURE)
 EXPIRIES = (limits.EXPIRY_SECONDS_DEFAULT,) * 3 + (2 * limits.HOUR, 6 * limits.HOUR)
@@ -64,6 +74,8 @@ class Report:
     arrivals: int = 0
     virtual_hours: float = 0.0
     cpu_seconds: float = 0.0
+    filed_seconds: int = 0  # after misfortune ended, until all was filed
+    told_minutes: int = 0  # until all senders knew
     counts: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
@@ -208,7 +220,8 @@ class _Day:
             at(begins, self._part, islanders)
             at(begins + plan.partition_hours, self._heal)
         for _ in range(3):
-            at(dice.uniform(0, plan.hours), self._set_clock, dice.choice(town), dice.uniform(-9, 9))
+            person, seconds = dice.choice(town), dice.uniform(-CLOCK_STEP_MAX, CLOCK_STEP_MAX)
+            at(dice.uniform(0, plan.hours), self._set_clock, person, seconds)
         at(dice.uniform(plan.hours / 2, plan.hours), self._destroy, dice.choice(town))
         for hour in range(1, int(plan.hours) + 1):
             at(hour - 0.001, self._check_custody)
@@ -255,9 +268,9 @@ class _Day:
     def _crashed(self, person: Resident) -> None:
         self._happened("crashes", person.name)
         if self._tasks is not None:
-            self._tasks.create_task(self._start_again(person, self._plan_of_crash(person)))
+            self._tasks.create_task(self._start_again(person, self._seconds_off(person)))
 
-    def _plan_of_crash(self, person: Resident) -> float:
+    def _seconds_off(self, person: Resident) -> float:
         return Random(f"{self._plan.seed} {person.name} {person.lives}").choice((1, 5, 60, 1800))
 
     async def _start_again(self, person: Resident, seconds: float) -> None:
@@ -279,9 +292,9 @@ class _Day:
             self._happened("disk full", person.name)
             await person.fill_disk()
 
-    async def _set_clock(self, person: Resident, minutes: float) -> None:
-        """Somebody sets a clock, not far from right: a year off is for the issue of M12."""
-        person.clock.wrong_by = max(-270.0, min(270.0, person.clock.wrong_by + minutes * 30))
+    async def _set_clock(self, person: Resident, seconds: float) -> None:
+        """Somebody sets a clock, not far from right: a year off comes later (M12)."""
+        person.clock.wrong_by = seconds
 
     async def _destroy(self, person: Resident) -> None:
         async with self._switches[person.name]:
@@ -484,10 +497,10 @@ class _Day:
                     self._model.breaks("M7", f"letter {number} did not reach {recipient} in time")
                 break
             await asyncio.sleep(5)
-        self._report.counts["seconds until all was filed"] = round(seconds())
+        self._report.filed_seconds = round(seconds())
         while await self._open_parcels(names) and seconds() < ENDED_SECONDS_MAX:
             await asyncio.sleep(limits.MINUTE)
-        self._report.counts["minutes until all was told"] = round(seconds() / 60)
+        self._report.told_minutes = round(seconds() / 60)
 
     async def _unfiled(self, living: set[str]) -> list[tuple[int, str]]:
         for person in self._living:
@@ -515,9 +528,13 @@ class _Day:
                    JOIN letter ON letter.id = letter_id WHERE kind = 1 ORDER BY parcel.id"""
             ).fetchall()
             for recipient, state, content_id in rows:
-                octets = node.contents.get(sql, content_id)
+                try:
+                    octets = node.contents.get(sql, content_id)
+                except Damaged as error:
+                    self._model.breaks("M6", f"{person.name} lost the octets of a letter: {error}")
+                    continue
                 number = int(octets.partition(b"Subject: letter ")[2].split(b"\r\n")[0])
-                found.append(Pair(number, names[recipient], state, has_octets=True))
+                found.append(Pair(number, names[recipient], state))
             return found
 
         return await node.database.read(work)

@@ -57,7 +57,6 @@ class Pair:
     number: int
     recipient: str
     state: str
-    has_octets: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +93,6 @@ class Model:
         self._written: dict[int, Written] = {}
         self._inboxes = {name: Inbox() for name in addresses}
         self.broken: list[str] = []
-
-    @property
-    def letters(self) -> Iterable[Written]:
-        return self._written.values()
 
     def wrote(self, letter: Written) -> None:
         self._written[letter.number] = letter
@@ -257,8 +252,6 @@ class Model:
                 if wants_failures and not told(Notice.REFUSED):
                     self.breaks("M1", f"{what} was refused without a notice")
             case "waiting" | "held":
-                if not pair.has_octets:
-                    self.breaks("M6", f"{what} is in custody without its octets")
                 if recipient in living:
                     self.breaks("M1", f"{what} is still {pair.state}")
                 over = letter.expires_at + limits.EXPIRY_GRACE_SECONDS + limits.HOUR

@@ -2,7 +2,9 @@
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 the node is not running, 4 not set up. With --json nothing is
 asked, and the answer is one JSON object on stdout, a failure likewise: {"error": "a sentence"}.
-Only a command that cannot be understood (exit code 2) is told by click, in words on stderr.
+Only a command that cannot be understood (exit code 2) is told by click, in words on stderr. Where
+`setup` cannot keep its keys after it showed them, the answer is out already: the sentence is on
+stderr, the exit code is 1, and what was shown counts for nothing.
 """
 
 # Most commands only ask the running node; the two that need a node import what it is made of.
@@ -14,7 +16,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -28,9 +30,6 @@ from postroad.base.errors import ConfigurationError, NotSetUp, PostroadError
 FAILED, NOT_RUNNING, NOT_SET_UP = 1, 3, 4
 WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
 WORDS_BYTES_MAX = 4096
-
-if TYPE_CHECKING:
-    pass
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
 

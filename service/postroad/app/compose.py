@@ -95,7 +95,8 @@ class Node:
     sender: Sender
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
-        """Run until cancelled. `ready` is called when doors and links are served."""
+        """Run until cancelled. `ready` is called when the doors are served; unless the node is
+        paused, the network is joined by then."""
         if self.pauses.pause is None:
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
@@ -192,6 +193,8 @@ class Node:
     async def _tidy(self) -> None:
         while True:
             now = self.machine.clock.now()
+            if self.pauses.pause is not None:  # promise M1 holds in a pause, too
+                await self.sender.look_at_clocks()
             await housekeeping.tidy(self.database, self.contents, self.sealed, now)
             await asyncio.sleep(TIDY_SECONDS)
 
@@ -225,7 +228,8 @@ def _first(group: BaseExceptionGroup[PostroadError]) -> BaseException:
 
 @asynccontextmanager
 async def build_node(settings: Settings, machine: Machine) -> AsyncIterator[Node]:
-    """A node over this machine, its store open and its endpoint bound; closed on leaving.
+    """A node over this machine, its store open and, unless it is paused, its endpoint bound; closed
+    on leaving.
 
     Raises ConfigurationError when the node is not set up, or its folder or port is taken."""
     disk, clock = machine.disk, machine.clock

@@ -28,11 +28,14 @@ from postroad.machine.iroh_network import IrohNetwork
 from postroad.machine.listeners import LoopbackListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.tls_network import TlsNetwork
+from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
+Ready = Callable[[Sockets, Pause | None], None]
+"""Hears when the doors are served, and of the pause that the node starts in."""
 
 
-def run(config: Config, path: Path, ready: Callable[[Sockets], None]) -> None:
+def run(config: Config, path: Path, ready: Ready) -> None:
     """Run the node in the foreground until it is told to stop. `path`: where `config` comes from.
 
     Raises NotSetUp, or ConfigurationError when it cannot start; the sentence says what to do."""
@@ -61,9 +64,7 @@ def run(config: Config, path: Path, ready: Callable[[Sockets], None]) -> None:
             ) from group
 
 
-async def _run(
-    config: Config, path: Path, machine: Machine, ready: Callable[[Sockets], None]
-) -> None:
+async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> None:
     main = asyncio.current_task()
     assert main is not None
     loop = asyncio.get_running_loop()
@@ -83,7 +84,7 @@ async def _run(
                 gc.collect()
                 gc.freeze()
                 log.info("node started", extra=_facts(config, node, sockets))
-                ready(sockets)
+                ready(sockets, node.pauses.pause)
 
             await node.serve(sockets, started)
     except asyncio.CancelledError:
@@ -124,6 +125,7 @@ def _facts(config: Config, node: Node, sockets: Sockets) -> dict[str, object]:
         "smtp_port": smtp,
         "imap_port": imap,
         "peer_port": peers[0] if len(peers) == 1 else config.peer_port,
+        "paused": node.pauses.pause is not None,
     }
 
 

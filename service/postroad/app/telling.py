@@ -13,16 +13,19 @@ from postroad.base import limits
 
 if TYPE_CHECKING:
     from postroad.app.compose import Sockets
+    from postroad.store.pauses import Pause
 
 INSTALL_LINE = "pipx install ./postroad"
 
 
-def ready(sockets: "Sockets") -> None:
+def ready(sockets: "Sockets", pause: "Pause | None") -> None:
     for door, listening in (("SMTP", sockets.submission), ("IMAP", sockets.imap)):
         for one in listening:
             host, port = one.getsockname()[:2]
             click.echo(f"{door} for your mail program: {host} port {port}")
     click.echo("Your node is running. Ctrl-C stops it; your mail stays safe.")
+    if pause is not None:
+        click.echo(f"It is paused. {_pause_in_words(pause.until)}")
 
 
 def setup(made: dict[str, Any]) -> None:
@@ -112,7 +115,8 @@ def resumption(answer: dict[str, Any]) -> None:
 
 
 def _pause_in_words(until: float | None) -> str:
-    end = "you type: postroad resume" if until is None else f"{_moment(until)}, or postroad resume"
+    resume = "you type: postroad resume"
+    end = resume if until is None else f"{_moment(until)}, or until {resume}"
     return (
         f"No letter comes or goes until {end}. You can read and write meanwhile; letters wait, "
         "those to you with their senders and your holders."
@@ -181,8 +185,11 @@ def queue(answer: dict[str, Any]) -> None:
     for parcel in answer["queue"]:
         seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
         click.echo(f"To {parcel['recipient']}")
-        reason = parcel["reason"] or "It is being sent."
-        click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
+        if answer["paused"]:
+            click.echo(f"   {parcel['reason'] or 'It has not been tried yet.'}")
+        else:
+            reason = parcel["reason"] or "It is being sent."
+            click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
 
 
 def _wait_in_words(seconds: int) -> str:

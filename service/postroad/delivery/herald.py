@@ -85,7 +85,7 @@ class Herald:
                 for drop in [drop for drop in self._news if drop not in self._telling]:
                     del self._news[drop]
                     self._telling.add(drop)
-                    tasks.create_task(self._tell_owner(drop), name="tell owner")
+                    tasks.create_task(self._keep_telling(drop), name="tell owner")
 
     async def _pass_on(self, peer: PeerId, came: bool) -> bool:
         """Tell the listeners; whether it was a contact's node."""
@@ -117,15 +117,15 @@ class Herald:
         try:
             drop = await self._database.read(lambda sql: _drop_of(sql, peer))
             if drop is not None and not self._client.is_linked(peer):
-                await self._is_told(drop)
+                await self._tell(drop)
         except PostroadError as error:
             log.info("no visit: %s", error)
 
-    async def _tell_owner(self, drop: DropId) -> None:
+    async def _keep_telling(self, drop: DropId) -> None:
         ends = self._clock.elapsed() + limits.COLLECT_TOLD_SECONDS
         wait = limits.RETRY_SECONDS_FIRST
         try:
-            while not await self._is_told(drop) and self._clock.elapsed() + wait < ends:
+            while not await self._tell(drop) and self._clock.elapsed() + wait < ends:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, limits.RETRY_SECONDS_MAX)
         except PostroadError as error:
@@ -135,8 +135,8 @@ class Herald:
             if drop in self._news:  # more came in the meantime
                 self._wake.set()
 
-    async def _is_told(self, drop: DropId) -> bool:
-        """Whether the owner knows now, or need not be told again."""
+    async def _tell(self, drop: DropId) -> bool:
+        """Tell the drop's owner to look; True: they know, or need not be told again."""
         owner = await self._database.read(lambda sql: _owner(sql, drop))
         if owner is None:
             return True

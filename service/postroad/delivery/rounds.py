@@ -86,6 +86,8 @@ class Rounds:
                 await asyncio.wait(waiting, timeout=_head_start(letter.size))
             if outcome.receipt is None:
                 for drop in person.record.drops:
+                    if drop.contact.peer == self.client.me:
+                        continue  # we have the letter anyway: a lease of our own promises nothing
                     attempt = (
                         self._ask(drop, mail_id, outcome)
                         if drop.id in held_in

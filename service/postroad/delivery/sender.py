@@ -88,6 +88,20 @@ class Sender:
         """Something may be due now."""
         self._wake.set()
 
+    async def peer_seen(self, seen: Sighting) -> None:
+        """A node of this person just proved itself: what waits for them is due now."""
+        if seen.came:
+            self._came_at[seen.fingerprint] = self._clock.elapsed()
+        await self._database.run(lambda sql: queue.wake(sql, seen.fingerprint, seen.at))
+        self.wake()
+
+    async def look_at_clocks(self) -> None:
+        """Do what time alone does, for a node that is paused: its owner hears of what is late."""
+        now = self._clock.now()
+        for row in await self._database.read(queue.waiting):
+            if look_at_clock(row.parcel, now).parcel != row.parcel:
+                await self._step(row, lambda _, parcel: look_at_clock(parcel, now))
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -189,7 +203,7 @@ class Sender:
             await self._look_for_newer_record(person)
 
     async def _end_round(self, row: queue.Row, outcome: Outcome, began: float) -> None:
-        """The round is over without a receipt: when is the next one?"""
+        """Note when the next round is due; at once for somebody who came meanwhile."""
         now, dice = self._clock.now(), self._entropy.uniform()
         came_meanwhile = self._came_at.get(row.fingerprint, -inf) >= began
 
@@ -306,13 +320,6 @@ class Sender:
 
         _, step, _ = await self._database.run(work, then=committed)
         return step.parcel
-
-    async def peer_seen(self, seen: Sighting) -> None:
-        """A node of this person just proved itself: what waits for them is due now."""
-        if seen.came:
-            self._came_at[seen.fingerprint] = self._clock.elapsed()
-        await self._database.run(lambda sql: queue.wake(sql, seen.fingerprint, seen.at))
-        self.wake()
 
 
 def _tell_log(row: queue.Row, before: Parcel, after: Parcel) -> None:

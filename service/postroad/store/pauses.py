@@ -4,6 +4,7 @@ Purpose: one place that knows, tells, and lets others wait for the pause to begi
 Kept in a file of its own in the data folder, since it is asked before the network is joined. One
 that cannot be read counts as no pause: a node that works by mistake harms less than one that never
 does.
+Invariants: what was said is durable; one task waits at a time, and clears the event that woke it.
 """
 
 import asyncio
@@ -28,6 +29,9 @@ class Pause:
     until: int | None = optional(number(1, 8))
 
 
+ENDED = Pause(0)
+
+
 class Pauses:
     def __init__(self, disk: Disk, clock: Clock) -> None:
         self._disk = disk
@@ -50,7 +54,8 @@ class Pauses:
         self._changed.set()
 
     async def end(self) -> None:
-        await self._disk.run(lambda: self._disk.remove(FILE_NAME))
+        """Be back from now on; durable, too: a file that is removed may come back."""
+        await self._disk.run(lambda: self._disk.write(FILE_NAME, encode(ENDED)))
         self._pause = None
         self._changed.set()
 
