@@ -156,11 +156,14 @@ class Resident:
 
     async def sleep(self) -> None:
         """Switched off; all that it knew is on its disk."""
-        task, self._task = self._task, None
+        task = self._task
         if task is not None:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})  # it may crash over it; then it is a ghost's already
+            if self._task is task:
+                self._task = None
+                if not task.cancelled():
+                    task.result()
 
     def crash(self, power_cut: Random | None = None) -> None:
         """kill -9, or with dice for its accidents a power cut. At once: nobody is asked."""
