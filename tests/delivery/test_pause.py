@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from pathlib import Path
+
+import pytest
 
 from postroad.base import limits
 from postroad.base.ids import Instant
+from postroad.store import queue
+from postroad.store.database import Sql
+from simulator.network import SimulatedEndpoint
 from simulator.village import Resident, Village, play, until
 
 
@@ -87,6 +94,87 @@ def test_a_node_can_be_paused_again_and_again(tmp_path: Path) -> None:
             await anna.node.pauses.end()
             await bora.write(str(anna.node.keyring.address), subject=f"no {number}")
             await until(lambda number=number: _has(anna, f"no {number}"))  # type: ignore[misc]
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 3, 8])
+def test_who_resumes_at_once_is_on_the_network(tmp_path: Path, turns: int) -> None:
+    """However far the leaving had come: it once stayed away for good, and said that it did not."""
+
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        await anna.node.pauses.begin(None)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await anna.node.pauses.end()
+        await anna.write(bora.address)
+        await until(lambda: _has(bora, "hello"))
+
+    play(tmp_path, scene)
+
+
+def test_who_resumes_while_the_links_are_being_closed_is_on_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = SimulatedEndpoint.close
+
+    async def slow(self: SimulatedEndpoint) -> None:
+        await asyncio.sleep(0.5)
+        await close(self)
+
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        monkeypatch.setattr(SimulatedEndpoint, "close", slow)
+        await anna.node.pauses.begin(None)
+        await asyncio.sleep(0.2)
+        await anna.node.pauses.end()
+        await anna.write(bora.address)
+        await until(lambda: _has(bora, "hello"))
+
+    play(tmp_path, scene)
+
+
+def test_a_pause_that_is_over_does_not_come_back_with_a_wrong_clock(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        await anna.node.pauses.begin(Instant(anna.clock.now() + limits.HOUR))
+        await asyncio.sleep(2 * limits.HOUR)
+        anna.clock.wrong_by = -5.0 * limits.HOUR
+        assert anna.node.pauses.pause is None
+        await anna.sleep()
+        await anna.wake()
+        await anna.write(bora.address)
+        await until(lambda: _has(bora, "hello"))
+
+    play(tmp_path, scene)
+
+
+def test_a_disk_that_fails_at_the_end_of_a_pause_does_not_end_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wake_all = queue.wake_all
+    failed: list[Instant] = []
+
+    def fails_once(sql: Sql, now: Instant) -> None:
+        if not failed:
+            failed.append(now)
+            raise sqlite3.OperationalError("disk I/O error")
+        wake_all(sql, now)
+
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        await anna.node.pauses.begin(None)
+        await until(lambda: _is_off_the_road(anna))
+        await anna.write(bora.address)
+        monkeypatch.setattr(queue, "wake_all", fails_once)
+        await anna.node.pauses.end()
+        await until(lambda: _has(bora, "hello"))
+        assert failed
 
     play(tmp_path, scene)
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from postroad.base import limits
+from postroad.delivery.receiver import Receiver
+from postroad.store.database import Database, Sql
 from simulator.village import Resident, Village, play, until
+
+T = TypeVar("T")
 
 
 def said(resident: Resident) -> int:
@@ -65,5 +71,49 @@ def test_what_came_while_the_network_was_parted_is_told_when_it_heals(tmp_path: 
         assert not await bora.with_subject("hello")
         place.world.heal()
         assert await minutes_until_filed(bora, "hello", 5) <= 5
+
+    play(tmp_path, scene)
+
+
+def test_a_look_that_takes_long_keeps_nobody_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A holder that dawdles: its drop was asked for twenty times a second, while it was looked
+    into."""
+    reads = 0
+    read = Database.read
+
+    async def slow(*_: object) -> None:
+        await asyncio.sleep(limits.HOUR)
+
+    async def counted(self: Database, work: Callable[[Sql], T]) -> T:
+        nonlocal reads
+        reads += 1
+        return await read(self, work)
+
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        await place.with_holders(bora, "hana")
+        await asyncio.sleep(2 * limits.COLLECT_SECONDS)
+        monkeypatch.setattr(Receiver, "_empty", slow)
+        bora.node.receiver.met()
+        await asyncio.sleep(1)
+        bora.node.receiver.met()
+        monkeypatch.setattr(Database, "read", counted)
+        await asyncio.sleep(2 * limits.COLLECT_SECONDS)
+        assert reads < 100
+
+    play(tmp_path, scene)
+
+
+def test_who_comes_again_and_again_is_visited_by_one(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        bora, mallory = await place.settle_in("bora", "mallory")
+        await place.meet(bora, mallory)
+        await asyncio.sleep(limits.COLLECT_SECONDS)
+        for _ in range(100):
+            bora.node.herald.peer_seen(mallory.node.endpoint.me, came=True)
+            await asyncio.sleep(0.01)
+        assert sum(task.get_name() == "visit" for task in asyncio.all_tasks()) <= 1
 
     play(tmp_path, scene)

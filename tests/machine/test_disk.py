@@ -1,13 +1,16 @@
 """One data folder: one process, whole files, and nobody else's eyes."""
 
 import asyncio
+import contextlib
 import errno
+import gc
 import os
 import signal
 import stat
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -312,3 +315,33 @@ def test_closing_finishes_the_work_that_was_begun(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert len(list((tmp_path / "bodies").iterdir())) == 20
+
+
+class _Letter:
+    """Something large that failed work had in its hands."""
+
+
+def test_work_that_fails_keeps_nothing_in_memory(tmp_path: Path) -> None:
+    """An error keeps its traceback, and that the frames with all that they held: what could not be
+    opened stayed in memory until the collector came by."""
+    kept: list[weakref.ref[_Letter]] = []
+
+    def open_it() -> None:
+        letter = _Letter()
+        kept.append(weakref.ref(letter))
+        raise ValueError("it cannot be opened")
+
+    async def work(disk: FolderDisk) -> None:
+        for _ in range(3):
+            with contextlib.suppress(ValueError):  # pytest.raises would keep the error itself
+                await disk.run(open_it)
+        await disk.run(lambda: None)
+
+    disk = FolderDisk(tmp_path, reserve_bytes=0)
+    gc.disable()
+    try:
+        asyncio.run(work(disk))
+        assert [reference() for reference in kept] == [None, None, None]
+    finally:
+        gc.enable()
+        disk.close()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from socket import socket
 
 from postroad.base import limits
-from postroad.base.errors import NotToBeHad, PostroadError
+from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.seams import Machine
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Herald
@@ -97,50 +97,33 @@ class Node:
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
         paused, the network is joined by then."""
-        if self.pauses.pause is None:
+        if self.endpoint.is_open:
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
             tasks.create_task(_keep_running("tidy", self._tidy), name="tidy")
-            tasks.create_task(self._travel(tasks), name="travel")
+            tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
             self._open_doors(tasks, sockets)
             ready()
 
-    async def _travel(self, tasks: asyncio.TaskGroup) -> None:
-        """Be on the road whenever the node is not paused. The doors do not care."""
+    async def _keep_to_pauses(self, tasks: asyncio.TaskGroup) -> None:
+        """Be on the network whenever the node is not paused. The doors do not care."""
         while True:
-            if self.pauses.pause is not None:
-                log.info("paused")
-                await self.pauses.wait_for_end()
-                await self._set_out()
-            road = tasks.create_task(self._be_on_the_road(), name="road")
+            await self.pauses.wait_for_end()
+            serving = _keep_running("network", self._serve_peers)
+            network = tasks.create_task(serving, name="network")
             await self.pauses.wait_for_begin()
-            road.cancel()
-            await asyncio.wait({road})
+            network.cancel()
+            await asyncio.wait({network})
             await self.endpoint.close()
+            log.info("paused")
 
-    async def _set_out(self) -> None:
-        """Open the endpoint after a pause; all that waited is due now."""
-        while True:
-            try:
-                await self.endpoint.open()
-                break
-            except NotToBeHad as error:  # somebody took the port meanwhile; they may give it back
-                log.error("still off the road: %s", error)
-                await asyncio.sleep(RESTART_SECONDS_MAX)
-        await self.renter.record()
-        now = self.machine.clock.now()
-
-        def wake(sql: Sql) -> None:
-            queue.wake_all(sql, now)
-            filed.wake_all_receipts(sql, now)
-
-        await self.database.run(wake)
-        log.info("resumed")
-
-    async def _be_on_the_road(self) -> None:
+    async def _serve_peers(self) -> None:
+        # Whether there was a pause just now is not the question: one may have ended while we left.
+        if not self.endpoint.is_open:
+            await self._join_again()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.links.serve(), name="links")
+            tasks.create_task(self._serve_links(), name="links")
             for name, service in (
                 ("herald", self.herald.run),
                 ("sender", self.sender.run),
@@ -148,6 +131,26 @@ class Node:
                 ("renter", self.renter.run),
             ):
                 tasks.create_task(_keep_running(name, service), name=name)
+
+    async def _join_again(self) -> None:
+        """Open the endpoint after a pause; all that waited is due now.
+
+        Raises NotToBeHad while somebody else has the port."""
+        now = self.machine.clock.now()
+
+        def wake(sql: Sql) -> None:
+            queue.wake_all(sql, now)
+            filed.wake_all_receipts(sql, now)
+
+        await self.database.run(wake)  # first: whatever fails, all of this is done again
+        await self.endpoint.open()
+        await self.renter.record()
+        log.info("on the network again")
+
+    async def _serve_links(self) -> None:
+        await self.links.serve()
+        await self.endpoint.close()
+        raise TemporaryFailure("The endpoint was closed, and nobody paused the node.")
 
     def _open_doors(self, tasks: asyncio.TaskGroup, sockets: Sockets) -> None:
         credentials = Credentials(self.keyring)

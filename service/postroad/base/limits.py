@@ -86,6 +86,8 @@ SEEN_LATELY_SECONDS = 10 * MINUTE
 COLLECT_SECONDS = 5 * MINUTE  # between looks into a drop whose holder may have no way to tell us
 COLLECT_TOLD_SECONDS = 1 * HOUR  # the same when the holder has shown that it reaches us,
 REACHED_SECONDS = 3 * HOUR  # and for so long it counts as shown
+# A holder tells for longer than the owner's next look can be away (which is spread by a quarter).
+TELL_SECONDS = 1.5 * COLLECT_TOLD_SECONDS
 
 # Doors
 DOOR_CONNECTIONS_MAX = 16

@@ -51,6 +51,7 @@ class Herald:
         self._news: dict[DropId, None] = {}
         self._telling: set[DropId] = set()
         self._comings: dict[PeerId, int] = {}  # of contacts' nodes, since they last saw us come
+        self._visiting: set[PeerId] = set()
         self._unknown: deque[PeerId] = deque(maxlen=limits.LINKS_MAX)
         self._wake = asyncio.Event()
         self.listeners: Sequence[OnSeen] = ()  # set by the composition root
@@ -80,7 +81,9 @@ class Herald:
                 self._wake.clear()
                 seen, self._seen = self._seen, {}
                 for peer, came in seen.items():
-                    if await self._pass_on(peer, came) and self._owes_visit(peer, came):
+                    is_known = await self._pass_on(peer, came)
+                    if is_known and self._owes_visit(peer, came) and peer not in self._visiting:
+                        self._visiting.add(peer)
                         tasks.create_task(self._visit(peer), name="visit")
                 for drop in [drop for drop in self._news if drop not in self._telling]:
                     del self._news[drop]
@@ -120,16 +123,17 @@ class Herald:
                 await self._tell(drop)
         except PostroadError as error:
             log.info("no visit: %s", error)
+        finally:
+            self._visiting.discard(peer)
 
     async def _keep_telling(self, drop: DropId) -> None:
-        ends = self._clock.elapsed() + limits.COLLECT_TOLD_SECONDS
+        """Tell until they know, or must have looked by themselves."""
+        ends = self._clock.elapsed() + limits.TELL_SECONDS
         wait = limits.RETRY_SECONDS_FIRST
         try:
             while not await self._tell(drop) and self._clock.elapsed() + wait < ends:
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, limits.RETRY_SECONDS_MAX)
-        except PostroadError as error:
-            log.warning("owner of a drop not told: %s", error)
         finally:
             self._telling.discard(drop)
             if drop in self._news:  # more came in the meantime
@@ -137,16 +141,20 @@ class Herald:
 
     async def _tell(self, drop: DropId) -> bool:
         """Tell the drop's owner to look; True: they know, or need not be told again."""
-        owner = await self._database.read(lambda sql: _owner(sql, drop))
-        if owner is None:
-            return True
+        owner = None
         try:
+            owner = await self._database.read(lambda sql: _owner(sql, drop))
+            if owner is None:
+                return True
             for device in owner.record.contacts:
                 await self._client.tell_news(device, drop)
             return True
         except (TemporaryFailure, PeerMisbehaved) as error:
             log.info("owner of a drop not told: %s", error)
-            return (owner.seen_at or 0.0) < self._clock.now() - limits.REACHED_SECONDS
+        if owner is None:  # it is our own disk
+            return False
+        relies_on_us = limits.REACHED_SECONDS + limits.TELL_SECONDS
+        return (owner.seen_at or 0.0) < self._clock.now() - relies_on_us
 
 
 def _drop_of(sql: Sql, peer: PeerId) -> DropId | None:

@@ -181,7 +181,8 @@ class Receiver:
                     looking.add(drop.drop)
                     tasks.create_task(self._look_into(drop, looking), name="look into drop")
                 # The loop's clock stands still while the computer sleeps, so it waits in pieces.
-                next_at = min(self._look_at.values(), default=now + limits.COLLECT_SECONDS)
+                free = [at for drop, at in self._look_at.items() if drop not in looking]
+                next_at = min(free, default=now + limits.COLLECT_SECONDS)
                 await self._wait_for_news(min(next_at - now, limits.COLLECT_SECONDS))
 
     def _put_off(self, drop: MyDrop, seconds_max: float) -> None:
@@ -217,8 +218,7 @@ class Receiver:
             log.exception("emptying a drop failed", extra={"holder": short(drop.holder)})
         finally:
             looking.discard(drop.drop)
-            if drop.drop in self._news:
-                self._look.set()
+            self._look.set()
 
     async def _holder(self, drop: MyDrop) -> Contact | None:
         """Where the drop's holder is, by its newest record."""

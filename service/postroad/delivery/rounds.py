@@ -6,6 +6,7 @@ Invariants: each lease is noted as soon as it is given; an attempt that fails te
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -110,8 +111,8 @@ class Rounds:
         whole = b""
         if size <= limits.AT_ONCE_BYTES_MAX:
             whole = self.sealed.read(sql, mail_id, 0, size)
-            if len(whole) != size:
-                raise Damaged(f"The sealed letter {mail_id.hex()} is cut short.")
+            if hashlib.sha256(whole).digest() != mail_id:
+                raise Damaged(f"The sealed letter {mail_id.hex()} is not what was sealed.")
         return Sealed(mail_id, size, whole, lambda: self._pieces(mail_id, size))
 
     async def _deliver(self, contact: Contact, letter: Sealed, outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from postroad.base import limits
 from postroad.base.errors import DiskFull, NotToBeHad
@@ -49,7 +49,7 @@ class FolderDisk:
             raise NotToBeHad(f"Another Postroad already runs in {self._folder}.") from error
         for name in self.names("spool"):  # left by a crash: nothing refers to them
             self.remove(f"spool/{name}")
-        self._thread = _Thread()
+        self._thread = _Worker()
 
     @property
     def folder(self) -> str:
@@ -105,7 +105,7 @@ class FolderDisk:
         self._lock.close()
 
 
-class _Thread:
+class _Worker:
     """One thread that works in the order of the calls.
 
     An executor of the standard library does the same with two futures, a condition and a chain of
@@ -113,7 +113,7 @@ class _Thread:
 
     def __init__(self) -> None:
         self._closed = False
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._work: SimpleQueue[_Asked | None] = SimpleQueue()
         self._thread = Thread(target=self._live, name="database", daemon=True)
         self._thread.start()
 
@@ -122,42 +122,52 @@ class _Thread:
             raise RuntimeError("the data folder is closed")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-
-        def settle(answer: T | None, error: BaseException | None) -> None:
-            if done.cancelled():
-                return
-            if error is not None:
-                done.set_exception(error)
-            else:
-                done.set_result(answer)  # type: ignore[arg-type]  # T may be None itself
-
-        def attempt() -> None:
-            answer: T | None = None
-            failed: BaseException | None = None
-            if done.cancelled():  # nobody waits any more, and it was not begun
-                return
-            try:
-                answer = work()
-            except StopIteration as error:  # a future refuses to carry it
-                failed = RuntimeError(f"blocking work ended with {error!r}")
-            except BaseException as error:
-                failed = error
-            with suppress(RuntimeError):  # the loop has ended: nobody is there to hear of it
-                loop.call_soon_threadsafe(settle, answer, failed)
-
-        self._work.put(attempt)
-        return await done
+        self._work.put((work, done, loop))
+        try:
+            return await done
+        finally:
+            del done  # an error, its traceback, this frame and the future would keep one another
 
     def _live(self) -> None:
-        while (attempt := self._work.get()) is not None:
-            attempt()
-            del attempt  # it may hold on to a letter until the next one comes
+        while (asked := self._work.get()) is not None:
+            _work(*asked)
+            del asked  # it may hold on to a letter until the next one comes
 
     def close(self) -> None:
         """Finish what was asked for."""
         self._closed = True
         self._work.put(None)
         self._thread.join()
+
+
+_Asked = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
+
+
+def _work(
+    work: Callable[[], Any], done: "asyncio.Future[Any]", loop: asyncio.AbstractEventLoop
+) -> None:
+    if done.cancelled():  # nobody waits any more, and it was not begun
+        return
+    answer: Any = None
+    failed: BaseException | None = None
+    try:
+        answer = work()
+    except StopIteration as error:  # a future refuses to carry it
+        failed = RuntimeError(f"blocking work ended with {error!r}")
+    except BaseException as error:
+        failed = error
+    with suppress(RuntimeError):  # the loop has ended: nobody is there to hear of it
+        loop.call_soon_threadsafe(_settle, done, answer, failed)
+    del failed, done  # the error's traceback holds this frame, and with it the whole letter
+
+
+def _settle(done: "asyncio.Future[Any]", answer: Any, failed: BaseException | None) -> None:
+    if done.cancelled():
+        return
+    if failed is not None:
+        done.set_exception(failed)
+    else:
+        done.set_result(answer)
 
 
 class _Spool(io.BufferedRandom):

@@ -23,6 +23,10 @@ class Gate:
     def me(self) -> PeerId:
         return self._me
 
+    @property
+    def is_open(self) -> bool:
+        return self._endpoint is not None
+
     def addresses(self) -> tuple[HostPort, ...]:
         return () if self._endpoint is None else self._endpoint.addresses()
 

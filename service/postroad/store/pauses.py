@@ -9,13 +9,15 @@ Invariants: what was said is durable; one task waits at a time, and clears the e
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved
+from postroad.base.errors import DiskFull, PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock, Disk
 from postroad.base.tlv import decode, encode, number, optional
+from postroad.store.database import in_words
 
 log = logging.getLogger(__name__)
 FILE_NAME = "pause"
@@ -37,36 +39,52 @@ class Pauses:
         self._disk = disk
         self._clock = clock
         self._pause = _load(disk)
+        if self._pause is not None and self._is_over(self._pause):
+            self._pause = None
+            with suppress(OSError, DiskFull):  # or a wrong clock could bring it back
+                disk.write(FILE_NAME, encode(ENDED))
         self._changed = asyncio.Event()
 
     @property
     def pause(self) -> Pause | None:
         """The pause that the node is in."""
-        if self._pause is None or _is_over(self._pause, self._clock.now()):
-            return None
         return self._pause
 
     async def begin(self, until: Instant | None) -> None:
-        """Pause from now on; it is durable when this returns."""
+        """Pause from now on; it is durable when this returns. Raises DiskFull, TemporaryFailure."""
         pause = Pause(None if until is None else int(until))
-        await self._disk.run(lambda: self._disk.write(FILE_NAME, encode(pause)))
+        await self._keep(pause)
         self._pause = pause
         self._changed.set()
 
     async def end(self) -> None:
-        """Be back from now on; durable, too: a file that is removed may come back."""
-        await self._disk.run(lambda: self._disk.write(FILE_NAME, encode(ENDED)))
+        """Be back from now on; durable, too. Raises DiskFull, TemporaryFailure."""
+        await self._keep(ENDED)  # not removed: a power cut could bring the file back
         self._pause = None
         self._changed.set()
 
+    async def _keep(self, pause: Pause) -> None:
+        try:
+            await self._disk.run(lambda: self._disk.write(FILE_NAME, encode(pause)))
+        except OSError as error:
+            raise in_words(error) from error
+
     async def wait_for_begin(self) -> None:
-        while self.pause is None:
+        while self._pause is None:
             await self._changed.wait()
             self._changed.clear()
 
     async def wait_for_end(self) -> None:
-        """Until there is no pause, or its time is over."""
-        while (pause := self.pause) is not None:
+        """Until there is no pause, or its time is over: it is then over for good, whatever the
+        clock says later."""
+        while (pause := self._pause) is not None:
+            if self._is_over(pause):
+                try:
+                    await self.end()
+                except TemporaryFailure as error:
+                    log.warning("the end of the pause could not be kept: %s", error)
+                    self._pause = None
+                return
             seconds = None
             if pause.until is not None:
                 left = pause.until - self._clock.now()
@@ -78,9 +96,8 @@ class Pauses:
             except TimeoutError:
                 continue
 
-
-def _is_over(pause: Pause, now: Instant) -> bool:
-    return pause.until is not None and now >= pause.until
+    def _is_over(self, pause: Pause) -> bool:
+        return pause.until is not None and self._clock.now() >= pause.until
 
 
 def _load(disk: Disk) -> Pause | None:
