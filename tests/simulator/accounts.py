@@ -4,15 +4,16 @@ Purpose: see what no mail program can see, and tell the model of it. It looks on
 on, through their own databases.
 """
 
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from typing import Any
 
 from postroad.app.compose import Node
 from postroad.base.errors import TemporaryFailure
-from postroad.base.ids import Nonce
+from postroad.base.ids import Nonce, PeerId
 from postroad.store import filed, held, people, quarantine, queue
 from postroad.store.contents import Damaged
-from postroad.store.database import Sql
+from postroad.store.database import FILE_NAME, Sql
 from simulator.model import Pair
 from simulator.town import Town
 from simulator.village import Resident
@@ -79,6 +80,18 @@ async def check_parcel(
                 )
     except Damaged as error:
         town.model.breaks("M6", f"{person.name} lost what it has to deliver: {error}")
+
+
+def left_at_holders(person: Resident) -> list[tuple[bytes, str, PeerId]]:
+    """Of somebody whose computer is off: the letters that holders keep for others, as their nonce,
+    the recipient's address, and a holder."""
+    path = f"file:{person.folder}/{FILE_NAME}?mode=ro"
+    with closing(sqlite3.connect(path, uri=True)) as sql:
+        return sql.execute(
+            """SELECT nonce, recipient, holder FROM lease JOIN parcel ON parcel.id = parcel_id
+               JOIN letter ON letter.id = letter_id WHERE state = 'held' AND kind = 1
+               ORDER BY parcel.id, holder"""
+        ).fetchall()
 
 
 async def pairs(town: Town, person: Resident) -> list[Pair]:

@@ -272,11 +272,13 @@ class _Day:
         self._town.village.world.heal()
 
     async def _calm(self) -> None:
-        """Misfortune is over: everybody who lives is on, and mail gets where it has to."""
+        """Misfortune is over: what lies at holders comes without its sender; then everybody who
+        lives is on, and mail gets where it has to."""
         self._town.note("calm")
         for person in self._town.people:
             person.steps_to_live = None
             await person.make_room()
+        await self._collect_from_holders()
         names = {one.name for one in self._living()}
         await asyncio.gather(*(self._switch(one, True) for one in self._living()))
         healed_at = asyncio.get_running_loop().time()
@@ -296,6 +298,37 @@ class _Day:
         while await self._open_parcels(names) and seconds() < ENDED_SECONDS_MAX:
             await asyncio.sleep(limits.MINUTE)
         self._report.told_minutes = round(seconds() / 60)
+
+    async def _collect_from_holders(self) -> None:
+        """Some write while others cannot be reached, and are switched off before these can: what
+        lies at holders that are on reaches whoever is on."""
+        town, dice, living = self._town, self._dice, self._living()
+        await asyncio.gather(*(self._switch(one, True) for one in living))
+        readers = dice.sample(living, len(living) // 2)
+        others = [one for one in living if one not in readers]
+        writers = others[: len(others) // 2]
+        await asyncio.sleep(limits.MINUTE)
+        town.village.world.part([one.peer for one in readers if one.peer is not None])
+        for number, writer in enumerate(2 * writers, self._plan.letters):
+            await mail_program.write(town, number, Random(dice.random()), writer)
+        await asyncio.sleep(2 * limits.MINUTE)
+        await asyncio.gather(*(self._switch(one, False) for one in writers))
+        town.village.world.heal()
+        await asyncio.sleep(HEALED_SECONDS_MAX)
+        home = [one for one in living if one not in writers]
+        for person in home:
+            await mail_program.look(town, person, person.node, lambda: True)
+        names = {town.addresses[one.name]: one.name for one in home}
+        holders, now = {one.peer for one in home}, town.village.clock.now()
+        for writer in writers:
+            for nonce, address, holder in accounts.left_at_holders(writer):
+                name = names.get(address)
+                if name is not None and holder in holders:
+                    town.counts["letters looked for at holders"] += 1
+                    missing = town.model.must_come_from_holders(nonce, name, now)
+                    if missing is not None:
+                        late = f"letter {missing} lies at a holder, and {name} does not get it"
+                        town.model.breaks("M7", late)
 
     def _living(self) -> list[Resident]:
         return [one for one in self._town.people if one.name not in self._town.dead]

@@ -20,12 +20,12 @@ from simulator.village import Resident
 NOTIFIES = (NOTIFY_DEFAULT,) * 5 + (Notify.NEVER, Notify.SUCCESS | Notify.FAILURE)
 
 
-async def write(town: Town, number: int, dice: Random) -> None:
-    """Somebody whose computer is on writes to some of their contacts."""
+async def write(town: Town, number: int, dice: Random, person: Resident | None = None) -> None:
+    """Somebody whose computer is on writes to some of their contacts; `person`: who."""
     senders = [one for one in town.people if one.is_on]
     if not senders:
         return
-    person = dice.choice(senders)
+    person = person or dice.choice(senders)
     known = town.knows[person.name]
     to = tuple(dice.sample(known, min(len(known), dice.choice((1, 1, 1, 2, 3)))))
     size = dice.choice((200, 2_000, 2_000, 20_000, 90_000, 250_000))
@@ -47,14 +47,15 @@ async def write(town: Town, number: int, dice: Random) -> None:
     town.model.wrote(letter)
     recipients = tuple(Recipient(town.addresses[one], notify) for one in to)
     life = person.lives
+    nonce = ""
     try:
-        await person.node.outbox.accept(Submission(recipients, octets))
+        nonce = await person.node.outbox.accept(Submission(recipients, octets))
     except TemporaryFailure:
         answer = Answer.REFUSED
     else:
         answer = Answer.ACCEPTED
     if person.lives == life and person.is_on:
-        letter.answer = answer
+        letter.answer, letter.nonce = answer, nonce
     town.happened(f"letters {letter.answer.name.lower()}", person.name)
 
 

@@ -48,6 +48,7 @@ class Written:
     notify: Notify
     expires_at: float  # by the right clock
     answer: Answer = Answer.UNKNOWN
+    nonce: str = ""  # by which its sender's node calls it, if it was accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,14 @@ class Model:
             inbox.expunged.add(uid)
         else:
             inbox.perhaps_expunged.add(uid)
+
+    def must_come_from_holders(self, nonce: bytes, recipient: str, now: float) -> int | None:
+        """The number of a letter that lies at a holder, if nobody has it yet and it is in time."""
+        for letter in self._written.values():
+            in_time = letter.expires_at > now + 2 * CLOCK_ERROR_SECONDS_MAX
+            if letter.nonce == nonce.hex() and in_time:
+                return None if self._inboxes[recipient].letters[letter.number] else letter.number
+        return None
 
     # The end ------------------------------------------------------------------------------------
 

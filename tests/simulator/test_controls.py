@@ -11,7 +11,9 @@ import pytest
 
 from postroad.base import limits
 from postroad.delivery.filing import Filing
+from postroad.delivery.herald import Herald
 from postroad.delivery.outbox import Outbox
+from postroad.delivery.receiver import Receiver
 from postroad.delivery.sender import Sender
 from postroad.protocol import delivery
 from postroad.protocol.delivery import Parcel, State, Step
@@ -104,6 +106,18 @@ def nobody_wakes_the_sender(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(limits, "HELD_SECONDS_MAX", 4 * limits.HOUR)
 
 
+def nobody_tells_or_looks(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Herald, "news", lambda *_: None)
+    patch.setattr(limits, "COLLECT_SECONDS", 40 * limits.HOUR)
+    patch.setattr(limits, "COLLECT_TOLD_SECONDS", 40 * limits.HOUR)
+    peer_seen = Receiver.peer_seen
+
+    async def blind(self: Receiver, seen: Any) -> None:
+        await peer_seen(self, replace(seen, came=False))
+
+    patch.setattr(Receiver, "peer_seen", blind)
+
+
 @pytest.mark.parametrize(
     ("plant", "promise", "seed"),
     [
@@ -118,6 +132,7 @@ def nobody_wakes_the_sender(patch: pytest.MonkeyPatch) -> None:
         (flags_are_acknowledged_and_not_kept, "M10", 3),
         (an_expired_letter_ends_in_silence, "M1", 3),
         (nobody_wakes_the_sender, "M7", 7),
+        (nobody_tells_or_looks, "M7", 5),
     ],
 )
 def test_a_planted_fault_is_noticed(
