@@ -19,7 +19,7 @@ import pytest
 
 import results
 from crash import harness, oracle
-from person import Person, until
+from person import Person, meet, until
 
 SLOT = 45
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -113,3 +113,56 @@ def test_accepted_letters_survive_a_power_cut(disk: Disk, quiet_network: None) -
         assert oracle.faults_in_store(anna) == []
     finally:
         anna.kill()
+
+
+@contextlib.contextmanager
+def three(folder: Path, disk: Disk, *, on_disk: str) -> Iterator[list[Person]]:
+    """Anna, Bora, and Hana who holds for Bora; one of them lives on the disk whose power is cut."""
+    names = ("anna", "bora", "hana")
+    homes = [disk.folder if name == on_disk else folder for name in names]
+    trio = [Person(*who, SLOT + at) for at, who in enumerate(zip(names, homes, strict=True))]
+    anna, bora, hana = trio
+    try:
+        for person in trio:
+            person.set_up()
+            person.start()
+        meet(bora, hana)
+        until(lambda: bora.postroad("status")["holders"] == 1, "Hana holds for Bora")
+        meet(bora, anna)
+        until(lambda: all(map(harness.is_idle, trio)), "all introductions are through")
+        yield trio
+    finally:
+        harness.kill(*trio)
+
+
+def letter_to(bora: Person, anna: Person) -> bytes:
+    dice = random.Random(f"power cut {results.seed()}")
+    return harness.write(anna, bora, "before the cut", 90_000, dice)
+
+
+def test_a_lease_survives_a_power_cut_at_the_holder(
+    disk: Disk, tmp_path: Path, quiet_network: None
+) -> None:
+    with three(tmp_path, disk, on_disk="hana") as (anna, bora, hana):
+        bora.stop()
+        octets = letter_to(bora, anna)
+        anna.submit(bora.address, octets)
+        until(lambda: anna.postroad("queue")["queue"][0]["holders"] == 1, "Hana gave her lease")
+        disk.cut(hana)
+        anna.destroy()
+        hana.start()
+        bora.start()
+        until(lambda: bora.find("before the cut") is not None, "Bora has it from Hana")
+        assert (bora.find("before the cut") or b"").endswith(octets)
+
+
+def test_a_receipt_survives_a_power_cut_at_the_recipient(
+    disk: Disk, tmp_path: Path, quiet_network: None
+) -> None:
+    with three(tmp_path, disk, on_disk="bora") as (anna, bora, _):
+        octets = letter_to(bora, anna)
+        anna.submit(bora.address, octets)
+        until(lambda: harness.is_idle(anna), "Anna has the receipt")
+        disk.cut(bora)
+        bora.start()
+        assert (bora.find("before the cut") or b"").endswith(octets)
