@@ -1,4 +1,4 @@
-"""A node that its owner has paused: off the road, and nothing is lost by it."""
+"""A node that its owner has paused: off the network, and nothing is lost by it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_letter_written_in_a_pause_goes_when_it_ends(tmp_path: Path) -> None:
         anna, bora = await place.settle_in("anna", "bora")
         await place.meet(bora, anna)
         await anna.node.pauses.begin(None)
-        await until(lambda: _is_off_the_road(anna))
+        await until(lambda: _is_off_the_network(anna))
         await anna.write(bora.address)
         place.put_forward(limits.HOUR)
         assert await anna.states() == ["delivered", "waiting"]
@@ -40,7 +40,7 @@ def test_a_paused_node_lets_nobody_in_and_its_letters_wait_at_holders(tmp_path: 
         (anna,) = await place.settle_in("anna")
         await place.meet(bora, anna)
         await bora.node.pauses.begin(None)
-        await until(lambda: _is_off_the_road(bora))
+        await until(lambda: _is_off_the_network(bora))
         address = str(bora.node.keyring.address)
         await anna.write(address)
 
@@ -90,7 +90,7 @@ def test_a_node_can_be_paused_again_and_again(tmp_path: Path) -> None:
         await place.meet(bora, anna)
         for number in range(3):
             await anna.node.pauses.begin(None)
-            await until(lambda: _is_off_the_road(anna))
+            await until(lambda: _is_off_the_network(anna))
             await anna.node.pauses.end()
             await bora.write(str(anna.node.keyring.address), subject=f"no {number}")
             await until(lambda number=number: _has(anna, f"no {number}"))  # type: ignore[misc]
@@ -169,7 +169,7 @@ def test_a_disk_that_fails_at_the_end_of_a_pause_does_not_end_the_node(
         anna, bora = await place.settle_in("anna", "bora")
         await place.meet(bora, anna)
         await anna.node.pauses.begin(None)
-        await until(lambda: _is_off_the_road(anna))
+        await until(lambda: _is_off_the_network(anna))
         await anna.write(bora.address)
         monkeypatch.setattr(queue, "wake_all", fails_once)
         await anna.node.pauses.end()
@@ -183,5 +183,5 @@ async def _has(resident: Resident, subject: str) -> bool:
     return bool(await resident.with_subject(subject))
 
 
-async def _is_off_the_road(resident: Resident) -> bool:
+async def _is_off_the_network(resident: Resident) -> bool:
     return not resident.node.endpoint.addresses()

@@ -107,7 +107,7 @@ def wake_receipts(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instan
 
 
 def wake_all_receipts(sql: sqlite3.Connection, now: Instant) -> None:
-    """All receipts are due now: the node is on the road again."""
+    """All receipts are due now: the node is on the network again."""
     sql.execute(
         "UPDATE receipt_due SET due_at = ? WHERE told_sender = 0 AND due_at > ?", (now, now)
     )

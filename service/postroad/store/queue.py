@@ -240,7 +240,7 @@ def wake(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> Non
 
 
 def wake_all(sql: sqlite3.Connection, now: Instant) -> None:
-    """All open parcels are due now: the node is on the road again."""
+    """All open parcels are due now: the node is on the network again."""
     sql.execute(
         "UPDATE parcel SET due_at = ? WHERE due_at > ? AND state IN ('waiting', 'held')",
         (now, now),
