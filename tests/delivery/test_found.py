@@ -71,3 +71,31 @@ def test_who_comes_while_they_are_being_tried_is_tried_again_at_once(
         await until(lambda: is_filed(bora, "hello"), 10)
 
     play(tmp_path, scene)
+
+
+def test_who_lost_their_own_copy_still_hears_from_holders_that_it_was_filed(
+    tmp_path: Path,
+) -> None:
+    """With a damaged copy nobody was asked at all, though the receipt lay at a holder."""
+
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        await place.with_holders(bora, "hana")
+        (anna,) = await place.settle_in("anna")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await bora.sleep()
+        await anna.write(bora_is)
+        await until(lambda: ended(anna, "held"))
+        await anna.node.database.run(
+            lambda sql: sql.execute("UPDATE sealed SET octets = zeroblob(size)").rowcount
+        )
+        await anna.sleep()
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"))
+        await asyncio.sleep(limits.MINUTE)
+        await bora.sleep()
+        await anna.wake()
+        await until(lambda: ended(anna, "delivered"), 2 * limits.HOUR)
+
+    play(tmp_path, scene)

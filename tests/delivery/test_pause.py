@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +16,8 @@ from postroad.store import queue
 from postroad.store.database import Sql
 from simulator.network import SimulatedEndpoint
 from simulator.village import Resident, Village, play, until
+
+T = TypeVar("T")
 
 
 def test_a_letter_written_in_a_pause_goes_when_it_ends(tmp_path: Path) -> None:
@@ -175,6 +179,29 @@ def test_a_disk_that_fails_at_the_end_of_a_pause_does_not_end_the_node(
         await anna.node.pauses.end()
         await until(lambda: _has(bora, "hello"))
         assert failed
+
+    play(tmp_path, scene)
+
+
+def test_a_pause_begun_as_another_runs_out_holds(tmp_path: Path) -> None:
+    """The end of the old one was written over the new one, which its owner had been told of."""
+
+    async def scene(place: Village) -> None:
+        (anna,) = await place.settle_in("anna")
+        assert anna.disk is not None
+        run = anna.disk.run
+
+        async def slow(work: Callable[[], T]) -> T:
+            await asyncio.sleep(0.05)
+            return await run(work)
+
+        await anna.node.pauses.begin(Instant(anna.clock.now() + 60))
+        anna.disk.run = slow  # type: ignore[method-assign]
+        await asyncio.sleep(59.98)
+        await anna.node.pauses.begin(None)
+        await asyncio.sleep(limits.MINUTE)
+        assert anna.node.pauses.pause is not None
+        assert not anna.node.endpoint.addresses()
 
     play(tmp_path, scene)
 

@@ -28,7 +28,8 @@ async def check_custody(town: Town) -> None:
             if person.is_on:
                 await check_delivered(town, person)
             for row in await person.waiting() if person.is_on else ():
-                await check_parcel(town, person, row, owners)
+                if person.is_on:  # it may crash over being looked at
+                    await check_parcel(town, person, row, owners)
 
 
 async def check_delivered(town: Town, person: Resident) -> None:

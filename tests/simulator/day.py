@@ -110,7 +110,8 @@ class _Day:
             await town.village.close()
             log.removeHandler(listening)
             log.propagate = propagated
-        report.broken = town.model.broken + [f"A7: {fault}" for fault in listening.faults]
+        faults = listening.faults + town.village.faults
+        report.broken = town.model.broken + [f"A7: {fault}" for fault in faults]
         report.arrivals, report.digest, report.counts = town.arrivals, town.digest, town.counts
         report.virtual_hours = round(asyncio.get_running_loop().time() / limits.HOUR, 2)
         return report
@@ -171,7 +172,7 @@ class _Day:
         for _ in range(max(plan.people // 5, 1)):
             person, hour = dice.choice(people), dice.uniform(0, plan.hours)
             at(hour, self._fill_disk, person)
-            at(hour + dice.uniform(0.2, 2), person.make_room)
+            at(min(hour + dice.uniform(0.2, 2), plan.hours - 0.01), person.make_room)
         if plan.partition_hours:
             begins = dice.uniform(0, max(plan.hours - plan.partition_hours, 0))
             islanders = dice.sample(people, plan.people // 2)

@@ -143,7 +143,12 @@ class Resident:
                         self._node, self.peer = node, node.endpoint.me
                     started.set()
 
-                await node.serve(Sockets(), ready)
+                try:
+                    await node.serve(Sockets(), ready)
+                except Exception as error:
+                    if life.is_lived:  # a node that ends by itself, whatever becomes of it then
+                        self._village.faults.append(f"{self.name}'s node ended: {error!r}")
+                    raise
         finally:
             disk.close()
             if life.is_lived:
@@ -274,6 +279,7 @@ class Village:
         self.world = world or World(Random(seed))
         self.residents: list[Resident] = []
         self.births = 0
+        self.faults: list[str] = []  # of nodes themselves
         self._graves: list[asyncio.Task[None]] = []
 
     def bury(self, ghost: asyncio.Task[None], folder: Path) -> None:

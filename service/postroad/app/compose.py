@@ -142,7 +142,10 @@ class Node:
             queue.wake_all(sql, now)
             filed.wake_all_receipts(sql, now)
 
-        await self.database.run(wake)  # first: whatever fails, all of this is done again
+        try:
+            await self.database.run(wake)
+        except TemporaryFailure as error:  # then each goes when its own time has come
+            log.warning("what waited was not woken: %s", error)
         await self.endpoint.open()
         await self.renter.record()
         log.info("on the network again")
@@ -196,9 +199,9 @@ class Node:
     async def _tidy(self) -> None:
         while True:
             now = self.machine.clock.now()
+            await housekeeping.tidy(self.database, self.contents, self.sealed, now)
             if self.pauses.pause is not None:  # promise M1 holds in a pause, too
                 await self.sender.look_at_clocks()
-            await housekeeping.tidy(self.database, self.contents, self.sealed, now)
             await asyncio.sleep(TIDY_SECONDS)
 
 

@@ -3,9 +3,9 @@
 Purpose: nothing that lies in a drop waits longer than it must. A drop is looked into at start, when
 its holder has news, when its holder's node comes that had not come for hours, when somebody becomes
 a contact, soon after a letter had to be left lying, and every few minutes without a reason. A
-holder that came to us by itself within the last hours can tell us of news, and tries for as long as
-an hour (`herald`): into its drop we look every hour only, for a look costs both a link. When one
-fails, the holder could not have told us either, and the next one is soon.
+holder that came to us by itself within the last hours can tell us of news, and tries for longer
+than an hour (`herald`): into its drop we look every hour only, for a look costs both a link. When
+one fails, the holder could not have told us either, and the next one is soon.
 Invariants: a letter is deleted at a holder only with its receipt, after it was filed or refused;
 one letter that lies in several drops is fetched once; what is wrong with one stops no other.
 """

@@ -70,30 +70,24 @@ class Rounds:
         outcome = Outcome(check, on_lease)
         assert row.sealed is not None
         mail_id = row.sealed.mail_id
-        try:
-            letter, leases = await self.database.read(
-                lambda sql: (self._letter(sql, mail_id), queue.leases(sql, row.id))
-            )
-        except Damaged as error:
-            _note(error, "", outcome)
-            return outcome
+        letter, leases = await self.database.read(
+            lambda sql: (self._letter(sql, mail_id, outcome), queue.leases(sql, row.id))
+        )
         held_in = {lease.drop for lease in leases}
+        waiting: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as tasks:
-            waiting = {
-                tasks.create_task(self._deliver(contact, letter, outcome))
-                for contact in person.record.contacts
-            }
-            if self._is_likely_awake(person):
-                await asyncio.wait(waiting, timeout=_head_start(letter.size))
-            if outcome.receipt is None:
-                for drop in person.record.drops:
-                    if drop.contact.peer == self.client.me:
-                        continue  # we have the letter anyway: a lease of our own promises nothing
-                    attempt = (
-                        self._ask(drop, mail_id, outcome)
-                        if drop.id in held_in
-                        else self._deposit(row, drop, letter, person, outcome)
-                    )
+            if letter is not None:
+                for contact in person.record.contacts:
+                    waiting.add(tasks.create_task(self._deliver(contact, letter, outcome)))
+                if self._is_likely_awake(person):
+                    await asyncio.wait(waiting, timeout=_head_start(letter.size))
+            for drop in person.record.drops if outcome.receipt is None else ():
+                if drop.contact.peer == self.client.me:
+                    continue  # we have the letter anyway: a lease of our own promises nothing
+                if drop.id in held_in:
+                    waiting.add(tasks.create_task(self._ask(drop, mail_id, outcome)))
+                elif letter is not None:
+                    attempt = self._deposit(row, drop, letter, person, outcome)
                     waiting.add(tasks.create_task(attempt))
             while waiting and outcome.receipt is None:
                 _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -106,13 +100,18 @@ class Rounds:
             return True
         return any(self.client.is_linked(contact.peer) for contact in person.record.contacts)
 
-    def _letter(self, sql: Sql, mail_id: MailId) -> Sealed:
-        size = self.sealed.size(sql, mail_id)
-        whole = b""
-        if size <= limits.AT_ONCE_BYTES_MAX:
-            whole = self.sealed.read(sql, mail_id, 0, size)
-            if hashlib.sha256(whole).digest() != mail_id:
-                raise Damaged(f"The sealed letter {mail_id.hex()} is not what was sealed.")
+    def _letter(self, sql: Sql, mail_id: MailId, outcome: Outcome) -> Sealed | None:
+        """Our own copy; None when it is damaged: then only its holders can be asked."""
+        try:
+            size = self.sealed.size(sql, mail_id)
+            whole = b""
+            if size <= limits.AT_ONCE_BYTES_MAX:
+                whole = self.sealed.read(sql, mail_id, 0, size)
+                if hashlib.sha256(whole).digest() != mail_id:
+                    raise Damaged(f"The sealed letter {mail_id.hex()} is not what was sealed.")
+        except Damaged as error:
+            _note(error, "", outcome)
+            return None
         return Sealed(mail_id, size, whole, lambda: self._pieces(mail_id, size))
 
     async def _deliver(self, contact: Contact, letter: Sealed, outcome: Outcome) -> None:

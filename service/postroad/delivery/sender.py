@@ -99,8 +99,14 @@ class Sender:
         """Do what time alone does, for a node that is paused: its owner hears of what is late."""
         now = self._clock.now()
         for row in await self._database.read(queue.waiting):
-            if look_at_clock(row.parcel, now).parcel != row.parcel:
+            if look_at_clock(row.parcel, now).parcel == row.parcel:
+                continue
+            try:
                 await self._step(row, lambda _, parcel: look_at_clock(parcel, now))
+            except PostroadError as error:
+                log.warning("its time was not looked at: %s", error, extra=row.ids)
+            except Exception:  # one letter's doorstep, as in `_doorstep`
+                log.exception("looking at the clock failed", extra=row.ids)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -44,6 +44,7 @@ class Pauses:
             with suppress(OSError, DiskFull):  # or a wrong clock could bring it back
                 disk.write(FILE_NAME, encode(ENDED))
         self._changed = asyncio.Event()
+        self._changing = asyncio.Lock()
 
     @property
     def pause(self) -> Pause | None:
@@ -53,21 +54,27 @@ class Pauses:
     async def begin(self, until: Instant | None) -> None:
         """Pause from now on; it is durable when this returns. Raises DiskFull, TemporaryFailure."""
         pause = Pause(None if until is None else int(until))
-        await self._keep(pause)
-        self._pause = pause
-        self._changed.set()
+        await asyncio.shield(self._change(pause))
 
     async def end(self) -> None:
         """Be back from now on; durable, too. Raises DiskFull, TemporaryFailure."""
-        await self._keep(ENDED)  # not removed: a power cut could bring the file back
-        self._pause = None
-        self._changed.set()
+        await asyncio.shield(self._change(None))
 
-    async def _keep(self, pause: Pause) -> None:
-        try:
-            await self._disk.run(lambda: self._disk.write(FILE_NAME, encode(pause)))
-        except OSError as error:
-            raise in_words(error) from error
+    async def _change(self, pause: Pause | None, *, instead_of: Pause | None = None) -> None:
+        """Write it down, then do it; not if another word than `instead_of` was the last.
+
+        One at a time, and whoever asks may be cancelled: what is written down is also done."""
+        async with self._changing:
+            if instead_of is not None and self._pause is not instead_of:
+                return
+            # A pause that ended is not removed: a power cut could bring the file back.
+            octets = encode(pause or ENDED)
+            try:
+                await self._disk.run(lambda: self._disk.write(FILE_NAME, octets))
+            except OSError as error:
+                raise in_words(error) from error
+            self._pause = pause
+            self._changed.set()
 
     async def wait_for_begin(self) -> None:
         while self._pause is None:
@@ -80,11 +87,12 @@ class Pauses:
         while (pause := self._pause) is not None:
             if self._is_over(pause):
                 try:
-                    await self.end()
+                    await self._change(None, instead_of=pause)
                 except TemporaryFailure as error:
                     log.warning("the end of the pause could not be kept: %s", error)
-                    self._pause = None
-                return
+                    if self._pause is pause:
+                        self._pause = None
+                continue
             seconds = None
             if pause.until is not None:
                 left = pause.until - self._clock.now()
