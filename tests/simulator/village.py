@@ -21,7 +21,7 @@ from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Instant, PeerId
 from postroad.base.seams import Clock, Machine
-from postroad.machine.listeners import LoopbackListeners
+from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submission
 from postroad.sealing.keys import Identity
@@ -132,7 +132,7 @@ class Resident:
             self.disk = disk
             if not keyring.exists(disk):
                 self._set_up(disk)
-            listeners, peer_uid = LoopbackListeners(), KernelPeerUid()
+            listeners, peer_uid = SystemListeners(), KernelPeerUid()
             machine = Machine(self.clock, self._dice, disk, self._network, listeners, peer_uid)
             settings = Settings(PORT, self.expiry_seconds)
             async with build_node(settings, machine) as node:

@@ -25,7 +25,7 @@ from postroad.machine.clock import SystemClock
 from postroad.machine.disk import FolderDisk
 from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
-from postroad.machine.listeners import LoopbackListeners
+from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.tls_network import TlsNetwork
 from postroad.store.pauses import Pause
@@ -51,7 +51,7 @@ def run(config: Config, path: Path, ready: Ready) -> None:
             SystemEntropy(),
             disk,
             _network(config),
-            LoopbackListeners(),
+            SystemListeners(peer_hosts=config.peer_hosts),
             KernelPeerUid(),
         )
         try:

@@ -22,7 +22,7 @@ from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
 
-ALPN = b"postroad/1"  # what a link is opened for: it changes only when frames do (ADR 3)
+ALPN = b"postroad/2"  # what a link is opened for: it changes only when frames do (ADR 3)
 FRAME_HEAD = 5
 LISTING_MAX = 500
 ASK_MAX = 32
