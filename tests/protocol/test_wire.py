@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fakes import NOW, peer, someone
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.protocol import wire
+from postroad.protocol import wire, wire_reach
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
 
@@ -51,6 +51,12 @@ MESSAGES: list[wire.Message] = [
     wire.Record(b"r"),
     wire.Ok(),
     wire.No(wire.Refusal.FULL, "Für später: " + "ü" * 90),
+    wire_reach.Who(),
+    wire_reach.Seen(int(NOW), None, None),
+    wire_reach.Seen(int(NOW), b"a" * 18, b"\xb5\x80"),
+    wire_reach.DialBack(None),
+    wire_reach.DialBack(b"\xb5\x80"),
+    wire_reach.DialledBack(b"a" * 6, 1, 0),
 ]
 
 
@@ -70,7 +76,7 @@ def test_each_message_even_the_largest_is_heard_as_it_was_said(message: wire.Mes
 def test_no_kind_of_message_is_forgotten_above() -> None:
     assert {type(message) for message in MESSAGES} == set(wire._KINDS.values())
     numbers = [wire.frame(message)[0] for message in MESSAGES]
-    assert set(numbers) == set(range(1, 21))
+    assert set(numbers) == {*range(1, 21), *range(40, 44)}
 
 
 def test_a_frame_that_is_too_large_is_refused_before_its_bytes_are_awaited() -> None:

@@ -12,7 +12,8 @@ from socket import socket
 
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
-from postroad.base.seams import Machine
+from postroad.base.ids import Contact, PeerId
+from postroad.base.seams import Clock, Machine
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
@@ -28,14 +29,16 @@ from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.reach import Reach, Surroundings
 from postroad.protocol import wire
-from postroad.store import filed, housekeeping, keyring, queue
+from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.held import Shelves
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
+from postroad.store.places import Places
 from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
@@ -93,11 +96,13 @@ class Node:
     herald: Herald
     receiver: Receiver
     sender: Sender
+    reach: Reach
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
         paused, the network is joined by then."""
         if self.endpoint.is_open:
+            await self.reach.begin()
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
@@ -129,6 +134,7 @@ class Node:
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
+                ("reach", self.reach.run),
             ):
                 tasks.create_task(_keep_running(name, service), name=name)
 
@@ -136,17 +142,9 @@ class Node:
         """Open the endpoint after a pause; all that waited is due now.
 
         Raises NotToBeHad while somebody else has the port."""
-        now = self.machine.clock.now()
-
-        def wake(sql: Sql) -> None:
-            queue.wake_all(sql, now)
-            filed.wake_all_receipts(sql, now)
-
-        try:
-            await self.database.run(wake)
-        except TemporaryFailure as error:  # then each goes when its own time has come
-            log.warning("what waited was not woken: %s", error)
+        await _wake_all(self.database, self.machine.clock)
         await self.endpoint.open()
+        await self.reach.begin()
         await self.renter.record()
         log.info("on the network again")
 
@@ -203,6 +201,20 @@ class Node:
             if self.pauses.pause is not None:  # promise M1 holds in a pause, too
                 await self.sender.look_at_clocks()
             await asyncio.sleep(TIDY_SECONDS)
+
+
+async def _wake_all(database: Database, clock: Clock) -> None:
+    """All that waits in the queue is due now."""
+    now = clock.now()
+
+    def wake(sql: Sql) -> None:
+        queue.wake_all(sql, now)
+        filed.wake_all_receipts(sql, now)
+
+    try:
+        await database.run(wake)
+    except TemporaryFailure as error:  # then each goes when its own time has come
+        log.warning("what waited was not woken: %s", error)
 
 
 async def _keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
@@ -272,9 +284,18 @@ async def _wire(
     links = Links(endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came))
     client = Client(links)
     herald = Herald(database, client, clock)
+
+    async def moved() -> None:
+        await _wake_all(database, clock)
+        receiver.moved()
+        sender.wake()
+
     holder = Holder(Shelves(database, sealed, clock), keys.device, herald.news)
 
-    renter = Renter(database, client, keys, clock, entropy, endpoint.addresses)
+    reach = Reach(
+        endpoint, links, clock, _around_reach(machine, database, lambda: renter.wake(), moved)
+    )
+    renter = Renter(database, client, keys, clock, entropy, lambda: reach.here)
     outbox = Outbox(
         database,
         contents,
@@ -289,6 +310,7 @@ async def _wire(
         herald.met()
         receiver.met()
         sender.wake()
+        reach.met()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
@@ -308,7 +330,13 @@ async def _wire(
     answers.update(holder.answers)
     answers.update(receiver.answers)
     answers[wire.Receipt] = sender.answer_receipt
-    herald.listeners = (renter.peer_seen, receiver.peer_seen, sender.peer_seen)
+    answers.update(reach.answers)
+    herald.listeners = (
+        renter.peer_seen,
+        receiver.peer_seen,
+        sender.peer_seen,
+        lambda seen: reach.peer_linked(seen.peer),
+    )
     return Node(
         machine,
         keys,
@@ -325,4 +353,26 @@ async def _wire(
         herald,
         receiver,
         sender,
+        reach,
+    )
+
+
+def _around_reach(
+    machine: Machine,
+    database: Database,
+    announce: Callable[[], None],
+    moved: Callable[[], Awaitable[None]],
+) -> Surroundings:
+    places = Places(machine.disk)
+
+    async def is_contact(peer: PeerId) -> bool:
+        person = await database.read(lambda sql: people.at_device(sql, peer))
+        return person is not None and not person.blocked
+
+    async def contacts() -> list[Contact]:
+        everybody = await database.read(people.contacts)
+        return [one for person in everybody if not person.blocked for one in person.record.contacts]
+
+    return Surroundings(
+        is_contact, contacts, lambda: None, places.last, places.keep, announce, moved
     )

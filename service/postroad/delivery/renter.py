@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Fingerprint, HostPort, short
+from postroad.base.ids import Contact, DropId, Fingerprint, short
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode, encode
 from postroad.delivery.herald import Sighting
@@ -45,14 +45,14 @@ class Renter:
         keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
-        addresses: Callable[[], tuple[HostPort, ...]],
+        here: Callable[[], Contact],
     ) -> None:
         self._database = database
         self._client = client
         self._keyring = keyring
         self._clock = clock
         self._entropy = entropy
-        self._addresses = addresses
+        self._here = here
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
         self._lost_at: dict[Fingerprint, float] = {}
@@ -99,7 +99,7 @@ class Renter:
         """Our record as it should be now; a new one is made, and kept, when the last is not."""
         now = self._clock.now()
         await self._keyring.renew(now)  # never sign with what is not good at this moment
-        me = Contact(self._keyring.device.peer, self._addresses())
+        me = self._here()
 
         def work(sql: Sql) -> PersonRecord:
             octets = people.kept_record(sql, self._keyring.fingerprint)
