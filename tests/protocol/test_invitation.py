@@ -182,7 +182,8 @@ def test_contacts_that_relays_make_large_are_left_out_from_the_end(
     link = to_link(made)
     found = from_link(link).contacts
     assert len(link) <= limits.INVITATION_CHARACTERS_MAX
-    assert found and found == made.contacts[: len(found)]
+    assert found
+    assert found == made.contacts[: len(found)]
     if len(found) < len(contacts):  # the next one really had no room
         missing = len(encode_contact(contacts[len(found)])) + 1
         assert len(link) + missing * 8 / 6 > limits.INVITATION_CHARACTERS_MAX
