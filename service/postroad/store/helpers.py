@@ -93,6 +93,7 @@ class GuestBook:
                 people.unblock(sql, newest.fingerprint)  # removed once, and named again
                 people.use_invitation(sql, secret, newest.fingerprint)
             people.learn(sql, newest, now)
+            people.seen(sql, newest.fingerprint, now)
             people.keep_record(sql, newest)
             return None
 
