@@ -33,13 +33,16 @@ class _Place:
     """Where this invocation finds its configuration."""
 
     def __init__(self, named: Path | None) -> None:
-        self.path = named or configuration.default_path()
-        self._is_named = named is not None
+        self._named = named
+
+    @property
+    def path(self) -> Path:
+        return self._named or configuration.default_path()  # a helper's user has no home
 
     @property
     def config(self) -> Config:
         """Raises ConfigurationError also when the file was named and is not there."""
-        if self._is_named and not self.path.exists():
+        if self._named is not None and not self.path.exists():
             raise ConfigurationError(
                 f"There is no file {self.path}. Check its name, or make it with: "
                 f"postroad --config {self.path} setup --name YOURNAME"

@@ -18,7 +18,7 @@ from pathlib import Path
 from postroad import __version__
 from postroad.app.compose import TIDY_SECONDS, keep_running
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
-from postroad.base.seams import Machine
+from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
 from postroad.doors import control
 from postroad.doors.helping import HelperDesk
@@ -28,7 +28,6 @@ from postroad.machine.disk import FolderDisk
 from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
 from postroad.machine.listeners import SystemListeners
-from postroad.machine.peer_uid import KernelPeerUid
 from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
@@ -64,6 +63,13 @@ class HelperConfig:
         return self.runtime / "control"
 
 
+class _NoMailDoors:
+    """`base.seams.PeerUid` where no mail program is served."""
+
+    def is_owner(self, client: SocketAddress, server: SocketAddress) -> bool:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Helper:
     """A helper that is put together. `serve` runs it."""
@@ -91,7 +97,7 @@ class Helper:
     async def serve(self, asked_at: socket.socket, ready: Callable[[], None]) -> None:
         """Run until cancelled. `asked_at`: the control socket."""
         desk = HelperDesk(
-            self.database, self.machine.clock, self.machine.entropy, self.where_i_am, self._facts
+            self.database, self.machine.clock, self.machine.entropy, self.where_i_am, self.facts
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
@@ -110,10 +116,10 @@ class Helper:
             await housekeeping.tidy(self.database, self.contents, self.sealed, now)
             await asyncio.sleep(TIDY_SECONDS)
 
-    def _facts(self) -> dict[str, object]:
+    def facts(self) -> dict[str, object]:
         contact = self.where_i_am()
         return {
-            "name": self.config.name,
+            "helper": self.config.name,
             "version": __version__,
             "addresses": [str(at) for at in contact.addresses],
             "relay": None if contact.relay is None else str(contact.relay.address),
@@ -170,7 +176,7 @@ def run(config: HelperConfig, ready: Callable[[HelperConfig], None]) -> None:
             disk,
             IrohNetwork(config.peer_hosts) if config.peer_hosts else IrohNetwork(),
             SystemListeners(peer_hosts=config.peer_hosts),
-            KernelPeerUid(),
+            _NoMailDoors(),
         )
         asyncio.run(_run(config, machine, ready))
 
@@ -186,6 +192,11 @@ async def _run(
         asked_at = listeners.unix(config.control_path)
         async with AsyncExitStack() as stack:
             helper = await stack.enter_async_context(build_helper(config, machine))
-            await helper.serve(asked_at, lambda: ready(config))
+
+            def started() -> None:
+                log.info("helper started", extra=helper.facts())
+                ready(config)
+
+            await helper.serve(asked_at, started)
     except asyncio.CancelledError:
         log.info("stopped")

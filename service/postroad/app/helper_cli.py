@@ -8,6 +8,7 @@ import ipaddress
 import os
 import socket
 import sys
+import time
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from postroad.base.errors import ConfigurationError
 
 UNIT = "postroad-helper.service"
 UNIT_PATH = Path("/etc/systemd/system") / UNIT
+START_SECONDS_MAX = 20.0
 SYSTEM_DATA, SYSTEM_RUNTIME = Path("/var/lib/postroad-helper"), Path("/run/postroad-helper")
 
 runtime_option = click.option(
@@ -88,7 +90,7 @@ def enable(address: str | None) -> None:
         if address:
             _expect_ip(address)
         _systemd(unit(address))
-        return _asked("invite", SYSTEM_RUNTIME)
+        return _first_link()
 
     finish(work, False, telling.helper_link)
 
@@ -143,6 +145,20 @@ def remove(name: str, runtime: Path | None, json_wanted: bool) -> None:
 def status(runtime: Path | None, json_wanted: bool) -> None:
     """Tell how it does."""
     finish(lambda: _asked("status", runtime), json_wanted, telling.helper_status)
+
+
+def _first_link() -> dict[str, Any]:
+    """A link, as soon as the helper answers."""
+    ends = time.monotonic() + START_SECONDS_MAX
+    while True:
+        try:
+            return _asked("invite", SYSTEM_RUNTIME)
+        except NotRunning as error:
+            if time.monotonic() > ends:
+                raise ConfigurationError(
+                    f"The helper does not start. See why: journalctl -u {UNIT}"
+                ) from error
+        time.sleep(0.1)
 
 
 def unit(address: str | None) -> str:

@@ -194,7 +194,7 @@ def helper_people(answer: dict[str, Any]) -> None:
 
 def helper_status(answer: dict[str, Any]) -> None:
     where = ", ".join(answer["addresses"]) or "no address that it knows"
-    click.echo(f"The helper {answer['name']} is running, at {where}.")
+    click.echo(f"The helper {answer['helper']} is running, at {where}.")
     if answer["relay"]:
         click.echo(f"It relays at {answer['relay']} (TCP).")
     click.echo(
