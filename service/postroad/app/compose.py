@@ -12,6 +12,7 @@ from socket import socket
 
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
+from postroad.base.ids import PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.filing import Filing
 from postroad.delivery.helpers import Helpers
@@ -29,8 +30,9 @@ from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.relay import Relay, Rules
 from postroad.protocol import wire
-from postroad.store import filed, housekeeping, keyring, queue
+from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.held import Shelves
@@ -51,6 +53,8 @@ class Settings:
 
     peer_port: int
     expiry_seconds: float
+    relay: Rules | None = None  # whether, and how, this node is a relay for others
+    relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ class Node:
     herald: Herald
     receiver: Receiver
     sender: Sender
+    relay: Relay | None
+    relay_port: int
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -133,6 +139,15 @@ class Node:
                 ("renter", self.renter.run),
             ):
                 tasks.create_task(keep_running(name, service), name=name)
+            if self.relay is not None:
+                tasks.create_task(keep_running("relay", self._serve_relay), name="relay")
+
+    async def _serve_relay(self) -> None:
+        """Raises NotToBeHad while somebody else has the port; the node does without, and tries
+        again."""
+        assert self.relay is not None
+        port = self.relay_port or self.endpoint.addresses()[-1].port
+        await self.relay.serve(self.machine.listeners.relay(port))
 
     async def _join_again(self) -> None:
         """Open the endpoint after a pause; all that waited is due now.
@@ -310,6 +325,11 @@ async def _wire(
         entropy,
         receiver,
     )
+
+    async def may_relay(peer: PeerId) -> bool:
+        contact = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == keys.device.peer or (contact is not None and not contact.blocked)
+
     answers.update(holder.answers)
     answers.update(receiver.answers)
     answers[wire.Receipt] = sender.answer_receipt
@@ -331,4 +351,6 @@ async def _wire(
         herald,
         receiver,
         sender,
+        None if settings.relay is None else Relay(may_relay, entropy, settings.relay),
+        settings.relay_port or settings.peer_port,
     )
