@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from fakes import NOW, peer, someone
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.protocol import wire, wire_reach
+from postroad.protocol import wire, wire_helping, wire_reach
+from postroad.protocol.contacts import CONTACT_BYTES_MAX
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
 
@@ -57,6 +58,9 @@ MESSAGES: list[wire.Message] = [
     wire_reach.DialBack(None),
     wire_reach.DialBack(b"\xb5\x80"),
     wire_reach.DialledBack(b"a" * 6, 1, 0),
+    wire_helping.SignIn(b"r" * limits.RECORD_BYTES_MAX, None),
+    wire_helping.SignIn(b"r", b"s" * 16),
+    wire_helping.SignedIn(b"c" * CONTACT_BYTES_MAX, "n" * wire_helping.NAME_BYTES_MAX),
 ]
 
 
@@ -76,7 +80,7 @@ def test_each_message_even_the_largest_is_heard_as_it_was_said(message: wire.Mes
 def test_no_kind_of_message_is_forgotten_above() -> None:
     assert {type(message) for message in MESSAGES} == set(wire._KINDS.values())
     numbers = [wire.frame(message)[0] for message in MESSAGES]
-    assert set(numbers) == {*range(1, 21), *range(40, 44)}
+    assert set(numbers) == {*range(1, 21), *range(40, 44), 60, 61}
 
 
 def test_a_frame_that_is_too_large_is_refused_before_its_bytes_are_awaited() -> None:

@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from socket import socket
 
+from postroad.app.surroundings import around_reach
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
-from postroad.base.ids import Contact, PeerId
+from postroad.base.ids import PeerId
 from postroad.base.seams import Clock, Machine
 from postroad.delivery.filing import Filing
+from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
 from postroad.delivery.notices import Notices
@@ -29,7 +31,8 @@ from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
-from postroad.peers.reach import Reach, Surroundings
+from postroad.peers.reach import Reach
+from postroad.peers.relay import Relay, Rules
 from postroad.protocol import wire
 from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
@@ -38,7 +41,6 @@ from postroad.store.held import Shelves
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
-from postroad.store.places import Places
 from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,8 @@ class Settings:
 
     peer_port: int
     expiry_seconds: float
+    relay: Rules | None = None  # whether, and how, this node is a relay for others
+    relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +97,13 @@ class Node:
     introductions: Introductions
     renter: Renter
     links: Links
+    helpers: Helpers
     herald: Herald
     receiver: Receiver
     sender: Sender
     reach: Reach
+    relay: Relay | None
+    relay_port: int
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -106,7 +113,7 @@ class Node:
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
-            tasks.create_task(_keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
             self._open_doors(tasks, sockets)
             ready()
@@ -115,7 +122,7 @@ class Node:
         """Be on the network whenever the node is not paused. The doors do not care."""
         while True:
             await self.pauses.wait_for_end()
-            serving = _keep_running("network", self._serve_peers)
+            serving = keep_running("network", self._serve_peers)
             network = tasks.create_task(serving, name="network")
             await self.pauses.wait_for_begin()
             network.cancel()
@@ -136,7 +143,16 @@ class Node:
                 ("renter", self.renter.run),
                 ("reach", self.reach.run),
             ):
-                tasks.create_task(_keep_running(name, service), name=name)
+                tasks.create_task(keep_running(name, service), name=name)
+            if self.relay is not None:
+                tasks.create_task(keep_running("relay", self._serve_relay), name="relay")
+
+    async def _serve_relay(self) -> None:
+        """Raises NotToBeHad while somebody else has the port; the node does without, and tries
+        again."""
+        assert self.relay is not None
+        port = self.relay_port or self.endpoint.addresses()[-1].port
+        await self.relay.serve(self.machine.listeners.relay(port))
 
     async def _join_again(self) -> None:
         """Open the endpoint after a pause; all that waited is due now.
@@ -185,6 +201,7 @@ class Node:
                     machine.clock,
                     self.pauses,
                     self.links.counts,
+                    self.helpers,
                     {
                         name: door[0].getsockname()[1]
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
@@ -217,7 +234,7 @@ async def _wake_all(database: Database, clock: Clock) -> None:
         log.warning("what waited was not woken: %s", error)
 
 
-async def _keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
+async def keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
     """Begin again when the disk failed a service; a fault of our own ends the node, loudly."""
     time = asyncio.get_running_loop().time
     wait = RESTART_SECONDS_FIRST
@@ -285,6 +302,11 @@ async def _wire(
     client = Client(links)
     herald = Herald(database, client, clock)
 
+    def relay_port() -> int | None:
+        if settings.relay is None or not endpoint.is_open:
+            return None
+        return settings.relay_port or endpoint.addresses()[-1].port
+
     async def moved() -> None:
         await _wake_all(database, clock)
         receiver.moved()
@@ -293,7 +315,10 @@ async def _wire(
     holder = Holder(Shelves(database, sealed, clock), keys.device, herald.news)
 
     reach = Reach(
-        endpoint, links, clock, _around_reach(machine, database, lambda: renter.wake(), moved)
+        endpoint,
+        links,
+        clock,
+        around_reach(machine.disk, database, relay_port, lambda: renter.wake(), moved),
     )
     renter = Renter(database, client, keys, clock, entropy, lambda: reach.here)
     outbox = Outbox(
@@ -313,6 +338,8 @@ async def _wire(
         reach.met()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
+    helpers = Helpers(database, client, clock, renter.record, renter.wake)
+    renter.tell_helpers = helpers.settle
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
     receiver = Receiver(database, sealed, filing, client, clock, entropy)
     sender = Sender(
@@ -327,6 +354,11 @@ async def _wire(
         entropy,
         receiver,
     )
+
+    async def may_relay(peer: PeerId) -> bool:
+        contact = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == keys.device.peer or (contact is not None and not contact.blocked)
+
     answers.update(holder.answers)
     answers.update(receiver.answers)
     answers[wire.Receipt] = sender.answer_receipt
@@ -350,29 +382,11 @@ async def _wire(
         introductions,
         renter,
         links,
+        helpers,
         herald,
         receiver,
         sender,
         reach,
-    )
-
-
-def _around_reach(
-    machine: Machine,
-    database: Database,
-    announce: Callable[[], None],
-    moved: Callable[[], Awaitable[None]],
-) -> Surroundings:
-    places = Places(machine.disk)
-
-    async def is_contact(peer: PeerId) -> bool:
-        person = await database.read(lambda sql: people.at_device(sql, peer))
-        return person is not None and not person.blocked
-
-    async def contacts() -> list[Contact]:
-        everybody = await database.read(people.contacts)
-        return [one for person in everybody if not person.blocked for one in person.record.contacts]
-
-    return Surroundings(
-        is_contact, contacts, lambda: None, places.last, places.keep, announce, moved
+        None if settings.relay is None else Relay(may_relay, entropy, settings.relay),
+        settings.relay_port or settings.peer_port,
     )

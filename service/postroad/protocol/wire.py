@@ -18,6 +18,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.protocol.wire_helping import SignedIn, SignIn
 from postroad.protocol.wire_reach import DialBack, DialledBack, Seen, Who
 from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
@@ -223,6 +224,7 @@ Message = (
     Deliver | Deposit | Take | Leased | Tombstone | Receipt | Ask | Known | Rent | Tickets | List
     | Listing | Fetch | Letter | Delete | News | FindRecord | Record | Ok | No
     | Who | Seen | DialBack | DialledBack
+    | SignIn | SignedIn
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete
 Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete)
@@ -253,6 +255,8 @@ _KINDS: dict[int, type[Message]] = {
     41: Seen,
     42: DialBack,
     43: DialledBack,
+    60: SignIn,
+    61: SignedIn,
 }
 _NUMBERS = {message: kind for kind, message in _KINDS.items()}
 
