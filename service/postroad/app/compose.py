@@ -15,6 +15,7 @@ from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.ids import PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.filing import Filing
+from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
 from postroad.delivery.notices import Notices
@@ -94,6 +95,7 @@ class Node:
     introductions: Introductions
     renter: Renter
     links: Links
+    helpers: Helpers
     herald: Herald
     receiver: Receiver
     sender: Sender
@@ -107,7 +109,7 @@ class Node:
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
-            tasks.create_task(_keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
             self._open_doors(tasks, sockets)
             ready()
@@ -116,7 +118,7 @@ class Node:
         """Be on the network whenever the node is not paused. The doors do not care."""
         while True:
             await self.pauses.wait_for_end()
-            serving = _keep_running("network", self._serve_peers)
+            serving = keep_running("network", self._serve_peers)
             network = tasks.create_task(serving, name="network")
             await self.pauses.wait_for_begin()
             network.cancel()
@@ -136,9 +138,9 @@ class Node:
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
             ):
-                tasks.create_task(_keep_running(name, service), name=name)
+                tasks.create_task(keep_running(name, service), name=name)
             if self.relay is not None:
-                tasks.create_task(_keep_running("relay", self._serve_relay), name="relay")
+                tasks.create_task(keep_running("relay", self._serve_relay), name="relay")
 
     async def _serve_relay(self) -> None:
         """Raises NotToBeHad while somebody else has the port; the node does without, and tries
@@ -202,6 +204,7 @@ class Node:
                     machine.clock,
                     self.pauses,
                     self.links.counts,
+                    self.helpers,
                     {
                         name: door[0].getsockname()[1]
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
@@ -220,7 +223,7 @@ class Node:
             await asyncio.sleep(TIDY_SECONDS)
 
 
-async def _keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
+async def keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
     """Begin again when the disk failed a service; a fault of our own ends the node, loudly."""
     time = asyncio.get_running_loop().time
     wait = RESTART_SECONDS_FIRST
@@ -306,6 +309,8 @@ async def _wire(
         sender.wake()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
+    helpers = Helpers(database, client, clock, renter.record, renter.wake)
+    renter.tell_helpers = helpers.settle
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
     receiver = Receiver(database, sealed, filing, client, clock, entropy)
     sender = Sender(
@@ -342,6 +347,7 @@ async def _wire(
         introductions,
         renter,
         links,
+        helpers,
         herald,
         receiver,
         sender,
