@@ -27,6 +27,7 @@ from postroad.delivery.renter import Renter
 from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
 from postroad.doors import control, imap, submission
+from postroad.doors.network import NetworkDesk
 from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
@@ -202,6 +203,14 @@ class Node:
                     self.pauses,
                     self.links.counts,
                     self.helpers,
+                    NetworkDesk(
+                        self.database,
+                        self.reach,
+                        self.endpoint.me,
+                        self.links.path,
+                        self.relay is not None,
+                        lambda: self.pauses.pause is not None,
+                    ),
                     {
                         name: door[0].getsockname()[1]
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
@@ -338,7 +347,12 @@ async def _wire(
         reach.met()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
-    helpers = Helpers(database, client, clock, renter.record, renter.wake)
+
+    def helpers_changed() -> None:
+        renter.wake()
+        reach.met()
+
+    helpers = Helpers(database, client, clock, renter.record, helpers_changed)
     renter.tell_helpers = helpers.settle
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
     receiver = Receiver(database, sealed, filing, client, clock, entropy)

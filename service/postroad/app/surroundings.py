@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from postroad.base.ids import Contact, PeerId
+from postroad.base.ids import Contact, PeerId, Relay
 from postroad.base.seams import Disk
 from postroad.peers.reach import Surroundings
 from postroad.store import helpers, people
@@ -16,6 +16,7 @@ def around_reach(
     relay_port: Callable[[], int | None],
     announce: Callable[[], None],
     moved: Callable[[], Awaitable[None]],
+    own_relay: Callable[[], Relay | None] = lambda: None,
 ) -> Surroundings:
     places = Places(disk)
 
@@ -25,12 +26,11 @@ def around_reach(
         return is_contact or any(peer == helper.peer for helper in helpers.helpers(sql))
 
     def nodes(sql: Sql) -> list[Contact]:
-        """Helpers first: they are there for this."""
-        found = [helper.contact for helper in helpers.helpers(sql) if not helper.refusal]
-        for person in people.contacts(sql):
-            if not person.blocked:
-                found += person.record.contacts
-        return found
+        everybody = people.contacts(sql)
+        return [one for person in everybody if not person.blocked for one in person.record.contacts]
+
+    def serving(sql: Sql) -> list[Contact]:
+        return [one.contact for one in helpers.helpers(sql) if not one.refusal]
 
     async def is_contact(peer: PeerId) -> bool:
         return await database.read(lambda sql: knows(sql, peer))
@@ -38,4 +38,17 @@ def around_reach(
     async def contacts() -> list[Contact]:
         return await database.read(nodes)
 
-    return Surroundings(is_contact, contacts, relay_port, places.last, places.keep, announce, moved)
+    async def our_helpers() -> list[Contact]:
+        return await database.read(serving)
+
+    return Surroundings(
+        is_contact,
+        contacts,
+        our_helpers,
+        relay_port,
+        own_relay,
+        places.last,
+        places.keep,
+        announce,
+        moved,
+    )

@@ -22,10 +22,10 @@ from typing import Any
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
-from postroad.base.seams import Clock, Endpoint
+from postroad.base.seams import Clock, Endpoint, Path
 from postroad.peers.client import Client
 from postroad.peers.link import Answer, Exchange, Links
-from postroad.protocol import reach, wire, wire_reach
+from postroad.protocol import netcheck, reach, wire, wire_reach
 from postroad.protocol.reach import Knock, Observation, Picture
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ WITNESSES_WANTED = 3  # who saw us; then nobody is asked
 ASK_AGAIN_SECONDS = 30 * limits.MINUTE  # the same peer; behind a NAT also somebody
 ASK_AGAIN_SECONDS_MIN = 1 * limits.MINUTE  # when peers contradict each other
 ASKING_MAX = 4
+CHECKED_MAX = 8  # contacts' nodes that a check tries
+PINGS = 3  # after a first one, which finds the way
 SLEPT_SECONDS = 5.0  # of suspend that count as a sleep
 LINKS_DIE_SECONDS = 25.0  # of suspend, after which the other sides have given our links up
 SETTLE_SECONDS = (0.5, 4.0)  # after a change the addresses are looked at, and once more
@@ -50,7 +52,9 @@ class Surroundings:
 
     is_contact: Callable[[PeerId], Awaitable[bool]]
     contacts: Callable[[], Awaitable[Sequence[Contact]]]  # the devices of all contacts
+    helpers: Callable[[], Awaitable[Sequence[Contact]]]  # that serve us
     relay_port: Callable[[], int | None]  # where we relay ourselves
+    own_relay: Callable[[], Relay | None]  # a relay of ours that needs no proof: a helper's
     last: Callable[[tuple[HostPort, ...]], Contact | None]  # told when we had these addresses
     keep: Callable[[tuple[HostPort, ...], Contact], Awaitable[None]]  # what is told from now on
     announce: Callable[[], None]  # `here` has changed
@@ -189,7 +193,7 @@ class Reach:
         """One contact's word; whatever goes wrong costs nothing but the word."""
         self._asked_at[peer] = self._clock.elapsed()
         try:
-            seen_at = await self._ask_who(peer)
+            seen_at = await self._ask_who(Contact(peer))  # over the link at hand: never dials
             is_outside = [one.is_open for one in self.picture().outside if one.address == seen_at]
             if None in is_outside:
                 await self._ask_dial_back(peer)
@@ -199,8 +203,9 @@ class Reach:
         finally:
             self._asking.discard(peer)
 
-    async def _ask_who(self, peer: PeerId) -> HostPort | None:
-        seen, path = await self._client.who(Contact(peer))  # over the link at hand: never dials
+    async def _ask_who(self, contact: Contact) -> HostPort | None:
+        seen, path = await self._client.who(contact)
+        peer = contact.peer
         address = seen.seen_at
         now = self._clock.elapsed()
         self._observations.append(Observation(peer, path.address, address, now))
@@ -214,7 +219,7 @@ class Reach:
 
     def _take_offer(self, relay: Relay) -> None:
         """A contact relays for us at the address where we see it."""
-        if not reach.may_relay_at(relay.address) or self._offers.get(relay.peer) == relay:
+        if not _may_use(relay) or self._offers.get(relay.peer) == relay:
             return
         self._offers[relay.peer] = relay
         while len(self._offers) > limits.RELAYS_TRIED_MAX:
@@ -314,6 +319,58 @@ class Reach:
         self._asked_at.clear()
         self._shunned.clear()
 
+    # What the owner asks
+
+    async def check(self) -> tuple[int, int]:
+        """Ask everybody, and knock at those who should be open; how many contacts' nodes there
+        are, and how many of them answered. Ends within `limits.CHECK_SECONDS_MAX`."""
+        contacts = list(await self._around.contacts())
+        # Those at hand first, then the others; more than some would be no news.
+        contacts.sort(key=lambda one: not self._links.is_linked(one.peer))
+        asked = contacts[:CHECKED_MAX]
+        answered: set[PeerId] = set()
+
+        async def ask(contact: Contact) -> None:
+            with suppress(TemporaryFailure, PeerMisbehaved):
+                seen_at = await self._ask_who(contact)
+                answered.add(contact.peer)
+                if seen_at is not None and (contact.peer, seen_at) not in self._knocks:
+                    await self._ask_dial_back(contact.peer)
+
+        async def knock(contact: Contact, relay: Relay) -> None:
+            tries = [self._answers(self._endpoint.knock(at)) for at in contact.addresses[:2]]
+            tcp, *udp = await asyncio.gather(self._answers(self._endpoint.try_relay(relay)), *tries)
+            if tries:
+                self._udp_tried[contact.peer] = (any(udp), tcp)
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limits.CHECK_SECONDS_MAX), asyncio.TaskGroup() as tasks:
+                for one in asked:
+                    tasks.create_task(ask(one), name="check")
+                for one in [*await self._around.helpers(), *contacts][:CHECKED_MAX]:
+                    if one.relay is not None and one.relay.peer == one.peer:
+                        tasks.create_task(knock(one, one.relay), name="check")
+        await self._settle()
+        return len(contacts), len(answered)
+
+    async def ping(self, contact: Contact) -> tuple[Path, float]:
+        """How packets go to this node, and the median time of some exchanges, in seconds.
+
+        Raises TemporaryFailure or PeerMisbehaved."""
+        time = asyncio.get_running_loop().time
+        _, path = await self._client.who(contact)
+        times = []
+        for _ in range(PINGS):
+            began = time()
+            _, path = await self._client.who(contact)
+            times.append(time() - began)
+        return path, median(times)
+
+    def why_not_met(self, them: Sequence[Contact]) -> str:
+        """What may stand between us and nodes that do not answer, and what will do; perhaps ""."""
+        picture = self.picture()
+        return netcheck.why_not_met(picture, self._relay, them, picture.udp is not False)
+
     # The home relay
 
     def met(self) -> None:
@@ -376,7 +433,9 @@ class Reach:
         self._shunned[relay] = self._clock.elapsed() + RELAY_SHUNNED_SECONDS
 
     def _own_relay(self) -> Relay | None:
-        """Our own, when a peer has reached it from outside."""
+        """Our own, when a peer has reached it from outside, or it is there for this."""
+        if (named := self._around.own_relay()) is not None:
+            return named
         port, picture = self._around.relay_port(), self.picture()
         if port is None or not picture.relay_is_open or not picture.outside:
             return None
@@ -386,16 +445,15 @@ class Reach:
         """The relays that we may wait at, as far as we know; our own, if it is one, alone."""
         if (own := self._own_relay()) is not None:
             return [own]
-        offers = list(self._offers.values())
+        helpers = await self._around.helpers()
+        offers = [one.relay for one in helpers if one.relay is not None]
+        offers += self._offers.values()
         for contact in await self._around.contacts():
-            if contact.relay is not None and contact.relay.peer == contact.peer:
-                offers.append(contact.relay)  # a node that says in its record that it relays
+            relay = contact.relay
+            if relay is not None and relay.peer == contact.peer and _may_use(relay):
+                offers.append(relay)  # a node that says in its record that it relays
         now = self._clock.elapsed()
-        fit = [
-            one
-            for one in dict.fromkeys(offers)
-            if reach.may_relay_at(one.address) and self._shunned.get(one, now) <= now
-        ]
+        fit = [one for one in dict.fromkeys(offers) if self._shunned.get(one, now) <= now]
         return fit[: limits.RELAYS_TRIED_MAX]
 
     async def _measure(self, relays: Sequence[Relay]) -> dict[Relay, float]:
@@ -466,3 +524,8 @@ class Reach:
             await knock
             return True
         return False
+
+
+def _may_use(relay: Relay) -> bool:
+    """Whether to wait at a relay that a contact offers: others have to reach it as well."""
+    return reach.may_relay_at(relay.address) and reach.is_public(relay.address)

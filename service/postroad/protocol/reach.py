@@ -182,6 +182,11 @@ def best_first(picture: Picture, own: Sequence[HostPort]) -> tuple[HostPort, ...
     return tuple(dict.fromkeys((*(one.address for one in outside), *public, *own)))
 
 
+def is_public(at: HostPort) -> bool:
+    """Whether people elsewhere could reach it."""
+    return ip(at).is_global and not ip(at).is_multicast
+
+
 def may_relay_at(at: HostPort) -> bool:
     """Whether a relay may be there: no service of somebody else's is asked for it."""
     host = ip(at)
