@@ -96,7 +96,7 @@ def test_every_finding_is_a_sentence(
 def test_two_who_cannot_meet_read_what_will_do() -> None:
     assert why_not_met(CONE, None, [FRIEND], True).count(";") == 2
     assert "same time" not in why_not_met(SYMMETRIC, None, [FRIEND], True)
-    assert "no UDP" in why_not_met(replace(BLIND, udp=False), RELAY, [FRIEND], False)
+    assert "blocks UDP" in why_not_met(replace(BLIND, udp=False), RELAY, [FRIEND], False)
     for us, ours, them in (
         (OPEN, None, FRIEND),
         (CONE, RELAY, FRIEND),

@@ -329,7 +329,7 @@ async def _wire(
         clock,
         around_reach(machine.disk, database, relay_port, lambda: renter.wake(), moved),
     )
-    renter = Renter(database, client, keys, clock, entropy, lambda: reach.here)
+    renter = Renter(database, client, keys, clock, entropy, reach)
     outbox = Outbox(
         database,
         contents,

@@ -10,7 +10,8 @@ before anybody is told of it.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
@@ -35,6 +36,17 @@ ROUND_SECONDS = 1 * limits.HOUR  # all is looked over this often, if nothing hap
 AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left something undone
 
 
+class Whereabouts(Protocol):
+    """`peers.reach.Reach`."""
+
+    @property
+    def here(self) -> Contact: ...
+
+    def now(self) -> Contact: ...
+
+    async def helpers(self) -> Sequence[Contact]: ...
+
+
 class Renter:
     """Run `run` for as long as the node lives."""
 
@@ -45,14 +57,14 @@ class Renter:
         keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
-        here: Callable[[], Contact],
+        whereabouts: Whereabouts,
     ) -> None:
         self._database = database
         self._client = client
         self._keyring = keyring
         self._clock = clock
         self._entropy = entropy
-        self._here = here
+        self._whereabouts = whereabouts
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
         self._lost_at: dict[Fingerprint, float] = {}
@@ -101,7 +113,7 @@ class Renter:
         """Our record as it should be now; a new one is made, and kept, when the last is not."""
         now = self._clock.now()
         await self._keyring.renew(now)  # never sign with what is not good at this moment
-        me = self._here()
+        me = self._whereabouts.here
 
         def work(sql: Sql) -> PersonRecord:
             octets = people.kept_record(sql, self._keyring.fingerprint)
@@ -135,9 +147,11 @@ class Renter:
         return await self._database.run(work)
 
     async def where_i_am(self) -> tuple[Contact, ...]:
-        """Us and two holders: where an invitation says that our record is to be had."""
+        """Us as we are reached now, helpers and holders: where an invitation says that our record
+        is to be had. All of them have it, or are told it at once."""
         record = await self.record()
-        return (*record.contacts[:1], *(drop.contact for drop in record.drops[:2]))
+        helpers = await self._whereabouts.helpers()
+        return (self._whereabouts.now(), *helpers[:1], *(drop.contact for drop in record.drops[:2]))
 
     def _agreed_drops(self, sql: Sql) -> tuple[Drop, ...]:
         drops = []

@@ -103,6 +103,19 @@ class Reach:
         """Where others are told to find us."""
         return self._here
 
+    def now(self) -> Contact:
+        """Where we are reached at this moment, which others may not have been told yet."""
+        picture = self.picture()
+        seen = {reach.ip(one.address).version for one in picture.outside}
+        unseen = [at for at in self._remembered if reach.ip(at).version not in seen]
+        own = [at for at in self._endpoint.addresses() if at in self._own]
+        addresses = reach.best_first(picture, (*unseen, *own))
+        return Contact(self._endpoint.me, addresses, self._relay)
+
+    async def helpers(self) -> Sequence[Contact]:
+        """The helpers that serve us."""
+        return await self._around.helpers()
+
     @property
     def relay(self) -> Relay | None:
         """Where we wait for those who cannot reach us directly."""
@@ -143,7 +156,7 @@ class Reach:
         self._remembered = tuple(at for at in known if at not in self._own)
         self._outside = ()
         await self._settle()
-        self._here = last or self._now()
+        self._here = last or self.now()
 
     async def run(self) -> None:
         self._check_relay.set()
@@ -239,7 +252,7 @@ class Reach:
 
     async def _settle(self) -> None:
         """Use what the picture says now."""
-        outside = tuple(at for at in self._now().addresses if at not in self._own)
+        outside = tuple(at for at in self.now().addresses if at not in self._own)
         if outside != self._outside:
             self._outside = outside
             await self._endpoint.set_outside(outside)
@@ -249,14 +262,6 @@ class Reach:
 
     # What we tell others
 
-    def _now(self) -> Contact:
-        """What should be told now."""
-        picture = self.picture()
-        seen = {reach.ip(one.address).version for one in picture.outside}
-        unseen = [at for at in self._remembered if reach.ip(at).version not in seen]
-        own = [at for at in self._endpoint.addresses() if at in self._own]
-        return Contact(self._endpoint.me, reach.best_first(picture, (*unseen, *own)), self._relay)
-
     async def _announce(self) -> None:
         while True:
             await self._look_again.wait()
@@ -265,7 +270,7 @@ class Reach:
             if self._here.relay is not None and self._relay is None and not self._is_content:
                 await asyncio.sleep(RELAY_GRACE_SECONDS)  # it may be back soon, or another found
             self._look_again.clear()
-            now = self._now()
+            now = self.now()
             if now != self._here:
                 self._here = now
                 self._announced.append(self._clock.elapsed())

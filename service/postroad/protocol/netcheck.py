@@ -77,7 +77,7 @@ def _peers(facts: Facts) -> Finding:
         return Finding(
             "peers",
             State.UNKNOWN,
-            "You know nobody yet, so nobody can say how your computer is seen from outside.",
+            "Your node knows no other node yet, so nobody can say how it is seen from outside.",
             "Invite somebody (postroad invite), and type this again when they have accepted.",
         )
     if not facts.reached:
@@ -99,7 +99,7 @@ def _udp(facts: Facts) -> Finding:
         return Finding("udp", State.UNKNOWN, "Whether UDP gets out is not known yet.")
     if facts.picture.udp:
         return Finding("udp", State.GOOD, "Packets go out and come back directly (UDP).")
-    says = "This network lets no UDP out, so letters can only pass through a relay (TCP)."
+    says = "This network blocks UDP, so letters can only pass through a relay (TCP)."
     if facts.relay is not None:
         return Finding("udp", State.LIMITED, f"{says} You have one: all works, a little slower.")
     return Finding("udp", State.BAD, says, _helper_needed())
@@ -197,7 +197,7 @@ def why_not_met(us: Picture, our_relay: Relay | None, them: Sequence[Contact], u
         return ""
     if not udp:
         return (
-            "Your network lets no UDP out, and they have no relay. One of these will do: "
+            "Your network blocks UDP, and they have no relay. One of these will do: "
             f"{ADD_HELPER}; or {BUNDLE}."
         )
     if reach.can_meet(us, our_relay, them):

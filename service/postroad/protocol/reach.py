@@ -22,7 +22,7 @@ from postroad.base.ids import Contact, HostPort, PeerId, Relay
 
 TOGETHER_SECONDS = 60.0  # within this, a NAT keeps a mapping that is in use
 CLOCK_WRONG_SECONDS = 10 * limits.MINUTE
-ANNOUNCE_SECONDS_FIRST = 2.0
+ANNOUNCE_SECONDS_FIRST = 0.5
 ANNOUNCE_SECONDS_MAX = 10 * limits.MINUTE
 NEAR_SECONDS = 0.02  # a relay has to be nearer by this, and by a third, to be worth a move
 
