@@ -314,6 +314,26 @@ def test_whoever_shows_no_key_has_a_deadline_and_gives_way(monkeypatch: pytest.M
     run(play())
 
 
+def test_who_comes_again_and_again_is_turned_away_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "RELAY_ARRIVALS_BURST", 5.0)
+
+    async def play() -> None:
+        async with place() as at:
+            for _ in range(5):
+                async with admitted(at.port, CARO):
+                    pass
+            async with connected(at.port) as client:
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                    await client.hello(ANNA)
+            await asyncio.sleep(2 / limits.RELAY_ARRIVALS_PER_SECOND)
+            async with admitted(at.port, ANNA):
+                pass
+
+    run(play())
+
+
 @pytest.mark.parametrize(
     "words",
     [
