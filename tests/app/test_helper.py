@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -149,3 +151,24 @@ def test_an_address_that_is_none_is_refused() -> None:
     done = CliRunner().invoke(main, ["helper", "run", "--address", "example"])
     assert done.exit_code == 1
     assert "'example' is no IP address." in done.stderr
+
+
+def test_a_helper_relays_on_its_port(box: Box) -> None:
+    with urllib.request.urlopen("http://127.0.0.1:47443/ping", timeout=10) as answer:
+        assert answer.status == 200
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", 443), 1):
+        pass
+
+
+def test_a_relay_port_that_is_not_ours_to_take_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [*HELPER, "run", "--data", str(tmp_path / "data"), "--relay-port", port]
+        command += ["--runtime", str(tmp_path / "run"), "--host", "127.0.0.1", "--port", "47061"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=person.surroundings()
+        )
+    assert done.returncode == 1
+    assert "The relay cannot use" in done.stderr
+    assert "--relay-port" in done.stderr
+    assert "Traceback" not in done.stderr

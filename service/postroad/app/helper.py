@@ -10,13 +10,14 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from postroad import __version__
 from postroad.app.compose import TIDY_SECONDS, keep_running
+from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
@@ -33,9 +34,11 @@ from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.relay import Relay as Relaying
+from postroad.peers.relay import Rules
 from postroad.protocol import wire
 from postroad.sealing.keys import SigningKey
-from postroad.store import helper_key, housekeeping
+from postroad.store import helper_key, housekeeping, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.held import Shelves
@@ -57,6 +60,7 @@ class HelperConfig:
     relay_port: int = 443
     peer_hosts: tuple[str, ...] = ()
     address: str | None = None
+    rules: Rules = Rules()
 
     @property
     def control_path(self) -> Path:
@@ -82,6 +86,7 @@ class Helper:
     sealed: SealedStore
     links: Links
     herald: Herald
+    relay: Relaying
 
     def where_i_am(self) -> Contact:
         """As its people should know it: its addresses, and itself as the relay on TCP."""
@@ -94,8 +99,13 @@ class Helper:
             relay = Relay(self.endpoint.me, HostPort(found[0].host, self.config.relay_port))
         return Contact(self.endpoint.me, found, relay)
 
-    async def serve(self, asked_at: socket.socket, ready: Callable[[], None]) -> None:
-        """Run until cancelled. `asked_at`: the control socket."""
+    async def serve(
+        self,
+        asked_at: socket.socket,
+        relays_at: Sequence[socket.socket],
+        ready: Callable[[], None],
+    ) -> None:
+        """Run until cancelled. `asked_at`: the control socket; `relays_at`: the relay's."""
         desk = HelperDesk(
             self.database, self.machine.clock, self.machine.entropy, self.where_i_am, self.facts
         )
@@ -104,6 +114,7 @@ class Helper:
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(self.links.serve(), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
+            tasks.create_task(self.relay.serve(relays_at), name="relay")
             tasks.create_task(
                 control.serve_requests(asked_at, desk.requests, {os.getuid(), ROOT}),
                 name="control",
@@ -158,7 +169,13 @@ def _wire(
     links = Links(endpoint, clock, answers, on_link)
     herald = Herald(database, Client(links), clock)
     contents = Contents(machine.disk)
-    helper = Helper(machine, config, endpoint, database, contents, sealed, links, herald)
+
+    async def may_relay(peer: PeerId) -> bool:
+        served = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == key.peer or (served is not None and not served.blocked)
+
+    relay = Relaying(may_relay, machine.entropy, config.rules)
+    helper = Helper(machine, config, endpoint, database, contents, sealed, links, herald, relay)
     answers.update(Holder(Shelves(database, sealed, clock), key, on_news).answers)
     answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
     return helper
@@ -181,6 +198,15 @@ def run(config: HelperConfig, ready: Callable[[HelperConfig], None]) -> None:
         asyncio.run(_run(config, machine, ready))
 
 
+@contextmanager
+def _advised(advice: str) -> Iterator[None]:
+    """Add to the machine's fact what its owner can do about it."""
+    try:
+        yield
+    except NotToBeHad as error:
+        raise ConfigurationError(f"{error} {advice}") from error
+
+
 async def _run(
     config: HelperConfig, machine: Machine, ready: Callable[[HelperConfig], None]
 ) -> None:
@@ -190,13 +216,16 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(name, main.cancel)
     try:
         asked_at = listeners.unix(config.control_path)
+        with _advised("--relay-port takes another one, but only TCP 443 is open everywhere."):
+            relays_at = machine.listeners.relay(config.relay_port)
         async with AsyncExitStack() as stack:
-            helper = await stack.enter_async_context(build_helper(config, machine))
+            with _advised("--port takes another one."):
+                helper = await stack.enter_async_context(build_helper(config, machine))
 
             def started() -> None:
                 log.info("helper started", extra=helper.facts())
                 ready(config)
 
-            await helper.serve(asked_at, started)
+            await helper.serve(asked_at, relays_at, started)
     except asyncio.CancelledError:
         log.info("stopped")
