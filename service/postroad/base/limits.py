@@ -123,6 +123,8 @@ RELAY_GUESTS_PER_SUBNET_MAX = 16
 RELAY_UNPROVEN_MAX = 64  # connections that have shown no key yet; the oldest gives way
 RELAY_UNPROVEN_PER_SUBNET_MAX = 16
 RELAY_HANDSHAKE_SECONDS_MAX = 10.0
+RELAY_ARRIVALS_PER_SECOND = 20.0  # from one subnet: each new key costs a signature and a look-up
+RELAY_ARRIVALS_BURST = 100.0
 # What waits in memory for one slow reader; 256 clients and 64 guests could take 80 MiB.
 RELAY_BACKLOG_BYTES_MAX = 256 * KIB
 RELAY_GUEST_IDLE_SECONDS = 90.0  # iroh's own clients leave a foreign relay after 60
