@@ -198,7 +198,8 @@ def _wire(
     answers.update(reach.answers)
     herald.listeners = (lambda seen: reach.peer_linked(seen.peer),)
     answers.update(Holder(Shelves(database, sealed, clock), key, on_news).answers)
-    answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
+    book = GuestBook(database, clock)
+    answers.update(Helping(book, config.name, helper.where_i_am, relay.review).answers)
     return helper
 
 
