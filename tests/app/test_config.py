@@ -103,6 +103,8 @@ def test_a_table_is_an_unknown_key(path: Path) -> None:
         ('link = ["tls"]', "one of iroh, tls"),
         ('log_level = "DEBUG"', "one of debug, info"),
         ("log_level = {}", "one of debug, info"),
+        ('hold_for = "everybody"', "one of off, contacts, vouched"),
+        ("hold_for = true", "one of off, contacts, vouched"),
         ("expiry_days = 0", "number of days"),
         ("expiry_days = 31", "number of days"),
         ("expiry_days = 30.001", "number of days"),
@@ -195,6 +197,7 @@ configs = st.builds(
     link=st.sampled_from(configuration.LINKS),
     expiry_days=st.floats(limits.EXPIRY_SECONDS_MIN / limits.DAY, 30),
     reserve_mib=st.floats(0, configuration.RESERVE_MIB_MAX),
+    hold_for=st.sampled_from(["off", "contacts", "vouched"]),
     log_level=st.sampled_from(["debug", "info", "warning", "error"]),
 )
 

@@ -12,6 +12,7 @@ from socket import socket
 
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
+from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Herald
@@ -23,20 +24,24 @@ from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
 from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
+from postroad.delivery.siblings import Siblings
+from postroad.delivery.watch import Watch
 from postroad.doors import control, imap, submission
 from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
 from postroad.protocol import wire
+from postroad.protocol.holding import HoldFor
 from postroad.store import filed, housekeeping, keyring, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
-from postroad.store.held import Shelves
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
+from postroad.store.shelves import Shelves
+from postroad.store.siblings import Ledger
 
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
@@ -50,6 +55,7 @@ class Settings:
 
     peer_port: int
     expiry_seconds: float
+    hold_for: HoldFor = HoldFor.VOUCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class Node:
     renter: Renter
     links: Links
     herald: Herald
+    siblings: Siblings
     receiver: Receiver
     sender: Sender
 
@@ -129,6 +136,7 @@ class Node:
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
+                ("siblings", self.siblings.run),
             ):
                 tasks.create_task(_keep_running(name, service), name=name)
 
@@ -269,12 +277,34 @@ async def _wire(
 
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
-    links = Links(endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came))
+    watch = Watch(database, clock, endpoint.me)
+
+    def linked(peer: PeerId, came: bool) -> None:
+        watch.seen(peer)
+        herald.peer_seen(peer, came)
+        siblings.peer_seen()
+
+    links = Links(endpoint, clock, answers, linked, watch.missed)
     client = Client(links)
     herald = Herald(database, client, clock)
-    holder = Holder(Shelves(database, sealed, clock), keys.device, herald.news)
+    ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for)
+    siblings = Siblings(ledger, client, clock, entropy, herald.news)
 
-    renter = Renter(database, client, keys, clock, entropy, endpoint.addresses)
+    def deposited(drop: DropId) -> None:
+        herald.news(drop)
+        siblings.deposited(drop)
+
+    holder = Holder(
+        Shelves(database, sealed, clock, endpoint.me, settings.hold_for),
+        ledger,
+        keys.device,
+        deposited,
+        siblings.asked,
+    )
+
+    renter = Renter(
+        database, client, keys, clock, entropy, endpoint.addresses, watch, settings.hold_for
+    )
     outbox = Outbox(
         database,
         contents,
@@ -292,7 +322,9 @@ async def _wire(
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
-    receiver = Receiver(database, sealed, filing, client, clock, entropy)
+    receiver = Receiver(
+        database, sealed, filing, client, clock, entropy, keys, renter.holders.lost_drop
+    )
     sender = Sender(
         database,
         Packer(database, contents, sealed, keys, clock, entropy),
@@ -307,6 +339,7 @@ async def _wire(
     )
     answers.update(holder.answers)
     answers.update(receiver.answers)
+    answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
     herald.listeners = (renter.peer_seen, receiver.peer_seen, sender.peer_seen)
     return Node(
@@ -323,6 +356,7 @@ async def _wire(
         renter,
         links,
         herald,
+        siblings,
         receiver,
         sender,
     )

@@ -16,6 +16,7 @@ from typing import Any
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
+from postroad.protocol.holding import HoldFor
 
 FILE_NAME = "config.toml"
 LINKS = ("iroh", "tls")
@@ -55,6 +56,13 @@ class Config:
     reserve_mib: float = field(
         default=limits.DISK_RESERVE_BYTES / limits.MIB,
         metadata=_about("With less disk space, new letters are refused to finish the old ones."),
+    )
+    hold_for: str = field(
+        default=HoldFor.VOUCHED.value,
+        metadata=_about(
+            "For whom your node keeps letters: contacts; vouched, also for those whom they vouch "
+            "for; or off."
+        ),
     )
     log_level: str = field(
         default="info", metadata=_about("What is logged: debug, info, warning or error.")
@@ -239,7 +247,9 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         if not number or not 0 <= value <= RESERVE_MIB_MAX:
             raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
-    choices = LINKS if key == "link" else ("debug", "info", "warning", "error")
+    choices: tuple[str, ...] = LINKS if key == "link" else ("debug", "info", "warning", "error")
+    if key == "hold_for":
+        choices = tuple(one.value for one in HoldFor)
     if value not in choices:
         raise wrong(f"it must be one of {', '.join(choices)}")
     return value

@@ -121,7 +121,6 @@ class _Door:
 
     async def _status(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> Reply:
-            drops = people.my_drops(sql)
             return {
                 "address": str(self._keyring.address),
                 "user_name": str(self._keyring.address),
@@ -129,8 +128,7 @@ class _Door:
                 "imap_port": self._mail_ports.get("imap"),
                 "contact_count": len(people.contacts(sql)),
                 "letters_waiting": len({row.nonce for row in queue.waiting(sql)}),
-                "holders": sum(drop.agreed for drop in drops),
-                "holders_wanted": limits.HOLDERS_WANTED,
+                **_holders_told(sql),
                 **self._pause_told(),
                 "messages_sent": self._counts.sent,
                 "messages_heard": self._counts.heard,
@@ -206,6 +204,27 @@ class _Door:
         self._expect_no_pause()
         address, is_new = await self._introductions.accept(str(request.get("link", "")))
         return {"address": str(address), "is_new": is_new}
+
+
+def _holders_told(sql: Sql) -> Reply:
+    """Who holds for the owner, who is silent, and who does not want to."""
+    drops = people.my_drops(sql)
+    ours = [drop for drop in drops if drop.is_ours]
+    contacts = {person.fingerprint: person.name for person in people.contacts(sql)}
+    return {
+        "holders": sum(not drop.is_silent for drop in ours),
+        "holders_silent": sum(drop.is_silent for drop in ours),
+        "holders_wanted": limits.HOLDERS_WANTED,
+        "holders_refused": [
+            {
+                "name": contacts.get(drop.fingerprint, ""),
+                "is_contact": drop.place is None,
+                "reason": drop.refusal,
+            }
+            for drop in drops
+            if drop.refusal and not drop.is_ours
+        ],
+    }
 
 
 def _uid(writer: asyncio.StreamWriter) -> int:
