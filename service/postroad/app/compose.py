@@ -13,7 +13,7 @@ from socket import socket
 from postroad.app.surroundings import around_reach
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
-from postroad.base.ids import PeerId
+from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Clock, Machine
 from postroad.delivery.filing import Filing
 from postroad.delivery.helpers import Helpers
@@ -26,6 +26,8 @@ from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
 from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
+from postroad.delivery.siblings import Siblings
+from postroad.delivery.watch import Watch
 from postroad.doors import control, imap, submission
 from postroad.doors.network import NetworkDesk
 from postroad.peers.client import Client
@@ -35,14 +37,16 @@ from postroad.peers.link import Answer, Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import Relay, Rules
 from postroad.protocol import wire
+from postroad.protocol.holding import HoldFor
 from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
-from postroad.store.held import Shelves
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
+from postroad.store.shelves import Shelves
+from postroad.store.siblings import Ledger
 
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
@@ -58,6 +62,7 @@ class Settings:
     expiry_seconds: float
     relay: Rules | None = None  # whether, and how, this node is a relay for others
     relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
+    hold_for: HoldFor = HoldFor.VOUCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ class Node:
     links: Links
     helpers: Helpers
     herald: Herald
+    siblings: Siblings
     receiver: Receiver
     sender: Sender
     reach: Reach
@@ -143,6 +149,7 @@ class Node:
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
                 ("reach", self.reach.run),
+                ("siblings", self.siblings.run),
             ):
                 tasks.create_task(keep_running(name, service), name=name)
             if self.relay is not None:
@@ -307,9 +314,34 @@ async def _wire(
 
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
-    links = Links(endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came))
+    watch = Watch(database, clock, endpoint.me)
+
+    def linked(peer: PeerId, came: bool) -> None:
+        watch.seen(peer)
+        herald.peer_seen(peer, came)
+        siblings.peer_seen()
+
+    def missed(peer: PeerId) -> None:
+        watch.missed(peer)
+        reach.doubt_relay()
+
+    links = Links(endpoint, clock, answers, linked, missed)
     client = Client(links)
     herald = Herald(database, client, clock)
+    ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for)
+    siblings = Siblings(ledger, client, clock, entropy, herald.news)
+
+    def deposited(drop: DropId) -> None:
+        herald.news(drop)
+        siblings.deposited(drop)
+
+    holder = Holder(
+        Shelves(database, sealed, clock, endpoint.me, settings.hold_for),
+        ledger,
+        keys.device,
+        deposited,
+        siblings.asked,
+    )
 
     async def may_relay(peer: PeerId) -> bool:
         contact = await database.read(lambda sql: people.at_device(sql, peer))
@@ -327,15 +359,13 @@ async def _wire(
         receiver.moved()
         sender.wake()
 
-    holder = Holder(Shelves(database, sealed, clock), keys.device, herald.news)
-
     reach = Reach(
         endpoint,
         links,
         clock,
         around_reach(machine.disk, database, relay_port, lambda: renter.wake(), moved),
     )
-    renter = Renter(database, client, keys, clock, entropy, reach)
+    renter = Renter(database, client, keys, clock, entropy, reach, watch, settings.hold_for)
     outbox = Outbox(
         database,
         contents,
@@ -363,7 +393,9 @@ async def _wire(
     helpers = Helpers(database, client, clock, renter.record, helpers_changed)
     renter.tell_helpers = helpers.settle
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
-    receiver = Receiver(database, sealed, filing, client, clock, entropy)
+    receiver = Receiver(
+        database, sealed, filing, client, clock, entropy, keys, renter.holders.lost_drop
+    )
     sender = Sender(
         database,
         Packer(database, contents, sealed, keys, clock, entropy),
@@ -379,6 +411,7 @@ async def _wire(
 
     answers.update(holder.answers)
     answers.update(receiver.answers)
+    answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
     answers.update(reach.answers)
     herald.listeners = (
@@ -402,6 +435,7 @@ async def _wire(
         links,
         helpers,
         herald,
+        siblings,
         receiver,
         sender,
         reach,

@@ -22,6 +22,7 @@ from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
+from postroad.delivery.siblings import Siblings
 from postroad.doors import control
 from postroad.doors.helping import HelperDesk
 from postroad.machine import listeners
@@ -39,13 +40,15 @@ from postroad.peers.reach import Reach
 from postroad.peers.relay import Relay as Relaying
 from postroad.peers.relay import Rules
 from postroad.protocol import wire
+from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
 from postroad.store import helper_key, housekeeping, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
-from postroad.store.held import Shelves
 from postroad.store.helpers import GuestBook
 from postroad.store.sealed import SealedStore
+from postroad.store.shelves import Shelves
+from postroad.store.siblings import Ledger
 
 log = logging.getLogger(__name__)
 ROOT = 0  # who may ask a helper besides the user it runs as: its own user may be nobody's
@@ -88,6 +91,7 @@ class Helper:
     sealed: SealedStore
     links: Links
     herald: Herald
+    siblings: Siblings
     relay: Relaying
     reach: Reach
 
@@ -117,6 +121,7 @@ class Helper:
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(self.links.serve(), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
+            tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
             tasks.create_task(self.relay.serve(relays_at), name="relay")
             await self.reach.begin()
             tasks.create_task(keep_running("reach", self.reach.run), name="reach")
@@ -165,14 +170,19 @@ def _wire(
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
 
-    def on_link(peer: PeerId, came: bool) -> None:
+    def linked(peer: PeerId, came: bool) -> None:
         herald.peer_seen(peer, came)
+        siblings.peer_seen()
 
-    def on_news(drop: DropId) -> None:
+    def deposited(drop: DropId) -> None:
         herald.news(drop)
+        siblings.deposited(drop)
 
-    links = Links(endpoint, clock, answers, on_link)
-    herald = Herald(database, Client(links), clock)
+    links = Links(endpoint, clock, answers, linked)
+    client = Client(links)
+    herald = Herald(database, client, clock)
+    ledger = Ledger(database, sealed, clock, key.peer, HoldFor.CONTACTS)
+    siblings = Siblings(ledger, client, clock, machine.entropy, herald.news)
     contents = Contents(machine.disk)
 
     async def may_relay(peer: PeerId) -> bool:
@@ -193,11 +203,22 @@ def _wire(
     )
     reach = Reach(endpoint, links, clock, around)
     helper = Helper(
-        machine, config, endpoint, database, contents, sealed, links, herald, relay, reach
+        machine,
+        config,
+        endpoint,
+        database,
+        contents,
+        sealed,
+        links,
+        herald,
+        siblings,
+        relay,
+        reach,
     )
     answers.update(reach.answers)
     herald.listeners = (lambda seen: reach.peer_linked(seen.peer),)
-    answers.update(Holder(Shelves(database, sealed, clock), key, on_news).answers)
+    shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
+    answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
     book = GuestBook(database, clock)
     answers.update(Helping(book, config.name, helper.where_i_am, relay.review).answers)
     return helper

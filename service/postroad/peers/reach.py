@@ -41,6 +41,7 @@ LINKS_DIE_SECONDS = 25.0  # of suspend, after which the other sides have given o
 SETTLE_SECONDS = (0.5, 4.0)  # after a change the addresses are looked at, and once more
 HOME_SECONDS_MAX = 3.0  # to be let in at a relay
 RELAY_AGAIN_SECONDS_FIRST, RELAY_AGAIN_SECONDS_MAX = 5.0, 10 * limits.MINUTE
+RELAY_DOUBT_SECONDS = 30.0  # between looks at it that others' silence causes
 RELAY_GRACE_SECONDS = 10.0  # without a relay before others hear that we have none
 RELAY_SHUNNED_SECONDS = 10 * limits.MINUTE  # after it failed us
 KNOCKS_REMEMBERED_MAX = 256  # peers and addresses that had us knock lately
@@ -87,6 +88,7 @@ class Reach:
         self._is_content = True  # with our relay, or with nobody who offers one
         self._relay: Relay | None = None  # where we wait
         self._relay_seconds: float | None = None
+        self._relay_checked_at = -inf
         self._tried: set[Relay] = set()  # at the last choice
         self._shunned: dict[Relay, float] = {}
         self._served: dict[bytes, deque[float]] = {}
@@ -384,7 +386,8 @@ class Reach:
 
     def doubt_relay(self) -> None:
         """Somebody could not be reached: is our relay still there?"""
-        if self._relay is not None:
+        now = self._clock.elapsed()
+        if self._relay is not None and now - self._relay_checked_at > RELAY_DOUBT_SECONDS:
             self._check_relay.set()
 
     async def _keep_relay(self) -> None:
@@ -402,6 +405,7 @@ class Reach:
 
     async def _choose_relay(self) -> None:
         """Stay at a relay that answers; else measure those that are offered and go to the best."""
+        self._relay_checked_at = self._clock.elapsed()
         if self._relay is not None:
             with suppress(Unreachable):
                 await self._endpoint.try_relay(self._relay)
