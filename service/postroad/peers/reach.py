@@ -24,7 +24,7 @@ from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, U
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Clock, Endpoint, Path
 from postroad.peers.client import Client
-from postroad.peers.link import Answer, Exchange, Links
+from postroad.peers.link import Answer, Exchange, Links, Refused
 from postroad.protocol import netcheck, reach, wire, wire_reach
 from postroad.protocol.reach import Knock, Observation, Picture
 
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 WITNESSES_WANTED = 3  # who saw us; then nobody is asked
 ASK_AGAIN_SECONDS = 30 * limits.MINUTE  # the same peer; behind a NAT also somebody
 ASK_AGAIN_SECONDS_MIN = 1 * limits.MINUTE  # when peers contradict each other
+NOT_KNOWN_SECONDS = (0.5, 2.0, 8.0)  # until we ask again whoever does not know us
 ASKING_MAX = 4
 CHECKED_MAX = 8  # contacts' nodes that a check tries
 PINGS = 3  # after a first one, which finds the way
@@ -208,15 +209,28 @@ class Reach:
         """One contact's word; whatever goes wrong costs nothing but the word."""
         self._asked_at[peer] = self._clock.elapsed()
         try:
-            seen_at = await self._ask_who(Contact(peer))  # over the link at hand: never dials
-            is_outside = [one.is_open for one in self.picture().outside if one.address == seen_at]
-            if None in is_outside:
-                await self._ask_dial_back(peer)
-            await self._settle()
+            for seconds in NOT_KNOWN_SECONDS:
+                try:
+                    await self._ask_once(peer)
+                    return
+                except Refused as error:  # they may not have heard yet that we are their contact
+                    log.info("a peer says: %s", error, extra={"peer": short(peer)})
+                    await asyncio.sleep(seconds)
+                    if not self._links.is_linked(peer):
+                        self._asked_at.pop(peer, None)
+                        return
         except (TemporaryFailure, PeerMisbehaved) as error:
             log.info("a peer did not say where it sees us: %s", error, extra={"peer": short(peer)})
         finally:
             self._asking.discard(peer)
+
+    async def _ask_once(self, peer: PeerId) -> None:
+        """Over the link at hand: it never dials."""
+        seen_at = await self._ask_who(Contact(peer))
+        await self._settle()
+        if None in [one.is_open for one in self.picture().outside if one.address == seen_at]:
+            await self._ask_dial_back(peer)
+            await self._settle()
 
     async def _ask_who(self, contact: Contact) -> HostPort | None:
         seen, path = await self._client.who(contact)
