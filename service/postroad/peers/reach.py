@@ -35,6 +35,7 @@ ASK_AGAIN_SECONDS = 30 * limits.MINUTE  # the same peer; behind a NAT also someb
 ASK_AGAIN_SECONDS_MIN = 1 * limits.MINUTE  # when peers contradict each other
 NOT_KNOWN_SECONDS = (0.5, 2.0, 8.0)  # until we ask again whoever does not know us
 ASKING_MAX = 4
+MEETINGS_OFTEN, MEETING_SECONDS = 10, 10 * limits.MINUTE
 CHECKED_MAX = 8  # contacts' nodes that a check tries
 PINGS = 3  # after a first one, which finds the way
 SLEPT_SECONDS = 5.0  # of suspend that count as a sleep
@@ -92,6 +93,7 @@ class Reach:
         self._relay_checked_at = -inf
         self._tried: set[Relay] = set()  # at the last choice
         self._shunned: dict[Relay, float] = {}
+        self._meetings = 0  # tries to meet others at full minutes, since we are here
         self._served: dict[bytes, deque[float]] = {}
         self._check_relay = asyncio.Event()
         self._look_again = asyncio.Event()
@@ -170,6 +172,7 @@ class Reach:
                 tasks.create_task(self._listen(), name="changes of network")
                 tasks.create_task(self._keep_relay(), name="home relay")
                 tasks.create_task(self._announce(), name="announce")
+                tasks.create_task(self._meet(), name="both at once")
         finally:
             self._tasks = None
 
@@ -339,6 +342,32 @@ class Reach:
         self._udp_tried.clear()
         self._asked_at.clear()
         self._shunned.clear()
+        self._meetings = 0
+
+    # Two NATs and nobody else
+
+    async def _meet(self) -> None:
+        """Dial those whom nobody can bring to us, at the full minutes, as they dial us: then each
+        router lets in whom its own side has just written to. That holds for 30 s at least, so the
+        clocks need not agree. Often for some minutes after a change, later at each tenth minute."""
+        while True:
+            period = limits.MINUTE if self._meetings < MEETINGS_OFTEN else MEETING_SECONDS
+            self._meetings += 1
+            await asyncio.sleep(period - self._clock.now() % period)
+            if self._relay is not None or self.picture().is_open:
+                continue
+            alone = [
+                one
+                for one in await self._around.contacts()
+                if one.relay is None
+                and any(map(reach.is_public, one.addresses))
+                and not self._links.is_linked(one.peer)
+            ]
+            await asyncio.gather(*map(self._greet, alone[:CHECKED_MAX]))
+
+    async def _greet(self, contact: Contact) -> None:
+        with suppress(TemporaryFailure, PeerMisbehaved):
+            await self._client.who(contact)
 
     # What the owner asks
 
