@@ -735,6 +735,41 @@ def test_when_a_relay_dies_another_one_carries_on(without_udp: None) -> None:
 
 
 @with_iroh
+def test_after_a_pause_of_the_relay_its_clients_come_back_by_themselves(without_udp: None) -> None:
+    async def play() -> None:
+        at = Place(FAST)
+        async with endpoints(2) as (anna, bora):
+            at.contacts = {anna.me}
+            await settle(anna, at.at(anna.me))
+            await at.close()
+            again = Place(FAST, at.port)
+            again.contacts = {anna.me}
+            await until(lambda: again.relay.counts.clients == 1, 30)
+            dialled, accepted = await meet(bora, anna, again.at(anna.me))
+            await carry(dialled, accepted, 1 * limits.MIB)
+            await again.close()
+
+    run(play())
+
+
+@with_iroh
+def test_letters_pass_at_the_rate_that_is_allowed_and_no_link_breaks(without_udp: None) -> None:
+    async def play() -> None:
+        async with place(Rules(bytes_per_second=300_000)) as at, endpoints(2) as (anna, bora):
+            at.contacts = {anna.me, bora.me}
+            await settle(anna, at.at(anna.me))
+            dialled, accepted = await meet(bora, anna, at.at(anna.me))
+            began = time.monotonic()
+            await carry(dialled, accepted, 4 * limits.MIB)
+            assert time.monotonic() - began > (4 * limits.MIB - 1_200_000) / 300_000
+            assert not dialled.closed
+            assert at.relay.counts.clients == 2  # and neither had to come again
+            assert at.relay.counts.dropped == 0
+
+    run(play())
+
+
+@with_iroh
 def test_a_crafted_batch_does_not_reach_an_endpoint_and_the_road_stays_open(
     without_udp: None,
 ) -> None:
