@@ -113,6 +113,32 @@ def test_a_helper_serves_whom_its_owner_names_and_nobody_else(box: Box, anna: Pe
     assert "You have no helper." in anna.type("helpers").stdout
 
 
+def test_a_helper_holds_for_whom_it_serves_and_tells_nobody(box: Box, anna: Person) -> None:
+    ben = Person("ben", anna.folder.parent, slot=61)
+    ben.set_up()
+    ben.start()
+    try:
+        anna.postroad("accept", box.link())
+        until(lambda: anna.postroad("status")["holders"] == 1, "Anna rents a drop at the helper")
+        person.meet(anna, ben)
+        until(lambda: ben.postroad("status")["letters_waiting"] == 0, "Ben's introduction is filed")
+        anna.stop()
+        letter = f"From: {ben.address}\r\nTo: {anna.address}\r\nSubject: held\r\n\r\nHello.\r\n"
+        ben.submit(anna.address, letter.encode())
+        until(
+            lambda: [one["holders"] for one in ben.postroad("queue")["queue"]] == [1],
+            "the helper signs a lease",
+        )
+        ben.kill()
+        (served,) = json.loads(box.type("people", "--json").stdout)["people"]
+        assert served["letters_held"] == 1
+        assert ben.address not in box.log.read_text()
+        anna.start()
+        until(lambda: anna.find("held") is not None, "Anna fetches it from the helper")
+    finally:
+        ben.kill()
+
+
 def test_a_helper_that_is_off_is_told_in_words(box: Box, anna: Person) -> None:
     link = box.link()
     box.stop()

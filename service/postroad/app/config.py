@@ -16,10 +16,12 @@ from typing import Any
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
+from postroad.protocol.holding import HoldFor
 
 FILE_NAME = "config.toml"
 LINKS = ("iroh", "tls")
 RELAYS = ("contacts", "anybody", "off")
+CHOICES = {"link": LINKS, "relay": RELAYS, "hold_for": tuple(one.value for one in HoldFor)}
 RELAY_KILOBYTES_MAX = 1_000_000
 RESERVE_MIB_MAX = 1 << 20
 
@@ -68,6 +70,13 @@ class Config:
     relay_kilobytes_per_second: int = field(
         default=limits.RELAY_BYTES_PER_SECOND // 1000,
         metadata=_about("How much of that you pass on, all together."),
+    )
+    hold_for: str = field(
+        default=HoldFor.VOUCHED.value,
+        metadata=_about(
+            "For whom your node keeps letters: contacts; vouched, also for those whom they vouch "
+            "for; or off."
+        ),
     )
     log_level: str = field(
         default="info", metadata=_about("What is logged: debug, info, warning or error.")
@@ -257,7 +266,7 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         if not number or not 1 <= value <= RELAY_KILOBYTES_MAX:
             raise wrong(f"it must be a whole number, 1 to {RELAY_KILOBYTES_MAX}")
         return value
-    choices = {"link": LINKS, "relay": RELAYS}.get(key, ("debug", "info", "warning", "error"))
+    choices = CHOICES.get(key, ("debug", "info", "warning", "error"))
     if value not in choices:
         raise wrong(f"it must be one of {', '.join(choices)}")
     return value

@@ -21,6 +21,7 @@ from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
+from postroad.delivery.siblings import Siblings
 from postroad.doors import control
 from postroad.doors.helping import HelperDesk
 from postroad.machine import listeners
@@ -37,13 +38,15 @@ from postroad.peers.link import Answer, Links
 from postroad.peers.relay import Relay as Relaying
 from postroad.peers.relay import Rules
 from postroad.protocol import wire
+from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
 from postroad.store import helper_key, housekeeping, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
-from postroad.store.held import Shelves
 from postroad.store.helpers import GuestBook
 from postroad.store.sealed import SealedStore
+from postroad.store.shelves import Shelves
+from postroad.store.siblings import Ledger
 
 log = logging.getLogger(__name__)
 ROOT = 0  # who may ask a helper besides the user it runs as: its own user may be nobody's
@@ -86,6 +89,7 @@ class Helper:
     sealed: SealedStore
     links: Links
     herald: Herald
+    siblings: Siblings
     relay: Relaying
 
     def where_i_am(self) -> Contact:
@@ -114,6 +118,7 @@ class Helper:
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(self.links.serve(), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
+            tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
             tasks.create_task(self.relay.serve(relays_at), name="relay")
             tasks.create_task(
                 control.serve_requests(asked_at, desk.requests, {os.getuid(), ROOT}),
@@ -160,14 +165,19 @@ def _wire(
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
 
-    def on_link(peer: PeerId, came: bool) -> None:
+    def linked(peer: PeerId, came: bool) -> None:
         herald.peer_seen(peer, came)
+        siblings.peer_seen()
 
-    def on_news(drop: DropId) -> None:
+    def deposited(drop: DropId) -> None:
         herald.news(drop)
+        siblings.deposited(drop)
 
-    links = Links(endpoint, clock, answers, on_link)
-    herald = Herald(database, Client(links), clock)
+    links = Links(endpoint, clock, answers, linked)
+    client = Client(links)
+    herald = Herald(database, client, clock)
+    ledger = Ledger(database, sealed, clock, key.peer, HoldFor.CONTACTS)
+    siblings = Siblings(ledger, client, clock, machine.entropy, herald.news)
     contents = Contents(machine.disk)
 
     async def may_relay(peer: PeerId) -> bool:
@@ -175,8 +185,11 @@ def _wire(
         return peer == key.peer or (served is not None and not served.blocked)
 
     relay = Relaying(may_relay, machine.entropy, config.rules)
-    helper = Helper(machine, config, endpoint, database, contents, sealed, links, herald, relay)
-    answers.update(Holder(Shelves(database, sealed, clock), key, on_news).answers)
+    helper = Helper(
+        machine, config, endpoint, database, contents, sealed, links, herald, siblings, relay
+    )
+    shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
+    answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
     answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
     return helper
 
