@@ -212,6 +212,22 @@ def test_who_becomes_a_stranger_begins_anew_as_one() -> None:
     run(play())
 
 
+def test_a_guest_who_becomes_a_contact_is_served_as_one_without_coming_again() -> None:
+    async def play() -> None:
+        async with (
+            place() as at,
+            admitted(at.port, CARO) as caro,
+            admitted(at.port, DORA) as dora,
+        ):
+            at.contacts.add(CARO.peer)
+            await at.relay.review()
+            assert (at.relay.counts.clients, at.relay.counts.guests) == (1, 1)
+            dora.writer.write(packet(CARO.public, b"now"))
+            assert await heard(caro) == bytes([Kind.FROM]) + DORA.public + b"\0now"
+
+    run(play())
+
+
 def test_a_silent_client_is_asked_whether_it_lives_and_a_dead_one_is_shown_out() -> None:
     async def play() -> None:
         async with (

@@ -339,6 +339,12 @@ async def _wire(
         siblings.asked,
     )
 
+    async def may_relay(peer: PeerId) -> bool:
+        contact = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == keys.device.peer or (contact is not None and not contact.blocked)
+
+    relay = None if settings.relay is None else Relay(may_relay, entropy, settings.relay)
+
     def relay_port() -> int | None:
         if settings.relay is None or not endpoint.is_open:
             return None
@@ -371,6 +377,8 @@ async def _wire(
         receiver.met()
         sender.wake()
         reach.met()
+        if relay is not None:
+            relay.review_soon()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
 
@@ -396,10 +404,6 @@ async def _wire(
         entropy,
         receiver,
     )
-
-    async def may_relay(peer: PeerId) -> bool:
-        contact = await database.read(lambda sql: people.at_device(sql, peer))
-        return peer == keys.device.peer or (contact is not None and not contact.blocked)
 
     answers.update(holder.answers)
     answers.update(receiver.answers)
@@ -431,6 +435,6 @@ async def _wire(
         receiver,
         sender,
         reach,
-        None if settings.relay is None else Relay(may_relay, entropy, settings.relay),
+        relay,
         settings.relay_port or settings.peer_port,
     )

@@ -209,7 +209,8 @@ def _wire(
     herald.listeners = (lambda seen: reach.peer_linked(seen.peer),)
     shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
     answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
-    answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
+    book = GuestBook(database, clock)
+    answers.update(Helping(book, config.name, helper.where_i_am, relay.review).answers)
     return helper
 
 
