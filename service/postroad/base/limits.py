@@ -53,6 +53,9 @@ LINK_READ_BYTES = 64 * KIB  # taken from the wire at once
 # Records and invitations
 RECORD_BYTES_MAX = 4096
 RECORD_SECONDS_MAX = 45 * DAY
+REVOKE_BYTES_MAX = 6 * KIB  # an ML-DSA key and signature alone are 5,261 bytes
+ROTATE_BYTES_MAX = 12 * KIB  # and here two of each
+REVOKED_DEVICES_MAX = 16
 RECORDS_AT_HAND_MAX = 256  # in memory, verified and taken apart: some 10 kB each
 INVITATION_SECONDS_DEFAULT = 14 * DAY
 INVITATION_CHARACTERS_MAX = 400
