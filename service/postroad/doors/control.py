@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 
 Reply = dict[str, Any]
+Request = Callable[[dict[str, Any]], Awaitable[Reply]]
 
 
 class Introductions(Protocol):
@@ -52,14 +53,24 @@ async def serve(
 
     `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
     door = _Door(database, introductions, keyring, clock, pauses, counts, mail_ports)
+    await serve_requests(listening, door.requests, {os.getuid()})
+
+
+async def serve_requests(
+    listening: socket, requests: Mapping[str, Request], uids: Container[int]
+) -> None:
+    """Answer these requests, by their names, to the processes of these users."""
+    step = _Doorstep(requests, uids)
     server = await asyncio.start_unix_server(
-        door.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
+        step.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
     )
     async with server:
         await server.serve_forever()
 
 
 class _Door:
+    """What an owner may ask of their node."""
+
     def __init__(
         self,
         database: Database,
@@ -77,7 +88,7 @@ class _Door:
         self._pauses = pauses
         self._counts = counts
         self._mail_ports = mail_ports
-        self._requests: dict[str, Callable[[dict[str, Any]], Awaitable[Reply]]] = {
+        self.requests: dict[str, Request] = {
             "status": self._status,
             "contacts": self._contacts,
             "queue": self._queue,
@@ -86,38 +97,6 @@ class _Door:
             "pause": self._pause,
             "resume": self._resume,
         }
-
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if _uid(writer) != os.getuid():
-                return
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
-                line = await reader.readline()
-            answer = await self._answer(line)
-            writer.write(json.dumps(answer).encode() + b"\n")
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
-                await writer.drain()
-        except (OSError, ValueError, TimeoutError) as error:
-            log.info("control: a connection ended: %s", error)
-        finally:
-            writer.close()
-
-    async def _answer(self, line: bytes) -> Reply:
-        try:
-            request = json.loads(line)
-            work = self._requests[request["do"]]
-        except (ValueError, KeyError, TypeError):
-            return {"ok": False, "error": "This node does not know that request."}
-        try:
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
-                return {"ok": True, **await work(request)}
-        except TimeoutError:
-            return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
-        except PostroadError as error:
-            return {"ok": False, "error": str(error)}
-        except Exception:
-            log.exception("control: answering failed")
-            return {"ok": False, "error": "Your node failed at this; its log says how."}
 
     async def _status(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> Reply:
@@ -206,6 +185,46 @@ class _Door:
         self._expect_no_pause()
         address, is_new = await self._introductions.accept(str(request.get("link", "")))
         return {"address": str(address), "is_new": is_new}
+
+
+class _Doorstep:
+    """One line in, one line out, whatever goes wrong in between."""
+
+    def __init__(self, requests: Mapping[str, Request], uids: Container[int]) -> None:
+        self._requests = requests
+        self._uids = uids
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if _uid(writer) not in self._uids:
+                return
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+                line = await reader.readline()
+            answer = await self._answer(line)
+            writer.write(json.dumps(answer).encode() + b"\n")
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+                await writer.drain()
+        except (OSError, ValueError, TimeoutError) as error:
+            log.info("control: a connection ended: %s", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> Reply:
+        try:
+            request = json.loads(line)
+            work = self._requests[request["do"]]
+        except (ValueError, KeyError, TypeError):
+            return {"ok": False, "error": "This node does not know that request."}
+        try:
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+                return {"ok": True, **await work(request)}
+        except TimeoutError:
+            return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
+        except PostroadError as error:
+            return {"ok": False, "error": str(error)}
+        except Exception:
+            log.exception("control: answering failed")
+            return {"ok": False, "error": "Your node failed at this; its log says how."}
 
 
 def _uid(writer: asyncio.StreamWriter) -> int:

@@ -18,6 +18,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.protocol.wire_helping import SignedIn, SignIn
 from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
@@ -221,6 +222,7 @@ class No:
 Message = (
     Deliver | Deposit | Take | Leased | Tombstone | Receipt | Ask | Known | Rent | Tickets | List
     | Listing | Fetch | Letter | Delete | News | FindRecord | Record | Ok | No
+    | SignIn | SignedIn
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete
 Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete)
@@ -246,6 +248,8 @@ _KINDS: dict[int, type[Message]] = {
     18: Record,
     19: Ok,
     20: No,
+    60: SignIn,
+    61: SignedIn,
 }
 _NUMBERS = {message: kind for kind, message in _KINDS.items()}
 

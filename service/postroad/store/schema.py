@@ -126,6 +126,18 @@ MIGRATIONS: tuple[str, ...] = (
         tickets    BLOB NOT NULL DEFAULT x'' -- SHA-256 of the ticket list that the holder has
     ) STRICT, WITHOUT ROWID;
 
+    -- Helpers that serve us: their contact is their own word, and told the sequence of our record
+    -- that they have.
+    CREATE TABLE helper (
+        peer       BLOB PRIMARY KEY CHECK (length(peer) = 32),
+        contact    BLOB NOT NULL,
+        name       TEXT NOT NULL,
+        told       INTEGER NOT NULL,
+        since      REAL NOT NULL,
+        seen_at    REAL,
+        refusal    TEXT NOT NULL DEFAULT ''
+    ) STRICT, WITHOUT ROWID;
+
     -- Drops that others rent from us.
     CREATE TABLE held_drop (
         drop_id     BLOB PRIMARY KEY CHECK (length(drop_id) = 16),
