@@ -24,6 +24,7 @@ from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import telling
 from postroad.app.config import LINKS, Config
+from postroad.app.owners_file import ReadFile, WrittenFile, converse
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, PostroadError
 
@@ -210,7 +211,67 @@ def resume(place: _Place, json_wanted: bool) -> None:
     _finish(lambda: _ask(place.config, do="resume"), json_wanted, telling.resumption)
 
 
+@main.group()
+def bundle() -> None:
+    """Carry letters by hand: as a file, on a stick or by any other way."""
+
+
+@bundle.command("write")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--for", "name", metavar="NAME", help="Only what waits for this contact.")
+@click.option("--invite", is_flag=True, help="With an invitation for whoever reads it first.")
+@as_json
+@click.pass_obj
+def write_bundle(
+    place: _Place, file: Path, name: str | None, invite: bool, json_wanted: bool
+) -> None:
+    """Write all letters and receipts that wait into FILE.
+
+    They go on waiting, and being tried, until a receipt comes by whatever way. Letters in it are
+    sealed: whoever carries it can read none."""
+
+    def work() -> dict[str, Any]:
+        return _write_bundle(place.config, file, {"for": name, "invite": invite})
+
+    _finish(work, json_wanted, lambda answer: telling.bundle_written(answer, file))
+
+
+@bundle.command("read")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--answer",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write what should go back to its author into this file.",
+)
+@click.option("--accept", is_flag=True, help="Accept an invitation that is in it.")
+@as_json
+@click.pass_obj
+def read_bundle(
+    place: _Place, file: Path, answer: Path | None, accept: bool, json_wanted: bool
+) -> None:
+    """Take in what FILE brings: letters for you, receipts for yours. Reading twice is harmless."""
+
+    def work() -> dict[str, Any]:
+        config = place.config
+        if answer is not None and answer.exists():
+            WrittenFile(answer)  # raises: before anything is done
+        with ReadFile(file) as opened:
+            found = _ask(config, opened, do="bundle read", accept=accept)
+        found["answer"] = None
+        if answer is not None and found["author"] is not None:
+            back = {"for": found["author"], "invite": False, "if_any": True}
+            found["answer"] = _write_bundle(config, answer, back)
+        return found
+
+    _finish(work, json_wanted, lambda found: telling.bundle_read(found, file, answer))
+
+
 # How it is done
+
+
+def _write_bundle(config: Config, file: Path, request: dict[str, Any]) -> dict[str, Any]:
+    with WrittenFile(file) as opened:
+        return _ask(config, opened, do="bundle write", **request)
 
 
 def _seconds(duration: str | None) -> int | None:
@@ -257,8 +318,12 @@ def _fail(sentence: str, code: int, json_wanted: bool) -> NoReturn:
     sys.exit(code)
 
 
-def _answer(connection: socket.socket, line: bytes) -> dict[str, Any]:
+def _answer(
+    connection: socket.socket, line: bytes, file: WrittenFile | ReadFile | None
+) -> dict[str, Any]:
     try:
+        if file is not None:
+            return converse(connection, line, file)
         connection.sendall(line)
         with connection.makefile("rb") as answers:
             answer = json.loads(answers.readline())
@@ -286,8 +351,10 @@ def _ask_for_link() -> str:
     return str(click.prompt("The invitation (it begins with postroad:)", err=True))
 
 
-def _ask(config: Config, **request: str | int | None) -> dict[str, Any]:
-    """What the running node answers to this request."""
+def _ask(
+    config: Config, file: WrittenFile | ReadFile | None = None, **request: str | int | None
+) -> dict[str, Any]:
+    """What the running node answers to this request; `file`: what it is to write or read."""
     path = config.control_path
     line = json.dumps(request).encode() + b"\n"
     assert len(line) <= limits.CONTROL_LINE_BYTES_MAX
@@ -295,7 +362,7 @@ def _ask(config: Config, **request: str | int | None) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(WAIT_SECONDS_MAX)
             connection.connect(str(path))
-            answer = _answer(connection, line)
+            answer = _answer(connection, line, file)
     except OSError as error:
         if not config.is_set_up:
             raise NotSetUp from error

@@ -13,6 +13,7 @@ from socket import socket
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.seams import Machine
+from postroad.delivery.bundles import Bundles
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
@@ -93,6 +94,7 @@ class Node:
     herald: Herald
     receiver: Receiver
     sender: Sender
+    bundles: Bundles
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -192,6 +194,7 @@ class Node:
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
                         if door
                     },
+                    self.bundles,
                 ),
                 name="control",
             )
@@ -272,7 +275,8 @@ async def _wire(
     links = Links(endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came))
     client = Client(links)
     herald = Herald(database, client, clock)
-    holder = Holder(Shelves(database, sealed, clock), keys.device, herald.news)
+    shelves = Shelves(database, sealed, clock)
+    holder = Holder(shelves, keys.device, herald.news)
 
     renter = Renter(database, client, keys, clock, entropy, endpoint.addresses)
     outbox = Outbox(
@@ -293,9 +297,10 @@ async def _wire(
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
     receiver = Receiver(database, sealed, filing, client, clock, entropy)
+    packer = Packer(database, contents, sealed, keys, clock, entropy)
     sender = Sender(
         database,
-        Packer(database, contents, sealed, keys, clock, entropy),
+        packer,
         Rounds(database, sealed, client, clock),
         Notices(mailboxes, contents, keys, clock, entropy),
         mailboxes,
@@ -304,6 +309,20 @@ async def _wire(
         clock,
         entropy,
         receiver,
+    )
+    bundles = Bundles(
+        database,
+        sealed,
+        packer,
+        filing,
+        sender,
+        introductions,
+        renter,
+        shelves,
+        keys,
+        clock,
+        herald.news,
+        receiver.wake,
     )
     answers.update(holder.answers)
     answers.update(receiver.answers)
@@ -325,4 +344,5 @@ async def _wire(
         herald,
         receiver,
         sender,
+        bundles,
     )

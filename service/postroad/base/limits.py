@@ -92,6 +92,12 @@ REACHED_SECONDS = 3 * HOUR  # and for so long it counts as shown
 # A holder tells for longer than the owner's next look can be away (which is spread by a quarter).
 TELL_SECONDS = 1.5 * COLLECT_TOLD_SECONDS
 
+# Bundles
+BUNDLE_ITEMS_MAX = 10_000
+BUNDLE_RECEIPTS_MAX = 5_000
+BUNDLE_LETTERS_MAX = 2_000
+BUNDLE_PIECE_BYTES = 256 * KIB  # of a file, between the command line and the node
+
 # Doors
 DOOR_CONNECTIONS_MAX = 16
 DOOR_IDLE_SECONDS = 30 * MINUTE  # RFC 9051 section 5.4: at least 30 minutes

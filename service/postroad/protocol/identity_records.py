@@ -140,9 +140,7 @@ def read_rotate(octets: bytes, fingerprint: Fingerprint) -> RotateRecord:
         raise PeerMisbehaved("a rotation is not that identity's")
     if record.new.fingerprint == fingerprint:
         raise PeerMisbehaved("a rotation leads nowhere")
-    unsigned = encode(
-        replace(record, old_signatures=hybrid.BLANK, new_signatures=hybrid.BLANK)
-    )
+    unsigned = encode(replace(record, old_signatures=hybrid.BLANK, new_signatures=hybrid.BLANK))
     hybrid.verify(record.old, ROTATE_CONTEXT, unsigned, record.old_signatures)
     hybrid.verify(record.new, ROTATE_CONTEXT, unsigned, record.new_signatures)
     return record
