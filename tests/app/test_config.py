@@ -101,6 +101,10 @@ def test_a_table_is_an_unknown_key(path: Path) -> None:
         ('link = "carrier pigeon"', "one of iroh, tls"),
         ("link = 1", "one of iroh, tls"),
         ('link = ["tls"]', "one of iroh, tls"),
+        ('relay = "friends"', "one of contacts, anybody, off"),
+        ("relay = false", "one of contacts, anybody, off"),
+        ("relay_kilobytes_per_second = 0", "whole number, 1 to"),
+        ("relay_kilobytes_per_second = 1.5", "whole number, 1 to"),
         ('log_level = "DEBUG"', "one of debug, info"),
         ("log_level = {}", "one of debug, info"),
         ("expiry_days = 0", "number of days"),
@@ -195,6 +199,8 @@ configs = st.builds(
     link=st.sampled_from(configuration.LINKS),
     expiry_days=st.floats(limits.EXPIRY_SECONDS_MIN / limits.DAY, 30),
     reserve_mib=st.floats(0, configuration.RESERVE_MIB_MAX),
+    relay=st.sampled_from(configuration.RELAYS),
+    relay_kilobytes_per_second=st.integers(1, configuration.RELAY_KILOBYTES_MAX),
     log_level=st.sampled_from(["debug", "info", "warning", "error"]),
 )
 

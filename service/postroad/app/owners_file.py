@@ -24,16 +24,21 @@ class WrittenFile:
     def __init__(self, path: Path) -> None:
         """ConfigurationError when it cannot be made there, or there is one already."""
         self._path = path
-        if path.exists():
-            raise ConfigurationError(
-                f"There is a file {path} already. Choose another name, or remove it first."
-            )
+        self.check_is_new(path)
         self._draft = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise _in_words(path, "written", error) from error
         self._file: BinaryIO | None = os.fdopen(handle, "wb")
+
+    @staticmethod
+    def check_is_new(path: Path) -> None:
+        """Raise ConfigurationError when there is one already."""
+        if path.exists():
+            raise ConfigurationError(
+                f"There is a file {path} already. Choose another name, or remove it first."
+            )
 
     def __enter__(self) -> "WrittenFile":
         return self

@@ -10,7 +10,7 @@ before anybody is told of it.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
@@ -56,6 +56,7 @@ class Renter:
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
         self._lost_at: dict[Fingerprint, float] = {}
+        self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
 
     def wake(self) -> None:
         """Something changed that others should know."""
@@ -85,8 +86,9 @@ class Renter:
             told = await asyncio.gather(
                 *(self._tell_contact(person, record) for person in contacts.values())
             )
+            helped = await self.tell_helpers(record)
             with_tickets = await self.tell_tickets()
-            return rented and all(told) and all(with_tickets)
+            return rented and all(told) and helped and all(with_tickets)
 
     async def tell_tickets(self) -> list[bool]:
         """Bring our tickets to the holders, side by side; for each one, whether it has them."""

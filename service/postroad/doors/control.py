@@ -26,8 +26,10 @@ from postroad.base.seams import Clock
 from postroad.delivery.bundles import Bundles, Found
 from postroad.message.address import Address
 from postroad.peers.link import Counts
+from postroad.protocol import helping
 from postroad.store import bundled, people, quarantine, queue
 from postroad.store.database import Database, Sql
+from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 
@@ -46,6 +48,14 @@ class Introductions(Protocol):
     async def accept(self, link: str) -> tuple[Address, bool]: ...
 
 
+class Helpers(Protocol):
+    async def all(self) -> list[HelperRow]: ...
+
+    async def add(self, link: str) -> str: ...
+
+    async def remove(self, name: str) -> None: ...
+
+
 async def serve(
     listening: socket,
     database: Database,
@@ -54,13 +64,14 @@ async def serve(
     clock: Clock,
     pauses: Pauses,
     counts: Counts,
+    helpers: Helpers,
     mail_ports: Mapping[str, int] = MappingProxyType({}),
     bundles: Bundles | None = None,
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection.
 
     `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
-    door = _Door(database, introductions, keyring, clock, pauses, counts, mail_ports)
+    door = _Door(database, introductions, keyring, clock, pauses, counts, helpers, mail_ports)
     files = _BundleDoor(bundles).requests if bundles else {}
     await serve_requests(listening, door.requests, {os.getuid()}, files)
 
@@ -91,6 +102,7 @@ class _Door:
         clock: Clock,
         pauses: Pauses,
         counts: Counts,
+        helpers: Helpers,
         mail_ports: Mapping[str, int],
     ) -> None:
         self._database = database
@@ -99,6 +111,7 @@ class _Door:
         self._clock = clock
         self._pauses = pauses
         self._counts = counts
+        self._helpers = helpers
         self._mail_ports = mail_ports
         self.requests: dict[str, Request] = {
             "status": self._status,
@@ -108,6 +121,8 @@ class _Door:
             "accept": self._accept,
             "pause": self._pause,
             "resume": self._resume,
+            "helpers": self._list_helpers,
+            "remove helper": self._remove_helper,
         }
 
     async def _status(self, _: dict[str, Any]) -> Reply:
@@ -195,8 +210,22 @@ class _Door:
         link, told, holders = await self._introductions.invite()
         return {"link": link, "holders_told": told, "holders": holders}
 
+    async def _list_helpers(self, _: dict[str, Any]) -> Reply:
+        return {
+            "helpers": [
+                {"name": one.name, "seen_at": one.seen_at, "refusal": one.refusal}
+                for one in await self._helpers.all()
+            ]
+        }
+
+    async def _remove_helper(self, request: dict[str, Any]) -> Reply:
+        await self._helpers.remove(str(request.get("name", "")))
+        return {}
+
     async def _accept(self, request: dict[str, Any]) -> Reply:
         self._expect_no_pause()
+        if helping.is_link(str(request.get("link", ""))):
+            return {"helper": await self._helpers.add(str(request["link"]))}
         address, is_new = await self._introductions.accept(str(request.get("link", "")))
         return {"address": str(address), "is_new": is_new}
 

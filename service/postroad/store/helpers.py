@@ -84,16 +84,16 @@ class GuestBook:
             if newest.certificate.device != asker:
                 raise PeerMisbehaved("brought the record of another device")
             known = people.contact(sql, newest.fingerprint)
-            if known is None:
+            if known is None or known.blocked:
                 refusal = _why_not(sql, secret, now)
                 if refusal is not None:
                     return refusal
                 assert secret is not None
                 people.add_contact(sql, newest, now, my_ticket=None, their_ticket=None)
+                people.unblock(sql, newest.fingerprint)  # removed once, and named again
                 people.use_invitation(sql, secret, newest.fingerprint)
-            elif known.blocked:
-                return NOT_NAMED
             people.learn(sql, newest, now)
+            people.seen(sql, newest.fingerprint, now)
             people.keep_record(sql, newest)
             return None
 
