@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
 
 from postroad.base import limits
@@ -19,6 +20,7 @@ from postroad.delivery.filing import Filing
 from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
+from postroad.delivery.neighbours import Neighbours
 from postroad.delivery.notices import Notices
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.packing import Packer
@@ -32,6 +34,7 @@ from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
 from postroad.peers.relay import Relay, Rules
+from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
 from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
@@ -103,6 +106,7 @@ class Node:
     relay: Relay | None
     relay_port: int
     bundles: Bundles
+    neighbours: Neighbours | None
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -134,6 +138,9 @@ class Node:
             await self._join_again()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._serve_links(), name="links")
+            if self.neighbours is not None:
+                finding = keep_running("neighbours", self.neighbours.run)
+                tasks.create_task(finding, name="neighbours")
             for name, service in (
                 ("herald", self.herald.run),
                 ("sender", self.sender.run),
@@ -290,7 +297,10 @@ async def _wire(
 
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
-    links = Links(endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came))
+    sightings = Sightings()
+    links = Links(
+        endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came), sightings
+    )
     client = Client(links)
     herald = Herald(database, client, clock)
     shelves = Shelves(database, sealed, clock)
@@ -311,6 +321,8 @@ async def _wire(
         herald.met()
         receiver.met()
         sender.wake()
+        if neighbours is not None:
+            neighbours.met()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
     helpers = Helpers(database, client, clock, renter.record, renter.wake)
@@ -330,6 +342,11 @@ async def _wire(
         entropy,
         receiver,
     )
+    neighbours = None
+    if machine.lan is not None:
+        neighbours = Neighbours(
+            database, client, sightings, clock, machine.lan, partial(_port_of, endpoint, settings)
+        )
     bundles = Bundles(
         database,
         sealed,
@@ -373,4 +390,10 @@ async def _wire(
         None if settings.relay is None else Relay(may_relay, entropy, settings.relay),
         settings.relay_port or settings.peer_port,
         bundles,
+        neighbours,
     )
+
+
+def _port_of(endpoint: Gate, settings: Settings) -> int:
+    """Where other nodes reach us; 0 when nobody knows."""
+    return next((at.port for at in endpoint.addresses()), settings.peer_port)

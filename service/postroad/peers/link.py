@@ -18,6 +18,7 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, Unreachable
 from postroad.base.ids import Contact, PeerId, short
 from postroad.base.seams import Clock, Endpoint, Link, Stream
+from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
 
 log = logging.getLogger(__name__)
@@ -154,11 +155,13 @@ class Links:
         clock: Clock,
         answers: Mapping[type[wire.Message], Answer],
         on_link: OnLink,
+        sightings: Sightings | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._clock = clock
         self._answers = answers
         self._on_link = on_link
+        self._sightings = sightings or Sightings()
         self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
         self._dialling: dict[Contact, asyncio.Task[str]] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -172,6 +175,10 @@ class Links:
     def is_linked(self, peer: PeerId) -> bool:
         """Whether an open link to this peer is at hand."""
         return self._newest(peer) is not None
+
+    def is_near(self, peer: PeerId) -> bool:
+        """Whether somebody who seems to be this peer is on our local network."""
+        return self._sightings.is_near(peer)
 
     async def serve(self) -> None:
         """Take in links and exchanges until cancelled; then close them all."""
@@ -227,6 +234,7 @@ class Links:
         """Dial, or join a dial that is under way; LinkClosed and time-outs become Unreachable."""
         if self._tasks is None:
             raise Unreachable("The node is starting or stopping.")
+        contact = self._sightings.widen(contact)
         # Shared only by who would dial the same addresses: somebody's record may name wrong ones.
         dial = self._dialling.get(contact)
         if dial is None:
