@@ -109,6 +109,8 @@ def test_a_table_is_an_unknown_key(path: Path) -> None:
         ("lan = 1", "true or false"),
         ('log_level = "DEBUG"', "one of debug, info"),
         ("log_level = {}", "one of debug, info"),
+        ('hold_for = "everybody"', "one of off, contacts, vouched"),
+        ("hold_for = true", "one of off, contacts, vouched"),
         ("expiry_days = 0", "number of days"),
         ("expiry_days = 31", "number of days"),
         ("expiry_days = 30.001", "number of days"),
@@ -205,6 +207,7 @@ configs = st.builds(
     relay=st.sampled_from(configuration.RELAYS),
     relay_kilobytes_per_second=st.integers(1, configuration.RELAY_KILOBYTES_MAX),
     lan=st.booleans(),
+    hold_for=st.sampled_from(["off", "contacts", "vouched"]),
     log_level=st.sampled_from(["debug", "info", "warning", "error"]),
 )
 

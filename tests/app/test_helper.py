@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +113,32 @@ def test_a_helper_serves_whom_its_owner_names_and_nobody_else(box: Box, anna: Pe
     assert "You have no helper." in anna.type("helpers").stdout
 
 
+def test_a_helper_holds_for_whom_it_serves_and_tells_nobody(box: Box, anna: Person) -> None:
+    ben = Person("ben", anna.folder.parent, slot=61)
+    ben.set_up()
+    ben.start()
+    try:
+        anna.postroad("accept", box.link())
+        until(lambda: anna.postroad("status")["holders"] == 1, "Anna rents a drop at the helper")
+        person.meet(anna, ben)
+        until(lambda: ben.postroad("status")["letters_waiting"] == 0, "Ben's introduction is filed")
+        anna.stop()
+        letter = f"From: {ben.address}\r\nTo: {anna.address}\r\nSubject: held\r\n\r\nHello.\r\n"
+        ben.submit(anna.address, letter.encode())
+        until(
+            lambda: [one["holders"] for one in ben.postroad("queue")["queue"]] == [1],
+            "the helper signs a lease",
+        )
+        ben.kill()
+        (served,) = json.loads(box.type("people", "--json").stdout)["people"]
+        assert served["letters_held"] == 1
+        assert ben.address not in box.log.read_text()
+        anna.start()
+        until(lambda: anna.find("held") is not None, "Anna fetches it from the helper")
+    finally:
+        ben.kill()
+
+
 def test_a_helper_that_is_off_is_told_in_words(box: Box, anna: Person) -> None:
     link = box.link()
     box.stop()
@@ -149,3 +177,24 @@ def test_an_address_that_is_none_is_refused() -> None:
     done = CliRunner().invoke(main, ["helper", "run", "--address", "example"])
     assert done.exit_code == 1
     assert "'example' is no IP address." in done.stderr
+
+
+def test_a_helper_relays_on_its_port(box: Box) -> None:
+    with urllib.request.urlopen("http://127.0.0.1:47443/ping", timeout=10) as answer:
+        assert answer.status == 200
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", 443), 1):
+        pass
+
+
+def test_a_relay_port_that_is_not_ours_to_take_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [*HELPER, "run", "--data", str(tmp_path / "data"), "--relay-port", port]
+        command += ["--runtime", str(tmp_path / "run"), "--host", "127.0.0.1", "--port", "47061"]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, env=person.surroundings()
+        )
+    assert done.returncode == 1
+    assert "The relay cannot use" in done.stderr
+    assert "--relay-port" in done.stderr
+    assert "Traceback" not in done.stderr

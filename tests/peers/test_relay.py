@@ -23,8 +23,9 @@ from postroad.base.seams import Endpoint, Link
 from postroad.machine.iroh_network import LOOPBACK, IrohNetwork
 from postroad.machine.listeners import SystemListeners
 from postroad.peers.relay import Relay, Rules
+from postroad.protocol import relay as protocol
 from postroad.protocol.relay import DATAGRAM_BYTES_MAX, Kind
-from relay_client import Client, admitted, batch, connected, frame, keys, packet
+from relay_client import REQUEST, Client, admitted, batch, connected, frame, keys, packet
 
 ANNA, BORA, CARO, DORA = keys(4)
 SOON = 10.0
@@ -314,6 +315,26 @@ def test_whoever_shows_no_key_has_a_deadline_and_gives_way(monkeypatch: pytest.M
     run(play())
 
 
+def test_who_comes_again_and_again_is_turned_away_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "RELAY_ARRIVALS_BURST", 5.0)
+
+    async def play() -> None:
+        async with place() as at:
+            for _ in range(5):
+                async with admitted(at.port, CARO):
+                    pass
+            async with connected(at.port) as client:
+                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                    await client.hello(ANNA)
+            await asyncio.sleep(2 / limits.RELAY_ARRIVALS_PER_SECOND)
+            async with admitted(at.port, ANNA):
+                pass
+
+    run(play())
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -338,16 +359,19 @@ def test_what_one_client_does_wrong_ends_its_connection_alone(words: bytes) -> N
 
 def test_who_shows_no_key_may_not_say_much() -> None:
     async def play() -> None:
-        async with place() as at, connected(at.port) as client:
-            assert await client.hello(CARO) == bytes([Kind.CONFIRMED])
-            async with connected(at.port) as other:
-                other.writer.write(b"GET /relay HTTP/1.1\r\n")
-                with contextlib.suppress(ConnectionError):
-                    for _ in range(100):
-                        other.writer.write(b"x: " + bytes(1000) + b"\r\n")
-                        await other.writer.drain()
-                async with asyncio.timeout(SOON):
-                    assert await other.is_closed()
+        async with place() as at:
+            for begin, more in (
+                (b"GET /relay HTTP/1.1\r\n", b"x: " + b"y" * 1000 + b"\r\n"),
+                (REQUEST, frame(b"", first=0x8A) * 100),  # each of them allowed
+            ):
+                async with connected(at.port) as other:
+                    other.writer.write(begin)
+                    with contextlib.suppress(ConnectionError):
+                        for _ in range(20):
+                            other.writer.write(more)
+                            await other.writer.drain()
+                    async with asyncio.timeout(5):  # sooner than the deadline
+                        assert await other.is_closed()
 
     run(play())
 
@@ -389,6 +413,29 @@ def test_a_slow_reader_costs_its_own_packets_and_little_memory() -> None:
     run(play())
 
 
+def test_who_asks_and_never_reads_is_not_answered_for_ever() -> None:
+    async def play() -> None:
+        async with (
+            place() as at,
+            admitted(at.port, ANNA) as anna,
+            admitted(at.port, BORA) as bora,
+        ):
+            bora.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            [slow] = [one for one in at.relay._connections if one.peer == BORA.peer]
+            assert slow._transport is not None
+            pouring = asyncio.create_task(flood(anna, BORA.public, 60 * limits.MIB))
+            await until(lambda: slow.is_full)
+            for _ in range(500):
+                bora.writer.write(frame(b"?" * 125, first=0x89))
+                await bora.writer.drain()
+                await asyncio.sleep(0.001)  # else only the last of many is answered
+            await pouring
+            most = limits.RELAY_BACKLOG_BYTES_MAX + protocol.MESSAGE_BYTES_MAX
+            assert slow._transport.get_write_buffer_size() < most
+
+    run(play())
+
+
 def test_a_reader_that_is_stuck_is_shown_out() -> None:
     async def play() -> None:
         rules = Rules(bytes_per_second=1e9, look_seconds=0.3)
@@ -419,7 +466,7 @@ def test_what_is_more_than_may_pass_is_slowed_down_and_its_sender_is_told_once()
             await flood(anna, BORA.public, 3_000_000)
             await until(lambda: sum(sizes) > 2_950_000, 20)
             took = time.monotonic() - began
-            assert 1.5 < took < 6
+            assert took > 1.5
             assert await heard(anna) == SLOWED
             assert await hears_nothing(anna, at)
             assert at.relay.counts.dropped == 0
@@ -471,7 +518,7 @@ def test_clients_keep_their_share_when_guests_want_everything() -> None:
             sizes.clear()
             anna_s = asyncio.create_task(flood(anna, BORA.public, 2_000_000))
             await anna_s  # the burst that is left, at once
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 5  # at the guests' rate it would be 8
             reading.cancel()
             for each in pouring:
                 each.cancel()

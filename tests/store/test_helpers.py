@@ -27,7 +27,7 @@ def test_a_helper_is_kept_told_and_forgotten(tmp_path: Path) -> None:
         helpers.keep(sql, box, "box", 7, NOW)
         (row,) = helpers.helpers(sql)
         assert (row.contact, row.name, row.told, row.refusal) == (box, "box", 7, "")
-        helpers.refused(sql, box.peer, "Go away.")
+        helpers.refused(sql, box.peer, "Go away.", NOW)
         (row,) = helpers.helpers(sql)
         assert (row.told, row.refusal) == (0, "Go away.")
         moved = replace(box, addresses=(HostPort("203.0.113.9", 46464),))
@@ -36,7 +36,7 @@ def test_a_helper_is_kept_told_and_forgotten(tmp_path: Path) -> None:
         assert (row.contact, row.told, row.refusal) == (moved, 8, "")
         sql.execute("UPDATE helper SET contact = x'00'")
         assert helpers.helpers(sql) == []
-        helpers.forget(sql, box.peer)
+        helpers.forget(sql, box.peer, NOW)
         assert sql.execute("SELECT count(*) FROM helper").fetchone() == (0,)
 
 

@@ -13,7 +13,7 @@ from socket import socket
 
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
-from postroad.base.ids import PeerId
+from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.bundles import Bundles
 from postroad.delivery.filing import Filing
@@ -28,6 +28,8 @@ from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
 from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
+from postroad.delivery.siblings import Siblings
+from postroad.delivery.watch import Watch
 from postroad.doors import control, imap, submission
 from postroad.peers.client import Client
 from postroad.peers.gate import Gate
@@ -36,14 +38,16 @@ from postroad.peers.link import Answer, Links
 from postroad.peers.relay import Relay, Rules
 from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
+from postroad.protocol.holding import HoldFor
 from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
-from postroad.store.held import Shelves
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
+from postroad.store.shelves import Shelves
+from postroad.store.siblings import Ledger
 
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
@@ -59,6 +63,7 @@ class Settings:
     expiry_seconds: float
     relay: Rules | None = None  # whether, and how, this node is a relay for others
     relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
+    hold_for: HoldFor = HoldFor.VOUCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class Node:
     links: Links
     helpers: Helpers
     herald: Herald
+    siblings: Siblings
     receiver: Receiver
     sender: Sender
     relay: Relay | None
@@ -146,6 +152,7 @@ class Node:
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
+                ("siblings", self.siblings.run),
             ):
                 tasks.create_task(keep_running(name, service), name=name)
             if self.relay is not None:
@@ -297,16 +304,36 @@ async def _wire(
 
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
+    watch = Watch(database, clock, endpoint.me)
+
+    def linked(peer: PeerId, came: bool) -> None:
+        watch.seen(peer)
+        herald.peer_seen(peer, came)
+        siblings.peer_seen()
+
     sightings = Sightings()
-    links = Links(
-        endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came), sightings
-    )
+    links = Links(endpoint, clock, answers, linked, watch.missed, sightings)
     client = Client(links)
     herald = Herald(database, client, clock)
-    shelves = Shelves(database, sealed, clock)
-    holder = Holder(shelves, keys.device, herald.news)
+    ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for)
+    siblings = Siblings(ledger, client, clock, entropy, herald.news)
 
-    renter = Renter(database, client, keys, clock, entropy, endpoint.addresses)
+    def deposited(drop: DropId) -> None:
+        herald.news(drop)
+        siblings.deposited(drop)
+
+    shelves = Shelves(database, sealed, clock, endpoint.me, settings.hold_for)
+    holder = Holder(
+        shelves,
+        ledger,
+        keys.device,
+        deposited,
+        siblings.asked,
+    )
+
+    renter = Renter(
+        database, client, keys, clock, entropy, endpoint.addresses, watch, settings.hold_for
+    )
     outbox = Outbox(
         database,
         contents,
@@ -328,7 +355,9 @@ async def _wire(
     helpers = Helpers(database, client, clock, renter.record, renter.wake)
     renter.tell_helpers = helpers.settle
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
-    receiver = Receiver(database, sealed, filing, client, clock, entropy)
+    receiver = Receiver(
+        database, sealed, filing, client, clock, entropy, keys, renter.holders.lost_drop
+    )
     packer = Packer(database, contents, sealed, keys, clock, entropy)
     sender = Sender(
         database,
@@ -358,7 +387,7 @@ async def _wire(
         shelves,
         keys,
         clock,
-        herald.news,
+        deposited,
         receiver.wake,
     )
 
@@ -368,6 +397,7 @@ async def _wire(
 
     answers.update(holder.answers)
     answers.update(receiver.answers)
+    answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
     herald.listeners = (renter.peer_seen, receiver.peer_seen, sender.peer_seen)
     return Node(
@@ -385,6 +415,7 @@ async def _wire(
         links,
         helpers,
         herald,
+        siblings,
         receiver,
         sender,
         None if settings.relay is None else Relay(may_relay, entropy, settings.relay),

@@ -16,10 +16,12 @@ from typing import Any
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
+from postroad.protocol.holding import HoldFor
 
 FILE_NAME = "config.toml"
 LINKS = ("iroh", "tls")
 RELAYS = ("contacts", "anybody", "off")
+CHOICES = {"link": LINKS, "relay": RELAYS, "hold_for": tuple(one.value for one in HoldFor)}
 RELAY_KILOBYTES_MAX = 1_000_000
 RESERVE_MIB_MAX = 1 << 20
 
@@ -73,6 +75,13 @@ class Config:
         default=True,
         metadata=_about(
             "Whether contacts on your local network find you; others see that some node is there."
+        ),
+    )
+    hold_for: str = field(
+        default=HoldFor.VOUCHED.value,
+        metadata=_about(
+            "For whom your node keeps letters: contacts; vouched, also for those whom they vouch "
+            "for; or off."
         ),
     )
     log_level: str = field(
@@ -269,7 +278,7 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         if not number or not 1 <= value <= RELAY_KILOBYTES_MAX:
             raise wrong(f"it must be a whole number, 1 to {RELAY_KILOBYTES_MAX}")
         return value
-    choices = {"link": LINKS, "relay": RELAYS}.get(key, ("debug", "info", "warning", "error"))
+    choices = CHOICES.get(key, ("debug", "info", "warning", "error"))
     if value not in choices:
         raise wrong(f"it must be one of {', '.join(choices)}")
     return value

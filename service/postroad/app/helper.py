@@ -10,16 +10,18 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from postroad import __version__
 from postroad.app.compose import TIDY_SECONDS, keep_running
+from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
+from postroad.delivery.siblings import Siblings
 from postroad.doors import control
 from postroad.doors.helping import HelperDesk
 from postroad.machine import listeners
@@ -33,14 +35,18 @@ from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.relay import Relay as Relaying
+from postroad.peers.relay import Rules
 from postroad.protocol import wire
+from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
-from postroad.store import helper_key, housekeeping
+from postroad.store import helper_key, housekeeping, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
-from postroad.store.held import Shelves
 from postroad.store.helpers import GuestBook
 from postroad.store.sealed import SealedStore
+from postroad.store.shelves import Shelves
+from postroad.store.siblings import Ledger
 
 log = logging.getLogger(__name__)
 ROOT = 0  # who may ask a helper besides the user it runs as: its own user may be nobody's
@@ -57,6 +63,7 @@ class HelperConfig:
     relay_port: int = 443
     peer_hosts: tuple[str, ...] = ()
     address: str | None = None
+    rules: Rules = Rules()
 
     @property
     def control_path(self) -> Path:
@@ -82,6 +89,8 @@ class Helper:
     sealed: SealedStore
     links: Links
     herald: Herald
+    siblings: Siblings
+    relay: Relaying
 
     def where_i_am(self) -> Contact:
         """As its people should know it: its addresses, and itself as the relay on TCP."""
@@ -94,8 +103,13 @@ class Helper:
             relay = Relay(self.endpoint.me, HostPort(found[0].host, self.config.relay_port))
         return Contact(self.endpoint.me, found, relay)
 
-    async def serve(self, asked_at: socket.socket, ready: Callable[[], None]) -> None:
-        """Run until cancelled. `asked_at`: the control socket."""
+    async def serve(
+        self,
+        asked_at: socket.socket,
+        relays_at: Sequence[socket.socket],
+        ready: Callable[[], None],
+    ) -> None:
+        """Run until cancelled. `asked_at`: the control socket; `relays_at`: the relay's."""
         desk = HelperDesk(
             self.database, self.machine.clock, self.machine.entropy, self.where_i_am, self.facts
         )
@@ -104,6 +118,8 @@ class Helper:
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(self.links.serve(), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
+            tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
+            tasks.create_task(self.relay.serve(relays_at), name="relay")
             tasks.create_task(
                 control.serve_requests(asked_at, desk.requests, {os.getuid(), ROOT}),
                 name="control",
@@ -149,17 +165,31 @@ def _wire(
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
 
-    def on_link(peer: PeerId, came: bool) -> None:
+    def linked(peer: PeerId, came: bool) -> None:
         herald.peer_seen(peer, came)
+        siblings.peer_seen()
 
-    def on_news(drop: DropId) -> None:
+    def deposited(drop: DropId) -> None:
         herald.news(drop)
+        siblings.deposited(drop)
 
-    links = Links(endpoint, clock, answers, on_link)
-    herald = Herald(database, Client(links), clock)
+    links = Links(endpoint, clock, answers, linked)
+    client = Client(links)
+    herald = Herald(database, client, clock)
+    ledger = Ledger(database, sealed, clock, key.peer, HoldFor.CONTACTS)
+    siblings = Siblings(ledger, client, clock, machine.entropy, herald.news)
     contents = Contents(machine.disk)
-    helper = Helper(machine, config, endpoint, database, contents, sealed, links, herald)
-    answers.update(Holder(Shelves(database, sealed, clock), key, on_news).answers)
+
+    async def may_relay(peer: PeerId) -> bool:
+        served = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == key.peer or (served is not None and not served.blocked)
+
+    relay = Relaying(may_relay, machine.entropy, config.rules)
+    helper = Helper(
+        machine, config, endpoint, database, contents, sealed, links, herald, siblings, relay
+    )
+    shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
+    answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
     answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
     return helper
 
@@ -181,6 +211,15 @@ def run(config: HelperConfig, ready: Callable[[HelperConfig], None]) -> None:
         asyncio.run(_run(config, machine, ready))
 
 
+@contextmanager
+def _advised(advice: str) -> Iterator[None]:
+    """Add to the machine's fact what its owner can do about it."""
+    try:
+        yield
+    except NotToBeHad as error:
+        raise ConfigurationError(f"{error} {advice}") from error
+
+
 async def _run(
     config: HelperConfig, machine: Machine, ready: Callable[[HelperConfig], None]
 ) -> None:
@@ -190,13 +229,16 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(name, main.cancel)
     try:
         asked_at = listeners.unix(config.control_path)
+        with _advised("--relay-port takes another one, but only TCP 443 is open everywhere."):
+            relays_at = machine.listeners.relay(config.relay_port)
         async with AsyncExitStack() as stack:
-            helper = await stack.enter_async_context(build_helper(config, machine))
+            with _advised("--port takes another one."):
+                helper = await stack.enter_async_context(build_helper(config, machine))
 
             def started() -> None:
                 log.info("helper started", extra=helper.facts())
                 ready(config)
 
-            await helper.serve(asked_at, started)
+            await helper.serve(asked_at, relays_at, started)
     except asyncio.CancelledError:
         log.info("stopped")

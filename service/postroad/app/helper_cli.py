@@ -19,6 +19,7 @@ from postroad.app import telling
 from postroad.app.asking import NotRunning, as_json, ask, finish
 from postroad.base.errors import ConfigurationError
 
+HELPER_RELAY_KILOBYTES = 5000  # a second: a rented box has more to give than somebody at home
 UNIT = "postroad-helper.service"
 UNIT_PATH = Path("/etc/systemd/system") / UNIT
 START_SECONDS_MAX = 20.0
@@ -44,6 +45,12 @@ def helper() -> None:
 @click.option("--relay-port", default=443, help="Where it relays, TCP.")
 @click.option("--address", help="The IP address by which others know it, if not its own.")
 @click.option("--host", "hosts", multiple=True, help="Listen at this address of it only.")
+@click.option(
+    "--relay-rate",
+    type=click.IntRange(1, 1_000_000),
+    default=HELPER_RELAY_KILOBYTES,
+    help="How many kilobytes a second it passes on, all together.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
 def run(
     data: Path | None,
@@ -53,6 +60,7 @@ def run(
     relay_port: int,
     address: str | None,
     hosts: tuple[str, ...],
+    relay_rate: int,
     log_level: str,
 ) -> None:
     """Run the helper in the foreground, until Ctrl-C."""
@@ -60,6 +68,7 @@ def run(
     def work() -> dict[str, Any]:
         from postroad.app import helper as running
         from postroad.app import log
+        from postroad.peers.relay import Rules
 
         for text in (*hosts, *([address] if address else ())):
             _expect_ip(text)
@@ -71,6 +80,7 @@ def run(
             relay_port,
             hosts,
             address,
+            Rules(bytes_per_second=1000 * relay_rate),
         )
         log.start(log_level)
         running.run(config, lambda config: telling.helper_ready(config.relay_port))

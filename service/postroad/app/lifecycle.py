@@ -30,6 +30,7 @@ from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
+from postroad.protocol.holding import HoldFor
 from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,12 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, main.cancel)
-    settings = Settings(config.peer_port, config.expiry_days * limits.DAY, relay_rules(config))
+    settings = Settings(
+        config.peer_port,
+        config.expiry_days * limits.DAY,
+        relay_rules(config),
+        hold_for=HoldFor(config.hold_for),
+    )
     try:
         # Doors first: a mail program never waits for peers.
         sockets = _sockets(config, path, machine)

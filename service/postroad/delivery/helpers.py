@@ -83,7 +83,7 @@ class Helpers:
         if len(named) != 1:
             count = "no helper" if not named else "several helpers"
             raise PermanentFailure(f"You have {count} called {name!r}. See: postroad helpers")
-        await self._database.run(lambda sql: helpers.forget(sql, named[0].peer))
+        await self._database.run(lambda sql: helpers.forget(sql, named[0].peer, self._clock.now()))
         self._on_change()
 
     async def settle(self, record: PersonRecord) -> bool:
@@ -110,5 +110,5 @@ class Helpers:
         return True
 
     async def _note_refusal(self, peer: PeerId, reason: str) -> None:
-        await self._database.run(lambda sql: helpers.refused(sql, peer, reason))
+        await self._database.run(lambda sql: helpers.refused(sql, peer, reason, self._clock.now()))
         self._on_change()

@@ -127,7 +127,6 @@ class _Door:
 
     async def _status(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> Reply:
-            drops = people.my_drops(sql)
             return {
                 "address": str(self._keyring.address),
                 "user_name": str(self._keyring.address),
@@ -135,8 +134,7 @@ class _Door:
                 "imap_port": self._mail_ports.get("imap"),
                 "contact_count": len(people.contacts(sql)),
                 "letters_waiting": len({row.nonce for row in queue.waiting(sql)}),
-                "holders": sum(drop.agreed for drop in drops),
-                "holders_wanted": limits.HOLDERS_WANTED,
+                **_holders_told(sql),
                 **self._pause_told(),
                 "messages_sent": self._counts.sent,
                 "messages_heard": self._counts.heard,
@@ -348,6 +346,25 @@ class _Doorstep:
         except Exception:
             log.exception("control: answering failed")
             return {"ok": False, "error": "Your node failed at this; its log says how."}
+def _holders_told(sql: Sql) -> Reply:
+    """Who holds for the owner, who is silent, and who does not want to."""
+    drops = people.my_drops(sql)
+    ours = [drop for drop in drops if drop.is_ours]
+    contacts = {person.fingerprint: person.name for person in people.contacts(sql)}
+    return {
+        "holders": sum(not drop.is_silent for drop in ours),
+        "holders_silent": sum(drop.is_silent for drop in ours),
+        "holders_wanted": limits.HOLDERS_WANTED,
+        "holders_refused": [
+            {
+                "name": contacts.get(drop.fingerprint, ""),
+                "is_contact": drop.place is None,
+                "reason": drop.refusal,
+            }
+            for drop in drops
+            if drop.refusal and not drop.is_ours
+        ],
+    }
 
 
 def _uid(writer: asyncio.StreamWriter) -> int:

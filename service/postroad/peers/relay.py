@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0  # clients of iroh say something every 15 s
 REVIEW_LOOKS = 20  # so many looks, and `may_relay` is asked again about everybody: 10 minutes
+SUBNETS_MAX = 1024  # whose arrivals are remembered
 CHUNK_BYTES_MIN = 16 * limits.KIB
 CHUNK_BYTES_MAX = 128 * limits.KIB
 CHUNKS_PER_SECOND = 64  # a turn is so small a part of a second's worth
@@ -94,6 +95,7 @@ class Relay:
         self._waiting: dict[PeerId, Connection] = {}  # the older of two with one key
         self._unproven: dict[Connection, None] = {}  # the oldest first
         self._guests: Counter[str] = Counter()  # by subnet
+        self._arrivals: dict[str, Bucket] = {}  # by subnet, the latest last
         self._connections: set[Connection] = set()
         self._inhabited = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -132,14 +134,25 @@ class Relay:
     def came(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._inhabited.set()
-        if self._tasks is None:  # accepted just before the end
+        if self._tasks is None or not self._may_arrive(connection.subnet):
             connection.abort()
+            return
         neighbours = [one for one in self._unproven if one.subnet == connection.subnet]
         if len(neighbours) >= limits.RELAY_UNPROVEN_PER_SUBNET_MAX:
             self._evict(neighbours[0])
         elif len(self._unproven) >= limits.RELAY_UNPROVEN_MAX:
             self._evict(next(iter(self._unproven)))
         self._unproven[connection] = None
+
+    def _may_arrive(self, subnet: str) -> bool:
+        now = asyncio.get_running_loop().time()
+        bucket = self._arrivals.pop(subnet, None) or Bucket(
+            limits.RELAY_ARRIVALS_PER_SECOND, limits.RELAY_ARRIVALS_BURST, now
+        )
+        if len(self._arrivals) >= SUBNETS_MAX:
+            del self._arrivals[next(iter(self._arrivals))]
+        self._arrivals[subnet] = bucket
+        return bucket.draw_if_there(1, now)
 
     def _evict(self, connection: Connection) -> None:
         del self._unproven[connection]

@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Contact, Instant, PeerId
+from postroad.base.ids import Contact, Fingerprint, Instant, PeerId
 from postroad.base.seams import Clock
 from postroad.base.tlv import decode
 from postroad.protocol.contacts import decode_contact, encode_contact
@@ -17,6 +17,7 @@ from postroad.protocol.records import PersonRecord, read_person
 from postroad.store import people
 from postroad.store.database import Database
 
+OF_A_HELPER = Fingerprint("")  # stands where a holder's person would: a helper is nobody's node
 HELPERS_MAX = 8  # of one person
 HELPED_MAX = 200  # people whom one helper serves
 NOT_NAMED = "This helper serves only those whom its owner named."
@@ -49,6 +50,11 @@ def helpers(sql: sqlite3.Connection) -> list[HelperRow]:
     return found
 
 
+def at(sql: sqlite3.Connection, peer: PeerId) -> HelperRow | None:
+    """The helper of ours with this key, if it is one."""
+    return next((row for row in helpers(sql) if row.peer == peer), None)
+
+
 def keep(sql: sqlite3.Connection, contact: Contact, name: str, told: int, now: Instant) -> None:
     """The helper serves us, and told what it is called and where it is."""
     sql.execute(
@@ -59,12 +65,27 @@ def keep(sql: sqlite3.Connection, contact: Contact, name: str, told: int, now: I
     )
 
 
-def refused(sql: sqlite3.Connection, peer: PeerId, reason: str) -> None:
+def refused(sql: sqlite3.Connection, peer: PeerId, reason: str, now: Instant) -> None:
+    """It serves us no more; letters may still lie in our drop there."""
     sql.execute("UPDATE helper SET refusal = ?, told = 0 WHERE peer = ?", (reason, peer))
+    _leave(sql, peer, now)
 
 
-def forget(sql: sqlite3.Connection, peer: PeerId) -> None:
+def forget(sql: sqlite3.Connection, peer: PeerId, now: Instant) -> None:
+    """We want it no more; its place is kept while letters may lie in our drop there."""
+    row = at(sql, peer)
+    if row is not None:
+        place = encode_contact(row.contact)
+        sql.execute("UPDATE my_drop SET place = ? WHERE holder = ?", (place, peer))
+        _leave(sql, peer, now)
     sql.execute("DELETE FROM helper WHERE peer = ?", (peer,))
+
+
+def _leave(sql: sqlite3.Connection, peer: PeerId, now: Instant) -> None:
+    sql.execute(
+        "UPDATE my_drop SET left_at = coalesce(left_at, ?) WHERE holder = ?",
+        (now, peer),
+    )
 
 
 class GuestBook:
