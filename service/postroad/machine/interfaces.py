@@ -18,7 +18,9 @@ from ipaddress import IPv4Interface
 
 log = logging.getLogger(__name__)
 _SIOCGIFFLAGS, _SIOCGIFADDR, _SIOCGIFNETMASK = 0x8913, 0x8915, 0x891B
-_UP, _LOOPBACK, _POINT_TO_POINT, _MULTICAST = 0x1, 0x8, 0x10, 0x1000
+_UP, _LOOPBACK, _POINT_TO_POINT, _RUNNING, _MULTICAST = 0x1, 0x8, 0x10, 0x40, 0x1000
+_ALL = _UP | _LOOPBACK | _POINT_TO_POINT | _RUNNING | _MULTICAST
+_WANTED = _UP | _RUNNING | _MULTICAST
 _LINKS_AND_IPV4 = 0x1 | 0x10  # RTMGRP_LINK, RTMGRP_IPV4_IFADDR
 _REQUEST = struct.Struct("16sH14x")
 _ADDRESS_AT = slice(20, 24)  # in a struct ifreq: name 16, family 2, port 2, address
@@ -30,8 +32,7 @@ def local_interfaces() -> tuple[IPv4Interface, ...]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for _, name in socket.if_nameindex():
             try:
-                flags = _flags(control, name)
-                if flags & (_UP | _LOOPBACK | _POINT_TO_POINT | _MULTICAST) != _UP | _MULTICAST:
+                if _flags(control, name) & _ALL != _WANTED:
                     continue
                 address = _address(control, name, _SIOCGIFADDR)
                 found.append(IPv4Interface((str(address), _mask(control, name))))
@@ -47,7 +48,7 @@ async def changes() -> AsyncIterator[asyncio.Event]:
     changed = asyncio.Event()
     loop = asyncio.get_running_loop()
     try:
-        kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        kernel = _told_by_kernel()
     except OSError as error:
         log.info("changes of the network are not told to us: %s", error)
         yield changed
@@ -63,12 +64,21 @@ async def changes() -> AsyncIterator[asyncio.Event]:
             changed.set()
 
     with kernel:
-        kernel.bind((0, _LINKS_AND_IPV4))
         loop.add_reader(kernel, heard)
         try:
             yield changed
         finally:
             loop.remove_reader(kernel)
+
+
+def _told_by_kernel() -> socket.socket:
+    kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    try:
+        kernel.bind((0, _LINKS_AND_IPV4))
+    except OSError:
+        kernel.close()
+        raise
+    return kernel
 
 
 def _flags(control: socket.socket, name: str) -> int:

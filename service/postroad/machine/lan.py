@@ -56,8 +56,8 @@ class ZeroconfLan:
                     if interfaces:
                         visit = _Visit(self._type, interfaces, wanted, heard)
                         await visit.stay(self._info(tag, port(), interfaces), changed, self._differ)
-                        continue
-                except (OSError, Error) as error:  # no multicast here, or somebody's mischief
+                        changed.set()
+                except (OSError, RuntimeError, Error) as error:  # no multicast here
                     log.info("not on the local network: %s", error)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS):
@@ -114,22 +114,23 @@ class _Visit:
         """Until the interfaces are others, or until cancelled; says goodbye in the end."""
         multicast = AsyncZeroconf(interfaces=[str(one.ip) for one in self._interfaces])
         try:
-            browser = AsyncServiceBrowser(multicast.zeroconf, self._type, handlers=[self._changed])
-            if info is not None:
-                # The name has random digits of its own: nobody need be asked whether it is free.
-                await multicast.async_register_service(info, cooperating_responders=True)
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                browser = AsyncServiceBrowser(
+                    multicast.zeroconf, self._type, handlers=[self._changed]
+                )
                 try:
+                    if info is not None:
+                        # The name has random digits: nobody need be asked whether it is free.
+                        await multicast.async_register_service(info, cooperating_responders=True)
                     while not differ(self._interfaces):
                         await changed.wait()
-                        await asyncio.sleep(SETTLE_SECONDS)
                         changed.clear()
                 finally:
                     self._tasks = None
                     for task in self._resolving.values():
                         task.cancel()
-            await browser.async_cancel()
+                    await browser.async_cancel()
         finally:
             await multicast.async_close()
 
@@ -148,13 +149,16 @@ class _Visit:
             task.add_done_callback(lambda _: self._resolving.pop(name, None))
 
     async def _resolve(self, zeroconf: Zeroconf, name: str, tag: bytes) -> None:
-        info = AsyncServiceInfo(self._type, name)
         try:
-            if not await info.async_request(zeroconf, ANSWER_MILLISECONDS_MAX):
-                return
+            info = AsyncServiceInfo(self._type, name)
+            if await info.async_request(zeroconf, ANSWER_MILLISECONDS_MAX):
+                self._tell(tag, info)
         except (OSError, Error) as error:
             log.info("a neighbour was not found: %s", error)
-            return
+        except Exception:  # the doorstep of what anybody may call out
+            log.exception("looking up a neighbour failed")
+
+    def _tell(self, tag: bytes, info: AsyncServiceInfo) -> None:
         near = partial(_is_near, interfaces=self._interfaces)
         hosts = [host for host in info.parsed_addresses() if near(host)][:ADDRESSES_MAX]
         if hosts and info.port is not None and info.port >= PORT_MIN:
