@@ -124,11 +124,15 @@ class Renter:
         """Our record as it should be now; a new one is made, and kept, when the last is not."""
         now = self._clock.now()
         await self._keyring.renew(now)  # never sign with what is not good at this moment
-        me = self._whereabouts.here
+        here = self._whereabouts.here
 
         def work(sql: Sql) -> PersonRecord:
             octets = people.kept_record(sql, self._keyring.fingerprint)
             last, sequence = _own_record(octets, self._keyring.fingerprint)
+            me = here
+            known = here.addresses or here.relay
+            if last is not None and not known and last.contacts[0].peer == here.peer:
+                me = last.contacts[0]  # off the network, the last address is the best guess
             drops = self._agreed_drops(sql, last, now)
             age = (
                 RENEW_SECONDS if last is None else now - (last.expires - limits.RECORD_SECONDS_MAX)

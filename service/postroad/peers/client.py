@@ -49,6 +49,9 @@ class Client:
         """How packets go to this peer over the link at hand; None without one."""
         return self._links.path(peer)
 
+    def is_near(self, peer: PeerId) -> bool:
+        return self._links.is_near(peer)
+
     async def deliver(self, to: Contact, letter: Sealed) -> bytes:
         """Bring a letter to a device of its recipient; the sealed receipt."""
         answer = await self._hand_over(to, wire.Deliver(letter.mail_id, letter.size), letter)
