@@ -134,7 +134,7 @@ class Resident:
                 self._set_up(disk)
             listeners, peer_uid = SystemListeners(), KernelPeerUid()
             machine = Machine(self.clock, self._dice, disk, self._network, listeners, peer_uid)
-            settings = Settings(PORT, self.expiry_seconds)
+            settings = Settings(PORT, self.expiry_seconds, dial_private=True)
             async with build_node(settings, machine) as node:
                 await _limit(node, disk)
 

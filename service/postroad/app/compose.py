@@ -12,9 +12,11 @@ from socket import socket
 
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
+from postroad.base.ids import Contact
 from postroad.base.seams import Machine
+from postroad.base.tlv import encode
 from postroad.delivery.filing import Filing
-from postroad.delivery.herald import Herald
+from postroad.delivery.herald import Herald, Sighting
 from postroad.delivery.introductions import Introductions
 from postroad.delivery.notices import Notices
 from postroad.delivery.outbox import Outbox
@@ -25,13 +27,15 @@ from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
 from postroad.doors import control, imap, submission
 from postroad.peers.client import Client
+from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
 from postroad.protocol import wire
-from postroad.store import filed, housekeeping, keyring, queue
+from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
+from postroad.store.directory import DirectoryShelf, acquaintances
 from postroad.store.held import Shelves
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
@@ -50,6 +54,7 @@ class Settings:
 
     peer_port: int
     expiry_seconds: float
+    dial_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,7 @@ class Node:
     herald: Herald
     receiver: Receiver
     sender: Sender
+    directory: Directory
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -129,6 +135,7 @@ class Node:
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
+                ("directory", self.directory.run),
             ):
                 tasks.create_task(_keep_running(name, service), name=name)
 
@@ -290,7 +297,10 @@ async def _wire(
         receiver.met()
         sender.wake()
 
-    introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
+    directory = _directory(settings, machine, database, links, endpoint, renter)
+    introductions = Introductions(
+        database, outbox, renter, client, keys, clock, entropy, met, directory.find
+    )
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
     receiver = Receiver(database, sealed, filing, client, clock, entropy)
     sender = Sender(
@@ -304,11 +314,21 @@ async def _wire(
         clock,
         entropy,
         receiver,
+        directory.find_newer,
     )
     answers.update(holder.answers)
+    answers.update(directory.answers)
     answers.update(receiver.answers)
     answers[wire.Receipt] = sender.answer_receipt
-    herald.listeners = (renter.peer_seen, receiver.peer_seen, sender.peer_seen)
+
+    async def tell_directory(seen: Sighting) -> None:
+        person = await database.read(lambda sql: people.at_device(sql, seen.peer))
+        for contact in () if person is None else person.record.contacts:
+            if contact.peer == seen.peer:
+                directory.met(contact)
+
+    renter.on_new_record = directory.record_changed
+    herald.listeners = (renter.peer_seen, receiver.peer_seen, sender.peer_seen, tell_directory)
     return Node(
         machine,
         keys,
@@ -325,4 +345,29 @@ async def _wire(
         herald,
         receiver,
         sender,
+        directory,
+    )
+
+
+def _directory(
+    settings: Settings,
+    machine: Machine,
+    database: Database,
+    links: Links,
+    endpoint: Gate,
+    renter: Renter,
+) -> Directory:
+    async def own_records() -> list[bytes]:
+        return [encode(await renter.record())]
+
+    return Directory(
+        endpoint.me,
+        links,
+        DirectoryShelf(database),
+        machine.clock,
+        machine.entropy,
+        lambda: Contact(endpoint.me, endpoint.addresses(), endpoint.home_relay()),
+        lambda: database.read(acquaintances),
+        own_records,
+        private=settings.dial_private,
     )

@@ -56,6 +56,13 @@ class Config:
         default=limits.DISK_RESERVE_BYTES / limits.MIB,
         metadata=_about("With less disk space, new letters are refused to finish the old ones."),
     )
+    dial_private: bool = field(
+        default=False,
+        metadata=_about(
+            "Whether addresses of private networks are dialled when strangers name them: true only "
+            "where all nodes share such a network."
+        ),
+    )
     log_level: str = field(
         default="info", metadata=_about("What is logged: debug, info, warning or error.")
     )
@@ -192,6 +199,8 @@ def _toml(value: Any) -> str:
         return f'"{escaped}"'
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(one) for one in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return str(value)
 
 
@@ -239,6 +248,10 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         if not number or not 0 <= value <= RESERVE_MIB_MAX:
             raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
+    if key == "dial_private":
+        if not isinstance(value, bool):
+            raise wrong("it must be true or false")
+        return value
     choices = LINKS if key == "link" else ("debug", "info", "warning", "error")
     if value not in choices:
         raise wrong(f"it must be one of {', '.join(choices)}")

@@ -70,7 +70,9 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, main.cancel)
-    settings = Settings(config.peer_port, config.expiry_days * limits.DAY)
+    settings = Settings(
+        config.peer_port, config.expiry_days * limits.DAY, dial_private=config.dial_private
+    )
     try:
         # Doors first: a mail program never waits for peers.
         sockets = _sockets(config, path, machine)

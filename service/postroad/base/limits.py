@@ -74,6 +74,29 @@ OPEN_COMPARTMENT_BYTES_MAX = 10 * MIB
 OPEN_LETTER_BYTES_MAX = 64 * KIB
 TOMBSTONE_SECONDS = 7 * DAY  # kept this long after the letter's expiry
 
+# Directory
+DIRECTORY_NEIGHBOURS = 16  # Kademlia's k: who keeps a record, and how many contacts an answer names
+DIRECTORY_AT_ONCE = 3  # Kademlia's alpha: questions of one lookup under way
+DIRECTORY_SLOT_SECONDS = 0.5  # then a silent node's place goes to the next; it is still listened to
+DIRECTORY_ANSWER_SECONDS_MAX = 3.0
+DIRECTORY_LOOKUP_SECONDS_MAX = 20.0
+DIRECTORY_LATE_SECONDS = 2.0  # a publication waits so long for those who are slow
+DIRECTORY_ASKED_MAX = 80  # nodes in one lookup
+DIRECTORY_WITNESSES = 3  # whose records are compared before one is believed to be the newest
+DIRECTORY_STORED_MIN = 8  # nodes that must say yes before our record counts as published
+DIRECTORY_RECORDS_MAX = 1024  # kept for others
+DIRECTORY_PEERS_KEPT = 64  # good ones, written down to begin with after a start
+DIRECTORY_PUBLISH_SECONDS = 1 * DAY  # our own record, though it did not change
+DIRECTORY_REPLICATE_SECONDS = 6 * HOUR  # what we keep, unless somebody else did in between
+DIRECTORY_REFRESH_SECONDS = 3 * HOUR  # one lookup to keep the table alive
+DIRECTORY_JOIN_SECONDS_FIRST = 30.0  # between tries while nobody answers
+DIRECTORY_JOIN_SECONDS_MAX = 1 * HOUR
+DIRECTORY_LOOK_AGAIN_SECONDS = 30 * MINUTE  # for one person whose record fails
+DIRECTORY_QUESTIONS_MAX = 100  # of one peer at once, and then
+DIRECTORY_QUESTIONS_PER_SECOND = 5.0
+DIRECTORY_STORES_MAX = 50
+DIRECTORY_STORES_PER_SECOND = 1.0
+
 # Sending
 SENDING_MAX = 16  # parcels in hand at once
 RETRY_SECONDS_FIRST = 5.0

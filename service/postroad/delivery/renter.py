@@ -56,6 +56,8 @@ class Renter:
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
         self._lost_at: dict[Fingerprint, float] = {}
+        self._announced = 0  # the sequence of the record that was last told of
+        self.on_new_record: Callable[[], None] = lambda: None  # set by the composition root
 
     def wake(self) -> None:
         """Something changed that others should know."""
@@ -130,7 +132,12 @@ class Renter:
             people.keep_record(sql, record)
             return record
 
-        return await self._database.run(work)
+        return await self._database.run(work, then=self._announce)
+
+    def _announce(self, record: PersonRecord) -> None:
+        if record.sequence != self._announced:
+            self._announced = record.sequence
+            self.on_new_record()
 
     async def where_i_am(self) -> tuple[Contact, ...]:
         """Us and two holders: where an invitation says that our record is to be had."""

@@ -8,7 +8,7 @@ it causes are one commit; what fails for one parcel disturbs no other.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import inf
 from typing import Protocol
@@ -69,7 +69,9 @@ class Sender:
         clock: Clock,
         entropy: Entropy,
         myself: Myself,
+        find_newer: Callable[[Fingerprint, int], Awaitable[PersonRecord | None]],
     ) -> None:
+        """`find_newer`: looks in the directory for a record of a higher sequence."""
         self._database = database
         self._packer = packer
         self._rounds = rounds
@@ -80,6 +82,7 @@ class Sender:
         self._clock = clock
         self._entropy = entropy
         self._myself = myself
+        self._find_newer = find_newer
         self._wake = asyncio.Event()
         self._in_hand: set[int] = set()
         self._came_at: dict[Fingerprint, float] = {}  # when a contact last came to us, elapsed
@@ -206,7 +209,8 @@ class Sender:
             return
         await self._end_round(row, outcome, began)
         if outcome.drop_is_gone or not outcome.leased:
-            await self._look_for_newer_record(person)
+            is_lost = outcome.drop_is_gone or not outcome.was_answered
+            await self._look_for_newer_record(person, is_lost)
 
     async def _end_round(self, row: queue.Row, outcome: Outcome, began: float) -> None:
         """Note when the next round is due; at once for somebody who came meanwhile."""
@@ -240,13 +244,19 @@ class Sender:
         log.info("parcel leased", extra={**row.ids, "holder": short(lease.holder)})
         await self._step(row, take)
 
-    async def _look_for_newer_record(self, person: people.Person) -> None:
-        """Ask the person's devices and holders; with a newer record, try again at once."""
+    async def _look_for_newer_record(self, person: people.Person, is_lost: bool) -> None:
+        """Ask the person's devices and holders; with a newer record, try again at once.
+
+        `is_lost`: where their last record leads, nobody was found who has the letter: when those do
+        not know better, the directory is asked as well."""
         places = [*person.record.contacts, *(drop.contact for drop in person.record.drops)]
         found = await asyncio.gather(
             *(self._find_record(place, person.fingerprint) for place in places)
         )
         newer = [record for record in found if record and record.sequence > person.record.sequence]
+        if not newer and is_lost:
+            shown = await self._find_newer(person.fingerprint, person.record.sequence)
+            newer = [] if shown is None else [shown]
         if newer:
             newest = max(newer, key=lambda record: record.sequence)
             now = self._clock.now()

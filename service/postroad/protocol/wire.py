@@ -18,6 +18,8 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.protocol import wire_directory
+from postroad.protocol.wire_directory import DirectoryMessage
 from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
@@ -221,6 +223,7 @@ class No:
 Message = (
     Deliver | Deposit | Take | Leased | Tombstone | Receipt | Ask | Known | Rent | Tickets | List
     | Listing | Fetch | Letter | Delete | News | FindRecord | Record | Ok | No
+    | DirectoryMessage
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete
 Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete)
@@ -247,6 +250,7 @@ _KINDS: dict[int, type[Message]] = {
     19: Ok,
     20: No,
 }
+_KINDS |= wire_directory.KINDS
 _NUMBERS = {message: kind for kind, message in _KINDS.items()}
 
 
