@@ -11,6 +11,7 @@ from fakes import NOW, peer, someone
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.protocol import wire
+from postroad.protocol import wire_directory as directory
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
 
@@ -51,6 +52,13 @@ MESSAGES: list[wire.Message] = [
     wire.Record(b"r"),
     wire.Ok(),
     wire.No(wire.Refusal.FULL, "Für später: " + "ü" * 90),
+    directory.Ping(None),
+    directory.Ping(b"c" * 33),
+    directory.FindNode(b"c" * 107, b"k" * 20),
+    directory.FindValue(None, b"k" * 20),
+    directory.Store(b"c" * 33, b"r" * limits.RECORD_BYTES_MAX),
+    directory.Nodes((), None),
+    directory.Nodes((b"c" * 107,) * 16, b"r" * limits.RECORD_BYTES_MAX),
 ]
 
 
@@ -70,7 +78,7 @@ def test_each_message_even_the_largest_is_heard_as_it_was_said(message: wire.Mes
 def test_no_kind_of_message_is_forgotten_above() -> None:
     assert {type(message) for message in MESSAGES} == set(wire._KINDS.values())
     numbers = [wire.frame(message)[0] for message in MESSAGES]
-    assert set(numbers) == set(range(1, 21))
+    assert set(numbers) == {*range(1, 21), *range(30, 35)}
 
 
 def test_a_frame_that_is_too_large_is_refused_before_its_bytes_are_awaited() -> None:

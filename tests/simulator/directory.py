@@ -6,6 +6,8 @@ is one history.
 
 import asyncio
 import contextlib
+import hashlib
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from random import Random
 
@@ -16,7 +18,8 @@ from postroad.base.tlv import encode
 from postroad.peers.directory.service import Directory
 from postroad.peers.link import Answer, Links
 from postroad.protocol import wire
-from postroad.protocol.directory import Statement
+from postroad.protocol.directory import Statement, record_key
+from postroad.protocol.records import PERSON
 from simulator import loop
 from simulator.loop import LoopClock
 from simulator.network import Weather, World
@@ -191,3 +194,35 @@ def person(name: str) -> Someone:
 def record(name: str, counter: int = 1, expires: float = VIRTUAL_NOW + 45 * 86400) -> bytes:
     """A record that the virtual clock finds good."""
     return encode(person(name).record(counter, expires=expires))
+
+
+async def history(seed: int) -> str:
+    """Hours of a directory in bad weather, with crashes and returns; a digest of all that was said,
+    in its order, and of what was found."""
+    told = hashlib.sha256()
+
+    def note(word: str) -> None:
+        told.update(f"{asyncio.get_running_loop().time()} {word}\n".encode())
+
+    weather = Weather(loss_chance=0.05, break_chance=0.001)
+    async with town(16, seed, weather, note) as place:
+        for number, member in enumerate(place.members[:4]):
+            member.owns = [record(f"p{number}")]
+            member.directory.record_changed()
+        await asyncio.sleep(60)
+        for member in place.dice.sample(place.members, 5):
+            member.crash()
+            await asyncio.sleep(place.dice.uniform(0, 10))
+            await member.wake()
+        await asyncio.sleep(7 * 3600)
+        for number in range(4):
+            asker = place.dice.choice(place.members).directory
+            found = await asker.find(person(f"p{number}").fingerprint)
+            note(f"found {None if found is None else found.sequence}")
+            assert found is not None
+            assert record_key(PERSON, found.fingerprint)
+    return told.hexdigest()
+
+
+if __name__ == "__main__":
+    print(loop.run(history(int(sys.argv[1]))))

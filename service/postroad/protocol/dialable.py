@@ -11,9 +11,11 @@ See: RFC 6890 and the IANA registries of special-purpose addresses.
 
 import ipaddress
 from dataclasses import replace
+from functools import lru_cache
 
 from postroad.base.ids import Contact, HostPort
 
+ADDRESSES_AT_HAND_MAX = 4096
 PORT_MIN = 1024
 PORT_TLS = 443  # where a relay or a helper waits for those whose network lets nothing else out
 
@@ -40,6 +42,7 @@ _NOT_PUBLIC_IPV6 = tuple(
 )
 
 
+@lru_cache(maxsize=ADDRESSES_AT_HAND_MAX)  # each answer names the same few again
 def may_dial(at: HostPort, *, private: bool) -> bool:
     """Whether we dial this address when a stranger names it. `private`: addresses that are not
     public are dialled too, because the owner said so (`dial_private`)."""
@@ -47,7 +50,9 @@ def may_dial(at: HostPort, *, private: bool) -> bool:
         return False
     try:
         ip = ipaddress.ip_address(at.host)
-    except ValueError:  # also a name, or an address with a zone: neither is in a binary contact
+    except ValueError:
+        return False
+    if "%" in at.host:  # a zone means something on one machine only
         return False
     if any(ip in network for network in _NOBODY):
         return False

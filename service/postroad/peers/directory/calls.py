@@ -46,7 +46,8 @@ class Found:
 
 class Calls(KademliaProtocol):  # type: ignore[misc]
     """`whereabouts`: where others can dial us now. `on_candidate` hears of nodes that should be
-    asked whether they are there; `on_lonely`, that the last one of the table is gone."""
+    asked whether they are there; `on_lonely`, that the last one of the table is gone;
+    `on_grown`, that there is one more."""
 
     def __init__(
         self,
@@ -58,10 +59,14 @@ class Calls(KademliaProtocol):  # type: ignore[misc]
         whereabouts: Callable[[], Contact | None],
         on_candidate: Callable[[DirectoryNode], None],
         on_lonely: Callable[[], None],
+        on_grown: Callable[[], None],
         *,
         private: bool,
     ) -> None:
-        super().__init__(me, storage, limits.DIRECTORY_NEIGHBOURS)
+        # Not KademliaProtocol's own: it would make a stock table, by the machine's clock.
+        super(KademliaProtocol, self).__init__()
+        self.source_node = me
+        self.storage = storage
         self.router = Table(me, limits.DIRECTORY_NEIGHBOURS, clock.elapsed, on_candidate)
         self._links = links
         self._clock = clock
@@ -69,21 +74,23 @@ class Calls(KademliaProtocol):  # type: ignore[misc]
         self._whereabouts = whereabouts
         self._on_candidate = on_candidate
         self._on_lonely = on_lonely
+        self._on_grown = on_grown
         self._private = private
 
     # Asking. Each answers (whether they answered, what), as the library's own would.
 
     async def ping(self, address: Address, _me: bytes) -> tuple[bool, bytes | None]:
-        answered, _ = await self._ask(address, messages.Ping(self._myself()), messages.Nodes)
-        return answered, None
+        request = messages.Ping(self._myself())
+        _, answer = await self._ask(address, request, messages.Nodes)
+        return answer is not None, None
 
     async def find_node(self, address: Address, _me: bytes, key: bytes) -> tuple[bool, Found]:
         request = messages.FindNode(self._myself(), key)
-        return self._checked(key, *await self._ask(address, request, messages.Nodes))
+        return self._checked(key, (await self._ask(address, request, messages.Nodes))[1])
 
     async def find_value(self, address: Address, _me: bytes, key: bytes) -> tuple[bool, Found]:
         request = messages.FindValue(self._myself(), key)
-        return self._checked(key, *await self._ask(address, request, messages.Nodes))
+        return self._checked(key, (await self._ask(address, request, messages.Nodes))[1])
 
     async def store(
         self, address: Address, _me: bytes, _key: bytes, record: bytes
@@ -128,13 +135,11 @@ class Calls(KademliaProtocol):  # type: ignore[misc]
             await exchange.send(request)
             return await exchange.expect(kind, limits.DIRECTORY_ANSWER_SECONDS_MAX)
 
-    def _checked(
-        self, key: bytes, answered: bool, answer: messages.Nodes | None
-    ) -> tuple[bool, Found]:
+    def _checked(self, key: bytes, answer: messages.Nodes | None) -> tuple[bool, Found]:
         """Fault 4: one malformed answer raises out of the library's crawl and ends it for all. Here
         a bad answer is as no answer at all."""
         if answer is None:
-            return answered, Found()
+            return False, Found()
         try:
             found = [self._named(octets) for octets in answer.nodes]
             nodes = {node.id: node for node in found if node is not None}
@@ -199,7 +204,10 @@ class Calls(KademliaProtocol):  # type: ignore[misc]
         """Who answered has a place, at the end of its bucket; who did not has lost it."""
         if result[0]:
             node.heard_at = self._clock.elapsed()
+            count = len(self.router)
             self.router.add_contact(node)
+            if len(self.router) > count:
+                self._on_grown()
         elif self.router.known(node.id) is not None:
             self.router.remove_contact(node)
             if not len(self.router):

@@ -32,6 +32,11 @@ class Stored:
     def is_enough(self) -> bool:
         return self.yes >= limits.DIRECTORY_STORED_MIN
 
+    @property
+    def is_all(self) -> bool:
+        """Whether more cannot be had: everybody who could be found agreed."""
+        return self.yes == self.asked > 1
+
 
 class Server(KademliaServer):  # type: ignore[misc]
     def __init__(self, me: DirectoryNode, storage: Records, calls: Calls) -> None:
@@ -69,9 +74,12 @@ class Server(KademliaServer):  # type: ignore[misc]
             await self.protocol.call_ping(left.pop())
 
     async def refresh(self) -> None:
-        """Look once into the corner of the table that was left alone the longest, if it is due."""
-        for node_id in self.protocol.get_refresh_ids():
-            await self.look(node_id)
+        """Look once into the corner of the table that was left alone the longest, if it is due.
+
+        Where all nodes have a place in one bucket, whoever comes makes itself known to all."""
+        if len(self.table) >= self.ksize:
+            for node_id in self.protocol.get_refresh_ids():
+                await self.look(node_id)
 
     async def look(self, key: bytes) -> Lookup:
         lookup = Lookup(self.protocol, key)

@@ -17,7 +17,7 @@ from postroad.base.ids import Contact, Fingerprint, PeerId
 from postroad.base.seams import Clock, Entropy
 from postroad.peers.directory.allowance import Allowance
 from postroad.peers.directory.calls import Address, Calls, Found
-from postroad.peers.directory.server import Server
+from postroad.peers.directory.server import Server, Stored
 from postroad.peers.directory.storage import Records, Shelf
 from postroad.peers.directory.table import DirectoryNode
 from postroad.peers.link import Answer, Exchange, Links
@@ -65,6 +65,7 @@ class Directory(Server):
             whereabouts,
             self._prove,
             self._lost_all,
+            self._found_another,
             private=private,
         )
         super().__init__(node, storage, calls)
@@ -77,7 +78,8 @@ class Directory(Server):
         self._tasks: asyncio.TaskGroup | None = None
         self._proving: set[bytes] = set()
         self._repairing = 0
-        self._is_loaded = False
+        self._is_loaded = self._is_published = False
+        self._grown_at = 0.0
         self._joined = asyncio.Event()
         self._met = asyncio.Event()
         self._changed = asyncio.Event()
@@ -292,8 +294,10 @@ class Directory(Server):
                 if records != published:
                     wait = limits.DIRECTORY_JOIN_SECONDS_FIRST
                 published = records
-            enough = [await self._publish(record) for record in published]
-            if published and all(enough):
+            stored = [await self._publish(record) for record in published]
+            self._is_published = bool(stored) and all(one.is_enough for one in stored)
+            with_all = bool(stored) and all(one.is_all for one in stored)  # until others come
+            if self._is_published or with_all:
                 await self._sleep(limits.DIRECTORY_PUBLISH_SECONDS, self._changed)
             else:
                 await self._sleep(wait, self._changed)
@@ -301,11 +305,17 @@ class Directory(Server):
             if self._changed.is_set():
                 await asyncio.sleep(PUBLISH_PAUSE_SECONDS)
 
-    async def _publish(self, record: bytes) -> bool:
-        """Whether enough nodes keep it now; where there are too few it is tried again, seldom."""
+    async def _publish(self, record: bytes) -> Stored:
+        """How many nodes keep it now; where there are too few it is tried again, ever seldomer."""
         stored = await self.put(record, read_statement(record).key)
         log.info("record published", extra={"keepers": stored.yes, "asked": stored.asked})
-        return stored.is_enough
+        return stored
+
+    def _found_another(self) -> None:
+        """One more node is known: where too few keep our record, it may be the one that lacked."""
+        self._grown_at = self._clock.elapsed()
+        if not self._is_published:
+            self._changed.set()
 
     async def _pass_on(self) -> None:
         """Bring each record that we keep to those who should have it, when nobody else did for some
@@ -322,7 +332,9 @@ class Directory(Server):
             key = due[1]
             kept = self.storage.kept(key)
             self.storage.put_off(key)
-            if kept is not None and self.is_joined:
+            # In a network as small as one answer all keep everything: only newcomers lack it.
+            is_with_all = len(self.table) < self.ksize and kept and kept.since > self._grown_at
+            if kept is not None and self.is_joined and not is_with_all:
                 await self.put(kept.record, key)
 
     async def _sleep(self, seconds: float, wake: asyncio.Event) -> None:

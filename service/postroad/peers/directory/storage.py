@@ -41,10 +41,12 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """`due`: when it has to be passed on to those who should keep it, seconds elapsed."""
+    """`since`: when it was brought or passed on last; `due`: when it has to be passed on to those
+    who should keep it. Both in seconds elapsed."""
 
     record: bytes
     statement: Statement
+    since: float
     due: float
 
 
@@ -166,8 +168,9 @@ class Records(IStorage):  # type: ignore[misc]
 
     def _put(self, record: bytes, statement: Statement) -> None:
         spread = 0.75 + self._entropy.uniform() / 2  # so that its keepers do not all come at once
-        due = self._clock.elapsed() + limits.DIRECTORY_REPLICATE_SECONDS * spread
-        self._kept[statement.key] = Kept(record, statement, due)
+        now = self._clock.elapsed()
+        due = now + limits.DIRECTORY_REPLICATE_SECONDS * spread
+        self._kept[statement.key] = Kept(record, statement, now, due)
 
     def _make_room_for(self, key: bytes) -> list[bytes]:
         """Let go of the record that is farthest from us, of which others keep copies that are
