@@ -114,6 +114,7 @@ def test_who_comes_again_and_again_is_visited_by_one(tmp_path: Path) -> None:
         for _ in range(100):
             bora.node.herald.peer_seen(mallory.node.endpoint.me, came=True)
             await asyncio.sleep(0.01)
-        assert sum(task.get_name() == "visit" for task in asyncio.all_tasks()) <= 1
+        # Hers, and perhaps one of Mallory's, to whom she came just as often.
+        assert sum(task.get_name() == "visit" for task in asyncio.all_tasks()) <= 2
 
     play(tmp_path, scene)

@@ -58,6 +58,7 @@ class Member:
         self.town = town
         self.number = number
         self.shelf = MemoryShelf()
+        self.is_hidden = False  # nobody can dial it
         self.knows: list[Contact] = []
         self.owns: list[bytes] = []
         self.answers: dict[type[wire.Message], Answer] = {}
@@ -79,7 +80,7 @@ class Member:
             self.shelf,
             self.town.clock,
             dice,
-            lambda: self.contact,
+            lambda: None if self.is_hidden else self.contact,
             self._acquaintances,
             self._own_records,
             private=True,

@@ -41,6 +41,7 @@ BULK_BYTES_PER_SECOND_MIN = 4 * KIB  # a slower peer is given up
 BULK_PAUSE_SECONDS_MAX = 30.0  # between two pieces of a letter on its way
 LINK_IDLE_SECONDS = 30.0  # a link without work is closed after this: it wakes us every second
 LINKS_MAX = 64
+LINKS_SPARE = 8  # places for those who come: an endpoint that has none turns them away
 LINKS_PER_PEER_MAX = 2  # both may dial at once; more would be memory for nothing
 STREAMS_PER_LINK_MAX = 16
 # Two ends do not see a stream end at the same moment, so the accepting end allows for some more.

@@ -96,6 +96,11 @@ class Directory(Server):
         """Whether anybody is there to be asked."""
         return self._tasks is not None and len(self.table) > 0
 
+    @property
+    def has_joined(self) -> bool:
+        """Whether we have looked for our neighbours, and found any."""
+        return self._joined.is_set()
+
     def record_changed(self) -> None:
         """A record of ours is not what was published."""
         self._changed.set()
