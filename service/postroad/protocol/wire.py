@@ -20,6 +20,17 @@ from postroad.base.ids import PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
 from postroad.protocol import wire_directory
 from postroad.protocol.wire_directory import DirectoryMessage
+from postroad.protocol.wire_helping import SignedIn, SignIn
+from postroad.protocol.wire_holders import (
+    Burial,
+    Draw,
+    FindHolders,
+    Holders,
+    Holding,
+    Sync,
+    Synced,
+    Voucher,
+)
 from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
@@ -114,12 +125,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Rent:
-    """A contact asks to have a drop here, with this key. Answer: Ok or No."""
+    """A contact, or one whom a contact vouches for, asks to have a drop here, with this key.
+    Answer: Ok or No."""
 
     drop: bytes = fixed(1, 16)
     key: bytes = fixed(2, 32)
     record: bytes = octets(3, 1, limits.RECORD_BYTES_MAX)
     signature: bytes = fixed(4, keys.SIGNATURE_BYTES)
+    voucher: Voucher | None = optional(nested(5, Voucher))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +185,15 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """The letter is done: keep its sealed receipt in its place. Answer: Ok or No."""
+    """The letter is done: keep its sealed receipt in its place. Answer: Ok or No.
+
+    `burial`: the signature of a `wire_holders.Burial`, for the other holders to believe it."""
 
     drop: bytes = fixed(1, 16)
     mail_id: bytes = fixed(2, 32)
     receipt: bytes = fixed(3, RECEIPT_BYTES)
     signature: bytes = fixed(4, keys.SIGNATURE_BYTES)
+    burial: bytes = fixed(5, keys.SIGNATURE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +239,8 @@ class No:
 Message = (
     Deliver | Deposit | Take | Leased | Tombstone | Receipt | Ask | Known | Rent | Tickets | List
     | Listing | Fetch | Letter | Delete | News | FindRecord | Record | Ok | No
+    | SignIn | SignedIn
+    | Holding | FindHolders | Holders | Sync | Synced | Draw | Burial
     | DirectoryMessage
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete
@@ -249,6 +267,16 @@ _KINDS: dict[int, type[Message]] = {
     18: Record,
     19: Ok,
     20: No,
+    60: SignIn,
+    61: SignedIn,
+    # 50 to 59: holders
+    50: Holding,
+    51: FindHolders,
+    52: Holders,
+    53: Sync,
+    54: Synced,
+    55: Draw,
+    56: Burial,
 }
 _KINDS |= wire_directory.KINDS
 _NUMBERS = {message: kind for kind, message in _KINDS.items()}
