@@ -129,6 +129,7 @@ class Sender:
                     await self._sleep(next_at)
             finally:
                 self._tasks = None  # a group that ends takes no more tasks
+                self._looking_for.clear()
 
     async def _due(self) -> tuple[list[queue.Row], Instant | None]:
         """What is due now, as far as there are hands; and when there will be something to do.

@@ -6,6 +6,7 @@ See: docs/adr/0005-directory.md.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -14,11 +15,13 @@ from kademlia.network import Server as KademliaServer  # type: ignore[import-unt
 from kademlia.node import Node  # type: ignore[import-untyped]
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.peers.directory.calls import Calls
 from postroad.peers.directory.lookup import Lookup
 from postroad.peers.directory.storage import Records
 from postroad.peers.directory.table import DirectoryNode, Table
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,8 @@ class Server(KademliaServer):  # type: ignore[misc]
     async def _keep(self, record: bytes) -> bool:
         try:
             await self.storage.offer(None, record)
-        except PeerMisbehaved:  # we have a newer one, or no room
+        except (PeerMisbehaved, TemporaryFailure) as error:  # no room, or ours is newer
+            log.info("a record is not kept: %s", error)
             return False
         return True
 

@@ -217,7 +217,8 @@ class Directory(Server):
                 tasks.create_task(self._pass_on(), name="directory replicate")
         finally:
             self._tasks = None  # a group that ends takes no more tasks
-            self._proving.clear()
+            self._proving.clear()  # a task that was cancelled before it began did not say so
+            self._repairing = 0
             self._joined.clear()
 
     def _prove(self, node: DirectoryNode) -> None:
