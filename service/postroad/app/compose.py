@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from socket import socket
 
-from postroad.app.compose_directory import build_directory
+from postroad.app.compose_directory import directory_of
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.ids import DropId, PeerId
@@ -342,8 +342,8 @@ async def _wire(
         receiver.met()
         sender.wake()
 
-    directory, tell_directory = build_directory(
-        machine, database, links, endpoint, renter, dial_private=settings.dial_private
+    directory, tell_directory = directory_of(
+        renter, machine, database, links, endpoint, dial_private=settings.dial_private
     )
     introductions = Introductions(
         database, outbox, renter, client, keys, clock, entropy, met, directory.find

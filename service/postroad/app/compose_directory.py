@@ -1,4 +1,6 @@
-"""Build the node's part in the directory: a piece of `compose` of its own, for its length."""
+"""Build the node's part in the directory: a piece of `compose` that a helper shares."""
+
+from collections.abc import Awaitable, Callable, Sequence
 
 from postroad.base.ids import Contact
 from postroad.base.seams import Machine
@@ -18,27 +20,23 @@ def build_directory(
     database: Database,
     links: Links,
     endpoint: Gate,
-    renter: Renter,
+    whereabouts: Callable[[], Contact],
+    own_records: Callable[[], Awaitable[Sequence[bytes]]],
     *,
     dial_private: bool,
 ) -> tuple[Directory, OnSeen]:
-    """The directory, which publishes what the renter signs; and who tells it of contacts' nodes."""
-
-    async def own_records() -> list[bytes]:
-        return [encode(await renter.record())]
-
+    """The directory; and who tells it of contacts' nodes that are linked."""
     directory = Directory(
         endpoint.me,
         links,
         DirectoryShelf(database),
         machine.clock,
         machine.entropy,
-        lambda: Contact(endpoint.me, endpoint.addresses(), endpoint.home_relay()),
+        whereabouts,
         lambda: database.read(acquaintances),
         own_records,
         private=dial_private,
     )
-    renter.on_new_record = directory.record_changed
 
     async def peer_seen(seen: Sighting) -> None:
         person = await database.read(lambda sql: people.at_device(sql, seen.peer))
@@ -46,4 +44,31 @@ def build_directory(
             if contact.peer == seen.peer:
                 directory.met(contact)
 
+    return directory, peer_seen
+
+
+def directory_of(
+    renter: Renter,
+    machine: Machine,
+    database: Database,
+    links: Links,
+    endpoint: Gate,
+    *,
+    dial_private: bool,
+) -> tuple[Directory, OnSeen]:
+    """The same for a person's node, which publishes the record that the renter signs."""
+
+    async def own_records() -> list[bytes]:
+        return [encode(await renter.record())]
+
+    directory, peer_seen = build_directory(
+        machine,
+        database,
+        links,
+        endpoint,
+        lambda: Contact(endpoint.me, endpoint.addresses(), endpoint.home_relay()),
+        own_records,
+        dial_private=dial_private,
+    )
+    renter.on_new_record = directory.record_changed
     return directory, peer_seen

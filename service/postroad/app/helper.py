@@ -17,6 +17,7 @@ from pathlib import Path
 
 from postroad import __version__
 from postroad.app.compose import TIDY_SECONDS, keep_running
+from postroad.app.compose_directory import build_directory
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
@@ -31,6 +32,7 @@ from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
 from postroad.machine.listeners import SystemListeners
 from postroad.peers.client import Client
+from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
@@ -64,6 +66,7 @@ class HelperConfig:
     peer_hosts: tuple[str, ...] = ()
     address: str | None = None
     rules: Rules = Rules()
+    dial_private: bool = False  # see `protocol.dialable`
 
     @property
     def control_path(self) -> Path:
@@ -91,6 +94,7 @@ class Helper:
     herald: Herald
     siblings: Siblings
     relay: Relaying
+    directory: Directory
 
     def where_i_am(self) -> Contact:
         """As its people should know it: its addresses, and itself as the relay on TCP."""
@@ -119,6 +123,7 @@ class Helper:
             tasks.create_task(self.links.serve(), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
             tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
+            tasks.create_task(keep_running("directory", self.directory.run), name="directory")
             tasks.create_task(self.relay.serve(relays_at), name="relay")
             tasks.create_task(
                 control.serve_requests(asked_at, desk.requests, {os.getuid(), ROOT}),
@@ -185,11 +190,36 @@ def _wire(
         return peer == key.peer or (served is not None and not served.blocked)
 
     relay = Relaying(may_relay, machine.entropy, config.rules)
+
+    async def nothing_of_its_own() -> list[bytes]:
+        return []
+
+    directory, tell_directory = build_directory(
+        machine,
+        database,
+        links,
+        endpoint,
+        lambda: helper.where_i_am(),
+        nothing_of_its_own,
+        dial_private=config.dial_private,
+    )
+    herald.listeners = (tell_directory,)
     helper = Helper(
-        machine, config, endpoint, database, contents, sealed, links, herald, siblings, relay
+        machine,
+        config,
+        endpoint,
+        database,
+        contents,
+        sealed,
+        links,
+        herald,
+        siblings,
+        relay,
+        directory,
     )
     shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
     answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
+    answers.update(directory.answers)
     answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
     return helper
 

@@ -10,7 +10,7 @@ from postroad.base import limits
 from postroad.base.ids import Contact
 from postroad.protocol.contacts import decode_contact
 from postroad.protocol.directory import Statement
-from postroad.store import people
+from postroad.store import helpers, people
 from postroad.store.database import Database, Sql
 
 
@@ -67,9 +67,9 @@ class DirectoryShelf:
 
 
 def acquaintances(sql: Sql) -> list[Contact]:
-    """The nodes that the owner's contacts name in their records: theirs, and those of their
-    holders. Who was seen last comes first."""
-    found: dict[bytes, Contact] = {}
+    """The owner's helpers, and the nodes that the owner's contacts name in their records: theirs,
+    and those of their holders. Who was seen last comes first."""
+    found = {row.peer: row.contact for row in helpers.helpers(sql) if not row.refusal}
     known = sorted(people.contacts(sql), key=lambda person: -(person.seen_at or 0.0))
     for person in known:
         if not person.blocked:

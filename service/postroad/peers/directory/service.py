@@ -302,7 +302,7 @@ class Directory(Server):
                 published = records
             stored = [await self._publish(record) for record in published]
             self._is_published = bool(stored) and all(one.is_enough for one in stored)
-            with_all = bool(stored) and all(one.is_all for one in stored)  # until others come
+            with_all = all(one.is_all for one in stored)  # until others come
             if self._is_published or with_all:
                 await self._sleep(limits.DIRECTORY_PUBLISH_SECONDS, self._changed)
             else:
