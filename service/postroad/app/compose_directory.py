@@ -53,6 +53,7 @@ def directory_of(
     database: Database,
     links: Links,
     endpoint: Gate,
+    whereabouts: Callable[[], Contact],
     *,
     dial_private: bool,
 ) -> tuple[Directory, OnSeen]:
@@ -66,7 +67,7 @@ def directory_of(
         database,
         links,
         endpoint,
-        lambda: Contact(endpoint.me, endpoint.addresses(), endpoint.home_relay()),
+        whereabouts,
         own_records,
         dial_private=dial_private,
     )

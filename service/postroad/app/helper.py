@@ -18,6 +18,7 @@ from pathlib import Path
 from postroad import __version__
 from postroad.app.compose import TIDY_SECONDS, keep_running
 from postroad.app.compose_directory import build_directory
+from postroad.app.surroundings import around_reach
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
@@ -37,6 +38,7 @@ from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.reach import Reach
 from postroad.peers.relay import Relay as Relaying
 from postroad.peers.relay import Rules
 from postroad.protocol import wire
@@ -94,6 +96,7 @@ class Helper:
     herald: Herald
     siblings: Siblings
     relay: Relaying
+    reach: Reach
     directory: Directory
 
     def where_i_am(self) -> Contact:
@@ -125,6 +128,8 @@ class Helper:
             tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
             tasks.create_task(keep_running("directory", self.directory.run), name="directory")
             tasks.create_task(self.relay.serve(relays_at), name="relay")
+            await self.reach.begin()
+            tasks.create_task(keep_running("reach", self.reach.run), name="reach")
             tasks.create_task(
                 control.serve_requests(asked_at, desk.requests, {os.getuid(), ROOT}),
                 name="control",
@@ -189,6 +194,9 @@ def _wire(
         served = await database.read(lambda sql: people.at_device(sql, peer))
         return peer == key.peer or (served is not None and not served.blocked)
 
+    async def moved() -> None:
+        """Whoever waits is told again in time by the herald."""
+
     relay = Relaying(may_relay, machine.entropy, config.rules)
 
     async def nothing_of_its_own() -> list[bytes]:
@@ -203,7 +211,15 @@ def _wire(
         nothing_of_its_own,
         dial_private=config.dial_private,
     )
-    herald.listeners = (tell_directory,)
+    around = around_reach(
+        machine.disk,
+        database,
+        lambda: config.relay_port,
+        lambda: None,
+        moved,
+        own_relay=lambda: helper.where_i_am().relay,
+    )
+    reach = Reach(endpoint, links, clock, around)
     helper = Helper(
         machine,
         config,
@@ -215,12 +231,16 @@ def _wire(
         herald,
         siblings,
         relay,
+        reach,
         directory,
     )
+    answers.update(reach.answers)
+    herald.listeners = (lambda seen: reach.peer_linked(seen.peer), tell_directory)
     shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
     answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
     answers.update(directory.answers)
-    answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
+    book = GuestBook(database, clock)
+    answers.update(Helping(book, config.name, helper.where_i_am, relay.review).answers)
     return helper
 
 
