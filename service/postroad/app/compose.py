@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from socket import socket
 
+from postroad.app.compose_directory import directory_of
 from postroad.app.surroundings import around_reach
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
@@ -34,6 +35,7 @@ from postroad.delivery.watch import Watch
 from postroad.doors import control, imap, submission
 from postroad.doors.network import NetworkDesk
 from postroad.peers.client import Client
+from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
@@ -67,6 +69,7 @@ class Settings:
     relay: Rules | None = None  # whether, and how, this node is a relay for others
     relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
     hold_for: HoldFor = HoldFor.VOUCHED
+    dial_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +120,7 @@ class Node:
     relay_port: int
     bundles: Bundles
     neighbours: Neighbours | None
+    directory: Directory
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -157,6 +161,7 @@ class Node:
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
+                ("directory", self.directory.run),
                 ("siblings", self.siblings.run),
                 ("reach", self.reach.run),
             ):
@@ -366,6 +371,7 @@ async def _wire(
         await _wake_all(database, clock)
         receiver.moved()
         sender.wake()
+        directory.look_again()
 
     reach = Reach(
         endpoint,
@@ -394,7 +400,18 @@ async def _wire(
         if neighbours is not None:
             neighbours.met()
 
-    introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
+    directory, tell_directory = directory_of(
+        renter,
+        machine,
+        database,
+        links,
+        endpoint,
+        lambda: reach.here,
+        dial_private=settings.dial_private,
+    )
+    introductions = Introductions(
+        database, outbox, renter, client, keys, clock, entropy, met, directory.find
+    )
 
     def helpers_changed() -> None:
         renter.wake()
@@ -418,6 +435,7 @@ async def _wire(
         clock,
         entropy,
         receiver,
+        directory.find_newer,
     )
     neighbours = None
     if machine.lan is not None:
@@ -440,6 +458,7 @@ async def _wire(
     )
 
     answers.update(holder.answers)
+    answers.update(directory.answers)
     answers.update(receiver.answers)
     answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
@@ -449,6 +468,7 @@ async def _wire(
         receiver.peer_seen,
         sender.peer_seen,
         lambda seen: reach.peer_linked(seen.peer),
+        tell_directory,
     )
     return Node(
         machine,
@@ -473,6 +493,7 @@ async def _wire(
         settings.relay_port or settings.peer_port,
         bundles,
         neighbours,
+        directory,
     )
 
 

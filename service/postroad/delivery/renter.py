@@ -73,6 +73,8 @@ class Renter:
         self._whereabouts = whereabouts
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
+        self._announced = 0  # the sequence of the record that was last told of
+        self.on_new_record: Callable[[], None] = lambda: None  # set by the composition root
         self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
         self.holders = Holders(
             database, client, keyring, clock, entropy, watch, self.record, self.wake
@@ -159,7 +161,12 @@ class Renter:
             people.keep_record(sql, record)
             return record
 
-        return await self._database.run(work)
+        return await self._database.run(work, then=self._announce)
+
+    def _announce(self, record: PersonRecord) -> None:
+        if record.sequence != self._announced:
+            self._announced = record.sequence
+            self.on_new_record()
 
     async def where_i_am(self) -> tuple[Contact, ...]:
         """Us as we are reached now, helpers and holders: where an invitation says that our record
