@@ -328,7 +328,8 @@ def test_what_was_seen_of_a_node_fades(sql: Sql) -> None:
     assert hours.known(sql, later)[THERE].on[7] == pytest.approx(2)
     hours.note(sql, THERE, 7, 0.0, 1.0, later)
     found = hours.known(sql, later)[THERE]
-    assert (found.on[7], found.off[7]) == (pytest.approx(2), pytest.approx(1))
+    assert found.on[7] == pytest.approx(2)
+    assert found.off[7] == pytest.approx(1)
     hours.forget_old(sql, Instant(later + hours.FADED_SECONDS + 1))
     assert hours.known(sql, later) == {}
 
