@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from postroad.app import cli, telling
+from postroad.app import asking, cli, telling
 from postroad.app import config as configuration
 from postroad.base import limits
 
@@ -200,7 +200,7 @@ def test_a_data_folder_that_cannot_be_used_is_told_with_what_to_change(config: P
 
 
 def test_the_command_line_waits_longer_than_the_node_works() -> None:
-    assert cli.WAIT_SECONDS_MAX > limits.CONTROL_SECONDS_MAX
+    assert asking.WAIT_SECONDS_MAX > limits.CONTROL_SECONDS_MAX
 
 
 # Words

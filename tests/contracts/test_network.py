@@ -194,7 +194,6 @@ def test_an_address_that_peers_saw_is_told_first(body: str) -> None:
     run(play())
 
 
-
 def test_a_peer_answers_on_the_stream_that_was_opened_to_it(body: str) -> None:
     async def test() -> None:
         async with _pair(body) as pair, asyncio.TaskGroup() as tasks:

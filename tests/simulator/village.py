@@ -136,7 +136,7 @@ class Resident:
                 self._set_up(disk)
             listeners, peer_uid = SystemListeners(), KernelPeerUid()
             machine = Machine(self.clock, self._dice, disk, self._network, listeners, peer_uid)
-            settings = Settings(PORT, self.expiry_seconds, self.hold_for)
+            settings = Settings(PORT, self.expiry_seconds, hold_for=self.hold_for)
             async with build_node(settings, machine) as node:
                 await _limit(node, disk)
 

@@ -15,6 +15,7 @@ from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.filing import Filing
+from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
 from postroad.delivery.notices import Notices
@@ -31,9 +32,10 @@ from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.relay import Relay, Rules
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
-from postroad.store import filed, housekeeping, keyring, queue
+from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -55,6 +57,8 @@ class Settings:
 
     peer_port: int
     expiry_seconds: float
+    relay: Rules | None = None  # whether, and how, this node is a relay for others
+    relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
     hold_for: HoldFor = HoldFor.VOUCHED
 
 
@@ -96,10 +100,13 @@ class Node:
     introductions: Introductions
     renter: Renter
     links: Links
+    helpers: Helpers
     herald: Herald
     siblings: Siblings
     receiver: Receiver
     sender: Sender
+    relay: Relay | None
+    relay_port: int
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -108,7 +115,7 @@ class Node:
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
-            tasks.create_task(_keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
             self._open_doors(tasks, sockets)
             ready()
@@ -117,7 +124,7 @@ class Node:
         """Be on the network whenever the node is not paused. The doors do not care."""
         while True:
             await self.pauses.wait_for_end()
-            serving = _keep_running("network", self._serve_peers)
+            serving = keep_running("network", self._serve_peers)
             network = tasks.create_task(serving, name="network")
             await self.pauses.wait_for_begin()
             network.cancel()
@@ -138,7 +145,16 @@ class Node:
                 ("renter", self.renter.run),
                 ("siblings", self.siblings.run),
             ):
-                tasks.create_task(_keep_running(name, service), name=name)
+                tasks.create_task(keep_running(name, service), name=name)
+            if self.relay is not None:
+                tasks.create_task(keep_running("relay", self._serve_relay), name="relay")
+
+    async def _serve_relay(self) -> None:
+        """Raises NotToBeHad while somebody else has the port; the node does without, and tries
+        again."""
+        assert self.relay is not None
+        port = self.relay_port or self.endpoint.addresses()[-1].port
+        await self.relay.serve(self.machine.listeners.relay(port))
 
     async def _join_again(self) -> None:
         """Open the endpoint after a pause; all that waited is due now.
@@ -195,6 +211,7 @@ class Node:
                     machine.clock,
                     self.pauses,
                     self.links.counts,
+                    self.helpers,
                     {
                         name: door[0].getsockname()[1]
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
@@ -213,7 +230,7 @@ class Node:
             await asyncio.sleep(TIDY_SECONDS)
 
 
-async def _keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
+async def keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
     """Begin again when the disk failed a service; a fault of our own ends the node, loudly."""
     time = asyncio.get_running_loop().time
     wait = RESTART_SECONDS_FIRST
@@ -321,6 +338,8 @@ async def _wire(
         sender.wake()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
+    helpers = Helpers(database, client, clock, renter.record, renter.wake)
+    renter.tell_helpers = helpers.settle
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
     receiver = Receiver(
         database, sealed, filing, client, clock, entropy, keys, renter.holders.lost_drop
@@ -337,6 +356,11 @@ async def _wire(
         entropy,
         receiver,
     )
+
+    async def may_relay(peer: PeerId) -> bool:
+        contact = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == keys.device.peer or (contact is not None and not contact.blocked)
+
     answers.update(holder.answers)
     answers.update(receiver.answers)
     answers.update(renter.duty.answers)
@@ -355,8 +379,11 @@ async def _wire(
         introductions,
         renter,
         links,
+        helpers,
         herald,
         siblings,
         receiver,
         sender,
+        None if settings.relay is None else Relay(may_relay, entropy, settings.relay),
+        settings.relay_port or settings.peer_port,
     )

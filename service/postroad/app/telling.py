@@ -3,6 +3,7 @@
 Plurals and moments are made here; what is said twice is said in one way.
 """
 
+import io
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,9 @@ def _told_in_words(told: int, holders: int) -> str:
 
 
 def acceptance(answer: dict[str, Any]) -> None:
+    if "helper" in answer:
+        click.echo(f"The helper {answer['helper']} serves you now: it relays and holds for you.")
+        return
     if not answer["is_new"]:
         click.echo(f"You and {answer['address']} are contacts already.")
         return
@@ -195,6 +199,59 @@ def _not_holding_in_words(silent: int, refused: list[dict[str, Any]]) -> list[st
         whose = f"{one['name']}'s node" if one["is_contact"] else f"A contact of {one['name']}'s"
         told.append(f"{whose} does not hold for you: {one['reason']}")
     return told
+
+
+def helper_ready(relay_port: int) -> None:
+    click.echo(f"The helper is running, and relays on TCP port {relay_port}. Ctrl-C stops it.")
+
+
+def helper_link(answer: dict[str, Any]) -> None:
+    days = _number(limits.INVITATION_SECONDS_DEFAULT // limits.DAY, "day")
+    click.echo(f"Give this to one person whom the helper shall serve; it works once, for {days}.")
+    click.echo("They type postroad accept and paste it, or read the code with their camera:\n")
+    click.echo(f"{answer['link']}\n")
+    click.echo(qr(answer["link"]))
+
+
+def helper_people(answer: dict[str, Any]) -> None:
+    if not answer["people"]:
+        click.echo("Nobody yet. Make a link for somebody with: postroad helper invite")
+    for person in answer["people"]:
+        keeps = _number(person["letters_held"], "letter")
+        seen = _moment(person["seen_at"])
+        click.echo(f"{person['address']}  last seen: {seen}  {keeps} kept")
+
+
+def helper_status(answer: dict[str, Any]) -> None:
+    where = ", ".join(answer["addresses"]) or "no address that it knows"
+    click.echo(f"The helper {answer['helper']} is running, at {where}.")
+    if answer["relay"]:
+        click.echo(f"It relays at {answer['relay']} (TCP).")
+    click.echo(
+        f"It serves {_number(answer['people'], 'person', 'people')} and keeps "
+        f"{_number(answer['letters_held'], 'letter')} for them."
+    )
+
+
+def helpers(answer: dict[str, Any]) -> None:
+    if not answer["helpers"]:
+        click.echo(
+            "You have no helper. Whoever runs one (sudo postroad helper enable) can give you a "
+            "link: paste it after postroad accept."
+        )
+    for one in answer["helpers"]:
+        click.echo(f"{one['name']:<16}  last seen: {_moment(one['seen_at'])}")
+        if one["refusal"]:
+            click.echo(f"   It does not serve you any more: {one['refusal']}")
+
+
+def qr(text: str) -> str:
+    """The text as a QR code, drawn with half blocks for a terminal."""
+    import segno
+
+    out = io.StringIO()
+    segno.make(text, error="m").terminal(out=out, compact=True)
+    return out.getvalue()
 
 
 def contacts(answer: dict[str, Any]) -> None:

@@ -122,3 +122,21 @@ CONTROL_SECONDS_MAX = 60.0  # the node works on one request; whoever asked waits
 DOOR_LOGIN_SECONDS = 60  # of silence before logging in
 DOOR_STALLED_SECONDS = 5 * MINUTE  # for a client that does not take what it asked for
 IMAP_INPUT_BYTES_MAX = 256 * KIB  # waiting in memory before the socket is left unread
+
+# The relay (peers/relay.py)
+# One letter of the greatest size passes in half a minute, and a home line of 10 Mbit/s upwards has
+# room left for its owner. Owners of more say so (relay_kilobytes_per_second).
+RELAY_BYTES_PER_SECOND = 1_000_000
+RELAY_BURST_SECONDS = 4.0  # so much may pass at once: an ordinary letter waits for nothing
+RELAY_GUESTS_SHARE = 0.25  # of it at most for all guests together, so that clients come first
+RELAY_CLIENTS_MAX = 256
+RELAY_GUESTS_MAX = 64
+RELAY_GUESTS_PER_SUBNET_MAX = 16
+RELAY_UNPROVEN_MAX = 64  # connections that have shown no key yet; the oldest gives way
+RELAY_UNPROVEN_PER_SUBNET_MAX = 16
+RELAY_HANDSHAKE_SECONDS_MAX = 10.0
+RELAY_ARRIVALS_PER_SECOND = 20.0  # from one subnet: each new key costs a signature and a look-up
+RELAY_ARRIVALS_BURST = 100.0
+# What waits in memory for one slow reader; 256 clients and 64 guests could take 80 MiB.
+RELAY_BACKLOG_BYTES_MAX = 256 * KIB
+RELAY_GUEST_IDLE_SECONDS = 90.0  # iroh's own clients leave a foreign relay after 60

@@ -23,12 +23,13 @@ from postroad.peers.client import Client
 from postroad.peers.link import Refused
 from postroad.protocol import wire
 from postroad.protocol.contacts import decode_contact, encode_contact
-from postroad.protocol.holding import Candidate, HoldFor, Hours, better, choose
+from postroad.protocol.holding import ALL_HOURS, Candidate, HoldFor, Hours, better, choose
 from postroad.protocol.records import PersonRecord
 from postroad.protocol.wire_holders import Holding, Introduced, Voucher
 from postroad.sealing.keys import SigningKey
-from postroad.store import hours, people, rented
+from postroad.store import helpers, hours, people, rented
 from postroad.store.database import Database, Sql
+from postroad.store.helpers import OF_A_HELPER, HelperRow
 from postroad.store.keyring import OwnKeys
 from postroad.store.people import MyDrop, Person
 
@@ -53,6 +54,7 @@ class _Known:
     people: dict[Fingerprint, Person]
     hours: dict[PeerId, Hours]
     said: dict[Fingerprint, Holding]
+    helpers: list[HelperRow]
 
     @property
     def ours(self) -> list[MyDrop]:
@@ -128,10 +130,11 @@ class Holders:
         now = self._clock.now()
         said = said_holdings(sql)
         persons = {person.fingerprint: person for person in people.contacts(sql)}
-        return _Known(people.my_drops(sql), persons, hours.known(sql, now), said)
+        serving = [row for row in helpers.helpers(sql) if not row.refusal]
+        return _Known(people.my_drops(sql), persons, hours.known(sql, now), said, serving)
 
     def _places(self, known: _Known) -> dict[PeerId, _Place]:
-        """All nodes that may be asked: contacts', and those that contacts introduced."""
+        """All nodes that may be asked: helpers, contacts', and those that contacts introduced."""
         found: dict[PeerId, _Place] = {}
         for person in known.people.values():
             said = known.said.get(person.fingerprint)
@@ -142,6 +145,9 @@ class Holders:
             seen = known.hours.get(device, Hours())
             at_hours = replace(seen, said=said.hours if said else None)
             found[device] = _Place(at, person.fingerprint, None, at_hours)
+        for row in known.helpers:
+            at_hours = replace(known.hours.get(row.peer, Hours()), said=ALL_HOURS)
+            found[row.peer] = _Place(row.contact, OF_A_HELPER, None, at_hours)
         for peer, place in self._introduced.items():
             seen = known.hours.get(peer, Hours())
             found.setdefault(peer, replace(place, hours=replace(seen, said=place.hours.said)))
@@ -336,10 +342,14 @@ class Holders:
 def in_order(sql: Sql, drops: Sequence[MyDrop], me: PeerId, now: Instant) -> list[MyDrop]:
     """Our drops, the best first: letters above 1 MiB go to the first ones."""
     seen, said_by = hours.known(sql, now), said_holdings(sql)
+    served_by = {row.peer for row in helpers.helpers(sql)}
     candidates = []
     for drop in drops:
-        said = None if drop.place else said_by.get(drop.fingerprint)
-        at_hours = replace(seen.get(drop.holder, Hours()), said=said.hours if said else None)
+        told = None if drop.place else said_by.get(drop.fingerprint)
+        said = told.hours if told else None
+        if drop.holder in served_by:
+            said = ALL_HOURS
+        at_hours = replace(seen.get(drop.holder, Hours()), said=said)
         candidates.append(Candidate(drop.holder, at_hours, drop.place is None))
     chosen = choose(candidates, len(candidates), mine=seen.get(me, Hours()))
     by_holder = {drop.holder: drop for drop in drops}

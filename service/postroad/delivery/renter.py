@@ -10,7 +10,7 @@ before anybody is told of it.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
@@ -61,6 +61,7 @@ class Renter:
         self._addresses = addresses
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
+        self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
         self.holders = Holders(
             database, client, keyring, clock, entropy, watch, self.record, self.wake
         )
@@ -94,9 +95,10 @@ class Renter:
             told = await asyncio.gather(
                 *(self._tell_contact(person, record) for person in contacts.values())
             )
+            helped = await self.tell_helpers(record)
             knows_duty = await self.duty.tell_holding(list(contacts.values()))
             with_tickets = await self.tell_tickets()
-            return rented and all(told) and knows_duty and all(with_tickets)
+            return rented and all(told) and helped and knows_duty and all(with_tickets)
 
     async def tell_tickets(self) -> list[bool]:
         """Bring our tickets to the holders, side by side; for each one, whether it has them."""

@@ -14,7 +14,9 @@ from postroad.base.errors import LinkClosed, PeerMisbehaved
 from postroad.base.ids import Contact, DropId, Fingerprint, MailId, PeerId
 from postroad.peers.link import Links, Refused
 from postroad.protocol import wire, wire_holders
+from postroad.protocol.contacts import decode_contact
 from postroad.protocol.records import PersonRecord, read_person
+from postroad.protocol.wire_helping import SignedIn, SignIn
 from postroad.sealing.keys import SigningKey
 
 T = TypeVar("T")
@@ -105,6 +107,16 @@ class Client:
         request = wire.List(drop, after, bytes(64))
         signed = wire.sign_owner(request, key, at.peer, self.me)
         return (await self._call(at, signed, wire.Listing)).letters
+
+    async def sign_in(
+        self, at: Contact, record: bytes, secret: bytes | None
+    ) -> tuple[Contact, str]:
+        """Be served by a helper; where it says that it is, and what it is called."""
+        answer = await self._call(at, SignIn(record, secret), SignedIn)
+        contact = decode_contact(answer.contact)
+        if contact.peer != at.peer:
+            raise PeerMisbehaved("a helper told where somebody else is")
+        return contact, answer.name
 
     @asynccontextmanager
     async def fetch(

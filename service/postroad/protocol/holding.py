@@ -18,6 +18,7 @@ from postroad.base.ids import PeerId
 
 HOURS = 24
 HOURS_BYTES = HOURS // 8
+ALL_HOURS = b"\xff" * HOURS_BYTES  # what is said of a helper: being on is what it is for
 DOUBT = 0.7  # a holder counts for so much of a sure one: it may have left, or be down
 ALWAYS_ON_CHANCE = 0.8  # in each hour of the day
 SPAN_HOURS = 3  # that one holder should be on without a break

@@ -18,6 +18,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.protocol.wire_helping import SignedIn, SignIn
 from postroad.protocol.wire_holders import (
     Burial,
     Draw,
@@ -236,6 +237,7 @@ class No:
 Message = (
     Deliver | Deposit | Take | Leased | Tombstone | Receipt | Ask | Known | Rent | Tickets | List
     | Listing | Fetch | Letter | Delete | News | FindRecord | Record | Ok | No
+    | SignIn | SignedIn
     | Holding | FindHolders | Holders | Sync | Synced | Draw | Burial
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete
@@ -262,6 +264,8 @@ _KINDS: dict[int, type[Message]] = {
     18: Record,
     19: Ok,
     20: No,
+    60: SignIn,
+    61: SignedIn,
     # 50 to 59: holders
     50: Holding,
     51: FindHolders,

@@ -204,6 +204,22 @@ def drops_with_letters(sql: sqlite3.Connection) -> list[DropId]:
     return [DropId(drop_id) for (drop_id,) in rows]
 
 
+def lying_for(sql: sqlite3.Connection, fingerprint: Fingerprint) -> int:
+    """How many letters wait here for this person."""
+    (count,) = sql.execute(
+        """SELECT count(*) FROM held_letter WHERE tombstone IS NULL AND drop_id IN
+               (SELECT drop_id FROM held_drop WHERE fingerprint = ?)""",
+        (fingerprint,),
+    ).fetchone()
+    return int(count)
+
+
+def lying(sql: sqlite3.Connection) -> int:
+    """How many letters wait here, for whomever."""
+    (count,) = sql.execute("SELECT count(*) FROM held_letter WHERE tombstone IS NULL").fetchone()
+    return int(count)
+
+
 def changes(
     sql: sqlite3.Connection, drop_id: DropId, after: int, now: Instant, size_max: int
 ) -> list[HeldLetter]:

@@ -181,6 +181,15 @@ def seen(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> Non
     sql.execute("UPDATE contact SET seen_at = ? WHERE fingerprint = ?", (now, fingerprint))
 
 
+def block(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    """This person is served no more, and may not deposit any more."""
+    sql.execute("UPDATE contact SET blocked = 1 WHERE fingerprint = ?", (fingerprint,))
+
+
+def unblock(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    sql.execute("UPDATE contact SET blocked = 0 WHERE fingerprint = ?", (fingerprint,))
+
+
 def told_record(sql: sqlite3.Connection, fingerprint: Fingerprint, sequence: int) -> None:
     """This contact has our record of that sequence."""
     sql.execute(

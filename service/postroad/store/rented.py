@@ -10,12 +10,14 @@ from collections.abc import Collection
 from postroad.base import limits
 from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
 from postroad.protocol.contacts import decode_contact
-from postroad.store import people
+from postroad.store import helpers, people
 from postroad.store.people import MyDrop
 
 
 def holder_of(sql: sqlite3.Connection, drop: MyDrop) -> Contact | None:
     """Where the holder of our drop is, as far as we know; None when it set up anew."""
+    if (serving := helpers.at(sql, drop.holder)) is not None:
+        return serving.contact
     person = people.at_device(sql, drop.holder) or people.contact(sql, drop.fingerprint)
     known = person.record.contacts if person else ()
     found = next((one for one in known if one.peer == drop.holder), None)

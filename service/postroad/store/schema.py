@@ -132,6 +132,18 @@ MIGRATIONS: tuple[str, ...] = (
         refusal    TEXT NOT NULL DEFAULT ''  -- what it said last when we asked for the drop
     ) STRICT, WITHOUT ROWID;
 
+    -- Helpers that serve us: their contact is their own word, and told the sequence of our record
+    -- that they have.
+    CREATE TABLE helper (
+        peer       BLOB PRIMARY KEY CHECK (length(peer) = 32),
+        contact    BLOB NOT NULL,
+        name       TEXT NOT NULL,
+        told       INTEGER NOT NULL,
+        since      REAL NOT NULL,
+        seen_at    REAL,
+        refusal    TEXT NOT NULL DEFAULT ''
+    ) STRICT, WITHOUT ROWID;
+
     -- Drops that others rent from us.
     CREATE TABLE held_drop (
         drop_id     BLOB PRIMARY KEY CHECK (length(drop_id) = 16),
