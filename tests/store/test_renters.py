@@ -130,6 +130,25 @@ def test_what_its_sender_brings_as_well_is_its_senders(sql: Sql) -> None:
     assert lying.sibling is None
 
 
+def test_a_lease_for_what_was_passed_on_is_kept_even_without_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(shelf: Shelf) -> None:
+        one = listed(b"letter")
+        await shelf.ledger.take(await shelf.sibling(), one, chunks_of(b"letter"))
+        monkeypatch.setattr(limits, "TICKET_LETTERS_MAX", 0)
+        later = int(EXPIRES) + limits.DAY
+        deposit = wire.Deposit(MINE, one.mail_id, 6, later, TICKET)
+        assert await shelf.shelves.offer(deposit) is None
+        mail_id = MailId(one.mail_id)
+        lying = await shelf.database.read(lambda sql: held.letter(sql, MINE, mail_id))
+        assert lying is not None
+        assert lying.expires_at == later
+        assert lying.sibling == THERE
+
+    with_ledger(tmp_path, work)
+
+
 def test_an_arrival_number_is_never_used_again(sql: Sql) -> None:
     """A sibling asks for what came after a number: a second letter of that number would be lost."""
     held.rent(sql, MINE, bytes(32), OWNER.fingerprint, NOW)
@@ -250,7 +269,7 @@ def test_a_letter_is_taken_once_and_only_if_it_is_the_one_listed(tmp_path: Path)
         {"expires": 0},
         {"size": 0},
         {"size": limits.SEALED_BYTES_MAX + 1},
-        {"ticket_hash": bytes(32)},
+        {"ticket_hash": bytes(32), "size": limits.OPEN_LETTER_BYTES_MAX + 1},
         {"ticket_hash": None, "size": limits.OPEN_LETTER_BYTES_MAX + 1},
     ],
 )

@@ -317,6 +317,7 @@ async def _wire(
         keys.device,
         deposited,
         siblings.asked,
+        lambda: sender.wake(),  # letters that wait may have other holders now
     )
 
     renter = Renter(
