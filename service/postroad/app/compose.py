@@ -354,6 +354,7 @@ async def _wire(
         keys.device,
         deposited,
         siblings.asked,
+        lambda: sender.wake(),  # letters that wait may have other holders now
     )
 
     async def may_relay(peer: PeerId) -> bool:

@@ -371,13 +371,16 @@ class _Doorstep:
         except Exception:
             log.exception("control: answering failed")
             return {"ok": False, "error": "Your node failed at this; its log says how."}
+
+
 def _holders_told(sql: Sql) -> Reply:
     """Who holds for the owner, who is silent, and who does not want to."""
     drops = people.my_drops(sql)
     ours = [drop for drop in drops if drop.is_ours]
     contacts = {person.fingerprint: person.name for person in people.contacts(sql)}
+    holders = sum(not drop.is_silent for drop in ours)
     return {
-        "holders": sum(not drop.is_silent for drop in ours),
+        "holders": holders,
         "holders_silent": sum(drop.is_silent for drop in ours),
         "holders_wanted": limits.HOLDERS_WANTED,
         "holders_refused": [
@@ -387,7 +390,7 @@ def _holders_told(sql: Sql) -> Reply:
                 "reason": drop.refusal,
             }
             for drop in drops
-            if drop.refusal and not drop.is_ours
+            if drop.refusal and not drop.is_ours and holders < limits.HOLDERS_WANTED
         ],
     }
 
