@@ -95,7 +95,7 @@ def settle(folder: Path, each: int, dice: random.Random) -> Town:
         for reader in town.readers:
             for writer in town.writers:
                 meet(reader, writer)
-        until(lambda: all(not one.postroad("queue")["queue"] for one in people), "all is quiet", 60)
+        until(lambda: not any(map(owed, people)), "all introductions are through", 120)
     except BaseException:
         stop(people, kill=True)
         raise
@@ -195,6 +195,14 @@ def leases(town: Town) -> dict[int, set[str]]:
 def store(person: Person) -> sqlite3.Connection:
     path = f"file:{person.folder}/data/postroad.sqlite?mode=ro"
     return sqlite3.connect(path, uri=True, timeout=30)
+
+
+def owed(person: Person) -> int:
+    """How many letters of theirs have not come to their end."""
+    with closing(store(person)) as sql:
+        asked = "SELECT count(*) FROM parcel WHERE state IN ('waiting', 'held')"
+        count: int = sql.execute(asked).fetchone()[0]
+        return count
 
 
 def filed(person: Person) -> list[int]:
