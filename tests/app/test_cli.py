@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from postroad.app import cli, telling
+from postroad.app import asking, cli, telling
 from postroad.app import config as configuration
 from postroad.base import limits
 
@@ -31,6 +31,8 @@ STATUS = {
     "letters_waiting": 1,
     "holders": 1,
     "holders_wanted": 3,
+    "holders_silent": 0,
+    "holders_refused": [],
     "quarantine": [],
     "paused": False,
     "paused_until": None,
@@ -198,7 +200,7 @@ def test_a_data_folder_that_cannot_be_used_is_told_with_what_to_change(config: P
 
 
 def test_the_command_line_waits_longer_than_the_node_works() -> None:
-    assert cli.WAIT_SECONDS_MAX > limits.CONTROL_SECONDS_MAX
+    assert asking.WAIT_SECONDS_MAX > limits.CONTROL_SECONDS_MAX
 
 
 # Words
@@ -224,11 +226,38 @@ def test_status_tells_what_a_mail_program_needs(config: Path, node: Node) -> Non
         ),
         (
             {"contact_count": 1, "letters_waiting": 1, "holders": 1},
-            ["You have 1 contact.", "1 letter is on the way.", "1 holder of 3 keeps letters"],
+            [
+                "You have 1 contact.",
+                "1 letter is on the way.",
+                "1 holder of 3 keeps letters",
+                "That is few.",
+            ],
         ),
         (
             {"contact_count": 5, "letters_waiting": 2, "holders": 2},
             ["You have 5 contacts.", "2 letters are on the way.", "2 holders of 3 keep letters"],
+        ),
+        (
+            {"holders": 0},
+            ["Safe: each letter to you stays on its sender's computer", "Not safe: if that"],
+        ),
+        (
+            {"holders": 2},
+            ["comes without its sender.", "Not safe: while your holders cannot be reached"],
+        ),
+        (
+            {
+                "holders_silent": 1,
+                "holders_refused": [
+                    {"name": "bora", "is_contact": True, "reason": "It is full."},
+                    {"name": "carl", "is_contact": False, "reason": "No."},
+                ],
+            },
+            [
+                "1 more holder has not been seen for days",
+                "bora's node does not hold for you: It is full.",
+                "A contact of carl's does not hold for you: No.",
+            ],
         ),
         ({"holders": 3}, ["3 holders keep letters for you while you are away."]),
         ({"holders": 1, "holders_wanted": 1}, ["1 holder keeps letters for you while"]),

@@ -154,6 +154,46 @@ def test_an_endpoint_knows_its_key_and_where_it_can_be_dialled(body: str) -> Non
     run(test())
 
 
+def test_a_link_tells_how_its_packets_travel(body: str) -> None:
+    async def play() -> None:
+        async with _pair(body) as pair:
+            await read_all_of_one(pair)
+            path = pair.dialled.path()
+            assert path.is_direct
+            assert path.address in pair.other.addresses()
+            assert 0 <= path.round_trip_seconds < SOON
+            assert pair.accepted.path().is_direct
+            await pair.dialled.close()
+            assert isinstance(pair.dialled.path().is_direct, bool)
+
+    async def read_all_of_one(pair: Pair) -> None:
+        stream = await pair.dialled.open()
+        await say(stream, b"hello")
+        heard = await pair.accepted.accept()
+        assert await read_all(heard) == b"hello"
+        await heard.finish()
+
+    run(play())
+
+
+def test_an_address_that_peers_saw_is_told_first(body: str) -> None:
+    async def play() -> None:
+        endpoint = await _make(body)().open(SECRETS[0], 0)
+        try:
+            seen = HostPort("192.0.2.7", 4242)
+            before = endpoint.addresses()
+            await endpoint.set_outside([seen])
+            if body == "iroh":
+                assert endpoint.addresses()[0] == seen
+            await endpoint.set_outside([])
+            assert endpoint.addresses() == before
+            assert endpoint.home_relay() is None
+        finally:
+            await endpoint.close()
+
+    run(play())
+
+
 def test_a_peer_answers_on_the_stream_that_was_opened_to_it(body: str) -> None:
     async def test() -> None:
         async with _pair(body) as pair, asyncio.TaskGroup() as tasks:

@@ -210,6 +210,11 @@ def test_whom_we_know_is_nobodys_business(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         bora, anna, eve = await place.settle_in("bora", "anna", "eve")
         await place.meet(bora, anna)
+
+        async def rented() -> bool:
+            return await anna.holders() == 1
+
+        await until(rented)
         await bora.node.database.run(lambda sql: sql.execute("DELETE FROM held_drop").close())
         there = Contact(bora.node.endpoint.me, bora.node.endpoint.addresses())
         asking = Client(eve.node.links)

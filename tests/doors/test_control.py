@@ -14,6 +14,7 @@ import pytest
 
 from fakes import NOW, FakeClock, FakeEntropy
 from postroad.base import limits
+from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.doors import control
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
@@ -23,6 +24,7 @@ from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, quarantine
 from postroad.store.database import Database
+from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 
@@ -36,6 +38,17 @@ class NobodyAnswers:
 
     async def accept(self, link: str) -> tuple[Address, bool]:
         raise AssertionError(link)
+
+
+class NoHelpers:
+    async def all(self) -> list[HelperRow]:
+        return []
+
+    async def add(self, link: str) -> str:
+        raise TemporaryFailure("It could not be reached.")
+
+    async def remove(self, name: str) -> None:
+        raise PermanentFailure(f"You have no helper called {name!r}.")
 
 
 class ReadsOnly:
@@ -71,6 +84,7 @@ def asked(folder: Path, *requests: str | dict[str, Any]) -> list[dict[str, Any]]
                     FakeClock(),
                     Pauses(disk, FakeClock()),
                     Counts(sent=3, heard=2),
+                    NoHelpers(),
                     {"smtp": 10588, "imap": 10144},
                 )
             )
@@ -140,3 +154,15 @@ def test_a_request_that_takes_too_long_is_answered_in_words(
         "ok": False,
         "error": "Your node is too busy to answer this. Try again.",
     }
+
+
+def test_helpers_are_listed_added_and_removed_by_their_own_requests(folder: Path) -> None:
+    listed, added, removed = asked(
+        folder,
+        "helpers",
+        {"do": "accept", "link": "postroad-helper:abc"},
+        {"do": "remove helper", "name": "box"},
+    )
+    assert listed == {"ok": True, "helpers": []}
+    assert added == {"ok": False, "error": "It could not be reached."}
+    assert removed == {"ok": False, "error": "You have no helper called 'box'."}

@@ -21,7 +21,7 @@ from postroad.base.seams import PeerUid, SocketAddress
 from postroad.doors import submission
 from postroad.machine.clock import SystemClock
 from postroad.machine.entropy import SystemEntropy
-from postroad.machine.listeners import LoopbackListeners
+from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Submission
 from postroad.sealing.password import PasswordVerifier, verifier
@@ -102,7 +102,7 @@ class Office:
 @contextmanager
 def opened(outbox: MemoryOutbox | None = None, uid: PeerUid | None = None) -> Iterator[Office]:
     outbox = outbox or MemoryOutbox()
-    sockets = list(LoopbackListeners({}).loopback("smtp", 0))
+    sockets = list(SystemListeners({}).loopback("smtp", 0))
     port: int = sockets[0].getsockname()[1]
     loop = asyncio.new_event_loop()
     serving = submission.serve(

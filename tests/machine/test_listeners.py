@@ -12,7 +12,7 @@ import pytest
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.seams import Listeners
 from postroad.machine import listeners
-from postroad.machine.listeners import LoopbackListeners
+from postroad.machine.listeners import SystemListeners
 
 
 def has_ipv6() -> bool:
@@ -33,7 +33,7 @@ def close(sockets: "list[socket.socket] | tuple[socket.socket, ...]") -> None:
 
 
 def test_a_door_listens_on_loopback_alone_and_on_one_port_for_both_families() -> None:
-    doors: Listeners = LoopbackListeners({})
+    doors: Listeners = SystemListeners({})
     found = list(doors.loopback("smtp", 0))
     try:
         assert [one.getsockname()[0] for one in found] == ["127.0.0.1", "::1"][: len(found)]
@@ -48,7 +48,7 @@ def test_a_door_listens_on_loopback_alone_and_on_one_port_for_both_families() ->
 
 def test_short_replies_are_not_held_back() -> None:
     """Without this each command of a letter waits 40 ms for the client's acknowledgement."""
-    found = list(LoopbackListeners({}).loopback("smtp", 0))
+    found = list(SystemListeners({}).loopback("smtp", 0))
     try:
         with socket.create_connection(found[0].getsockname()):
             accepted, _ = found[0].accept()
@@ -62,7 +62,7 @@ def test_a_taken_port_is_told_as_a_fact_with_the_door() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(NotToBeHad) as refused:
-            LoopbackListeners({}).loopback("smtp", port)
+            SystemListeners({}).loopback("smtp", port)
         sentence = str(refused.value)
         assert "smtp" in sentence
         assert f"127.0.0.1:{port}" in sentence
@@ -77,7 +77,7 @@ def test_a_stranger_on_the_ipv6_half_of_our_port_is_not_overlooked() -> None:
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
         port = other.getsockname()[1]
         with pytest.raises(NotToBeHad, match=r"\[::1\]"):
-            LoopbackListeners({}).loopback("imap", port)
+            SystemListeners({}).loopback("imap", port)
         with socket.create_server(("127.0.0.1", port)):
             pass  # our IPv4 half was given back
 
@@ -108,11 +108,11 @@ def test_an_address_that_is_not_ours_is_told_in_words() -> None:
 
 CHILD = """
 import sys
-from postroad.machine.listeners import LoopbackListeners
+from postroad.machine.listeners import SystemListeners
 from postroad.base.errors import ConfigurationError
 import os
 try:
-    found = LoopbackListeners().loopback(sys.argv[1], int(sys.argv[2]))
+    found = SystemListeners().loopback(sys.argv[1], int(sys.argv[2]))
 except ConfigurationError as error:
     print("refused:", error)
 else:
@@ -204,3 +204,17 @@ def test_a_file_in_place_of_the_control_socket_is_not_removed(tmp_path: Path) ->
 def test_a_path_too_long_for_a_socket_is_told_in_words(tmp_path: Path) -> None:
     with pytest.raises(NotToBeHad, match="cannot be made"):
         listeners.unix(tmp_path / ("x" * 120))
+
+
+def test_the_relay_listens_where_other_nodes_reach_the_machine() -> None:
+    doors = SystemListeners({}, ("127.0.0.1", "::1"))
+    found = list(doors.relay(0))
+    try:
+        assert {one.getsockname()[0] for one in found} <= {"127.0.0.1", "::1"}
+        port = found[0].getsockname()[1]
+        assert {one.getsockname()[1] for one in found} == {port}
+        with pytest.raises(NotToBeHad, match=r"relay.*another program has this port"):
+            doors.relay(port)
+    finally:
+        for one in found:
+            one.close()

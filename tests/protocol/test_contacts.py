@@ -1,4 +1,4 @@
-"""Contacts in bytes: 97 at most, and one form for each."""
+"""Contacts in bytes: 107 at most, and one form for each."""
 
 import ipaddress
 
@@ -8,18 +8,21 @@ from hypothesis import strategies as st
 
 from fakes import peer
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Contact, HostPort
+from postroad.base.ids import Contact, HostPort, Relay
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, decode_contact, encode_contact
 
 ME = peer(1)
 ports = st.integers(1, 65535)
 ipv4 = st.builds(HostPort, st.ip_addresses(v=4).map(str), ports)
 ipv6 = st.builds(HostPort, st.ip_addresses(v=6).map(str), ports)
+relays = st.none() | st.builds(Relay, st.just(peer(2)), ipv4 | ipv6)
 
 
-@given(st.none() | ipv4, st.none() | ipv6)
-def test_a_contact_arrives_as_it_was_sent(four: HostPort | None, six: HostPort | None) -> None:
-    sent = Contact(ME, tuple(one for one in (four, six) if one is not None))
+@given(st.none() | ipv4, st.none() | ipv6, relays)
+def test_a_contact_arrives_as_it_was_sent(
+    four: HostPort | None, six: HostPort | None, relay: Relay | None
+) -> None:
+    sent = Contact(ME, tuple(one for one in (four, six) if one is not None), relay)
     octets = encode_contact(sent)
     assert len(octets) <= CONTACT_BYTES_MAX
     assert decode_contact(octets) == sent
@@ -43,9 +46,10 @@ def test_noise_is_refused_or_is_the_one_form_of_what_it_says(noise: bytes) -> No
         assert encode_contact(found) == octets
 
 
-@given(st.integers(0, 56), st.integers(1, 255))
+@given(st.integers(0, 94), st.integers(1, 255))
 def test_one_changed_byte_is_refused_or_says_something_else(at: int, change: int) -> None:
-    sent = Contact(ME, (HostPort("192.0.2.7", 443), HostPort("2001:db8::7", 444)))
+    relay = Relay(peer(2), HostPort("192.0.2.8", 443))
+    sent = Contact(ME, (HostPort("192.0.2.7", 443), HostPort("2001:db8::7", 444)), relay)
     octets = bytearray(encode_contact(sent))
     octets[at] ^= change
     try:

@@ -8,7 +8,7 @@ on the order of a set; so one seed on a virtual clock is one history.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, NotToBeHad, Unreachable
-from postroad.base.ids import Contact, HostPort, PeerId, short
+from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
+from postroad.base.seams import Path
 
 RESEND_SECONDS = 0.2  # before the first try to send again what was lost; each further one doubles
 SILENCE_SECONDS_MAX = 30.0  # then a link is dead and a dial has failed, as with iroh
@@ -132,6 +133,15 @@ class SimulatedEndpoint:
     def addresses(self) -> tuple[HostPort, ...]:
         return (self._at,)
 
+    async def use_relays(self, relays: Sequence[Relay]) -> None:
+        """Here everybody reaches everybody, or nobody does."""
+
+    def home_relay(self) -> Relay | None:
+        return None
+
+    async def set_outside(self, addresses: Sequence[HostPort]) -> None:
+        """The address that others see is the one it has."""
+
     async def dial(self, contact: Contact) -> "SimulatedLink":
         known = [at for at in contact.addresses if at.port]
         if not known or contact.peer == self._me or not self._open:
@@ -219,6 +229,9 @@ class SimulatedLink:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    def path(self) -> Path:
+        return Path(True, self.other._endpoint._at, 2 * self._latency)
 
     async def open(self) -> "SimulatedStream":
         await self._opening.acquire()

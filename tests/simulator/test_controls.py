@@ -19,8 +19,8 @@ from postroad.protocol import delivery
 from postroad.protocol.delivery import Parcel, State, Step
 from postroad.store import filed, held, mailboxes
 from postroad.store.contents import Contents
-from postroad.store.held import Shelves
 from postroad.store.mailboxes import Mailboxes
+from postroad.store.shelves import Shelves
 from simulator.day import Plan, play
 
 Plant = Callable[[pytest.MonkeyPatch], None]

@@ -21,9 +21,10 @@ from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Instant, PeerId
 from postroad.base.seams import Clock, Machine
-from postroad.machine.listeners import LoopbackListeners
+from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submission
+from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, people, queue
@@ -79,6 +80,7 @@ class Resident:
         self.folder = village.folder / name
         self.clock = OwnClock(village.clock)
         self.expiry_seconds: float = limits.EXPIRY_SECONDS_DEFAULT
+        self.hold_for = HoldFor.VOUCHED
         self.reserve_bytes = 0
         self.lives = 0
         self.steps_to_live: int | None = None  # of its disk; then it crashes
@@ -132,9 +134,9 @@ class Resident:
             self.disk = disk
             if not keyring.exists(disk):
                 self._set_up(disk)
-            listeners, peer_uid = LoopbackListeners(), KernelPeerUid()
+            listeners, peer_uid = SystemListeners(), KernelPeerUid()
             machine = Machine(self.clock, self._dice, disk, self._network, listeners, peer_uid)
-            settings = Settings(PORT, self.expiry_seconds)
+            settings = Settings(PORT, self.expiry_seconds, hold_for=self.hold_for)
             async with build_node(settings, machine) as node:
                 await _limit(node, disk)
 
@@ -258,7 +260,7 @@ class Resident:
 
     async def holders(self) -> int:
         drops = await self.node.database.run(people.my_drops)
-        return sum(drop.agreed for drop in drops)
+        return sum(drop.is_ours for drop in drops)
 
 
 async def _limit(node: Node, disk: SimulatedDisk) -> None:

@@ -15,14 +15,16 @@ from postroad.base.ids import DropId, Instant, MailId, PeerId
 from postroad.base.tlv import encode
 from postroad.machine.disk import FolderDisk
 from postroad.protocol import wire
-from postroad.store import held, housekeeping, people
+from postroad.protocol.holding import Relation, quota
+from postroad.store import held, housekeeping, people, renters
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
-from postroad.store.held import Shelves
 from postroad.store.sealed import SealedStore, file_name
+from postroad.store.shelves import Shelves
 
 ANNA, BEN, MALLORY = someone("anna"), someone("ben"), someone("mallory")
 DROP, DROP_KEY = DropId(b"d" * 16), b"k" * 32
+ME = peer(77)
 TICKET = b"t" * 16
 TICKET_HASH = hashlib.sha256(TICKET).digest()
 EXPIRES = Instant(NOW + limits.DAY)
@@ -44,6 +46,10 @@ def put(
     sql: Sql, number: int, size: int = 100, *, ticket: bytes | None = None, drop: DropId = DROP
 ) -> None:
     held.put_letter(sql, drop, mail(number), size, EXPIRES, ticket)
+
+
+def has_room(sql: Sql, drop: DropId, size: int, ticket_hash: bytes | None) -> bool:
+    return renters.has_room(sql, drop, size, ticket_hash, quota(Relation.CONTACT))
 
 
 def tombstone(sql: Sql, number: int) -> bytes | None:
@@ -92,12 +98,12 @@ def test_a_compartment_takes_so_many_letters(
     monkeypatch.setattr(limits, "OPEN_COMPARTMENT_LETTERS_MAX", 5)
     mine, other = (TICKET_HASH, None) if ticketed else (None, TICKET_HASH)
     for number in range(50 if ticketed else 5):
-        assert held.has_room(sql, DROP, 100, mine)
+        assert has_room(sql, DROP, 100, mine)
         put(sql, number, ticket=somebody(number) if ticketed else None)
-    assert not held.has_room(sql, DROP, 100, mine)
-    assert held.has_room(sql, DROP, 100, other), "the other one is not displaced"
+    assert not has_room(sql, DROP, 100, mine)
+    assert has_room(sql, DROP, 100, other), "the other one is not displaced"
     held.bury(sql, DROP, mail(0), b"receipt")
-    assert held.has_room(sql, DROP, 100, mine)
+    assert has_room(sql, DROP, 100, mine)
 
 
 def somebody(number: int) -> bytes:
@@ -107,9 +113,9 @@ def somebody(number: int) -> bytes:
 
 def test_one_contact_cannot_fill_the_drop_for_the_others(sql: Sql) -> None:
     put(sql, 1, limits.TICKET_BYTES_MAX - 100, ticket=TICKET_HASH)
-    assert held.has_room(sql, DROP, 100, TICKET_HASH)
-    assert not held.has_room(sql, DROP, 101, TICKET_HASH)
-    assert held.has_room(sql, DROP, limits.SEALED_BYTES_MAX, somebody(1))
+    assert has_room(sql, DROP, 100, TICKET_HASH)
+    assert not has_room(sql, DROP, 101, TICKET_HASH)
+    assert has_room(sql, DROP, limits.SEALED_BYTES_MAX, somebody(1))
 
 
 @pytest.mark.parametrize("ticketed", [True, False])
@@ -118,15 +124,15 @@ def test_a_compartment_takes_so_many_bytes(sql: Sql, ticketed: bool) -> None:
     largest = limits.SEALED_BYTES_MAX if ticketed else limits.OPEN_LETTER_BYTES_MAX
     total = limits.DROP_BYTES_MAX if ticketed else limits.OPEN_COMPARTMENT_BYTES_MAX
     put(sql, 1, total - largest, ticket=somebody(1) if ticketed else None)
-    assert held.has_room(sql, DROP, largest, mine)
+    assert has_room(sql, DROP, largest, mine)
     put(sql, 2, 1, ticket=somebody(2) if ticketed else None)
-    assert not held.has_room(sql, DROP, largest, mine)
-    assert held.has_room(sql, DROP, 60_000, other), "the other one is not displaced"
+    assert not has_room(sql, DROP, largest, mine)
+    assert has_room(sql, DROP, 60_000, other), "the other one is not displaced"
 
 
 def test_a_stranger_cannot_leave_a_large_letter(sql: Sql) -> None:
-    assert not held.has_room(sql, DROP, limits.OPEN_LETTER_BYTES_MAX + 1, None)
-    assert held.has_room(sql, DROP, limits.OPEN_LETTER_BYTES_MAX + 1, TICKET_HASH)
+    assert not has_room(sql, DROP, limits.OPEN_LETTER_BYTES_MAX + 1, None)
+    assert has_room(sql, DROP, limits.OPEN_LETTER_BYTES_MAX + 1, TICKET_HASH)
 
 
 def test_the_first_receipt_stays_in_the_letters_place(sql: Sql) -> None:
@@ -179,7 +185,7 @@ class Shelf:
         self.disk = disk
         self.clock = FakeClock()
         self.sealed = SealedStore(disk)
-        self.shelves = Shelves(database, self.sealed, self.clock)
+        self.shelves = Shelves(database, self.sealed, self.clock, ME)
 
     async def rented(self) -> None:
         await self.befriend(ANNA)

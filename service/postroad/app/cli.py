@@ -8,50 +8,41 @@ stderr, the exit code is 1, and what was shown counts for nothing.
 """
 
 # Most commands only ask the running node; the two that need a node import what it is made of.
-import json
-import socket
 import sys
-import traceback
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
 from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import telling
+from postroad.app.asking import NotRunning, as_json, finish
+from postroad.app.asking import ask as ask_at
 from postroad.app.config import LINKS, Config
+from postroad.app.helper_cli import helper
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, NotSetUp, PostroadError
+from postroad.base.errors import ConfigurationError, NotSetUp
 
-FAILED, NOT_RUNNING, NOT_SET_UP = 1, 3, 4
-WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
 WORDS_BYTES_MAX = 4096
-
-as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
-
-
-class _NotRunning(PostroadError):
-    """Nobody answers at the control socket."""
-
-    def __init__(self) -> None:
-        super().__init__("Your node is not running. Start it with: postroad run")
 
 
 class _Place:
     """Where this invocation finds its configuration."""
 
     def __init__(self, named: Path | None) -> None:
-        self.path = named or configuration.default_path()
-        self._is_named = named is not None
+        self._named = named
+
+    @property
+    def path(self) -> Path:
+        return self._named or configuration.default_path()  # a helper's user has no home
 
     @property
     def config(self) -> Config:
         """Raises ConfigurationError also when the file was named and is not there."""
-        if self._is_named and not self.path.exists():
+        if self._named is not None and not self.path.exists():
             raise ConfigurationError(
                 f"There is no file {self.path}. Check its name, or make it with: "
                 f"postroad --config {self.path} setup --name YOURNAME"
@@ -121,8 +112,8 @@ def setup(
         return {}
 
     with ExitStack() as until_shown:
-        _finish(prepare, json_wanted, telling.setup)
-        _finish(settle, False, lambda _: None)  # an error here is told beside the answer
+        finish(prepare, json_wanted, telling.setup)
+        finish(settle, False, lambda _: None)  # an error here is told beside the answer
 
 
 @main.command()
@@ -137,7 +128,7 @@ def run(place: _Place) -> None:
         lifecycle.run(config, place.path, telling.ready)
         return {}
 
-    _finish(work, False, lambda _: None)
+    finish(work, False, lambda _: None)
 
 
 @main.command()
@@ -145,7 +136,7 @@ def run(place: _Place) -> None:
 @click.pass_obj
 def invite(place: _Place, json_wanted: bool) -> None:
     """Make an invitation for one person, to send them by any way you trust."""
-    _finish(lambda: _ask(place.config, do="invite"), json_wanted, telling.invitation)
+    finish(lambda: _ask(place.config, do="invite"), json_wanted, telling.invitation)
 
 
 @main.command()
@@ -153,10 +144,10 @@ def invite(place: _Place, json_wanted: bool) -> None:
 @as_json
 @click.pass_obj
 def accept(place: _Place, link: str | None, json_wanted: bool) -> None:
-    """Accept the invitation LINK that somebody sent you; without LINK, it is asked for.
+    """Accept the invitation LINK of a person or a helper; without LINK, it is asked for.
 
     Other users of this computer can see what is typed after a command, so prefer to be asked."""
-    _finish(
+    finish(
         lambda: _ask(place.config, do="accept", link=link or _ask_for_link()),
         json_wanted,
         telling.acceptance,
@@ -168,7 +159,7 @@ def accept(place: _Place, link: str | None, json_wanted: bool) -> None:
 @click.pass_obj
 def status(place: _Place, json_wanted: bool) -> None:
     """Tell how your node is doing."""
-    _finish(lambda: _ask(place.config, do="status"), json_wanted, telling.status)
+    finish(lambda: _ask(place.config, do="status"), json_wanted, telling.status)
 
 
 @main.command()
@@ -176,7 +167,7 @@ def status(place: _Place, json_wanted: bool) -> None:
 @click.pass_obj
 def contacts(place: _Place, json_wanted: bool) -> None:
     """List the people you can write to."""
-    _finish(lambda: _ask(place.config, do="contacts"), json_wanted, telling.contacts)
+    finish(lambda: _ask(place.config, do="contacts"), json_wanted, telling.contacts)
 
 
 @main.command()
@@ -184,7 +175,7 @@ def contacts(place: _Place, json_wanted: bool) -> None:
 @click.pass_obj
 def queue(place: _Place, json_wanted: bool) -> None:
     """List the letters that are on their way, and what they wait for."""
-    _finish(lambda: _ask(place.config, do="queue"), json_wanted, telling.queue)
+    finish(lambda: _ask(place.config, do="queue"), json_wanted, telling.queue)
 
 
 @main.command()
@@ -195,7 +186,7 @@ def pause(place: _Place, duration: str | None, json_wanted: bool) -> None:
     """Take your node off the network, until `postroad resume` or for a TIME.
 
     You can still read and write; letters wait on both sides."""
-    _finish(
+    finish(
         lambda: _ask(place.config, do="pause", seconds=_seconds(duration)),
         json_wanted,
         telling.pause,
@@ -207,7 +198,33 @@ def pause(place: _Place, duration: str | None, json_wanted: bool) -> None:
 @click.pass_obj
 def resume(place: _Place, json_wanted: bool) -> None:
     """End a pause: what waited is sent and fetched at once."""
-    _finish(lambda: _ask(place.config, do="resume"), json_wanted, telling.resumption)
+    finish(lambda: _ask(place.config, do="resume"), json_wanted, telling.resumption)
+
+
+@main.group("helpers", invoke_without_command=True)
+@as_json
+@click.pass_context
+def helpers(context: click.Context, json_wanted: bool) -> None:
+    """List the helpers that serve you; `accept` adds one."""
+    if context.invoked_subcommand is None:
+        place: _Place = context.obj
+        finish(lambda: _ask(place.config, do="helpers"), json_wanted, telling.helpers)
+
+
+@helpers.command("remove")
+@click.argument("name")
+@as_json
+@click.pass_obj
+def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
+    """Be served by the helper NAME no more."""
+    finish(
+        lambda: _ask(place.config, do="remove helper", name=name),
+        json_wanted,
+        lambda _: click.echo(f"{name} is no helper of yours any more."),
+    )
+
+
+main.add_command(helper)
 
 
 # How it is done
@@ -222,50 +239,6 @@ def _seconds(duration: str | None) -> int | None:
     if not (number.isascii() and number.isdigit() and len(number) <= 6 and unit in units):
         raise ConfigurationError(f"{duration!r} is no time. Say it like 30m, 2h or 1d.")
     return int(number) * units[unit]
-
-
-def _finish(
-    work: Callable[[], dict[str, Any]], json_wanted: bool, show: Callable[[dict[str, Any]], None]
-) -> None:
-    """Do the work and show its answer; every error ends as one sentence and an exit code."""
-    try:
-        answer = work()
-    except _NotRunning as error:
-        _fail(str(error), NOT_RUNNING, json_wanted)
-    except NotSetUp as error:
-        _fail(str(error), NOT_SET_UP, json_wanted)
-    except PostroadError as error:
-        _fail(str(error), FAILED, json_wanted)
-    except click.Abort:
-        _fail("Stopped: a question was not answered, and nothing was done.", FAILED, json_wanted)
-    except Exception as error:  # the doorstep of a program that reads our answer
-        if not json_wanted:
-            raise
-        traceback.print_exc()
-        _fail(f"Postroad failed by a fault of its own: {error!r}.", FAILED, json_wanted)
-    if json_wanted:
-        click.echo(json.dumps(answer))
-    else:
-        show(answer)
-
-
-def _fail(sentence: str, code: int, json_wanted: bool) -> NoReturn:
-    if json_wanted:
-        click.echo(json.dumps({"error": sentence}))
-    else:
-        click.echo(f"postroad: {sentence}", err=True)
-    sys.exit(code)
-
-
-def _answer(connection: socket.socket, line: bytes) -> dict[str, Any]:
-    try:
-        connection.sendall(line)
-        with connection.makefile("rb") as answers:
-            answer = json.loads(answers.readline())
-    except (OSError, ValueError) as error:
-        raise PostroadError("Your node gave no answer. Is it stopping? Try again.") from error
-    assert isinstance(answer, dict)
-    return answer
 
 
 def _ask_for_name(json_wanted: bool) -> str:
@@ -287,19 +260,10 @@ def _ask_for_link() -> str:
 
 
 def _ask(config: Config, **request: str | int | None) -> dict[str, Any]:
-    """What the running node answers to this request."""
-    path = config.control_path
-    line = json.dumps(request).encode() + b"\n"
-    assert len(line) <= limits.CONTROL_LINE_BYTES_MAX
+    """What the owner's running node answers to this request."""
     try:
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(WAIT_SECONDS_MAX)
-            connection.connect(str(path))
-            answer = _answer(connection, line)
-    except OSError as error:
+        return ask_at(config.control_path, **request)
+    except NotRunning:
         if not config.is_set_up:
-            raise NotSetUp from error
-        raise _NotRunning from error
-    if not answer.pop("ok"):
-        raise PostroadError(answer["error"])
-    return dict(answer)
+            raise NotSetUp from None
+        raise

@@ -12,8 +12,10 @@ from socket import socket
 
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
+from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.filing import Filing
+from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
 from postroad.delivery.notices import Notices
@@ -23,20 +25,25 @@ from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
 from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
+from postroad.delivery.siblings import Siblings
+from postroad.delivery.watch import Watch
 from postroad.doors import control, imap, submission
 from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.relay import Relay, Rules
 from postroad.protocol import wire
-from postroad.store import filed, housekeeping, keyring, queue
+from postroad.protocol.holding import HoldFor
+from postroad.store import filed, housekeeping, keyring, people, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
-from postroad.store.held import Shelves
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
+from postroad.store.shelves import Shelves
+from postroad.store.siblings import Ledger
 
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
@@ -50,6 +57,9 @@ class Settings:
 
     peer_port: int
     expiry_seconds: float
+    relay: Rules | None = None  # whether, and how, this node is a relay for others
+    relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
+    hold_for: HoldFor = HoldFor.VOUCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +100,13 @@ class Node:
     introductions: Introductions
     renter: Renter
     links: Links
+    helpers: Helpers
     herald: Herald
+    siblings: Siblings
     receiver: Receiver
     sender: Sender
+    relay: Relay | None
+    relay_port: int
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -101,7 +115,7 @@ class Node:
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
-            tasks.create_task(_keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
             self._open_doors(tasks, sockets)
             ready()
@@ -110,7 +124,7 @@ class Node:
         """Be on the network whenever the node is not paused. The doors do not care."""
         while True:
             await self.pauses.wait_for_end()
-            serving = _keep_running("network", self._serve_peers)
+            serving = keep_running("network", self._serve_peers)
             network = tasks.create_task(serving, name="network")
             await self.pauses.wait_for_begin()
             network.cancel()
@@ -129,8 +143,18 @@ class Node:
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
+                ("siblings", self.siblings.run),
             ):
-                tasks.create_task(_keep_running(name, service), name=name)
+                tasks.create_task(keep_running(name, service), name=name)
+            if self.relay is not None:
+                tasks.create_task(keep_running("relay", self._serve_relay), name="relay")
+
+    async def _serve_relay(self) -> None:
+        """Raises NotToBeHad while somebody else has the port; the node does without, and tries
+        again."""
+        assert self.relay is not None
+        port = self.relay_port or self.endpoint.addresses()[-1].port
+        await self.relay.serve(self.machine.listeners.relay(port))
 
     async def _join_again(self) -> None:
         """Open the endpoint after a pause; all that waited is due now.
@@ -187,6 +211,7 @@ class Node:
                     machine.clock,
                     self.pauses,
                     self.links.counts,
+                    self.helpers,
                     {
                         name: door[0].getsockname()[1]
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
@@ -205,7 +230,7 @@ class Node:
             await asyncio.sleep(TIDY_SECONDS)
 
 
-async def _keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
+async def keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
     """Begin again when the disk failed a service; a fault of our own ends the node, loudly."""
     time = asyncio.get_running_loop().time
     wait = RESTART_SECONDS_FIRST
@@ -269,12 +294,34 @@ async def _wire(
 
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
-    links = Links(endpoint, clock, answers, lambda peer, came: herald.peer_seen(peer, came))
+    watch = Watch(database, clock, endpoint.me)
+
+    def linked(peer: PeerId, came: bool) -> None:
+        watch.seen(peer)
+        herald.peer_seen(peer, came)
+        siblings.peer_seen()
+
+    links = Links(endpoint, clock, answers, linked, watch.missed)
     client = Client(links)
     herald = Herald(database, client, clock)
-    holder = Holder(Shelves(database, sealed, clock), keys.device, herald.news)
+    ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for)
+    siblings = Siblings(ledger, client, clock, entropy, herald.news)
 
-    renter = Renter(database, client, keys, clock, entropy, endpoint.addresses)
+    def deposited(drop: DropId) -> None:
+        herald.news(drop)
+        siblings.deposited(drop)
+
+    holder = Holder(
+        Shelves(database, sealed, clock, endpoint.me, settings.hold_for),
+        ledger,
+        keys.device,
+        deposited,
+        siblings.asked,
+    )
+
+    renter = Renter(
+        database, client, keys, clock, entropy, endpoint.addresses, watch, settings.hold_for
+    )
     outbox = Outbox(
         database,
         contents,
@@ -291,8 +338,12 @@ async def _wire(
         sender.wake()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
+    helpers = Helpers(database, client, clock, renter.record, renter.wake)
+    renter.tell_helpers = helpers.settle
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
-    receiver = Receiver(database, sealed, filing, client, clock, entropy)
+    receiver = Receiver(
+        database, sealed, filing, client, clock, entropy, keys, renter.holders.lost_drop
+    )
     sender = Sender(
         database,
         Packer(database, contents, sealed, keys, clock, entropy),
@@ -305,8 +356,14 @@ async def _wire(
         entropy,
         receiver,
     )
+
+    async def may_relay(peer: PeerId) -> bool:
+        contact = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == keys.device.peer or (contact is not None and not contact.blocked)
+
     answers.update(holder.answers)
     answers.update(receiver.answers)
+    answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
     herald.listeners = (renter.peer_seen, receiver.peer_seen, sender.peer_seen)
     return Node(
@@ -322,7 +379,11 @@ async def _wire(
         introductions,
         renter,
         links,
+        helpers,
         herald,
+        siblings,
         receiver,
         sender,
+        None if settings.relay is None else Relay(may_relay, entropy, settings.relay),
+        settings.relay_port or settings.peer_port,
     )

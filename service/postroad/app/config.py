@@ -16,9 +16,13 @@ from typing import Any
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
+from postroad.protocol.holding import HoldFor
 
 FILE_NAME = "config.toml"
 LINKS = ("iroh", "tls")
+RELAYS = ("contacts", "anybody", "off")
+CHOICES = {"link": LINKS, "relay": RELAYS, "hold_for": tuple(one.value for one in HoldFor)}
+RELAY_KILOBYTES_MAX = 1_000_000
 RESERVE_MIB_MAX = 1 << 20
 
 
@@ -40,7 +44,8 @@ class Config:
         default=10143, metadata=_about("Where your mail program reads: a TCP port of 127.0.0.1.")
     )
     peer_port: int = field(
-        default=46464, metadata=_about("Where other nodes reach yours: UDP for iroh, TCP for tls.")
+        default=46464,
+        metadata=_about("Where other nodes reach yours: UDP for iroh, TCP for tls and the relay."),
     )
     peer_hosts: tuple[str, ...] = field(
         default=(), metadata=_about("Addresses of this machine for other nodes; empty: all.")
@@ -55,6 +60,23 @@ class Config:
     reserve_mib: float = field(
         default=limits.DISK_RESERVE_BYTES / limits.MIB,
         metadata=_about("With less disk space, new letters are refused to finish the old ones."),
+    )
+    relay: str = field(
+        default="contacts",
+        metadata=_about(
+            "For whom you pass on packets that cannot reach each other: contacts, anybody or off."
+        ),
+    )
+    relay_kilobytes_per_second: int = field(
+        default=limits.RELAY_BYTES_PER_SECOND // 1000,
+        metadata=_about("How much of that you pass on, all together."),
+    )
+    hold_for: str = field(
+        default=HoldFor.VOUCHED.value,
+        metadata=_about(
+            "For whom your node keeps letters: contacts; vouched, also for those whom they vouch "
+            "for; or off."
+        ),
     )
     log_level: str = field(
         default="info", metadata=_about("What is logged: debug, info, warning or error.")
@@ -239,7 +261,12 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         if not number or not 0 <= value <= RESERVE_MIB_MAX:
             raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
-    choices = LINKS if key == "link" else ("debug", "info", "warning", "error")
+    if key == "relay_kilobytes_per_second":
+        number = isinstance(value, int) and not isinstance(value, bool)
+        if not number or not 1 <= value <= RELAY_KILOBYTES_MAX:
+            raise wrong(f"it must be a whole number, 1 to {RELAY_KILOBYTES_MAX}")
+        return value
+    choices = CHOICES.get(key, ("debug", "info", "warning", "error"))
     if value not in choices:
         raise wrong(f"it must be one of {', '.join(choices)}")
     return value

@@ -25,9 +25,11 @@ from postroad.machine.clock import SystemClock
 from postroad.machine.disk import FolderDisk
 from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
-from postroad.machine.listeners import LoopbackListeners
+from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.tls_network import TlsNetwork
+from postroad.peers.relay import Rules
+from postroad.protocol.holding import HoldFor
 from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ def run(config: Config, path: Path, ready: Ready) -> None:
             SystemEntropy(),
             disk,
             _network(config),
-            LoopbackListeners(),
+            SystemListeners(peer_hosts=config.peer_hosts),
             KernelPeerUid(),
         )
         try:
@@ -70,7 +72,12 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, main.cancel)
-    settings = Settings(config.peer_port, config.expiry_days * limits.DAY)
+    settings = Settings(
+        config.peer_port,
+        config.expiry_days * limits.DAY,
+        relay_rules(config),
+        hold_for=HoldFor(config.hold_for),
+    )
     try:
         # Doors first: a mail program never waits for peers.
         sockets = _sockets(config, path, machine)
@@ -127,6 +134,18 @@ def _facts(config: Config, node: Node, sockets: Sockets) -> dict[str, object]:
         "peer_port": peers[0] if len(peers) == 1 else config.peer_port,
         "paused": node.pauses.pause is not None,
     }
+
+
+def relay_rules(config: Config) -> Rules | None:
+    """What the owner wants of the relay; None where there is none.
+
+    With `link = "tls"` nodes speak to each other on its port, and need no relay of iroh's."""
+    if config.relay == "off" or config.link == "tls":
+        return None
+    return Rules(
+        serves_anybody=config.relay == "anybody",
+        bytes_per_second=config.relay_kilobytes_per_second * 1000,
+    )
 
 
 def _network(config: Config) -> Network:

@@ -3,6 +3,7 @@
 Plurals and moments are made here; what is said twice is said in one way.
 """
 
+import io
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -76,6 +77,9 @@ def _told_in_words(told: int, holders: int) -> str:
 
 
 def acceptance(answer: dict[str, Any]) -> None:
+    if "helper" in answer:
+        click.echo(f"The helper {answer['helper']} serves you now: it relays and holds for you.")
+        return
     if not answer["is_new"]:
         click.echo(f"You and {answer['address']} are contacts already.")
         return
@@ -93,6 +97,8 @@ def status(answer: dict[str, Any]) -> None:
     on_the_way = f"{_number(waiting, 'letter')} {'is' if waiting == 1 else 'are'} on the way."
     click.echo(on_the_way.capitalize())
     click.echo(_holders_in_words(answer["holders"], answer["holders_wanted"]))
+    for line in _not_holding_in_words(answer["holders_silent"], answer["holders_refused"]):
+        click.echo(line)
     click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
     click.echo(f"   user name   {answer['user_name']}")
     click.echo("   password    was shown once, by postroad setup, and cannot be shown again")
@@ -152,19 +158,100 @@ def _damage_in_words(kind: str, count: int) -> str:
 
 
 def _holders_in_words(holders: int, wanted: int) -> str:
+    days = limits.EXPIRY_SECONDS_MAX // limits.DAY
     if not holders:
         return (
-            "Nobody holds letters for you while this computer is off: senders keep them and try "
-            "again. Invite people; their nodes will hold for you."
+            "Nobody holds letters for you while this computer is off.\n"
+            "   Safe: each letter to you stays on its sender's computer, which tries again until "
+            f"you are both on, for up to {days} days.\n"
+            "   Not safe: if that computer is lost before, the letter is lost with it.\n"
+            "   Invite people; their nodes will hold for you."
         )
-    if holders < wanted:
-        keep = "holder of {} keeps" if holders == 1 else "holders of {} keep"
-        told = f"{holders} {keep.format(wanted)} letters for you while you are away."
-        if holders < limits.HOLDERS_SAFE:
-            told += " With so few, letters may have to wait until their sender is on as well."
-        return told
     keep = "keeps" if holders == 1 else "keep"
-    return f"{_number(holders, 'holder')} {keep} letters for you while you are away."
+    if holders >= wanted:
+        return f"{_number(holders, 'holder')} {keep} letters for you while you are away."
+    told = f"{_number(holders, 'holder')} of {wanted} {keep} letters for you while you are away."
+    if holders >= limits.HOLDERS_SAFE:
+        return told
+    them = "your holder" if holders == 1 else "your holders"
+    return (
+        f"{told} That is few.\n"
+        "   Safe: each letter to you stays on its sender's computer, too, until it is in your "
+        "INBOX; one that a holder took comes without its sender.\n"
+        f"   Not safe: while {them} cannot be reached, letters wait until you and their sender are "
+        f"both on; and one is lost if its sender's computer and {them} are lost before you have "
+        "it.\n"
+        f"   Invite more people: {limits.HOLDERS_SAFE} holders are enough for every day, "
+        f"{wanted} for a disaster."
+    )
+
+
+def _not_holding_in_words(silent: int, refused: list[dict[str, Any]]) -> list[str]:
+    """Who should hold, and does not."""
+    told = []
+    if silent:
+        have = "has" if silent == 1 else "have"
+        told.append(
+            f"{_number(silent, 'more holder')} {have} not been seen for days, and will be replaced "
+            "as soon as somebody else can hold for you."
+        )
+    for one in refused:
+        whose = f"{one['name']}'s node" if one["is_contact"] else f"A contact of {one['name']}'s"
+        told.append(f"{whose} does not hold for you: {one['reason']}")
+    return told
+
+
+def helper_ready(relay_port: int) -> None:
+    click.echo(f"The helper is running, and relays on TCP port {relay_port}. Ctrl-C stops it.")
+
+
+def helper_link(answer: dict[str, Any]) -> None:
+    days = _number(limits.INVITATION_SECONDS_DEFAULT // limits.DAY, "day")
+    click.echo(f"Give this to one person whom the helper shall serve; it works once, for {days}.")
+    click.echo("They type postroad accept and paste it, or read the code with their camera:\n")
+    click.echo(f"{answer['link']}\n")
+    click.echo(qr(answer["link"]))
+
+
+def helper_people(answer: dict[str, Any]) -> None:
+    if not answer["people"]:
+        click.echo("Nobody yet. Make a link for somebody with: postroad helper invite")
+    for person in answer["people"]:
+        keeps = _number(person["letters_held"], "letter")
+        seen = _moment(person["seen_at"])
+        click.echo(f"{person['address']}  last seen: {seen}  {keeps} kept")
+
+
+def helper_status(answer: dict[str, Any]) -> None:
+    where = ", ".join(answer["addresses"]) or "no address that it knows"
+    click.echo(f"The helper {answer['helper']} is running, at {where}.")
+    if answer["relay"]:
+        click.echo(f"It relays at {answer['relay']} (TCP).")
+    click.echo(
+        f"It serves {_number(answer['people'], 'person', 'people')} and keeps "
+        f"{_number(answer['letters_held'], 'letter')} for them."
+    )
+
+
+def helpers(answer: dict[str, Any]) -> None:
+    if not answer["helpers"]:
+        click.echo(
+            "You have no helper. Whoever runs one (sudo postroad helper enable) can give you a "
+            "link: paste it after postroad accept."
+        )
+    for one in answer["helpers"]:
+        click.echo(f"{one['name']:<16}  last seen: {_moment(one['seen_at'])}")
+        if one["refusal"]:
+            click.echo(f"   It does not serve you any more: {one['refusal']}")
+
+
+def qr(text: str) -> str:
+    """The text as a QR code, drawn with half blocks for a terminal."""
+    import segno
+
+    out = io.StringIO()
+    segno.make(text, error="m").terminal(out=out, compact=True)
+    return out.getvalue()
 
 
 def contacts(answer: dict[str, Any]) -> None:

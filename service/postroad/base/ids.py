@@ -40,11 +40,21 @@ class HostPort:
 
 
 @dataclass(frozen=True, slots=True)
+class Relay:
+    """A node that passes packets on, and the address (TCP) at which it does."""
+
+    peer: PeerId
+    address: HostPort
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
-    """Where a node may be reached: its device key and the addresses it was last known at."""
+    """Where a node may be reached: its device key, the addresses it was last known at, and the
+    relay at which it waits for those who reach it at none of them."""
 
     peer: PeerId
     addresses: tuple[HostPort, ...] = ()
+    relay: Relay | None = None
 
 
 def short(octets: bytes) -> str:

@@ -74,6 +74,25 @@ OPEN_COMPARTMENT_BYTES_MAX = 10 * MIB
 OPEN_LETTER_BYTES_MAX = 64 * KIB
 TOMBSTONE_SECONDS = 7 * DAY  # kept this long after the letter's expiry
 
+# Holders: how much for whom, how long a silent one is waited for, what they pass on (ADR 7)
+VOUCHED_DROP_BYTES_MAX = 20 * MIB  # for a contact's contact who is vouched for
+VOUCHED_DROP_LETTERS_MAX = 2_000
+VOUCHED_RENTERS_MAX = 32  # at one node
+VOUCHED_RENTERS_PER_CONTACT_MAX = 8  # at one node, through one contact
+VOUCHERS_MAX = 16  # given in one answer
+VOUCHER_SECONDS = 30 * DAY
+VOUCHERS_ASKED_SECONDS = 1 * DAY  # between two askings of one contact
+LARGE_LETTER_BYTES = 1 * MIB  # letters above this
+LARGE_LETTER_HOLDERS = 5  # go to so many holders
+SIBLING_BYTES_MAX = SEALED_BYTES_MAX  # of a drop, for what one other holder passed on
+SIBLING_LETTERS_MAX = 1_000
+SYNC_LISTING_MAX = 300
+SIBLINGS_SECONDS = 15 * MINUTE  # a letter lies so long before the other holders are told
+SILENT_SECONDS_MAX = 3 * DAY  # of our own time on the network, until a holder is replaced
+SWAP_SECONDS = 1 * DAY  # between two changes of a holder for a better one
+MY_DROPS_MAX = 64  # those included that we left, and look into until their letters have expired
+HOURS_HALF_LIFE_SECONDS = 14 * DAY  # what was seen of a node's hours fades
+
 # Sending
 SENDING_MAX = 16  # parcels in hand at once
 RETRY_SECONDS_FIRST = 5.0
@@ -103,3 +122,21 @@ CONTROL_SECONDS_MAX = 60.0  # the node works on one request; whoever asked waits
 DOOR_LOGIN_SECONDS = 60  # of silence before logging in
 DOOR_STALLED_SECONDS = 5 * MINUTE  # for a client that does not take what it asked for
 IMAP_INPUT_BYTES_MAX = 256 * KIB  # waiting in memory before the socket is left unread
+
+# The relay (peers/relay.py)
+# One letter of the greatest size passes in half a minute, and a home line of 10 Mbit/s upwards has
+# room left for its owner. Owners of more say so (relay_kilobytes_per_second).
+RELAY_BYTES_PER_SECOND = 1_000_000
+RELAY_BURST_SECONDS = 4.0  # so much may pass at once: an ordinary letter waits for nothing
+RELAY_GUESTS_SHARE = 0.25  # of it at most for all guests together, so that clients come first
+RELAY_CLIENTS_MAX = 256
+RELAY_GUESTS_MAX = 64
+RELAY_GUESTS_PER_SUBNET_MAX = 16
+RELAY_UNPROVEN_MAX = 64  # connections that have shown no key yet; the oldest gives way
+RELAY_UNPROVEN_PER_SUBNET_MAX = 16
+RELAY_HANDSHAKE_SECONDS_MAX = 10.0
+RELAY_ARRIVALS_PER_SECOND = 20.0  # from one subnet: each new key costs a signature and a look-up
+RELAY_ARRIVALS_BURST = 100.0
+# What waits in memory for one slow reader; 256 clients and 64 guests could take 80 MiB.
+RELAY_BACKLOG_BYTES_MAX = 256 * KIB
+RELAY_GUEST_IDLE_SECONDS = 90.0  # iroh's own clients leave a foreign relay after 60

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
-from postroad.base.ids import Contact, HostPort, Instant, PeerId
+from postroad.base.ids import Contact, HostPort, Instant, PeerId, Relay
 
 if TYPE_CHECKING:
     from socket import socket
@@ -96,6 +96,18 @@ class Stream(Protocol):
         before. Harmless after the end."""
 
 
+@dataclass(frozen=True, slots=True)
+class Path:
+    """How the packets of a link travel at this moment.
+
+    `address`: where the peer's packets come from; None when they come through a relay.
+    `round_trip_seconds`: as measured by the transport; 0.0 while it does not know."""
+
+    is_direct: bool
+    address: HostPort | None
+    round_trip_seconds: float
+
+
 class Link(Protocol):
     """An encrypted connection to one peer whose key was proven when it was made."""
 
@@ -106,6 +118,9 @@ class Link(Protocol):
     @property
     def closed(self) -> bool:
         """Whether either side has closed it, or it was found dead."""
+
+    def path(self) -> Path:
+        """How its packets travel now: a link may begin over a relay and become direct."""
 
     async def open(self) -> Stream:
         """Begin an exchange; waits while as many are open as allowed.
@@ -130,6 +145,19 @@ class Endpoint(Protocol):
 
     def addresses(self) -> tuple[HostPort, ...]:
         """Where other nodes may dial it, best first, as far as it knows."""
+
+    async def use_relays(self, relays: Sequence[Relay]) -> None:
+        """From now on, wait at the best of these relays for those who cannot dial us directly.
+
+        What it was told before is forgotten. Nothing happens where the network has no relays."""
+
+    def home_relay(self) -> Relay | None:
+        """The relay at which this node waits now; None without one."""
+
+    async def set_outside(self, addresses: Sequence[HostPort]) -> None:
+        """Peers saw us at these addresses: tell others of them, and use them to be reached.
+
+        What it was told before is forgotten."""
 
     async def dial(self, contact: Contact) -> Link:
         """A link to exactly that peer, or Unreachable (also when another key answers).
@@ -156,6 +184,12 @@ class Listeners(Protocol):
 
         Inherited from systemd where it holds them, else bound here; `port` 0 takes any free one,
         the same for both families. Raises NotToBeHad when the port is taken."""
+
+    def relay(self, port: int) -> "Sequence[socket]":
+        """Listening TCP sockets for the relay, where other nodes reach this machine.
+
+        Inherited from systemd where it holds them, else bound here. Raises NotToBeHad when the
+        port is taken."""
 
 
 class PeerUid(Protocol):

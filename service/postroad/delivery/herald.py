@@ -17,22 +17,22 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
-from postroad.base.ids import DropId, Fingerprint, Instant, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
 from postroad.base.seams import Clock
 from postroad.peers.client import Client
-from postroad.store import held, people
+from postroad.store import held, people, rented, renters
 from postroad.store.database import Database, Sql
-from postroad.store.people import Person
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A contact's node proved itself just now; `came`: it came to us, perhaps from far away."""
+    """A node proved itself just now: a contact's, or, without a `fingerprint`, one that holds for
+    us or that rents here. `came`: it came to us, perhaps from far away."""
 
     peer: PeerId
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint | None
     at: Instant
     came: bool
 
@@ -91,13 +91,23 @@ class Herald:
                     tasks.create_task(self._keep_telling(drop), name="tell owner")
 
     async def _pass_on(self, peer: PeerId, came: bool) -> bool:
-        """Tell the listeners; whether it was a contact's node."""
+        """Tell the listeners; whether it was a node that we know."""
+        now = self._clock.now()
+
+        def who(sql: Sql) -> tuple[Fingerprint | None, bool]:
+            person = people.at_device(sql, peer)
+            if person is not None:
+                return person.fingerprint, True
+            return None, rented.is_holder(sql, peer) or held.drop_of_device(sql, peer) is not None
+
         try:
-            person = await self._database.read(lambda sql: people.at_device(sql, peer))
-            if person is None:
+            fingerprint, is_known = await self._database.read(who)
+            if not is_known:
                 self._unknown.append(peer)
                 return False
-            sighting = Sighting(peer, person.fingerprint, self._clock.now(), came)
+            if fingerprint is None:
+                await self._database.run(lambda sql: held.renter_seen(sql, peer, now))
+            sighting = Sighting(peer, fingerprint, now, came)
             for listener in self.listeners:
                 await listener(sighting)
             return True
@@ -146,7 +156,7 @@ class Herald:
             owner = await self._database.read(lambda sql: _owner(sql, drop))
             if owner is None:
                 return True
-            for device in owner.record.contacts:
+            for device in owner.devices:
                 await self._client.tell_news(device, drop)
             return True
         except (TemporaryFailure, PeerMisbehaved) as error:
@@ -154,14 +164,29 @@ class Herald:
         if owner is None:  # it is our own disk
             return False
         relies_on_us = limits.REACHED_SECONDS + limits.TELL_SECONDS
-        return (owner.seen_at or 0.0) < self._clock.now() - relies_on_us
+        return owner.seen_at < self._clock.now() - relies_on_us
+
+
+@dataclass(frozen=True, slots=True)
+class _Owner:
+    devices: tuple[Contact, ...]
+    seen_at: float
 
 
 def _drop_of(sql: Sql, peer: PeerId) -> DropId | None:
     person = people.at_device(sql, peer)
-    return None if person is None else held.newest_drop_of(sql, person.fingerprint)
+    if person is not None:
+        return held.newest_drop_of(sql, person.fingerprint)
+    found = held.drop_of_device(sql, peer)
+    return found.drop if found else None
 
 
-def _owner(sql: Sql, drop: DropId) -> Person | None:
+def _owner(sql: Sql, drop: DropId) -> _Owner | None:
+    """Whoever rents the drop: a contact, or somebody whom one vouched for."""
     found = held.drop(sql, drop)
-    return people.contact(sql, found.fingerprint) if found else None
+    record = renters.record_of(sql, found.fingerprint) if found else None
+    if found is None or record is None:
+        return None
+    person = people.contact(sql, found.fingerprint)
+    seen_at = person.seen_at if person else found.seen_at
+    return _Owner(record.contacts, seen_at or 0.0)

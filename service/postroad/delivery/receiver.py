@@ -13,7 +13,7 @@ one letter that lies in several drops is fetched once; what is wrong with one st
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 
 from postroad.base import limits
@@ -23,11 +23,12 @@ from postroad.base.seams import Clock, Entropy
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Sighting
 from postroad.peers.client import Client
-from postroad.peers.link import Answer, Exchange
-from postroad.protocol import wire
+from postroad.peers.link import Answer, Exchange, Refused
+from postroad.protocol import wire, wire_holders
 from postroad.sealing.keys import SigningKey
-from postroad.store import filed, people
+from postroad.store import filed, people, rented
 from postroad.store.database import Database, Sql
+from postroad.store.keyring import OwnKeys
 from postroad.store.people import MyDrop
 from postroad.store.sealed import Arriving, SealedStore
 
@@ -46,13 +47,18 @@ class Receiver:
         client: Client,
         clock: Clock,
         entropy: Entropy,
+        keyring: OwnKeys,
+        on_lost: Callable[[MyDrop], Awaitable[None]],
     ) -> None:
+        """`on_lost` hears of a drop of which its holder knows nothing."""
         self._database = database
         self._sealed = sealed
         self._filing = filing
         self._client = client
         self._clock = clock
         self._entropy = entropy
+        self._keyring = keyring
+        self._on_lost = on_lost
         self._look = asyncio.Event()
         self._tell = asyncio.Event()
         self._news: set[DropId] = set()
@@ -89,8 +95,10 @@ class Receiver:
                 self._news |= held_there
                 self._look.set()
             self._came_at[seen.peer] = self._clock.elapsed()
-        await self._database.run(lambda sql: filed.wake_receipts(sql, seen.fingerprint, seen.at))
-        self._tell.set()
+        fingerprint = seen.fingerprint
+        if fingerprint is not None:
+            await self._database.run(lambda sql: filed.wake_receipts(sql, fingerprint, seen.at))
+            self._tell.set()
 
     def met(self) -> None:
         """Somebody became a contact: a letter that we left as a stranger's may be theirs."""
@@ -187,8 +195,8 @@ class Receiver:
 
     def _put_off(self, drop: MyDrop, seconds_max: float) -> None:
         """Look into this drop again after some minutes; after an hour if its holder can tell us of
-        news, and `seconds_max` allows."""
-        can_tell = self._reaches_us(drop.holder)
+        news, or has been silent all day, and `seconds_max` allows."""
+        can_tell = self._reaches_us(drop.holder) or drop.silent_seconds > limits.DAY
         often = limits.COLLECT_TOLD_SECONDS if can_tell else limits.COLLECT_SECONDS
         seconds = min(often, seconds_max) * (0.75 + self._entropy.uniform() / 2)
         self._look_at[drop.drop] = self._clock.elapsed() + seconds
@@ -207,25 +215,20 @@ class Receiver:
     async def _look_into(self, drop: MyDrop, looking: set[DropId]) -> None:
         """Empty one drop: whatever goes wrong with it ends here."""
         try:
-            holder = await self._holder(drop)
+            holder = await self._database.read(lambda sql: rented.holder_of(sql, drop))
             if holder is not None:
                 await self._empty(drop, holder)
         except (TemporaryFailure, PeerMisbehaved) as error:
             self._put_off(drop, limits.COLLECT_SECONDS)
             self._came_at.pop(drop.holder, None)
             log.info("drop not emptied: %s", error, extra={"holder": short(drop.holder)})
+            if isinstance(error, Refused) and error.refusal == wire.Refusal.UNKNOWN:
+                await self._on_lost(drop)
         except Exception:
             log.exception("emptying a drop failed", extra={"holder": short(drop.holder)})
         finally:
             looking.discard(drop.drop)
             self._look.set()
-
-    async def _holder(self, drop: MyDrop) -> Contact | None:
-        """Where the drop's holder is, by its newest record."""
-        person = await self._database.read(lambda sql: people.contact(sql, drop.fingerprint))
-        if person is None:
-            return None
-        return next((one for one in person.record.contacts if one.peer == drop.holder), None)
 
     async def _empty(self, drop: MyDrop, holder: Contact) -> None:
         key = SigningKey(drop.seed)
@@ -257,7 +260,8 @@ class Receiver:
             if not lock.locked():
                 self._fetching.pop(mail_id, None)
         self._tell.set()
-        await self._client.delete(holder, drop.drop, key, mail_id, receipt)
+        burial = wire_holders.sign_burial(mail_id, receipt, self._keyring.device)
+        await self._client.delete(holder, drop.drop, key, mail_id, receipt, burial)
 
     async def _fetch(
         self, drop: MyDrop, holder: Contact, key: SigningKey, mail_id: MailId

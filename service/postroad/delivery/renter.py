@@ -1,4 +1,4 @@
-"""Keep our drops rented, our tickets known at them, and our record published.
+"""Keep our drops rented (`holders`), our tickets known at them, and our record published.
 
 Purpose: letters find their way while we are away. Whenever something changes (a new contact, an
 invitation, another address of ours) the holders and the contacts are told, and told again until
@@ -10,21 +10,25 @@ before anybody is told of it.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Fingerprint, HostPort, short
+from postroad.base.ids import Contact, Fingerprint, HostPort, Instant, short
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode, encode
+from postroad.delivery.duty import Duty
 from postroad.delivery.herald import Sighting
+from postroad.delivery.holders import Holders, in_order
+from postroad.delivery.watch import Watch
 from postroad.peers.client import Client
 from postroad.peers.link import Refused
 from postroad.protocol import wire
 from postroad.protocol.contacts import encode_contact
+from postroad.protocol.holding import HoldFor
 from postroad.protocol.records import Drop, PersonRecord, next_sequence, read_person, sign_person
 from postroad.sealing.keys import SigningKey
-from postroad.store import people
+from postroad.store import people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.people import MyDrop, Person
@@ -46,6 +50,8 @@ class Renter:
         clock: Clock,
         entropy: Entropy,
         addresses: Callable[[], tuple[HostPort, ...]],
+        watch: Watch,
+        hold_for: HoldFor = HoldFor.VOUCHED,
     ) -> None:
         self._database = database
         self._client = client
@@ -55,7 +61,11 @@ class Renter:
         self._addresses = addresses
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
-        self._lost_at: dict[Fingerprint, float] = {}
+        self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
+        self.holders = Holders(
+            database, client, keyring, clock, entropy, watch, self.record, self.wake
+        )
+        self.duty = Duty(database, client, keyring, clock, hold_for, self.holders.has_said)
 
     def wake(self) -> None:
         """Something changed that others should know."""
@@ -79,20 +89,23 @@ class Renter:
     async def settle(self) -> bool:
         """One round: rent, publish, tell. Whether everybody who should know now knows."""
         async with self._round:
-            rented = await self._rent_missing()
+            rented = await self.holders.settle()
             record = await self.record()
-            _, contacts, _ = await self._database.read(self._state)
+            contacts, _ = await self._database.read(self._state)
             told = await asyncio.gather(
                 *(self._tell_contact(person, record) for person in contacts.values())
             )
+            helped = await self.tell_helpers(record)
+            knows_duty = await self.duty.tell_holding(list(contacts.values()))
             with_tickets = await self.tell_tickets()
-            return rented and all(told) and all(with_tickets)
+            return rented and all(told) and helped and knows_duty and all(with_tickets)
 
     async def tell_tickets(self) -> list[bool]:
         """Bring our tickets to the holders, side by side; for each one, whether it has them."""
-        drops, contacts, hashes = await self._database.read(self._state)
+        drops = await self._database.read(people.my_drops)
+        _, hashes = await self._database.read(self._state)
         return await asyncio.gather(
-            *(self._tell_holder(drop, contacts, hashes) for drop in drops if drop.agreed)
+            *(self._tell_holder(drop, hashes) for drop in drops if drop.is_ours)
         )
 
     async def record(self) -> PersonRecord:
@@ -104,7 +117,7 @@ class Renter:
         def work(sql: Sql) -> PersonRecord:
             octets = people.kept_record(sql, self._keyring.fingerprint)
             last, sequence = _own_record(octets, self._keyring.fingerprint)
-            drops = self._agreed_drops(sql)
+            drops = self._agreed_drops(sql, last, now)
             age = (
                 RENEW_SECONDS if last is None else now - (last.expires - limits.RECORD_SECONDS_MAX)
             )
@@ -137,85 +150,27 @@ class Renter:
         record = await self.record()
         return (*record.contacts[:1], *(drop.contact for drop in record.drops[:2]))
 
-    def _agreed_drops(self, sql: Sql) -> tuple[Drop, ...]:
+    def _agreed_drops(self, sql: Sql, last: PersonRecord | None, now: Instant) -> tuple[Drop, ...]:
+        """The drops of our record, the best first. Another order alone makes no new record."""
+        ours = [drop for drop in people.my_drops(sql) if drop.is_ours]
         drops = []
-        for drop in people.my_drops(sql):
-            person = people.contact(sql, drop.fingerprint)
-            holder = _device(person, drop) if person and drop.agreed else None
+        for drop in in_order(sql, ours, self._client.me, now):
+            holder = rented.holder_of(sql, drop)
             if holder is not None:
                 drops.append(Drop(drop.drop, encode_contact(holder)))
-        return tuple(drops[: limits.DROPS_IN_RECORD_MAX])
+        named = tuple(drops[: limits.DROPS_IN_RECORD_MAX])
+        if last is not None and sorted(last.drops, key=_place) == sorted(named, key=_place):
+            return last.drops
+        return named
 
-    def _state(self, sql: Sql) -> tuple[list[MyDrop], dict[Fingerprint, Person], list[bytes]]:
+    def _state(self, sql: Sql) -> tuple[dict[Fingerprint, Person], list[bytes]]:
         contacts = {person.fingerprint: person for person in people.contacts(sql)}
         tickets = people.tickets(sql, self._clock.now())
-        return people.my_drops(sql), contacts, [hashlib.sha256(one).digest() for one in tickets]
+        return contacts, [hashlib.sha256(one).digest() for one in tickets]
 
-    async def _rent_missing(self) -> bool:
-        """Ask contacts for drops until there are enough; whether there are, or nobody is left."""
-        refused: set[Fingerprint] = set()
-        while True:
-            drops, contacts, _ = await self._database.read(self._state)
-            wanted = limits.HOLDERS_WANTED - sum(drop.agreed for drop in drops)
-            asked = {drop.fingerprint: drop for drop in drops}
-            able = [
-                person
-                for person in contacts.values()
-                if not person.blocked
-                and person.fingerprint not in refused
-                and not self._lost_lately(person)
-                and (person.fingerprint not in asked or not asked[person.fingerprint].agreed)
-            ][: max(wanted, 0)]
-            if not able:
-                return wanted <= 0 or not refused
-            requests = [
-                asked.get(person.fingerprint) or await self._new_drop(person) for person in able
-            ]
-            agreed = await asyncio.gather(*map(self._rent, requests, able))
-            refused |= {
-                person.fingerprint
-                for person, said_yes in zip(able, agreed, strict=True)
-                if not said_yes
-            }
-
-    def _lost_lately(self, person: Person) -> bool:
-        """Whether this contact lost a drop of ours today: it is not asked again so soon."""
-        lost_at = self._lost_at.get(person.fingerprint)
-        return lost_at is not None and self._clock.elapsed() - lost_at < limits.DAY
-
-    async def _new_drop(self, person: Person) -> MyDrop:
-        drop, seed = DropId(self._entropy.token(16)), self._entropy.token(32)
-        holder = person.record.certificate.device  # the one that proved itself: it signed
-        await self._database.run(
-            lambda sql: people.add_my_drop(sql, drop, seed, holder, person.fingerprint)
-        )
-        return MyDrop(drop, seed, holder, person.fingerprint, False, b"")
-
-    async def _rent(self, drop: MyDrop, person: Person) -> bool:
-        """Whether the holder agreed. Asking again is harmless: it knows the drop already."""
-        holder = _device(person, drop)
-        if holder is None:
-            await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
-            return False
-        mine = await self.record()
-        try:
-            await self._client.rent(holder, drop.drop, SigningKey(drop.seed), encode(mine))
-        except (TemporaryFailure, PeerMisbehaved) as error:
-            log.info("no drop there yet: %s", error, extra={"holder": short(holder.peer)})
-            return False
-        await self._database.run(lambda sql: people.drop_agreed(sql, drop.drop))
-        log.info("drop rented", extra={"holder": short(holder.peer)})
-        return True
-
-    async def _tell_holder(
-        self,
-        drop: MyDrop,
-        contacts: dict[Fingerprint, Person],
-        hashes: list[bytes],
-    ) -> bool:
+    async def _tell_holder(self, drop: MyDrop, hashes: list[bytes]) -> bool:
         """The holder has our tickets; whether it does now."""
-        person = contacts.get(drop.fingerprint)
-        holder = _device(person, drop) if person else None
+        holder = await self._database.read(lambda sql: rented.holder_of(sql, drop))
         digest = _digest(hashes)
         if holder is None:  # the contact set up anew, and knows nothing of our drop
             await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
@@ -229,8 +184,7 @@ class Renter:
                 )
         except (TemporaryFailure, PeerMisbehaved) as error:
             if isinstance(error, Refused) and error.refusal == wire.Refusal.UNKNOWN:
-                await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
-                self._lost_at[drop.fingerprint] = self._clock.elapsed()
+                await self.holders.lost_drop(drop)
             log.info("holder not told: %s", error, extra={"holder": short(holder.peer)})
             return False
         return True
@@ -252,20 +206,23 @@ class Renter:
         return False
 
     async def peer_seen(self, seen: Sighting) -> None:
-        """A contact's node proved itself: tell it what it does not know yet."""
-        await self._database.run(lambda sql: people.seen(sql, seen.fingerprint, seen.at))
+        """A contact's node, or a holder's, proved itself: tell it what it does not know yet."""
+        fingerprint = seen.fingerprint
+        person = None
+        if fingerprint is not None:
+            await self._database.run(lambda sql: people.seen(sql, fingerprint, seen.at))
+            person = await self._database.read(lambda sql: people.contact(sql, fingerprint))
         record = await self.record()
-        person = await self._database.read(lambda sql: people.contact(sql, seen.fingerprint))
         missing = await self._database.read(self._missing)
         if missing or (person is not None and person.told < record.sequence):
             self.wake()
 
     def _missing(self, sql: Sql) -> bool:
-        drops, contacts, hashes = self._state(sql)
+        contacts, hashes = self._state(sql)
         digest = _digest(hashes)
-        agreed = [drop for drop in drops if drop.agreed]
+        ours = [drop for drop in people.my_drops(sql) if drop.is_ours]
         wanted = min(limits.HOLDERS_WANTED, len(contacts))
-        return len(agreed) < wanted or any(drop.tickets != digest for drop in agreed)
+        return len(ours) < wanted or any(drop.tickets != digest for drop in ours)
 
 
 def _digest(hashes: list[bytes]) -> bytes:
@@ -286,5 +243,5 @@ def _own_record(octets: bytes | None, fingerprint: Fingerprint) -> tuple[PersonR
         return None, sequence
 
 
-def _device(person: Person, drop: MyDrop) -> Contact | None:
-    return next((one for one in person.record.contacts if one.peer == drop.holder), None)
+def _place(drop: Drop) -> bytes:
+    return drop.drop

@@ -1,14 +1,16 @@
 """One round of attempts for one parcel: the recipient's own devices, and its drops.
 
 Purpose: a recipient who is likely awake gets a head start; otherwise all are tried together, so
-that the letter waits at holders as soon as it can. The first receipt ends the round.
+that the letter waits at holders as soon as it can. The first receipt ends the round. A letter
+above 1 MiB goes to five holders: the first of the record, or others in the place of whom it does
+not reach.
 Invariants: each lease is noted as soon as it is given; an attempt that fails tells why in words.
 """
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from postroad.base import limits
@@ -81,14 +83,17 @@ class Rounds:
                     waiting.add(tasks.create_task(self._deliver(contact, letter, outcome)))
                 if self._is_likely_awake(person):
                     await asyncio.wait(waiting, timeout=_head_start(letter.size))
-            for drop in person.record.drops if outcome.receipt is None else ():
-                if drop.contact.peer == self.client.me:
-                    continue  # we have the letter anyway: a lease of our own promises nothing
-                if drop.id in held_in:
+            # We have the letter anyway: a lease of our own promises nothing.
+            drops = [one for one in person.record.drops if one.contact.peer != self.client.me]
+            if outcome.receipt is None:
+                holding = [one for one in drops if one.id in held_in]
+                for drop in holding:
                     waiting.add(tasks.create_task(self._ask(drop, mail_id, outcome)))
-                elif letter is not None:
-                    attempt = self._deposit(row, drop, letter, person, outcome)
-                    waiting.add(tasks.create_task(attempt))
+                if letter is not None:
+                    left = iter([one for one in drops if one.id not in held_in])
+                    for _ in range(_wanted(letter.size, len(drops)) - len(holding)):
+                        attempt = self._place_one(row, left, letter, person, outcome)
+                        waiting.add(tasks.create_task(attempt))
             while waiting and outcome.receipt is None:
                 _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
@@ -120,6 +125,19 @@ class Rounds:
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "The recipient's node", outcome)
 
+    async def _place_one(
+        self,
+        row: queue.Row,
+        drops: Iterator[Drop],
+        letter: Sealed,
+        person: people.Person,
+        outcome: Outcome,
+    ) -> None:
+        """Get one lease more: from the next drop that nobody tries yet, else from one behind it."""
+        for drop in drops:
+            if await self._deposit(row, drop, letter, person, outcome):
+                return
+
     async def _deposit(
         self,
         row: queue.Row,
@@ -127,7 +145,8 @@ class Rounds:
         letter: Sealed,
         person: people.Person,
         outcome: Outcome,
-    ) -> None:
+    ) -> bool:
+        """Whether this holder has the letter now, or what became of it."""
         holder = drop.contact
         expires = int(row.parcel.expires_at)
         deposit = wire.Deposit(drop.id, letter.mail_id, letter.size, expires, person.my_ticket)
@@ -135,13 +154,15 @@ class Rounds:
             answer = await self.client.deposit(holder, deposit, letter)
             if isinstance(answer, bytes):
                 outcome.take(answer)
-                return
+                return True
             until = Instant(float(answer.lease.until))
             lease = queue.LeaseRow(drop.id, holder.peer, letter.mail_id, until, answer.signature)
             await outcome.on_lease(lease)
             outcome.leased = True
+            return True
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "A holder", outcome)
+            return False
 
     async def _ask(self, drop: Drop, mail_id: MailId, outcome: Outcome) -> None:
         """Has the recipient fetched it from this holder, and left a receipt?"""
@@ -160,12 +181,22 @@ def _note(error: Exception, who: str, outcome: Outcome) -> None:
     if isinstance(error, Damaged):
         outcome.seal_is_damaged = True
         outcome.reason = str(error)
+    elif isinstance(error, Refused) and error.refusal == wire.Refusal.FULL:
+        outcome.reason = (
+            "A holder has no room for more letters to them, until they have fetched those that lie "
+            "there."
+        )
     elif isinstance(error, Refused):
         outcome.reason = f"{who} said: {error}"
         outcome.drop_is_gone |= error.refusal == wire.Refusal.UNKNOWN
     elif isinstance(error, PeerMisbehaved):
         outcome.reason = f"{who} did not keep to the protocol: {error}"
         log.warning("%s misbehaved: %s", who, error)
+
+
+def _wanted(size: int, drops: int) -> int:
+    """To how many holders a letter goes; a large one to those that its recipient named first."""
+    return min(drops, limits.LARGE_LETTER_HOLDERS) if size > limits.LARGE_LETTER_BYTES else drops
 
 
 def _head_start(size: int) -> float:

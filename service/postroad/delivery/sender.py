@@ -90,9 +90,12 @@ class Sender:
 
     async def peer_seen(self, seen: Sighting) -> None:
         """A node of this person just proved itself: what waits for them is due now."""
+        fingerprint = seen.fingerprint
+        if fingerprint is None:
+            return
         if seen.came:
-            self._came_at[seen.fingerprint] = self._clock.elapsed()
-        await self._database.run(lambda sql: queue.wake(sql, seen.fingerprint, seen.at))
+            self._came_at[fingerprint] = self._clock.elapsed()
+        await self._database.run(lambda sql: queue.wake(sql, fingerprint, seen.at))
         self.wake()
 
     async def look_at_clocks(self) -> None:

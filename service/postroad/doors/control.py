@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -21,8 +21,10 @@ from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.address import Address
 from postroad.peers.link import Counts
+from postroad.protocol import helping
 from postroad.store import people, quarantine, queue
 from postroad.store.database import Database, Sql
+from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 
@@ -30,12 +32,21 @@ log = logging.getLogger(__name__)
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 
 Reply = dict[str, Any]
+Request = Callable[[dict[str, Any]], Awaitable[Reply]]
 
 
 class Introductions(Protocol):
     async def invite(self) -> tuple[str, int, int]: ...
 
     async def accept(self, link: str) -> tuple[Address, bool]: ...
+
+
+class Helpers(Protocol):
+    async def all(self) -> list[HelperRow]: ...
+
+    async def add(self, link: str) -> str: ...
+
+    async def remove(self, name: str) -> None: ...
 
 
 async def serve(
@@ -46,20 +57,31 @@ async def serve(
     clock: Clock,
     pauses: Pauses,
     counts: Counts,
+    helpers: Helpers,
     mail_ports: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection.
 
     `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
-    door = _Door(database, introductions, keyring, clock, pauses, counts, mail_ports)
+    door = _Door(database, introductions, keyring, clock, pauses, counts, helpers, mail_ports)
+    await serve_requests(listening, door.requests, {os.getuid()})
+
+
+async def serve_requests(
+    listening: socket, requests: Mapping[str, Request], uids: Container[int]
+) -> None:
+    """Answer these requests, by their names, to the processes of these users."""
+    step = _Doorstep(requests, uids)
     server = await asyncio.start_unix_server(
-        door.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
+        step.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
     )
     async with server:
         await server.serve_forever()
 
 
 class _Door:
+    """What an owner may ask of their node."""
+
     def __init__(
         self,
         database: Database,
@@ -68,6 +90,7 @@ class _Door:
         clock: Clock,
         pauses: Pauses,
         counts: Counts,
+        helpers: Helpers,
         mail_ports: Mapping[str, int],
     ) -> None:
         self._database = database
@@ -76,8 +99,9 @@ class _Door:
         self._clock = clock
         self._pauses = pauses
         self._counts = counts
+        self._helpers = helpers
         self._mail_ports = mail_ports
-        self._requests: dict[str, Callable[[dict[str, Any]], Awaitable[Reply]]] = {
+        self.requests: dict[str, Request] = {
             "status": self._status,
             "contacts": self._contacts,
             "queue": self._queue,
@@ -85,43 +109,12 @@ class _Door:
             "accept": self._accept,
             "pause": self._pause,
             "resume": self._resume,
+            "helpers": self._list_helpers,
+            "remove helper": self._remove_helper,
         }
-
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            if _uid(writer) != os.getuid():
-                return
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
-                line = await reader.readline()
-            answer = await self._answer(line)
-            writer.write(json.dumps(answer).encode() + b"\n")
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
-                await writer.drain()
-        except (OSError, ValueError, TimeoutError) as error:
-            log.info("control: a connection ended: %s", error)
-        finally:
-            writer.close()
-
-    async def _answer(self, line: bytes) -> Reply:
-        try:
-            request = json.loads(line)
-            work = self._requests[request["do"]]
-        except (ValueError, KeyError, TypeError):
-            return {"ok": False, "error": "This node does not know that request."}
-        try:
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
-                return {"ok": True, **await work(request)}
-        except TimeoutError:
-            return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
-        except PostroadError as error:
-            return {"ok": False, "error": str(error)}
-        except Exception:
-            log.exception("control: answering failed")
-            return {"ok": False, "error": "Your node failed at this; its log says how."}
 
     async def _status(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> Reply:
-            drops = people.my_drops(sql)
             return {
                 "address": str(self._keyring.address),
                 "user_name": str(self._keyring.address),
@@ -129,8 +122,7 @@ class _Door:
                 "imap_port": self._mail_ports.get("imap"),
                 "contact_count": len(people.contacts(sql)),
                 "letters_waiting": len({row.nonce for row in queue.waiting(sql)}),
-                "holders": sum(drop.agreed for drop in drops),
-                "holders_wanted": limits.HOLDERS_WANTED,
+                **_holders_told(sql),
                 **self._pause_told(),
                 "messages_sent": self._counts.sent,
                 "messages_heard": self._counts.heard,
@@ -202,10 +194,83 @@ class _Door:
         link, told, holders = await self._introductions.invite()
         return {"link": link, "holders_told": told, "holders": holders}
 
+    async def _list_helpers(self, _: dict[str, Any]) -> Reply:
+        return {
+            "helpers": [
+                {"name": one.name, "seen_at": one.seen_at, "refusal": one.refusal}
+                for one in await self._helpers.all()
+            ]
+        }
+
+    async def _remove_helper(self, request: dict[str, Any]) -> Reply:
+        await self._helpers.remove(str(request.get("name", "")))
+        return {}
+
     async def _accept(self, request: dict[str, Any]) -> Reply:
         self._expect_no_pause()
+        if helping.is_link(str(request.get("link", ""))):
+            return {"helper": await self._helpers.add(str(request["link"]))}
         address, is_new = await self._introductions.accept(str(request.get("link", "")))
         return {"address": str(address), "is_new": is_new}
+
+
+class _Doorstep:
+    """One line in, one line out, whatever goes wrong in between."""
+
+    def __init__(self, requests: Mapping[str, Request], uids: Container[int]) -> None:
+        self._requests = requests
+        self._uids = uids
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if _uid(writer) not in self._uids:
+                return
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+                line = await reader.readline()
+            answer = await self._answer(line)
+            writer.write(json.dumps(answer).encode() + b"\n")
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+                await writer.drain()
+        except (OSError, ValueError, TimeoutError) as error:
+            log.info("control: a connection ended: %s", error)
+        finally:
+            writer.close()
+
+    async def _answer(self, line: bytes) -> Reply:
+        try:
+            request = json.loads(line)
+            work = self._requests[request["do"]]
+        except (ValueError, KeyError, TypeError):
+            return {"ok": False, "error": "This node does not know that request."}
+        try:
+            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+                return {"ok": True, **await work(request)}
+        except TimeoutError:
+            return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
+        except PostroadError as error:
+            return {"ok": False, "error": str(error)}
+        except Exception:
+            log.exception("control: answering failed")
+            return {"ok": False, "error": "Your node failed at this; its log says how."}
+def _holders_told(sql: Sql) -> Reply:
+    """Who holds for the owner, who is silent, and who does not want to."""
+    drops = people.my_drops(sql)
+    ours = [drop for drop in drops if drop.is_ours]
+    contacts = {person.fingerprint: person.name for person in people.contacts(sql)}
+    return {
+        "holders": sum(not drop.is_silent for drop in ours),
+        "holders_silent": sum(drop.is_silent for drop in ours),
+        "holders_wanted": limits.HOLDERS_WANTED,
+        "holders_refused": [
+            {
+                "name": contacts.get(drop.fingerprint, ""),
+                "is_contact": drop.place is None,
+                "reason": drop.refusal,
+            }
+            for drop in drops
+            if drop.refusal and not drop.is_ours
+        ],
+    }
 
 
 def _uid(writer: asyncio.StreamWriter) -> int:

@@ -15,6 +15,7 @@ import ipaddress
 import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import iroh
@@ -22,7 +23,8 @@ from iroh import IrohError, iroh_ffi
 
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, NotToBeHad, PeerMisbehaved, Unreachable
-from postroad.base.ids import Contact, HostPort, PeerId, short
+from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
+from postroad.base.seams import Path
 from postroad.machine.own_addresses import EVERYWHERE
 from postroad.protocol import wire
 from postroad.sealing.keys import load_ed25519
@@ -104,6 +106,8 @@ class IrohEndpoint:
     def __init__(self, endpoint: iroh.Endpoint) -> None:
         self._endpoint = endpoint
         self._me = PeerId(endpoint.id().to_bytes())
+        self._relays: dict[str, Relay] = {}
+        self._outside: tuple[HostPort, ...] = ()
         self._links: set[IrohLink] = set()
         self._incoming: set[IrohLink] = set()
         self._shaking = 0
@@ -124,16 +128,39 @@ class IrohEndpoint:
             if not (host.is_link_local or host.is_multicast or host.is_unspecified)
         ]
         public = [at for at in usable if not ipaddress.ip_address(at.host).is_loopback]
-        return tuple(dict.fromkeys(public or usable))
+        outside = () if self._closed else self._outside
+        return tuple(dict.fromkeys((*outside, *(public or usable))))
+
+    async def use_relays(self, relays: Sequence[Relay]) -> None:
+        wanted = {_url(relay): relay for relay in relays}
+        with contextlib.suppress(IrohError):  # closed meanwhile
+            for url in self._relays.keys() - wanted.keys():
+                await self._endpoint.remove_relay(url)
+            for url in wanted.keys() - self._relays.keys():
+                await self._endpoint.insert_relay(iroh.RelayConfig(url=url))
+            self._relays = wanted
+
+    def home_relay(self) -> Relay | None:
+        url = None if self._closed else self._endpoint.addr().relay_url()
+        return None if url is None else self._relays.get(url)
+
+    async def set_outside(self, addresses: Sequence[HostPort]) -> None:
+        with contextlib.suppress(IrohError):
+            for gone in set(self._outside) - set(addresses):
+                await self._endpoint.remove_external_addr(str(gone))
+            for new in set(addresses) - set(self._outside):
+                await self._endpoint.add_external_addr(str(new))
+            self._outside = tuple(addresses)
 
     async def dial(self, contact: Contact) -> "IrohLink":
         addresses = [str(at) for at in contact.addresses if at.port and _is_ip(at.host)]
-        if not addresses or contact.peer == self._me or self._is_closed():
+        relay = None if contact.relay is None else _url(contact.relay)
+        if not (addresses or relay) or contact.peer == self._me or self._is_closed():
             raise Unreachable(f"no address to reach {short(contact.peer)} at")
         try:
             load_ed25519(contact.peer)
             peer = iroh.EndpointId.from_bytes(contact.peer)
-            address = iroh.EndpointAddr(peer, None, addresses)
+            address = iroh.EndpointAddr(peer, relay, addresses)
             connection = await self._endpoint.connect(address, wire.ALPN)
         except (IrohError, PeerMisbehaved) as error:
             raise Unreachable(f"{short(contact.peer)} does not answer") from error
@@ -237,6 +264,14 @@ class IrohLink:
     @property
     def closed(self) -> bool:
         return self._closed or self._connection.close_reason() is not None
+
+    def path(self) -> Path:
+        paths = [] if self.closed else self._connection.paths()
+        for path in paths:
+            if path.is_selected:
+                at = _host_port(path.remote_addr) if path.is_ip else None
+                return Path(path.is_ip, at, path.rtt_ms / 1000)
+        return Path(False, None, 0.0)
 
     async def open(self) -> "IrohStream":
         await self._opening.acquire()
@@ -464,6 +499,20 @@ class IrohStream:
 def _parse(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
     host, _, port = text.rpartition(":")
     return ipaddress.ip_address(host.strip("[]")), int(port)
+
+
+def _host_port(text: str) -> HostPort:
+    host, port = _parse(text)
+    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
+        host = host.ipv4_mapped
+    return HostPort(str(host), port)
+
+
+def _url(relay: Relay) -> str:
+    """As iroh writes it. Plain HTTP: what passes through is QUIC's, encrypted from end to end, and
+    a certificate would have to be one of the public authorities'."""
+    host = str(replace(relay.address, port=0)).removesuffix(":0")
+    return f"http://{host}/" if relay.address.port == 80 else f"http://{relay.address}/"
 
 
 def _is_ip(host: str) -> bool:

@@ -1,9 +1,9 @@
 """The one place that binds sockets.
 
 Purpose: the doors' loopback sockets, the nodes' TCP and UDP ports, the control socket.
-Invariants: a door's socket is on 127.0.0.1 or ::1 and nowhere else, whoever bound it; a port that
-is taken is told to the owner in words, never worked around, because another program on our port
-would be shown our owner's password.
+Invariants: a mail door's socket is on 127.0.0.1 or ::1 and nowhere else, whoever bound it; a port
+that is taken is told to the owner in words, never worked around, because another program on our
+port would be shown our owner's password.
 See: sd_listen_fds(3) for the sockets that systemd holds for us.
 """
 
@@ -16,9 +16,11 @@ from pathlib import Path
 
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import HostPort
+from postroad.machine.own_addresses import EVERYWHERE
 
 BACKLOG = 128
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
+RELAY = "relay"  # its name among the sockets of systemd: the one that is not on loopback
 INHERITED_FROM = 3  # SD_LISTEN_FDS_START
 SAME_PORT_TRIES = 20
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
@@ -36,11 +38,18 @@ def bind(
         raise NotToBeHad(_why(error, HostPort(host, port), kind, door)) from error
 
 
-class LoopbackListeners:
-    """`base.seams.Listeners`. Takes over what systemd passed to this process, once."""
+class SystemListeners:
+    """`base.seams.Listeners`. Takes over what systemd passed to this process, once.
 
-    def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
+    `peer_hosts`: the local addresses at which other nodes reach this machine; none: all."""
+
+    def __init__(
+        self,
+        environment: MutableMapping[str, str] = os.environ,
+        peer_hosts: Sequence[str] = (),
+    ) -> None:
         self._inherited = _inherited(environment)
+        self._peer_hosts = tuple(peer_hosts) or EVERYWHERE
 
     def loopback(self, door: str, port: int) -> Sequence[socket.socket]:
         held = self._take(door, port)
@@ -48,6 +57,27 @@ class LoopbackListeners:
             port = held[0].getsockname()[1]
         missing = [family for family in LOOPBACK if family not in {one.family for one in held}]
         return held + _listen_on(missing, door, port)
+
+    def relay(self, port: int) -> Sequence[socket.socket]:
+        held = self._take(RELAY, port)
+        if held:
+            return held
+        listening: list[socket.socket] = []
+        try:
+            for host in self._peer_hosts:
+                at = listening[0].getsockname()[1] if listening else port
+                try:
+                    listening.append(_listen(host, at))
+                except OSError as error:
+                    if listening and ":" in host and error.errno in NO_SUCH_ADDRESS:
+                        continue  # a machine without IPv6
+                    where = HostPort(host, at)
+                    raise NotToBeHad(_why(error, where, socket.SOCK_STREAM, "The relay")) from error
+        except BaseException:
+            for one in listening:
+                one.close()
+            raise
+        return listening
 
     def _take(self, door: str, port: int) -> list[socket.socket]:
         """The inherited sockets of this door: by FileDescriptorName=, else by their port."""
@@ -148,18 +178,20 @@ def _inherited(environment: MutableMapping[str, str]) -> list[tuple[str, socket.
     found = []
     for at, name in zip(range(int(count)), names.split(":") + [""] * int(count), strict=False):
         os.set_inheritable(INHERITED_FROM + at, False)
-        found.append((name, _checked(socket.socket(fileno=INHERITED_FROM + at))))
+        found.append((name, _checked(name, socket.socket(fileno=INHERITED_FROM + at))))
     return found
 
 
-def _checked(passed: socket.socket) -> socket.socket:
-    """Promise A2 holds for the administrator's units too: loopback only."""
+def _checked(name: str, passed: socket.socket) -> socket.socket:
+    """Promise A2 holds for the administrator's units too: mail doors are on loopback only."""
     listening = (
         passed.type == socket.SOCK_STREAM
         and passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
     )
     at = passed.getsockname()
-    if not listening or LOOPBACK.get(socket.AddressFamily(passed.family)) != at[0]:
+    is_anywhere = name == RELAY and passed.family in LOOPBACK
+    is_loopback = LOOPBACK.get(socket.AddressFamily(passed.family)) == at[0]
+    if not (listening and (is_loopback or is_anywhere)):
         passed.close()
         raise ConfigurationError(
             f"systemd passed a socket at {at}, but mail programs are served on 127.0.0.1 and [::1] "

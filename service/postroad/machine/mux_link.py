@@ -13,7 +13,8 @@ from typing import Any, assert_never
 
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved
-from postroad.base.ids import PeerId, short
+from postroad.base.ids import HostPort, PeerId, short
+from postroad.base.seams import Path
 from postroad.protocol import mux
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,10 @@ class MuxLink:
     @property
     def closed(self) -> bool:
         return self._closed
+
+    def path(self) -> Path:
+        at = self._writer.get_extra_info("peername")
+        return Path(True, HostPort(*at[:2]) if at else None, 0.0)
 
     async def open(self) -> "MuxStream":
         await self._opening.acquire()

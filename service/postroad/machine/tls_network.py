@@ -27,7 +27,7 @@ from cryptography.x509.oid import NameOID
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved, Unreachable
-from postroad.base.ids import Contact, HostPort, PeerId, short
+from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.machine import listeners
 from postroad.machine.mux_link import MuxLink
 from postroad.machine.own_addresses import EVERYWHERE, own_addresses
@@ -123,6 +123,15 @@ class TlsEndpoint:
         if self._announced:
             return self._announced
         return tuple(HostPort(host, self._port) for host in own_addresses())
+
+    async def use_relays(self, relays: Sequence[Relay]) -> None:
+        """Relays pass iroh's packets only."""
+
+    def home_relay(self) -> Relay | None:
+        return None
+
+    async def set_outside(self, addresses: Sequence[HostPort]) -> None:
+        """A connection comes from another port than the one we listen on, so it tells nothing."""
 
     async def dial(self, contact: Contact) -> "MuxLink":
         failures: list[BaseException] = []

@@ -13,8 +13,10 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved
 from postroad.base.ids import Contact, DropId, Fingerprint, MailId, PeerId
 from postroad.peers.link import Links, Refused
-from postroad.protocol import wire
+from postroad.protocol import wire, wire_holders
+from postroad.protocol.contacts import decode_contact
 from postroad.protocol.records import PersonRecord, read_person
+from postroad.protocol.wire_helping import SignedIn, SignIn
 from postroad.sealing.keys import SigningKey
 
 T = TypeVar("T")
@@ -82,8 +84,15 @@ class Client:
         found = await self._call(at, wire.FindRecord(fingerprint), wire.Record)
         return read_person(found.record, fingerprint)
 
-    async def rent(self, at: Contact, drop: DropId, key: SigningKey, record: bytes) -> None:
-        request = wire.Rent(drop, key.public, record, bytes(64))
+    async def rent(
+        self,
+        at: Contact,
+        drop: DropId,
+        key: SigningKey,
+        record: bytes,
+        voucher: wire_holders.Voucher | None = None,
+    ) -> None:
+        request = wire.Rent(drop, key.public, record, bytes(64), voucher)
         await self._call(at, wire.sign_owner(request, key, at.peer, self.me), wire.Ok)
 
     async def set_tickets(
@@ -99,6 +108,16 @@ class Client:
         signed = wire.sign_owner(request, key, at.peer, self.me)
         return (await self._call(at, signed, wire.Listing)).letters
 
+    async def sign_in(
+        self, at: Contact, record: bytes, secret: bytes | None
+    ) -> tuple[Contact, str]:
+        """Be served by a helper; where it says that it is, and what it is called."""
+        answer = await self._call(at, SignIn(record, secret), SignedIn)
+        contact = decode_contact(answer.contact)
+        if contact.peer != at.peer:
+            raise PeerMisbehaved("a helper told where somebody else is")
+        return contact, answer.name
+
     @asynccontextmanager
     async def fetch(
         self, at: Contact, drop: DropId, key: SigningKey, mail_id: MailId
@@ -113,10 +132,48 @@ class Client:
             yield size, exchange.receive_bulk(size)
 
     async def delete(
-        self, at: Contact, drop: DropId, key: SigningKey, mail_id: MailId, receipt: bytes
+        self,
+        at: Contact,
+        drop: DropId,
+        key: SigningKey,
+        mail_id: MailId,
+        receipt: bytes,
+        burial: bytes,
     ) -> None:
-        request = wire.Delete(drop, mail_id, receipt, bytes(64))
+        request = wire.Delete(drop, mail_id, receipt, bytes(64), burial)
         await self._call(at, wire.sign_owner(request, key, at.peer, self.me), wire.Ok)
+
+    # Holders and those who rent from them
+
+    async def tell_holding(self, to: Contact, holding: wire_holders.Holding) -> None:
+        await self._call(to, holding, wire.Ok)
+
+    async def find_holders(self, at: Contact) -> tuple[wire_holders.Introduced, ...]:
+        """Those of a contact's contacts who agreed to hold for us."""
+        request = wire_holders.FindHolders()
+        return (await self._call(at, request, wire_holders.Holders)).introduced
+
+    async def sync(
+        self, at: Contact, drop: DropId, mine: DropId, after: int
+    ) -> tuple[wire_holders.Kept, ...]:
+        """What lies at another holder of the same owner, after that arrival."""
+        request = wire_holders.Sync(drop, mine, after)
+        return (await self._call(at, request, wire_holders.Synced)).letters
+
+    @asynccontextmanager
+    async def draw(
+        self, at: Contact, drop: DropId, mine: DropId, mail_id: MailId
+    ) -> AsyncIterator[wire_holders.Burial | tuple[int, AsyncIterator[bytes]]]:
+        """A letter that lies there, its size and its pieces; or how its owner buried it."""
+        async with self._links.exchange(at) as exchange:
+            await exchange.send(wire_holders.Draw(drop, mine, mail_id))
+            answer = await exchange.receive()
+            if isinstance(answer, wire_holders.Burial):
+                yield answer
+            elif isinstance(answer, wire.Letter) and answer.size <= limits.SEALED_BYTES_MAX:
+                yield answer.size, exchange.receive_bulk(answer.size)
+            else:
+                raise _unexpected(answer)
 
     async def _hand_over(
         self, to: Contact, offer: wire.Deliver | wire.Deposit, letter: Sealed

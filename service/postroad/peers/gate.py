@@ -4,8 +4,10 @@ Purpose: `base.seams.Endpoint` for those who keep one for as long as the node li
 of it is left in the network: no port, no links, no timers.
 """
 
+from collections.abc import Sequence
+
 from postroad.base.errors import LinkClosed, Unreachable
-from postroad.base.ids import Contact, HostPort, PeerId
+from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Endpoint, Link, Network
 
 
@@ -29,6 +31,17 @@ class Gate:
 
     def addresses(self) -> tuple[HostPort, ...]:
         return () if self._endpoint is None else self._endpoint.addresses()
+
+    async def use_relays(self, relays: Sequence[Relay]) -> None:
+        if self._endpoint is not None:
+            await self._endpoint.use_relays(relays)
+
+    def home_relay(self) -> Relay | None:
+        return None if self._endpoint is None else self._endpoint.home_relay()
+
+    async def set_outside(self, addresses: Sequence[HostPort]) -> None:
+        if self._endpoint is not None:
+            await self._endpoint.set_outside(addresses)
 
     async def open(self) -> None:
         """Join the network; raises NotToBeHad when the port is taken. Harmless the second time."""

@@ -1,9 +1,10 @@
 """The holder's side of conversations: keep letters for contacts who are away.
 
 Purpose: check who may do what, and speak only after the commit. What is kept, and how much, is the
-business of `Shelves`, which the store implements.
+business of `Shelves` and `Ledger`, which the store implements.
 Invariants: a lease is signed only after the letter is durable; a letter is given only to who shows
-the key of its drop; a holder is told nothing about a letter but its size and expiry.
+the key of its drop, or to another holder whom its owner names; a holder is told nothing about a
+letter but its size, its expiry and the hash of its ticket.
 """
 
 import logging
@@ -14,7 +15,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import DropId, Fingerprint, MailId, PeerId
 from postroad.peers.link import Answer, Exchange
-from postroad.protocol import wire
+from postroad.protocol import wire, wire_holders
 from postroad.sealing.keys import SigningKey
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,16 @@ class Shelves(Protocol):
     async def key_of(self, drop: DropId) -> bytes | None:
         """The public key of a drop here, or None."""
 
-    async def rent(self, drop: DropId, key: bytes, record: bytes, asker: PeerId) -> str | None:
-        """Give the asker a drop when it is a contact's device; else why not, in words."""
+    async def rent(
+        self,
+        drop: DropId,
+        key: bytes,
+        record: bytes,
+        asker: PeerId,
+        voucher: wire_holders.Voucher | None = None,
+    ) -> str | None:
+        """Give the asker a drop when it is a contact's device, or a contact vouches for it; else
+        why not, in words."""
 
     async def set_tickets(self, drop: DropId, hashes: list[bytes]) -> None: ...
 
@@ -45,7 +54,9 @@ class Shelves(Protocol):
     def read(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
         """The pieces of a letter of this size."""
 
-    async def bury(self, drop: DropId, mail_id: MailId, receipt: bytes) -> None: ...
+    async def bury(
+        self, drop: DropId, mail_id: MailId, receipt: bytes, burial: bytes | None = None
+    ) -> None: ...
 
     async def tombstone(self, drop: DropId, mail_id: MailId) -> bytes | None: ...
 
@@ -55,15 +66,36 @@ class Shelves(Protocol):
         """Keep a contact's newer record; False: the teller is no contact's device."""
 
 
+class Ledger(Protocol):
+    """What a holder passes on to the other holders of an owner; None for anybody else."""
+
+    async def changes(
+        self, drop: DropId, asker: PeerId, its_drop: DropId, after: int
+    ) -> tuple[wire_holders.Kept, ...] | None: ...
+
+    async def passed_on(
+        self, drop: DropId, asker: PeerId, its_drop: DropId, mail_id: MailId
+    ) -> int | wire_holders.Burial | None:
+        """The size of the letter, or the burial that replaced it."""
+
+
 class Holder:
-    """Answers for `Links`. `on_news` hears of each drop that got a letter."""
+    """Answers for `Links`. `on_news` hears of each drop that got a letter, `on_sibling` of each
+    other holder who asked what lies in a drop."""
 
     def __init__(
-        self, shelves: Shelves, device: SigningKey, on_news: Callable[[DropId], None]
+        self,
+        shelves: Shelves,
+        ledger: Ledger,
+        device: SigningKey,
+        on_news: Callable[[DropId], None],
+        on_sibling: Callable[[DropId, PeerId], None],
     ) -> None:
         self._shelves = shelves
+        self._ledger = ledger
         self._device = device
         self._on_news = on_news
+        self._on_sibling = on_sibling
 
     @property
     def answers(self) -> Mapping[type[wire.Message], Answer]:
@@ -77,6 +109,8 @@ class Holder:
             wire.Delete: self._delete,
             wire.FindRecord: self._find_record,
             wire.Record: self._record,
+            wire_holders.Sync: self._sync,
+            wire_holders.Draw: self._draw,
         }
 
     async def _deposit(self, deposit: wire.Message, exchange: Exchange) -> None:
@@ -114,7 +148,8 @@ class Holder:
     async def _rent(self, rent: wire.Message, exchange: Exchange) -> None:
         assert isinstance(rent, wire.Rent)
         wire.check_owner(rent, rent.key, self._device.peer, exchange.peer)
-        refusal = await self._shelves.rent(DropId(rent.drop), rent.key, rent.record, exchange.peer)
+        drop, asker = DropId(rent.drop), exchange.peer
+        refusal = await self._shelves.rent(drop, rent.key, rent.record, asker, rent.voucher)
         if refusal is None:
             await exchange.send(wire.Ok())
         else:
@@ -151,7 +186,8 @@ class Holder:
     async def _delete(self, request: wire.Message, exchange: Exchange) -> None:
         assert isinstance(request, wire.Delete)
         if await self._is_owner(request, exchange):
-            await self._shelves.bury(DropId(request.drop), MailId(request.mail_id), request.receipt)
+            drop, mail_id = DropId(request.drop), MailId(request.mail_id)
+            await self._shelves.bury(drop, mail_id, request.receipt, request.burial)
             _tell_log("letter replaced by its receipt", request.mail_id)
             await exchange.send(wire.Ok())
 
@@ -169,6 +205,31 @@ class Holder:
             await exchange.send(wire.Ok())
         else:
             await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "We are not contacts yet."))
+
+    # To the other holders of an owner
+
+    async def _sync(self, sync: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(sync, wire_holders.Sync)
+        drop, mine = DropId(sync.drop), DropId(sync.mine)
+        letters = await self._ledger.changes(drop, exchange.peer, mine, sync.after)
+        if letters is None:
+            await exchange.send(_unknown("You do not hold for the owner of this drop."))
+            return
+        await exchange.send(wire_holders.Synced(letters))
+        self._on_sibling(drop, exchange.peer)
+
+    async def _draw(self, draw: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(draw, wire_holders.Draw)
+        drop, mine, mail_id = DropId(draw.drop), DropId(draw.mine), MailId(draw.mail_id)
+        found = await self._ledger.passed_on(drop, exchange.peer, mine, mail_id)
+        if found is None:
+            await exchange.send(_unknown("This letter is not for you to pass on."))
+        elif isinstance(found, wire_holders.Burial):
+            await exchange.send(found)
+        else:
+            await exchange.send(wire.Letter(found))
+            await exchange.send_bulk(self._shelves.read(mail_id, found))
+            _tell_log("letter passed on", mail_id)
 
     async def _is_owner(
         self, request: wire.Tickets | wire.List | wire.Fetch | wire.Delete, exchange: Exchange

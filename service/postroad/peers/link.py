@@ -133,6 +133,8 @@ class Exchange:
 Answer = Callable[[wire.Message, Exchange], Awaitable[None]]
 OnLink = Callable[[PeerId, bool], None]
 """Hears of each new link: whose it is, and whether they came to us."""
+OnMiss = Callable[[PeerId], None]
+"""Hears of each peer that was dialled in vain."""
 
 
 @dataclass(slots=True)
@@ -154,11 +156,13 @@ class Links:
         clock: Clock,
         answers: Mapping[type[wire.Message], Answer],
         on_link: OnLink,
+        on_miss: OnMiss = lambda _: None,
     ) -> None:
         self._endpoint = endpoint
         self._clock = clock
         self._answers = answers
         self._on_link = on_link
+        self._on_miss = on_miss
         self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
         self._dialling: dict[Contact, asyncio.Task[str]] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -246,8 +250,10 @@ class Links:
             async with asyncio.timeout(limits.DIAL_SECONDS_MAX):
                 link = await self._endpoint.dial(contact)
         except TimeoutError:
+            self._on_miss(contact.peer)
             return "It did not answer in time."
         except (Unreachable, LinkClosed) as error:
+            self._on_miss(contact.peer)
             return str(error)
         except Exception as error:
             log.exception("dialling failed", extra={"peer": short(contact.peer)})

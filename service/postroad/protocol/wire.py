@@ -18,11 +18,22 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.protocol.wire_helping import SignedIn, SignIn
+from postroad.protocol.wire_holders import (
+    Burial,
+    Draw,
+    FindHolders,
+    Holders,
+    Holding,
+    Sync,
+    Synced,
+    Voucher,
+)
 from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
 
-ALPN = b"postroad/1"  # what a link is opened for: it changes only when frames do (ADR 3)
+ALPN = b"postroad/2"  # what a link is opened for: it changes only when frames do (ADR 3)
 FRAME_HEAD = 5
 LISTING_MAX = 500
 ASK_MAX = 32
@@ -112,12 +123,14 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Rent:
-    """A contact asks to have a drop here, with this key. Answer: Ok or No."""
+    """A contact, or one whom a contact vouches for, asks to have a drop here, with this key.
+    Answer: Ok or No."""
 
     drop: bytes = fixed(1, 16)
     key: bytes = fixed(2, 32)
     record: bytes = octets(3, 1, limits.RECORD_BYTES_MAX)
     signature: bytes = fixed(4, keys.SIGNATURE_BYTES)
+    voucher: Voucher | None = optional(nested(5, Voucher))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +183,15 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """The letter is done: keep its sealed receipt in its place. Answer: Ok or No."""
+    """The letter is done: keep its sealed receipt in its place. Answer: Ok or No.
+
+    `burial`: the signature of a `wire_holders.Burial`, for the other holders to believe it."""
 
     drop: bytes = fixed(1, 16)
     mail_id: bytes = fixed(2, 32)
     receipt: bytes = fixed(3, RECEIPT_BYTES)
     signature: bytes = fixed(4, keys.SIGNATURE_BYTES)
+    burial: bytes = fixed(5, keys.SIGNATURE_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +237,8 @@ class No:
 Message = (
     Deliver | Deposit | Take | Leased | Tombstone | Receipt | Ask | Known | Rent | Tickets | List
     | Listing | Fetch | Letter | Delete | News | FindRecord | Record | Ok | No
+    | SignIn | SignedIn
+    | Holding | FindHolders | Holders | Sync | Synced | Draw | Burial
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete
 Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete)
@@ -246,6 +264,16 @@ _KINDS: dict[int, type[Message]] = {
     18: Record,
     19: Ok,
     20: No,
+    60: SignIn,
+    61: SignedIn,
+    # 50 to 59: holders
+    50: Holding,
+    51: FindHolders,
+    52: Holders,
+    53: Sync,
+    54: Synced,
+    55: Draw,
+    56: Burial,
 }
 _NUMBERS = {message: kind for kind, message in _KINDS.items()}
 

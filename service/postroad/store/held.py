@@ -7,28 +7,24 @@ Functions run in the database thread, inside a transaction of `Database.run`.
 
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId
-from postroad.base.seams import Clock
-from postroad.protocol import wire
-from postroad.protocol.records import PersonRecord, read_person
-from postroad.store import people
-from postroad.store.database import Database
-from postroad.store.sealed import SealedStore
-
-DROPS_PER_RENTER_MAX = 2  # one in use, and one while it moves
+from postroad.protocol.records import PersonRecord
 
 
 @dataclass(frozen=True, slots=True)
 class HeldDrop:
+    """`voucher`: the contact through whom a renter came who is none; it vouches until then."""
+
     drop: DropId
     key: bytes
     fingerprint: Fingerprint
+    device: PeerId | None = None
+    voucher: Fingerprint | None = None
+    vouched_until: Instant | None = None
+    seen_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +34,63 @@ class HeldLetter:
     arrival: int
     expires_at: Instant
     tombstone: bytes | None
+    sibling: PeerId | None = None  # the holder who passed it on; None: its sender brought it
+    ticket_hash: bytes | None = None
+    burial: bytes | None = None
+
+
+_LETTER = "mail_id, size, arrival, expires_at, tombstone, sibling, ticket_hash, burial"
+
+
+_DROP = "drop_id, key, fingerprint, device, voucher, vouched_until, seen_at"
 
 
 def drop(sql: sqlite3.Connection, drop_id: DropId) -> HeldDrop | None:
     row = sql.execute(
-        "SELECT drop_id, key, fingerprint FROM held_drop WHERE drop_id = ?", (drop_id,)
+        f"SELECT {_DROP} FROM held_drop WHERE drop_id = ?",  # noqa: S608  (constants)
+        (drop_id,),
     ).fetchone()
     return None if row is None else HeldDrop(*row)
 
 
+def drops(sql: sqlite3.Connection) -> list[HeldDrop]:
+    """All drops that others rent here, in an order that stays."""
+    rows = sql.execute(f"SELECT {_DROP} FROM held_drop ORDER BY drop_id")  # noqa: S608
+    return [HeldDrop(*row) for row in rows]
+
+
+def drop_of_device(sql: sqlite3.Connection, peer: PeerId) -> HeldDrop | None:
+    """The drop that somebody rented from this device."""
+    row = sql.execute(
+        f"SELECT {_DROP} FROM held_drop WHERE device = ? ORDER BY since DESC LIMIT 1",  # noqa: S608
+        (peer,),
+    ).fetchone()
+    return None if row is None else HeldDrop(*row)
+
+
+def renter_seen(sql: sqlite3.Connection, peer: PeerId, now: Instant) -> None:
+    sql.execute("UPDATE held_drop SET seen_at = ? WHERE device = ?", (now, peer))
+
+
 def rent(
-    sql: sqlite3.Connection, drop_id: DropId, key: bytes, fingerprint: Fingerprint, now: Instant
+    sql: sqlite3.Connection,
+    drop_id: DropId,
+    key: bytes,
+    fingerprint: Fingerprint,
+    now: Instant,
+    *,
+    device: PeerId | None = None,
+    voucher: Fingerprint | None = None,
+    vouched_until: Instant | None = None,
 ) -> None:
+    """Note a drop; whose it is stays, who vouches for them is as it was said last."""
     sql.execute(
-        """INSERT INTO held_drop (drop_id, key, fingerprint, since) VALUES (?, ?, ?, ?)
-           ON CONFLICT (drop_id) DO NOTHING""",
-        (drop_id, key, fingerprint, now),
+        """INSERT INTO held_drop (drop_id, key, fingerprint, since, device, voucher, vouched_until)
+           VALUES (?, ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (drop_id) DO UPDATE SET device = excluded.device,
+               voucher = excluded.voucher, vouched_until = excluded.vouched_until
+               WHERE fingerprint = excluded.fingerprint""",
+        (drop_id, key, fingerprint, now, device, voucher, vouched_until),
     )
 
 
@@ -90,53 +127,23 @@ def has_ticket(sql: sqlite3.Connection, drop_id: DropId, ticket: bytes | None) -
     if ticket is None:
         return None
     digest = hashlib.sha256(ticket).digest()
+    return digest if takes(sql, drop_id, digest) else None
+
+
+def takes(sql: sqlite3.Connection, drop_id: DropId, ticket_hash: bytes) -> bool:
+    """Whether this drop takes that ticket."""
     found = sql.execute(
-        "SELECT 1 FROM held_ticket WHERE drop_id = ? AND hash = ?", (drop_id, digest)
-    ).fetchone()
-    return digest if found else None
+        "SELECT 1 FROM held_ticket WHERE drop_id = ? AND hash = ?", (drop_id, ticket_hash)
+    )
+    return found.fetchone() is not None
 
 
 def letter(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId) -> HeldLetter | None:
     row = sql.execute(
-        """SELECT mail_id, size, arrival, expires_at, tombstone FROM held_letter
-           WHERE drop_id = ? AND mail_id = ?""",
+        f"SELECT {_LETTER} FROM held_letter WHERE drop_id = ? AND mail_id = ?",  # noqa: S608
         (drop_id, mail_id),
     ).fetchone()
     return None if row is None else HeldLetter(*row)
-
-
-def has_room(
-    sql: sqlite3.Connection, drop_id: DropId, size: int, ticket_hash: bytes | None
-) -> bool:
-    """Whether the drop has room for one letter more of this size, under this ticket or under none.
-
-    What comes under a ticket counts against it, so that one contact cannot fill the drop for the
-    others; what comes without one has a compartment of its own."""
-    if ticket_hash is None:
-        count, total = _lying(sql, drop_id, "ticket_hash IS NULL")
-        return (
-            size <= limits.OPEN_LETTER_BYTES_MAX
-            and count < limits.OPEN_COMPARTMENT_LETTERS_MAX
-            and total + size <= limits.OPEN_COMPARTMENT_BYTES_MAX
-        )
-    count, total = _lying(sql, drop_id, "ticket_hash IS NOT NULL")
-    own_count, own_total = _lying(sql, drop_id, "ticket_hash = ?", ticket_hash)
-    return (
-        count < limits.DROP_LETTERS_MAX
-        and total + size <= limits.DROP_BYTES_MAX
-        and own_count < limits.TICKET_LETTERS_MAX
-        and own_total + size <= limits.TICKET_BYTES_MAX
-    )
-
-
-def _lying(sql: sqlite3.Connection, drop_id: DropId, which: str, *values: bytes) -> tuple[int, int]:
-    """How many letters wait in this part of a drop, and their bytes; tombstones do not count."""
-    count, total = sql.execute(
-        f"""SELECT count(*), coalesce(sum(size), 0) FROM held_letter
-            WHERE drop_id = ? AND tombstone IS NULL AND {which}""",  # noqa: S608  (constants)
-        (drop_id, *values),
-    ).fetchone()
-    return int(count), int(total)
 
 
 def put_letter(
@@ -146,23 +153,37 @@ def put_letter(
     size: int,
     expires_at: Instant,
     ticket_hash: bytes | None,
+    sibling: PeerId | None = None,
 ) -> None:
-    """Note that the sealed letter lies in this drop, until the later of two expiries."""
+    """Note that the sealed letter lies in this drop, until the later of two expiries.
+
+    `sibling`: the holder who passed it on; what its sender brought as well is its sender's."""
     sql.execute(
-        """INSERT INTO held_letter (drop_id, mail_id, arrival, ticket_hash, size, expires_at)
-           SELECT ?, ?, coalesce(max(arrival), 0) + 1, ?, ?, ? FROM held_letter WHERE drop_id = ?
+        """INSERT INTO held_letter (drop_id, mail_id, arrival, ticket_hash, size, expires_at,
+                                    sibling)
+           VALUES (?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (drop_id, mail_id) DO UPDATE SET
                expires_at = max(expires_at, excluded.expires_at),
-               ticket_hash = coalesce(ticket_hash, excluded.ticket_hash)""",
-        (drop_id, mail_id, ticket_hash, size, expires_at, drop_id),
+               ticket_hash = coalesce(ticket_hash, excluded.ticket_hash),
+               sibling = iif(excluded.sibling IS NULL, NULL, sibling)""",
+        (drop_id, mail_id, next_arrival(sql, drop_id), ticket_hash, size, expires_at, sibling),
     )
+
+
+def next_arrival(sql: sqlite3.Connection, drop_id: DropId) -> int:
+    """A number above all that were given out in this drop: it is never used again."""
+    (number,) = sql.execute(
+        "UPDATE held_drop SET arrivals = arrivals + 1 WHERE drop_id = ? RETURNING arrivals",
+        (drop_id,),
+    ).fetchone()
+    return int(number)
 
 
 def letters(sql: sqlite3.Connection, drop_id: DropId, after: int, at_most: int) -> list[HeldLetter]:
     """Letters that wait in the drop, in order of arrival; no tombstones."""
     rows = sql.execute(
-        """SELECT mail_id, size, arrival, expires_at, tombstone FROM held_letter
-           WHERE drop_id = ? AND arrival > ? AND tombstone IS NULL ORDER BY arrival LIMIT ?""",
+        f"""SELECT {_LETTER} FROM held_letter WHERE drop_id = ? AND arrival > ?
+            AND tombstone IS NULL ORDER BY arrival LIMIT ?""",  # noqa: S608  (constants)
         (drop_id, after, at_most),
     )
     return [HeldLetter(*row) for row in rows]
@@ -183,13 +204,59 @@ def drops_with_letters(sql: sqlite3.Connection) -> list[DropId]:
     return [DropId(drop_id) for (drop_id,) in rows]
 
 
-def bury(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, receipt: bytes) -> None:
-    """Put the receipt in the letter's place; the first one stays."""
-    sql.execute(
-        """UPDATE held_letter SET tombstone = coalesce(tombstone, ?)
-           WHERE drop_id = ? AND mail_id = ?""",
-        (receipt, drop_id, mail_id),
+def lying_for(sql: sqlite3.Connection, fingerprint: Fingerprint) -> int:
+    """How many letters wait here for this person."""
+    (count,) = sql.execute(
+        """SELECT count(*) FROM held_letter WHERE tombstone IS NULL AND drop_id IN
+               (SELECT drop_id FROM held_drop WHERE fingerprint = ?)""",
+        (fingerprint,),
+    ).fetchone()
+    return int(count)
+
+
+def lying(sql: sqlite3.Connection) -> int:
+    """How many letters wait here, for whomever."""
+    (count,) = sql.execute("SELECT count(*) FROM held_letter WHERE tombstone IS NULL").fetchone()
+    return int(count)
+
+
+def changes(
+    sql: sqlite3.Connection, drop_id: DropId, after: int, now: Instant, size_max: int
+) -> list[HeldLetter]:
+    """Letters and tombstones of a drop that another holder may have, in order of arrival."""
+    rows = sql.execute(
+        f"""SELECT {_LETTER} FROM held_letter WHERE drop_id = ? AND arrival > ?
+            AND expires_at > ? AND (iif(tombstone IS NULL, size <= ?, burial IS NOT NULL))
+            ORDER BY arrival LIMIT ?""",  # noqa: S608  (constants)
+        (drop_id, after, now, size_max, limits.SYNC_LISTING_MAX),
     )
+    return [HeldLetter(*row) for row in rows]
+
+
+def count_all(sql: sqlite3.Connection, drop_id: DropId) -> int:
+    """How many letters and tombstones a drop has."""
+    (count,) = sql.execute(
+        "SELECT count(*) FROM held_letter WHERE drop_id = ?", (drop_id,)
+    ).fetchone()
+    return int(count)
+
+
+def bury(
+    sql: sqlite3.Connection,
+    drop_id: DropId,
+    mail_id: MailId,
+    receipt: bytes,
+    burial: bytes | None = None,
+) -> None:
+    """Put the receipt in the letter's place; the first one stays. With a new arrival number, so
+    that other holders hear of it. `burial`: the owner's signature, for them to believe it."""
+    lying = letter(sql, drop_id, mail_id)
+    if lying is not None and lying.tombstone is None:
+        sql.execute(
+            """UPDATE held_letter SET tombstone = ?, burial = ?, arrival = ?
+               WHERE drop_id = ? AND mail_id = ?""",
+            (receipt, burial, next_arrival(sql, drop_id), drop_id, mail_id),
+        )
 
 
 def served_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | None:
@@ -210,131 +277,3 @@ def forget_expired(sql: sqlite3.Connection, now: Instant) -> None:
            WHERE expires_at + iif(tombstone IS NULL, ?, ?) < ?""",
         (limits.EXPIRY_GRACE_SECONDS, limits.TOMBSTONE_SECONDS, now),
     )
-
-
-class Shelves:
-    """`peers.holder.Shelves` over the store: each method one commit."""
-
-    def __init__(self, database: Database, sealed: SealedStore, clock: Clock) -> None:
-        self._database = database
-        self._sealed = sealed
-        self._clock = clock
-
-    async def key_of(self, drop_id: DropId) -> bytes | None:
-        found = await self._database.read(lambda sql: drop(sql, drop_id))
-        return found.key if found else None
-
-    async def rent(self, drop_id: DropId, key: bytes, record: bytes, asker: PeerId) -> str | None:
-        def work(sql: sqlite3.Connection) -> str | None:
-            renter = people.at_device(sql, asker)
-            if renter is None or renter.blocked:
-                return "This node holds letters for its owner's contacts only."
-            known = drop(sql, drop_id)
-            if known is not None and (known.fingerprint, known.key) != (renter.fingerprint, key):
-                return "This drop is somebody else's."
-            newest = read_person(record, renter.fingerprint)
-            if known is None and drops_of(sql, renter.fingerprint) >= DROPS_PER_RENTER_MAX:
-                forget_left_drops(sql, newest)
-            if known is None and drops_of(sql, renter.fingerprint) >= DROPS_PER_RENTER_MAX:
-                return "You rent as many drops here as you may."
-            people.learn(sql, newest, self._clock.now())
-            people.keep_record(sql, newest)
-            rent(sql, drop_id, key, renter.fingerprint, self._clock.now())
-            return None
-
-        return await self._database.run(work)
-
-    async def set_tickets(self, drop_id: DropId, hashes: list[bytes]) -> None:
-        await self._database.run(lambda sql: set_tickets(sql, drop_id, hashes))
-
-    async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
-        now = self._clock.now()
-        self._sealed.disk.require_room(deposit.size)
-
-        def work(sql: sqlite3.Connection) -> wire.Take | wire.Tombstone | wire.No | None:
-            drop_id, mail_id = DropId(deposit.drop), MailId(deposit.mail_id)
-            if drop(sql, drop_id) is None:
-                return wire.No(wire.Refusal.UNKNOWN, "This drop is not kept here.")
-            lying = letter(sql, drop_id, mail_id)
-            if lying is not None and lying.tombstone is not None:
-                return wire.Tombstone(mail_id, lying.tombstone)
-            if deposit.size > limits.SEALED_BYTES_MAX:
-                return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
-            if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
-                return wire.No(wire.Refusal.FORBIDDEN, "It expires too soon or too late.")
-            ticket_hash = has_ticket(sql, drop_id, deposit.ticket)
-            if lying is not None:
-                if lying.size != deposit.size:
-                    return wire.No(wire.Refusal.FORBIDDEN, "It has another size.")
-                if not self._sealed.is_whole(sql, mail_id):
-                    return wire.Take()  # the disk lost it
-                # Somebody else may have brought it before, for a shorter time: the lease that is
-                # signed now has to be kept.
-                expires_at = Instant(float(deposit.expires))
-                put_letter(sql, drop_id, mail_id, deposit.size, expires_at, ticket_hash)
-                return None
-            if not has_room(sql, drop_id, deposit.size, ticket_hash):
-                return wire.No(wire.Refusal.FULL, "This drop is full.")
-            return wire.Take()
-
-        return await self._database.run(work)
-
-    async def put(self, deposit: wire.Deposit, chunks: AsyncIterator[bytes]) -> None:
-        arriving = self._sealed.arriving(deposit.size)
-        try:
-            async for chunk in chunks:
-                await self._database.outside(partial(arriving.write, chunk))
-            if arriving.mail_id != deposit.mail_id:
-                raise PeerMisbehaved("a deposited letter is not the one announced")
-
-            def work(sql: sqlite3.Connection) -> None:
-                drop_id = DropId(deposit.drop)
-                ticket_hash = has_ticket(sql, drop_id, deposit.ticket)
-                # Others may have filled the drop while this one came in.
-                lying = letter(sql, drop_id, MailId(deposit.mail_id)) is not None
-                if not lying and not has_room(sql, drop_id, deposit.size, ticket_hash):
-                    raise TemporaryFailure("This drop is full.")
-                mail_id = self._sealed.put(sql, arriving)
-                expires_at = Instant(float(deposit.expires))
-                put_letter(sql, drop_id, mail_id, deposit.size, expires_at, ticket_hash)
-
-            await self._database.run(work)
-        finally:
-            arriving.discard()
-
-    async def list_drop(self, drop_id: DropId, after: int) -> tuple[wire.Listed, ...]:
-        found = await self._database.read(
-            lambda sql: letters(sql, drop_id, after, wire.LISTING_MAX)
-        )
-        return tuple(wire.Listed(one.mail_id, one.size, one.arrival) for one in found)
-
-    async def size_of(self, drop_id: DropId, mail_id: MailId) -> int | None:
-        found = await self._database.read(lambda sql: letter(sql, drop_id, mail_id))
-        return None if found is None or found.tombstone is not None else found.size
-
-    def read(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
-        return self._sealed.pieces(self._database, mail_id, size)
-
-    async def bury(self, drop_id: DropId, mail_id: MailId, receipt: bytes) -> None:
-        await self._database.run(lambda sql: bury(sql, drop_id, mail_id, receipt))
-
-    async def tombstone(self, drop_id: DropId, mail_id: MailId) -> bytes | None:
-        found = await self._database.read(lambda sql: letter(sql, drop_id, mail_id))
-        return found.tombstone if found else None
-
-    async def record_of(self, fingerprint: Fingerprint) -> bytes | None:
-        return await self._database.read(lambda sql: served_record(sql, fingerprint))
-
-    async def learn_record(self, record: bytes, teller: PeerId) -> bool:
-        """Keep a contact's newer record, told by a device of theirs; False: not a contact."""
-
-        def work(sql: sqlite3.Connection) -> bool:
-            person = people.at_device(sql, teller)
-            if person is None:
-                return False
-            newest = read_person(record, person.fingerprint)
-            people.learn(sql, newest, self._clock.now())
-            people.keep_record(sql, newest)
-            return True
-
-        return await self._database.run(work)

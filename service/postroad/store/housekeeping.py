@@ -5,7 +5,7 @@ in between leaves a file too many and never a row without its file.
 """
 
 from postroad.base.ids import Instant
-from postroad.store import filed, held, people, queue
+from postroad.store import filed, held, hours, people, queue, renters
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.sealed import SealedStore
@@ -16,6 +16,8 @@ async def tidy(database: Database, contents: Contents, sealed: SealedStore, now:
 
     def forget(sql: Sql) -> None:
         held.forget_expired(sql, now)
+        renters.forget_unvouched(sql, now)
+        hours.forget_old(sql, now)
         filed.forget_old(sql, now)
         queue.prune(sql, now)
         people.forget_invitations(sql, now)

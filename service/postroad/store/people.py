@@ -39,14 +39,31 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class MyDrop:
-    """A drop of ours at a contact's node."""
+    """A drop of ours, at a contact's node or at one that a contact introduced (`place`).
+
+    One that we `left` is no longer in our record, but letters may still lie in it."""
 
     drop: DropId
     seed: bytes
     holder: PeerId
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint  # the contact: whose node holds, or who introduced it
     agreed: bool
     tickets: bytes  # SHA-256 of the ticket hashes that the holder has
+    place: bytes | None = None  # an encoded Contact
+    voucher: bytes | None = None  # the encoded Voucher that it was shown last
+    told: int = 0  # the sequence of our record that a vouched holder has
+    left_at: Instant | None = None
+    silent_seconds: float = 0.0  # of our time on the network, since it was seen
+    refusal: str = ""  # what it said last when we asked for the drop
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is, or should be, in our record."""
+        return self.agreed and self.left_at is None
+
+    @property
+    def is_silent(self) -> bool:
+        return self.silent_seconds > limits.SILENT_SECONDS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +181,15 @@ def seen(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> Non
     sql.execute("UPDATE contact SET seen_at = ? WHERE fingerprint = ?", (now, fingerprint))
 
 
+def block(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    """This person is served no more, and may not deposit any more."""
+    sql.execute("UPDATE contact SET blocked = 1 WHERE fingerprint = ?", (fingerprint,))
+
+
+def unblock(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    sql.execute("UPDATE contact SET blocked = 0 WHERE fingerprint = ?", (fingerprint,))
+
+
 def told_record(sql: sqlite3.Connection, fingerprint: Fingerprint, sequence: int) -> None:
     """This contact has our record of that sequence."""
     sql.execute(
@@ -224,28 +250,38 @@ def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
 
 def my_drops(sql: sqlite3.Connection) -> list[MyDrop]:
     rows = sql.execute(
-        """SELECT drop_id, seed, holder, fingerprint, agreed, tickets
+        """SELECT drop_id, seed, holder, fingerprint, agreed, tickets, place, voucher, told,
+                  left_at, silent_seconds, refusal
            FROM my_drop ORDER BY drop_id"""
     )
     return [
-        MyDrop(DropId(drop), seed, PeerId(holder), fp, bool(agreed), held)
-        for drop, seed, holder, fp, agreed, held in rows
+        MyDrop(DropId(drop), seed, PeerId(holder), fp, bool(agreed), *rest)
+        for drop, seed, holder, fp, agreed, *rest in rows
     ]
 
 
 def add_my_drop(
-    sql: sqlite3.Connection, drop: DropId, seed: bytes, holder: PeerId, fingerprint: Fingerprint
+    sql: sqlite3.Connection,
+    drop: DropId,
+    seed: bytes,
+    holder: PeerId,
+    fingerprint: Fingerprint,
+    place: bytes | None = None,
 ) -> None:
     """Note a drop that we are about to ask for; one at a node that holds already is not noted."""
     sql.execute(
-        """INSERT INTO my_drop (drop_id, seed, holder, fingerprint, agreed)
-           VALUES (?, ?, ?, ?, 0) ON CONFLICT (holder) DO NOTHING""",
-        (drop, seed, holder, fingerprint),
+        """INSERT INTO my_drop (drop_id, seed, holder, fingerprint, agreed, place)
+           VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT (holder) DO NOTHING""",
+        (drop, seed, holder, fingerprint, place),
     )
 
 
 def drop_agreed(sql: sqlite3.Connection, drop: DropId) -> None:
-    sql.execute("UPDATE my_drop SET agreed = 1 WHERE drop_id = ?", (drop,))
+    sql.execute(
+        """UPDATE my_drop SET agreed = 1, left_at = NULL, silent_seconds = 0, refusal = ''
+           WHERE drop_id = ?""",
+        (drop,),
+    )
 
 
 def drop_has_tickets(sql: sqlite3.Connection, drop: DropId, digest: bytes) -> None:

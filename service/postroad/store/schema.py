@@ -123,7 +123,25 @@ MIGRATIONS: tuple[str, ...] = (
         holder     BLOB NOT NULL UNIQUE CHECK (length(holder) = 32),
         fingerprint TEXT NOT NULL,           -- the contact whose node holds
         agreed     INTEGER NOT NULL,         -- the holder said yes
-        tickets    BLOB NOT NULL DEFAULT x'' -- SHA-256 of the ticket list that the holder has
+        tickets    BLOB NOT NULL DEFAULT x'', -- SHA-256 of the ticket list that the holder has
+        place      BLOB,                     -- a vouched holder's contact; NULL: by its record
+        voucher    BLOB,                     -- what it was shown last
+        told       INTEGER NOT NULL DEFAULT 0, -- sequence of our record that a vouched one has
+        left_at    REAL,                     -- not in our record since then, but still looked into
+        silent_seconds REAL NOT NULL DEFAULT 0, -- of our time on the network, since it was seen
+        refusal    TEXT NOT NULL DEFAULT ''  -- what it said last when we asked for the drop
+    ) STRICT, WITHOUT ROWID;
+
+    -- Helpers that serve us: their contact is their own word, and told the sequence of our record
+    -- that they have.
+    CREATE TABLE helper (
+        peer       BLOB PRIMARY KEY CHECK (length(peer) = 32),
+        contact    BLOB NOT NULL,
+        name       TEXT NOT NULL,
+        told       INTEGER NOT NULL,
+        since      REAL NOT NULL,
+        seen_at    REAL,
+        refusal    TEXT NOT NULL DEFAULT ''
     ) STRICT, WITHOUT ROWID;
 
     -- Drops that others rent from us.
@@ -131,7 +149,12 @@ MIGRATIONS: tuple[str, ...] = (
         drop_id     BLOB PRIMARY KEY CHECK (length(drop_id) = 16),
         key         BLOB NOT NULL CHECK (length(key) = 32),
         fingerprint TEXT NOT NULL,
-        since       REAL NOT NULL
+        since       REAL NOT NULL,
+        device      BLOB,                    -- that rented it
+        voucher     TEXT,                    -- the contact who vouches; NULL: its own contact
+        vouched_until REAL,
+        arrivals    INTEGER NOT NULL DEFAULT 0, -- the last arrival number that was given out
+        seen_at     REAL                     -- when a vouched renter's device last proved itself
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE held_ticket (
@@ -148,10 +171,31 @@ MIGRATIONS: tuple[str, ...] = (
         size       INTEGER NOT NULL,
         expires_at REAL NOT NULL,
         tombstone  BLOB,                     -- the sealed receipt that replaced the letter
+        burial     BLOB,                     -- the owner's signature over it, to be passed on
+        sibling    BLOB,                     -- the holder who passed it on; NULL: its sender
         PRIMARY KEY (drop_id, mail_id)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX held_letter_mail ON held_letter (mail_id);
     CREATE INDEX held_letter_expiry ON held_letter (expires_at);
+
+    CREATE INDEX held_letter_arrival ON held_letter (drop_id, arrival);
+
+    -- For whom our contacts hold and when they are on, as they say; and what we last told them.
+    CREATE TABLE holding (
+        fingerprint TEXT PRIMARY KEY REFERENCES contact (fingerprint) ON DELETE CASCADE,
+        said        BLOB,
+        told        BLOB
+    ) STRICT, WITHOUT ROWID;
+
+    -- When nodes were found on and off, by the hour of the day; old observations fade.
+    CREATE TABLE node_hour (
+        peer BLOB NOT NULL CHECK (length(peer) = 32),
+        hour INTEGER NOT NULL CHECK (hour BETWEEN 0 AND 23),
+        seen REAL NOT NULL,
+        missed REAL NOT NULL,
+        at   REAL NOT NULL,
+        PRIMARY KEY (peer, hour)
+    ) STRICT, WITHOUT ROWID;
 
     -- Newest records of people, ours included: served to whoever asks by fingerprint.
     CREATE TABLE record (

@@ -1,0 +1,91 @@
+"""Ask a running node, and tell its owner the answer: in words, or as one JSON object.
+
+Every error ends as one sentence and an exit code.
+"""
+
+import json
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from postroad.base import limits
+from postroad.base.errors import NotSetUp, PostroadError
+
+FAILED, NOT_RUNNING, NOT_SET_UP = 1, 3, 4
+WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
+
+as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
+
+
+class NotRunning(PostroadError):
+    """Nobody answers at the control socket."""
+
+    def __init__(self, who: str = "Your node", start: str = "postroad run") -> None:
+        super().__init__(f"{who} is not running. Start it with: {start}")
+
+
+def finish(
+    work: Callable[[], dict[str, Any]], json_wanted: bool, show: Callable[[dict[str, Any]], None]
+) -> None:
+    """Do the work and show its answer; every error ends as one sentence and an exit code."""
+    try:
+        answer = work()
+    except NotRunning as error:
+        fail(str(error), NOT_RUNNING, json_wanted)
+    except NotSetUp as error:
+        fail(str(error), NOT_SET_UP, json_wanted)
+    except PostroadError as error:
+        fail(str(error), FAILED, json_wanted)
+    except click.Abort:
+        fail("Stopped: a question was not answered, and nothing was done.", FAILED, json_wanted)
+    except Exception as error:  # the doorstep of a program that reads our answer
+        if not json_wanted:
+            raise
+        traceback.print_exc()
+        fail(f"Postroad failed by a fault of its own: {error!r}.", FAILED, json_wanted)
+    if json_wanted:
+        click.echo(json.dumps(answer))
+    else:
+        show(answer)
+
+
+def fail(sentence: str, code: int, json_wanted: bool) -> NoReturn:
+    if json_wanted:
+        click.echo(json.dumps({"error": sentence}))
+    else:
+        click.echo(f"postroad: {sentence}", err=True)
+    sys.exit(code)
+
+
+def ask(control: Path, **request: str | int | None) -> dict[str, Any]:
+    """What the node behind this control socket answers to the request; NotRunning when none does.
+
+    Raises PostroadError with the node's own sentence when it refuses."""
+    line = json.dumps(request).encode() + b"\n"
+    assert len(line) <= limits.CONTROL_LINE_BYTES_MAX
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(WAIT_SECONDS_MAX)
+            connection.connect(str(control))
+            answer = _answer(connection, line)
+    except OSError as error:
+        raise NotRunning from error
+    if not answer.pop("ok"):
+        raise PostroadError(answer["error"])
+    return dict(answer)
+
+
+def _answer(connection: socket.socket, line: bytes) -> dict[str, Any]:
+    try:
+        connection.sendall(line)
+        with connection.makefile("rb") as answers:
+            answer = json.loads(answers.readline())
+    except (OSError, ValueError) as error:
+        raise PostroadError("Your node gave no answer. Is it stopping? Try again.") from error
+    assert isinstance(answer, dict)
+    return answer

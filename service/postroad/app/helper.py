@@ -1,0 +1,244 @@
+"""A helper: the same program on a small box, for the people whom its owner names.
+
+Purpose: relay, meeting place and holder, without mail of its own: it has one key, no identity and
+no doors for mail programs. What it keeps is sealed for others.
+See: docs/adr/0008-helper.md.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from postroad import __version__
+from postroad.app.compose import TIDY_SECONDS, keep_running
+from postroad.base.errors import ConfigurationError, NotToBeHad
+from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
+from postroad.base.seams import Machine, SocketAddress
+from postroad.delivery.herald import Herald
+from postroad.delivery.siblings import Siblings
+from postroad.doors import control
+from postroad.doors.helping import HelperDesk
+from postroad.machine import listeners
+from postroad.machine.clock import SystemClock
+from postroad.machine.disk import FolderDisk
+from postroad.machine.entropy import SystemEntropy
+from postroad.machine.iroh_network import IrohNetwork
+from postroad.machine.listeners import SystemListeners
+from postroad.peers.client import Client
+from postroad.peers.gate import Gate
+from postroad.peers.helping import Helping
+from postroad.peers.holder import Holder
+from postroad.peers.link import Answer, Links
+from postroad.peers.relay import Relay as Relaying
+from postroad.peers.relay import Rules
+from postroad.protocol import wire
+from postroad.protocol.holding import HoldFor
+from postroad.sealing.keys import SigningKey
+from postroad.store import helper_key, housekeeping, people
+from postroad.store.contents import Contents
+from postroad.store.database import Database
+from postroad.store.helpers import GuestBook
+from postroad.store.sealed import SealedStore
+from postroad.store.shelves import Shelves
+from postroad.store.siblings import Ledger
+
+log = logging.getLogger(__name__)
+ROOT = 0  # who may ask a helper besides the user it runs as: its own user may be nobody's
+
+
+@dataclass(frozen=True, slots=True)
+class HelperConfig:
+    """`address`: the IP address by which others know this box; None: what it finds by itself."""
+
+    data: Path
+    runtime: Path
+    name: str
+    peer_port: int = 46464
+    relay_port: int = 443
+    peer_hosts: tuple[str, ...] = ()
+    address: str | None = None
+    rules: Rules = Rules()
+
+    @property
+    def control_path(self) -> Path:
+        return self.runtime / "control"
+
+
+class _NoMailDoors:
+    """`base.seams.PeerUid` where no mail program is served."""
+
+    def is_owner(self, client: SocketAddress, server: SocketAddress) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A helper that is put together. `serve` runs it."""
+
+    machine: Machine
+    config: HelperConfig
+    endpoint: Gate
+    database: Database
+    contents: Contents
+    sealed: SealedStore
+    links: Links
+    herald: Herald
+    siblings: Siblings
+    relay: Relaying
+
+    def where_i_am(self) -> Contact:
+        """As its people should know it: its addresses, and itself as the relay on TCP."""
+        found = self.endpoint.addresses()
+        if self.config.address is not None:
+            port = found[0].port if found else self.config.peer_port
+            found = (HostPort(self.config.address, port),)
+        relay = None
+        if found:
+            relay = Relay(self.endpoint.me, HostPort(found[0].host, self.config.relay_port))
+        return Contact(self.endpoint.me, found, relay)
+
+    async def serve(
+        self,
+        asked_at: socket.socket,
+        relays_at: Sequence[socket.socket],
+        ready: Callable[[], None],
+    ) -> None:
+        """Run until cancelled. `asked_at`: the control socket; `relays_at`: the relay's."""
+        desk = HelperDesk(
+            self.database, self.machine.clock, self.machine.entropy, self.where_i_am, self.facts
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.database.watch(), name="database")
+            tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(self.links.serve(), name="links")
+            tasks.create_task(keep_running("herald", self.herald.run), name="herald")
+            tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
+            tasks.create_task(self.relay.serve(relays_at), name="relay")
+            tasks.create_task(
+                control.serve_requests(asked_at, desk.requests, {os.getuid(), ROOT}),
+                name="control",
+            )
+            ready()
+
+    async def _tidy(self) -> None:
+        while True:
+            now = self.machine.clock.now()
+            await housekeeping.tidy(self.database, self.contents, self.sealed, now)
+            await asyncio.sleep(TIDY_SECONDS)
+
+    def facts(self) -> dict[str, object]:
+        contact = self.where_i_am()
+        return {
+            "helper": self.config.name,
+            "version": __version__,
+            "addresses": [str(at) for at in contact.addresses],
+            "relay": None if contact.relay is None else str(contact.relay.address),
+            "messages_sent": self.links.counts.sent,
+            "messages_heard": self.links.counts.heard,
+        }
+
+
+@asynccontextmanager
+async def build_helper(config: HelperConfig, machine: Machine) -> AsyncIterator[Helper]:
+    """A helper over this machine, its store open and its endpoint bound; closed on leaving."""
+    key = helper_key.load(machine.disk, machine.entropy)
+    async with Database(machine.disk) as database:
+        endpoint = Gate(machine.network, key.seed, key.peer, config.peer_port)
+        await endpoint.open()
+        try:
+            yield _wire(config, machine, key, database, endpoint)
+        finally:
+            await endpoint.close()
+
+
+def _wire(
+    config: HelperConfig, machine: Machine, key: SigningKey, database: Database, endpoint: Gate
+) -> Helper:
+    clock = machine.clock
+    sealed = SealedStore(machine.disk)
+    # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
+    answers: dict[type[wire.Message], Answer] = {}
+
+    def linked(peer: PeerId, came: bool) -> None:
+        herald.peer_seen(peer, came)
+        siblings.peer_seen()
+
+    def deposited(drop: DropId) -> None:
+        herald.news(drop)
+        siblings.deposited(drop)
+
+    links = Links(endpoint, clock, answers, linked)
+    client = Client(links)
+    herald = Herald(database, client, clock)
+    ledger = Ledger(database, sealed, clock, key.peer, HoldFor.CONTACTS)
+    siblings = Siblings(ledger, client, clock, machine.entropy, herald.news)
+    contents = Contents(machine.disk)
+
+    async def may_relay(peer: PeerId) -> bool:
+        served = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == key.peer or (served is not None and not served.blocked)
+
+    relay = Relaying(may_relay, machine.entropy, config.rules)
+    helper = Helper(
+        machine, config, endpoint, database, contents, sealed, links, herald, siblings, relay
+    )
+    shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
+    answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
+    answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
+    return helper
+
+
+def run(config: HelperConfig, ready: Callable[[HelperConfig], None]) -> None:
+    """Run the helper in the foreground until it is told to stop.
+
+    Raises ConfigurationError when it cannot start; the sentence says what to do."""
+    os.umask(0o077)
+    with closing(FolderDisk(config.data)) as disk:
+        machine = Machine(
+            SystemClock(),
+            SystemEntropy(),
+            disk,
+            IrohNetwork(config.peer_hosts) if config.peer_hosts else IrohNetwork(),
+            SystemListeners(peer_hosts=config.peer_hosts),
+            _NoMailDoors(),
+        )
+        asyncio.run(_run(config, machine, ready))
+
+
+@contextmanager
+def _advised(advice: str) -> Iterator[None]:
+    """Add to the machine's fact what its owner can do about it."""
+    try:
+        yield
+    except NotToBeHad as error:
+        raise ConfigurationError(f"{error} {advice}") from error
+
+
+async def _run(
+    config: HelperConfig, machine: Machine, ready: Callable[[HelperConfig], None]
+) -> None:
+    main = asyncio.current_task()
+    assert main is not None
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, main.cancel)
+    try:
+        asked_at = listeners.unix(config.control_path)
+        with _advised("--relay-port takes another one, but only TCP 443 is open everywhere."):
+            relays_at = machine.listeners.relay(config.relay_port)
+        async with AsyncExitStack() as stack:
+            with _advised("--port takes another one."):
+                helper = await stack.enter_async_context(build_helper(config, machine))
+
+            def started() -> None:
+                log.info("helper started", extra=helper.facts())
+                ready(config)
+
+            await helper.serve(asked_at, relays_at, started)
+    except asyncio.CancelledError:
+        log.info("stopped")

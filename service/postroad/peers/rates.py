@@ -1,0 +1,37 @@
+"""How fast something may go: a bucket that fills steadily and is drawn from.
+
+What is drawn may be more than is there: the debt is waited for. Whoever waits after each draw takes
+turns with all others who do, so that one who wants much delays nobody by more than a turn.
+"""
+
+
+class Bucket:
+    """Fills with `per_second` until it holds `burst`; full at first."""
+
+    __slots__ = ("_at", "_burst", "_level", "_per_second")
+
+    def __init__(self, per_second: float, burst: float, now: float) -> None:
+        assert per_second > 0
+        self._per_second = per_second
+        self._burst = burst
+        self._level = burst
+        self._at = now
+
+    def draw(self, size: float, now: float) -> float:
+        """Take this much; how many seconds until it will have been there."""
+        self._fill(now)
+        self._level -= size
+        return max(0.0, -self._level / self._per_second)
+
+    def draw_if_there(self, size: float, now: float) -> bool:
+        """Take this much, or nothing: for what is refused rather than made to wait."""
+        self._fill(now)
+        if self._level < size:
+            return False
+        self._level -= size
+        return True
+
+    def _fill(self, now: float) -> None:
+        if now > self._at:
+            self._level = min(self._burst, self._level + (now - self._at) * self._per_second)
+            self._at = now

@@ -1,0 +1,96 @@
+"""The drops that we rent, beyond `people`: where their holders are, which ones we left, and what
+contacts say of their own holding.
+
+Functions run in the database thread, inside a transaction of `Database.run`.
+"""
+
+import sqlite3
+from collections.abc import Collection
+
+from postroad.base import limits
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
+from postroad.protocol.contacts import decode_contact
+from postroad.store import helpers, people
+from postroad.store.people import MyDrop
+
+
+def holder_of(sql: sqlite3.Connection, drop: MyDrop) -> Contact | None:
+    """Where the holder of our drop is, as far as we know; None when it set up anew."""
+    if (serving := helpers.at(sql, drop.holder)) is not None:
+        return serving.contact
+    person = people.at_device(sql, drop.holder) or people.contact(sql, drop.fingerprint)
+    known = person.record.contacts if person else ()
+    found = next((one for one in known if one.peer == drop.holder), None)
+    if found is None and drop.place is not None:
+        return decode_contact(drop.place)
+    return found
+
+
+def is_holder(sql: sqlite3.Connection, peer: PeerId) -> bool:
+    return sql.execute("SELECT 1 FROM my_drop WHERE holder = ?", (peer,)).fetchone() is not None
+
+
+def refused(sql: sqlite3.Connection, drop: DropId, reason: str) -> None:
+    """The holder does not give us this drop, and says why."""
+    sql.execute("UPDATE my_drop SET refusal = ? WHERE drop_id = ?", (reason, drop))
+
+
+def shown(sql: sqlite3.Connection, drop: DropId, place: bytes, voucher: bytes, told: int) -> None:
+    """Where a vouched holder is, and what it has seen of us."""
+    sql.execute(
+        "UPDATE my_drop SET place = ?, voucher = ?, told = ? WHERE drop_id = ?",
+        (place, voucher, told, drop),
+    )
+
+
+def leave(sql: sqlite3.Connection, drop: DropId, now: Instant) -> None:
+    """It shall be in our record no longer; letters may still lie in it."""
+    sql.execute("UPDATE my_drop SET left_at = coalesce(left_at, ?) WHERE drop_id = ?", (now, drop))
+
+
+def forget_left(sql: sqlite3.Connection, now: Instant) -> None:
+    """Forget drops in which nothing can lie that has not expired; the oldest, too, when there are
+    too many."""
+    limit = now - limits.RECORD_SECONDS_MAX - limits.EXPIRY_SECONDS_MAX
+    sql.execute("DELETE FROM my_drop WHERE left_at < ?", (limit,))
+    sql.execute(
+        """DELETE FROM my_drop WHERE left_at IS NOT NULL AND drop_id NOT IN
+               (SELECT drop_id FROM my_drop
+                ORDER BY left_at IS NOT NULL, left_at DESC, drop_id LIMIT ?)""",
+        (limits.MY_DROPS_MAX,),
+    )
+
+
+def were_seen(sql: sqlite3.Connection, seen: Collection[PeerId], seconds: float) -> None:
+    """We were on the network for so long, and these nodes were seen; the other holders were
+    silent."""
+    sql.execute("UPDATE my_drop SET silent_seconds = silent_seconds + ?", (seconds,))
+    sql.executemany(
+        "UPDATE my_drop SET silent_seconds = 0 WHERE holder = ?", [(one,) for one in seen]
+    )
+
+
+def said_holding(sql: sqlite3.Connection, fingerprint: Fingerprint, said: bytes) -> None:
+    """For whom this contact holds, and when they are on, as they say."""
+    sql.execute(
+        """INSERT INTO holding (fingerprint, said) VALUES (?, ?)
+           ON CONFLICT (fingerprint) DO UPDATE SET said = excluded.said""",
+        (fingerprint, said),
+    )
+
+
+def told_holding(sql: sqlite3.Connection, fingerprint: Fingerprint, told: bytes) -> None:
+    """This contact knows that of us."""
+    sql.execute(
+        """INSERT INTO holding (fingerprint, told) VALUES (?, ?)
+           ON CONFLICT (fingerprint) DO UPDATE SET told = excluded.told""",
+        (fingerprint, told),
+    )
+
+
+def holdings(
+    sql: sqlite3.Connection,
+) -> dict[Fingerprint, tuple[bytes | None, bytes | None]]:
+    """For each contact what they said of their holding, and what we told them of ours."""
+    rows = sql.execute("SELECT fingerprint, said, told FROM holding ORDER BY fingerprint")
+    return {Fingerprint(fingerprint): (said, told) for fingerprint, said, told in rows}

@@ -1,0 +1,176 @@
+"""The shelves of a holder: what `peers.holder` asks for, over the store.
+
+Purpose: each thing that a holder does for others, as one commit.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from functools import partial
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
+from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId
+from postroad.base.seams import Clock
+from postroad.protocol import wire, wire_holders
+from postroad.protocol.holding import HoldFor, Relation, quota
+from postroad.protocol.records import read_person
+from postroad.store import held, people, queue, renters
+from postroad.store.database import Database
+from postroad.store.held import HeldDrop
+from postroad.store.sealed import SealedStore
+
+
+class Shelves:
+    """`peers.holder.Shelves` over the store: each method one commit."""
+
+    def __init__(
+        self,
+        database: Database,
+        sealed: SealedStore,
+        clock: Clock,
+        me: PeerId,
+        hold_for: HoldFor = HoldFor.VOUCHED,
+    ) -> None:
+        self._database = database
+        self._sealed = sealed
+        self._clock = clock
+        self._me = me
+        self._hold_for = hold_for
+
+    async def key_of(self, drop_id: DropId) -> bytes | None:
+        found = await self._database.read(lambda sql: held.drop(sql, drop_id))
+        return found.key if found else None
+
+    async def rent(
+        self,
+        drop_id: DropId,
+        key: bytes,
+        record: bytes,
+        asker: PeerId,
+        voucher: wire_holders.Voucher | None = None,
+    ) -> str | None:
+        request = drop_id, key, record
+        return await self._database.run(
+            lambda sql: renters.rent(
+                sql, request, voucher, asker, self._me, self._hold_for, self._clock.now()
+            )
+        )
+
+    async def set_tickets(self, drop_id: DropId, hashes: list[bytes]) -> None:
+        await self._database.run(lambda sql: held.set_tickets(sql, drop_id, hashes))
+
+    async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
+        now = self._clock.now()
+        self._sealed.disk.require_room(deposit.size)
+
+        def work(sql: sqlite3.Connection) -> wire.Take | wire.Tombstone | wire.No | None:
+            drop_id, mail_id = DropId(deposit.drop), MailId(deposit.mail_id)
+            found = held.drop(sql, drop_id)
+            if found is None:
+                return wire.No(wire.Refusal.UNKNOWN, "This drop is not kept here.")
+            lying = held.letter(sql, drop_id, mail_id)
+            if lying is not None and lying.tombstone is not None:
+                return wire.Tombstone(mail_id, lying.tombstone)
+            if deposit.size > limits.SEALED_BYTES_MAX:
+                return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
+            if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
+                return wire.No(wire.Refusal.FORBIDDEN, "It expires too soon or too late.")
+            if self._relation(sql, found) is Relation.STRANGER:
+                return wire.No(wire.Refusal.FORBIDDEN, "This node does not hold for them any more.")
+            ticket_hash = held.has_ticket(sql, drop_id, deposit.ticket)
+            room = self._has_room(sql, found, deposit.size, ticket_hash)
+            if lying is not None:
+                if lying.size != deposit.size:
+                    return wire.No(wire.Refusal.FORBIDDEN, "It has another size.")
+                if lying.sibling is not None and not room:
+                    return None  # it stays what another holder passed on
+                if not self._sealed.is_whole(sql, mail_id):
+                    return wire.Take()  # the disk lost it
+                # Somebody else may have brought it before, for a shorter time: the lease that is
+                # signed now has to be kept.
+                expires_at = Instant(float(deposit.expires))
+                held.put_letter(sql, drop_id, mail_id, deposit.size, expires_at, ticket_hash)
+                return None
+            if not room:
+                return wire.No(wire.Refusal.FULL, "This drop is full.")
+            return wire.Take()
+
+        return await self._database.run(work)
+
+    async def put(self, deposit: wire.Deposit, chunks: AsyncIterator[bytes]) -> None:
+        arriving = self._sealed.arriving(deposit.size)
+        try:
+            async for chunk in chunks:
+                await self._database.outside(partial(arriving.write, chunk))
+            if arriving.mail_id != deposit.mail_id:
+                raise PeerMisbehaved("a deposited letter is not the one announced")
+
+            def work(sql: sqlite3.Connection) -> None:
+                drop_id = DropId(deposit.drop)
+                found = held.drop(sql, drop_id)
+                if found is None:
+                    raise TemporaryFailure("This drop is not kept here any more.")
+                ticket_hash = held.has_ticket(sql, drop_id, deposit.ticket)
+                # Others may have filled the drop while this one came in.
+                lying = held.letter(sql, drop_id, MailId(deposit.mail_id)) is not None
+                if not lying and not self._has_room(sql, found, deposit.size, ticket_hash):
+                    raise TemporaryFailure("This drop is full.")
+                mail_id = self._sealed.put(sql, arriving)
+                expires_at = Instant(float(deposit.expires))
+                held.put_letter(sql, drop_id, mail_id, deposit.size, expires_at, ticket_hash)
+
+            await self._database.run(work)
+        finally:
+            arriving.discard()
+
+    async def list_drop(self, drop_id: DropId, after: int) -> tuple[wire.Listed, ...]:
+        found = await self._database.read(
+            lambda sql: held.letters(sql, drop_id, after, wire.LISTING_MAX)
+        )
+        return tuple(wire.Listed(one.mail_id, one.size, one.arrival) for one in found)
+
+    async def size_of(self, drop_id: DropId, mail_id: MailId) -> int | None:
+        found = await self._database.read(lambda sql: held.letter(sql, drop_id, mail_id))
+        return None if found is None or found.tombstone is not None else found.size
+
+    def read(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
+        return self._sealed.pieces(self._database, mail_id, size)
+
+    async def bury(
+        self, drop_id: DropId, mail_id: MailId, receipt: bytes, burial: bytes | None = None
+    ) -> None:
+        await self._database.run(lambda sql: held.bury(sql, drop_id, mail_id, receipt, burial))
+
+    async def tombstone(self, drop_id: DropId, mail_id: MailId) -> bytes | None:
+        found = await self._database.read(lambda sql: held.letter(sql, drop_id, mail_id))
+        return found.tombstone if found else None
+
+    async def record_of(self, fingerprint: Fingerprint) -> bytes | None:
+        return await self._database.read(lambda sql: held.served_record(sql, fingerprint))
+
+    async def learn_record(self, record: bytes, teller: PeerId) -> bool:
+        """Keep a contact's newer record, told by a device of theirs; False: not a contact.
+
+        Letters to them that wait are due then: perhaps they have other holders now."""
+        now = self._clock.now()
+
+        def work(sql: sqlite3.Connection) -> bool:
+            person = people.at_device(sql, teller)
+            if person is None:
+                return False
+            newest = read_person(record, person.fingerprint)
+            if people.learn(sql, newest, now):
+                queue.wake(sql, person.fingerprint, now)
+            people.keep_record(sql, newest)
+            return True
+
+        return await self._database.run(work)
+
+    def _relation(self, sql: sqlite3.Connection, drop: HeldDrop) -> Relation:
+        return renters.relation(sql, drop, self._hold_for, self._clock.now())
+
+    def _has_room(
+        self, sql: sqlite3.Connection, drop: HeldDrop, size: int, ticket_hash: bytes | None
+    ) -> bool:
+        room = quota(self._relation(sql, drop))
+        return renters.has_room(sql, drop.drop, size, ticket_hash, room)
