@@ -112,6 +112,7 @@ class Node:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
         paused, the network is joined by then."""
         if self.endpoint.is_open:
+            await self._wake_what_waited()
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
@@ -157,9 +158,14 @@ class Node:
         await self.relay.serve(self.machine.listeners.relay(port))
 
     async def _join_again(self) -> None:
-        """Open the endpoint after a pause; all that waited is due now.
+        """Open the endpoint after a pause. Raises NotToBeHad while somebody else has the port."""
+        await self._wake_what_waited()
+        await self.endpoint.open()
+        await self.renter.record()
+        log.info("on the network again")
 
-        Raises NotToBeHad while somebody else has the port."""
+    async def _wake_what_waited(self) -> None:
+        """All is due now: whoever was away when it was put off may be on for these minutes only."""
         now = self.machine.clock.now()
 
         def wake(sql: Sql) -> None:
@@ -170,9 +176,6 @@ class Node:
             await self.database.run(wake)
         except TemporaryFailure as error:  # then each goes when its own time has come
             log.warning("what waited was not woken: %s", error)
-        await self.endpoint.open()
-        await self.renter.record()
-        log.info("on the network again")
 
     async def _serve_links(self) -> None:
         await self.links.serve()
