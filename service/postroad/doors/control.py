@@ -49,6 +49,17 @@ class Helpers(Protocol):
     async def remove(self, name: str) -> None: ...
 
 
+class Network(Protocol):
+    """`doors.network.NetworkDesk`."""
+
+    @property
+    def requests(self) -> Mapping[str, Request]: ...
+
+    async def troubles(self) -> list[str]: ...
+
+    def why_not_met(self, person: people.Person) -> str: ...
+
+
 async def serve(
     listening: socket,
     database: Database,
@@ -58,13 +69,16 @@ async def serve(
     pauses: Pauses,
     counts: Counts,
     helpers: Helpers,
+    network: Network,
     mail_ports: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection.
 
     `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
-    door = _Door(database, introductions, keyring, clock, pauses, counts, helpers, mail_ports)
-    await serve_requests(listening, door.requests, {os.getuid()})
+    door = _Door(
+        database, introductions, keyring, clock, pauses, counts, helpers, network, mail_ports
+    )
+    await serve_requests(listening, {**door.requests, **network.requests}, {os.getuid()})
 
 
 async def serve_requests(
@@ -91,6 +105,7 @@ class _Door:
         pauses: Pauses,
         counts: Counts,
         helpers: Helpers,
+        network: Network,
         mail_ports: Mapping[str, int],
     ) -> None:
         self._database = database
@@ -100,6 +115,7 @@ class _Door:
         self._pauses = pauses
         self._counts = counts
         self._helpers = helpers
+        self._network = network
         self._mail_ports = mail_ports
         self.requests: dict[str, Request] = {
             "status": self._status,
@@ -132,7 +148,7 @@ class _Door:
                 ],
             }
 
-        return await self._database.read(work)
+        return {**await self._database.read(work), "network": await self._network.troubles()}
 
     async def _contacts(self, _: dict[str, Any]) -> Reply:
         found = await self._database.read(people.contacts)
@@ -158,12 +174,20 @@ class _Door:
                     "holders": len(queue.leases(sql, row.id)),
                     "next_try_at": row.parcel.due_at,
                     "tries": row.parcel.tries,
+                    "advice": self._advice(sql, row),
                 }
                 for row in queue.waiting(sql)
             ]
 
         found = await self._database.read(work)
         return {"queue": found, "now": self._clock.now(), **self._pause_told()}
+
+    def _advice(self, sql: Sql, row: queue.Row) -> str:
+        """What to do about a letter that neither its recipient nor a holder could be brought."""
+        if not row.parcel.tries or queue.leases(sql, row.id):
+            return ""
+        person = people.contact(sql, row.fingerprint)
+        return "" if person is None else self._network.why_not_met(person)
 
     def _pause_told(self) -> Reply:
         pause = self._pauses.pause
