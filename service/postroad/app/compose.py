@@ -238,7 +238,7 @@ class Node:
 
 
 async def _wake_all(database: Database, clock: Clock) -> None:
-    """All that waits is due now: whoever was away when it was put off may be on for minutes only."""
+    """All that waits is due now: whoever was away when it was put off may be on for minutes."""
     now = clock.now()
 
     def wake(sql: Sql) -> None:
