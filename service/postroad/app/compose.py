@@ -126,6 +126,7 @@ class Node:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
         paused, the network is joined by then."""
         if self.endpoint.is_open:
+            await _wake_all(self.database, self.machine.clock)
             await self.reach.begin()
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
@@ -252,7 +253,7 @@ class Node:
 
 
 async def _wake_all(database: Database, clock: Clock) -> None:
-    """All that waits in the queue is due now."""
+    """All that waits is due now: whoever was away when it was put off may be on for minutes."""
     now = clock.now()
 
     def wake(sql: Sql) -> None:
