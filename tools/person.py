@@ -64,7 +64,7 @@ class Person:
             f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
             f'peer_hosts = ["127.0.0.1"]\nlink = "{link}"\n'
             f"smtp_port = {SMTP_PORT + slot}\nimap_port = {IMAP_PORT + slot}\n"
-            f"peer_port = {PEER_PORT + slot}\n{more}"
+            f"peer_port = {PEER_PORT + slot}\ndial_private = true\n{more}"
         )
 
     @property
