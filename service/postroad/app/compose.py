@@ -337,8 +337,12 @@ async def _wire(
         herald.peer_seen(peer, came)
         siblings.peer_seen()
 
+    def missed(peer: PeerId) -> None:
+        watch.missed(peer)
+        reach.doubt_relay()
+
     sightings = Sightings()
-    links = Links(endpoint, clock, answers, linked, watch.missed, sightings)
+    links = Links(endpoint, clock, answers, linked, missed, sightings)
     client = Client(links)
     herald = Herald(database, client, clock)
     ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for)
