@@ -204,7 +204,16 @@ class Router(Space):
         self.forget_connections()
 
     def die(self) -> None:
-        self.ip("link set wan down", "link set lan down")
+        """Nothing passes any more, and nobody says so."""
+        self.nft("""
+            table inet death {
+                chain any { type filter hook prerouting priority -400; policy drop; }
+            }""")
+
+    def revive(self) -> None:
+        """On again, as after a restart: whom it let in before is forgotten."""
+        self.nft("delete table inet death")
+        self.forget_connections()
 
 
 class Host(Space):
@@ -236,7 +245,6 @@ class Lab:
             table inet backbone {
                 set flows { type ipv4_addr . ipv4_addr; flags dynamic; counter; size 65535; }
                 set flows6 { type ipv6_addr . ipv6_addr; flags dynamic; counter; size 65535; }
-                chain loss { type filter hook forward priority -10; }
                 chain count {
                     type filter hook forward priority 0;
                     update @flows { ip saddr . ip daddr }
@@ -296,13 +304,28 @@ class Lab:
 
     def lose(self, host: Host, percent: float) -> None:
         """From now on lose so many packets on their way from and to this host; 0 ends it."""
-        link = f"to-{host.number}"
-        rules = "flush chain inet backbone loss\n"
-        if percent:
-            lost = f"numgen random mod 1000 < {round(10 * percent)} drop"
-            for way in ("iifname", "oifname"):
-                rules += f"add rule inet backbone loss {way} {link} {lost}\n"
-        self.backbone.nft(rules)
+        dropped = f"numgen random mod 1000 < {round(10 * percent)} drop"
+        self._disturb("loss", host, dropped if percent else "")
+
+    def slow_down(self, host: Host, kilobytes_per_second: int) -> None:
+        """From now on this host's line carries no more than this, each way; 0 ends it.
+
+        nftables lets what a second may carry pass at once before it begins to count."""
+        rate = f"limit rate over {kilobytes_per_second} kbytes/second burst 64 kbytes drop"
+        self._disturb("narrow", host, rate if kilobytes_per_second else "")
+
+    def _disturb(self, chain: str, host: Host, rule: str) -> None:
+        chain = f"{chain}-{host.number}"
+        lines = "\n".join(f"{way} to-{host.number} {rule}" for way in ("iifname", "oifname"))
+        self.backbone.nft(f"""
+            table inet backbone {{ chain {chain} {{ type filter hook forward priority -10; }}
+            }}
+            flush chain inet backbone {chain}
+            table inet backbone {{
+                chain {chain} {{
+                    {lines if rule else ""}
+                }}
+            }}""")
 
     def passed(self, source: str, target: str) -> int:
         """Octets that the backbone carried from one address to the other up to now."""

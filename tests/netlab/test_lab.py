@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,6 +87,20 @@ def test_a_nat_that_forgets_gives_another_port_and_stays_a_cone(lab: Lab) -> Non
         assert seen_from(other, sender) == after
 
 
+def test_nothing_passes_a_router_until_it_is_revived(lab: Lab) -> None:
+    there, host = lab.host("there"), lab.host("host", Kind.CONE)
+    assert host.router is not None
+    with socket_at(host) as sender, socket_at(there) as hearing:
+        hearing.settimeout(0.3)
+        host.router.die()
+        sender.sendto(b"lost", (there.outside, PORT))
+        with pytest.raises(TimeoutError):
+            hearing.recv(10)
+        host.router.revive()
+        sender.sendto(b"hello", (there.outside, PORT))
+        assert hearing.recv(10) == b"hello"
+
+
 @pytest.mark.parametrize("kind", [Kind.OPEN, Kind.CONE])
 def test_a_host_that_moved_is_heard_from_its_new_address(lab: Lab, kind: Kind) -> None:
     there, host = lab.host("there"), lab.host("host", kind)
@@ -110,6 +125,20 @@ def test_a_line_loses_about_as_many_packets_as_it_is_told(lab: Lab) -> None:
         for _ in range(100):
             sender.sendto(b"?", (there.outside, PORT))
         assert came() == before + 100
+
+
+def test_a_narrow_line_carries_no_more_than_it_is_told(lab: Lab) -> None:
+    there, host = lab.host("there"), lab.host("host", Kind.CONE)
+    lab.slow_down(host, 1000)
+    with socket_at(host) as sender:
+        for _ in range(2500):
+            sender.sendto(bytes(1000), (there.outside, PORT))
+        before, began = lab.passed(host.outside, there.outside), time.monotonic()
+        while time.monotonic() < began + 0.5:
+            sender.sendto(bytes(1000), (there.outside, PORT))
+        took = time.monotonic() - began
+    carried = lab.passed(host.outside, there.outside) - before
+    assert 0.5 < carried / took / 1_024_000 < 1.5
 
 
 def test_what_the_internet_carried_is_counted_by_its_ends(lab: Lab) -> None:
