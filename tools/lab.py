@@ -31,10 +31,11 @@ from typing import Self, TypeVar
 
 T = TypeVar("T")
 
-# Of nobody, but public for whoever asks: once the 6to4 relays' (withdrawn by RFC 7526), and once
-# the 6bone's (given back by RFC 3701).
-PUBLIC_V4, PUBLIC_V6 = "192.88.99.{}", "3ffe:9::{}"
-HOME_V4, HOME_V6 = "192.168.{}.{}", "3ffe:9:{}::{}"
+# Whoever asks takes them for public. Nothing leads to whoever may really have them. Each line to
+# the backbone is in a network of its own, as people who meet are.
+PUBLIC_V4, PUBLIC_V6 = "192.88.{}.1", "3ffe:88:{}::1"
+HOME_V4, HOME_V6 = "192.168.{}.{}", "3ffe:168:{}::{}"
+HOMES = (HOME_V4, HOME_V6)
 BACKBONE = 1  # its number among the public addresses
 HOSTS_MAX = 99
 MOVED = 100  # what a move adds to the last number of an address
@@ -219,15 +220,17 @@ class Router(Space):
 class Host(Space):
     """A computer. `address`: its own; `outside`: the one that the world sees."""
 
-    def __init__(
-        self, name: str, kind: Kind, number: int, address: str, outside: str, gateway: str
-    ) -> None:
+    def __init__(self, name: str, kind: Kind, number: int) -> None:
         super().__init__(name)
         self.kind = kind
         self.number = number
-        self.address = address
-        self.outside = outside
-        self.gateway = gateway
+        self.outside = PUBLIC_V4.format(number)
+        if kind is Kind.OPEN:
+            self.address, self.address_v6 = self.outside, PUBLIC_V6.format(number)
+            self.gateway = PUBLIC_V4.format(BACKBONE)
+        else:
+            self.address, self.address_v6 = (pattern.format(number, 2) for pattern in HOMES)
+            self.gateway = HOME_V4.format(number, 1)
         self.router: Router | None = None
 
 
@@ -272,15 +275,10 @@ class Lab:
         assert self._number < HOSTS_MAX, "the laboratory is full"
         self._number += 1
         number = self._number
-        outside = PUBLIC_V4.format(number)
+        host = self._keep(Host(name, kind, number))
         if kind is Kind.OPEN:
-            host = self._keep(
-                Host(name, kind, number, outside, outside, PUBLIC_V4.format(BACKBONE))
-            )
             self._plug_in(host, "eth0", number)
         else:
-            inside, gateway = (HOME_V4.format(number, last) for last in (2, 1))
-            host = self._keep(Host(name, kind, number, inside, outside, gateway))
             host.router = self._keep(Router(f"{name}'s router", kind))
             self._plug_in(host.router, "wan", number)
             self._build_home(host, host.router, number)
@@ -378,9 +376,11 @@ class Lab:
             f"route add default via {host.gateway}",
         )
         if self.has_v6:
-            mine, gateway = (HOME_V6.format(number, last) for last in (2, 1))
+            gateway = HOME_V6.format(number, 1)
             router.ip(f"address add {gateway}/64 dev lan")
-            host.ip(f"address add {mine}/64 dev eth0", f"route add default via {gateway}")
+            host.ip(
+                f"address add {host.address_v6}/64 dev eth0", f"route add default via {gateway}"
+            )
             home, way = HOME_V6.format(number, ""), PUBLIC_V6.format(number)
             self.backbone.ip(f"route add {home}/64 via {way} dev to-{number} onlink")
         router.take_up()

@@ -70,7 +70,6 @@ class Person:
         link: str | None = None,
         place: Place | None = None,
         peer_hosts: Sequence[str] = ("127.0.0.1",),
-        peer_port: int | None = None,
     ) -> None:
         """`slot` keeps the ports of people on one machine apart; `more`: configuration lines.
 
@@ -89,7 +88,7 @@ class Person:
             f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
             f'peer_hosts = {json.dumps(peer_hosts)}\nlink = "{link}"\n'
             f"smtp_port = {SMTP_PORT + slot}\nimap_port = {IMAP_PORT + slot}\n"
-            f"peer_port = {peer_port or PEER_PORT + slot}\n{more}"
+            f"peer_port = {PEER_PORT + slot}\n{more}"
         )
 
     @property

@@ -19,7 +19,7 @@ import results
 from lab import Kind
 from mail_program import incoming, sizes, write_letter
 from person import ClaimFailed, Person, until
-from town import Town, make_contacts
+from town import Town, make_contacts, wait_for_holders
 
 HOLDERS = ("hana", "hugo", "hedi")
 LETTERS_A_DAY_MAX = 4
@@ -85,10 +85,7 @@ def play(days: int) -> dict[str, object]:
         for person in (anna, bora):
             for holder in holders:
                 make_contacts(holder, person)
-            until(
-                lambda person=person: person.postroad("status")["holders"] == len(holders),
-                f"three hold for {person.title}",
-            )
+            wait_for_holders(person, len(holders))
         make_contacts(anna, bora)
         anna.stop()
         bora.stop()

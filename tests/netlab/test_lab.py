@@ -151,15 +151,14 @@ def test_what_the_internet_carried_is_counted_by_its_ends(lab: Lab) -> None:
 
 def test_ipv6_is_routed_but_nobody_comes_in_uncalled(lab: Lab) -> None:
     there, home = lab.host("there"), lab.host("home", Kind.CONE)
-    at_home = f"3ffe:9:{home.number}::2"
     with socket_at(there, socket.AF_INET6) as outside, socket_at(home, socket.AF_INET6) as inside:
         inside.settimeout(0.3)
-        outside.sendto(b"uncalled", (at_home, PORT))
+        outside.sendto(b"uncalled", (home.address_v6, PORT))
         with pytest.raises(TimeoutError):
             inside.recv(10)
-        inside.sendto(b"hello", (f"3ffe:9::{there.number}", PORT))
-        assert outside.recvfrom(10)[1][0] == at_home
-        outside.sendto(b"answer", (at_home, PORT))
+        inside.sendto(b"hello", (there.address_v6, PORT))
+        assert outside.recvfrom(10)[1][0] == home.address_v6
+        outside.sendto(b"answer", (home.address_v6, PORT))
         assert inside.recv(10) == b"answer"
 
 
