@@ -10,40 +10,12 @@ must be reachable, or both NATs keep their ports.
 
 from __future__ import annotations
 
-import itertools
 import sys
 import time
 
 import results
-from lab import Kind
+from meeting import PAIRS, meet_and_write
 from person import ClaimFailed
-from town import Town, befriend_both, make_contacts, way_of_a_letter, write_both_ways
-
-KINDS = (Kind.OPEN, Kind.CONE, Kind.SYMMETRIC, Kind.UDP_BLOCKED)
-PAIRS = {f"{a.value}-{b.value}": (a, b) for a, b in itertools.product(KINDS, KINDS)}
-
-
-def expected_way(a: Kind, b: Kind) -> str:
-    if Kind.UDP_BLOCKED in (a, b):
-        return "relayed"
-    if Kind.OPEN in (a, b) or a is b is Kind.CONE:
-        return "direct"
-    return "relayed"
-
-
-def meet_and_write(a: Kind, b: Kind) -> dict[str, object]:
-    """One pair; ClaimFailed when a letter does not arrive or goes another way."""
-    dice = results.dice(f"pairs {a.value} {b.value}")
-    with Town("pairs") as town:
-        anna, bora = town.move_in("anna", a), town.move_in("bora", b)
-        town.start(anna, bora)
-        hana = befriend_both(town, anna, bora)
-        met = make_contacts(anna, bora)
-        took = write_both_ways(anna, bora, 4096, dice)
-        ways = [way_of_a_letter(town, anna, bora, hana), way_of_a_letter(town, bora, anna, hana)]
-    if set(ways) != {expected_way(a, b)}:
-        raise ClaimFailed(f"{a.value}-{b.value}: {ways}, and not {expected_way(a, b)}")
-    return {"met_s": met, "letter_s": took, "way": ways[0]}
 
 
 def main() -> None:
@@ -55,7 +27,7 @@ def main() -> None:
     for name in chosen:
         began = time.monotonic()
         try:
-            table[name] = meet_and_write(*PAIRS[name])
+            table[name] = meet_and_write(*PAIRS[name], results.dice(f"pairs {name}"))
         except ClaimFailed as error:
             table[name] = {"failed": str(error)}
             failed.append(name)
