@@ -337,12 +337,11 @@ async def _wire(
         herald.peer_seen(peer, came)
         siblings.peer_seen()
 
-    sightings = Sightings()
-
     def missed(peer: PeerId) -> None:
         watch.missed(peer)
         reach.doubt_relay()
 
+    sightings = Sightings()
     links = Links(endpoint, clock, answers, linked, missed, sightings)
     client = Client(links)
     herald = Herald(database, client, clock)

@@ -173,9 +173,8 @@ class Renter:
         is to be had. All of them have it, or are told it at once."""
         record = await self.record()
         helpers = await self._whereabouts.helpers()
-        told = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
-        others = {contact.peer: contact for contact in told}  # a helper holds, too
-        return (self._whereabouts.now(), *others.values())
+        places = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
+        return (self._whereabouts.now(), *{place.peer: place for place in places}.values())
 
     def _agreed_drops(self, sql: Sql, last: PersonRecord | None, now: Instant) -> tuple[Drop, ...]:
         """The drops of our record, the best first. Another order alone makes no new record."""
