@@ -84,7 +84,7 @@ class Herald:
                     is_known = await self._pass_on(peer, came)
                     if is_known and self._owes_visit(peer, came) and peer not in self._visiting:
                         self._visiting.add(peer)
-                        tasks.create_task(self._visit(peer), name="visit")
+                        tasks.create_task(self._visit(peer), name=f"visit {short(peer)}")
                 for drop in [drop for drop in self._news if drop not in self._telling]:
                     del self._news[drop]
                     self._telling.add(drop)
