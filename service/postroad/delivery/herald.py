@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId, short
 from postroad.base.seams import Clock
 from postroad.peers.client import Client
 from postroad.store import held, people, rented, renters
