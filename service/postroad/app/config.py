@@ -78,6 +78,12 @@ class Config:
         default=limits.RELAY_BYTES_PER_SECOND // 1000,
         metadata=_about("How much of that you pass on, all together."),
     )
+    lan: bool = field(
+        default=True,
+        metadata=_about(
+            "Whether contacts on your local network find you; others see that some node is there."
+        ),
+    )
     hold_for: str = field(
         default=HoldFor.VOUCHED.value,
         metadata=_about(
@@ -219,10 +225,10 @@ def _toml(value: Any) -> str:
             raise ConfigurationError(f"{str(value)!r} cannot be a folder of Postroad's: rename it.")
         escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(one) for one in value) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
     return str(value)
 
 
@@ -270,7 +276,7 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         if not number or not 0 <= value <= RESERVE_MIB_MAX:
             raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
-    if key == "dial_private":
+    if key in ("lan", "dial_private"):
         if not isinstance(value, bool):
             raise wrong("it must be true or false")
         return value

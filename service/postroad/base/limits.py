@@ -61,6 +61,9 @@ CHECK_SECONDS_MAX = 8.0  # for all that `netcheck` and `peers ping` try
 # Records and invitations
 RECORD_BYTES_MAX = 4096
 RECORD_SECONDS_MAX = 45 * DAY
+REVOKE_BYTES_MAX = 6 * KIB  # an ML-DSA key and signature alone are 5,261 bytes
+ROTATE_BYTES_MAX = 12 * KIB  # and here two of each
+REVOKED_DEVICES_MAX = 16
 RECORDS_AT_HAND_MAX = 256  # in memory, verified and taken apart: some 10 kB each
 INVITATION_SECONDS_DEFAULT = 14 * DAY
 INVITATION_CHARACTERS_MAX = 400
@@ -137,6 +140,12 @@ COLLECT_TOLD_SECONDS = 1 * HOUR  # the same when the holder has shown that it re
 REACHED_SECONDS = 3 * HOUR  # and for so long it counts as shown
 # A holder tells for longer than the owner's next look can be away (which is spread by a quarter).
 TELL_SECONDS = 1.5 * COLLECT_TOLD_SECONDS
+
+# Bundles
+BUNDLE_ITEMS_MAX = 10_000
+BUNDLE_RECEIPTS_MAX = 5_000
+BUNDLE_LETTERS_MAX = 2_000
+BUNDLE_PIECE_BYTES = 256 * KIB  # of a file, between the command line and the node
 
 # Doors
 DOOR_CONNECTIONS_MAX = 16

@@ -126,11 +126,15 @@ class Renter:
         """Our record as it should be now; a new one is made, and kept, when the last is not."""
         now = self._clock.now()
         await self._keyring.renew(now)  # never sign with what is not good at this moment
-        me = self._whereabouts.here
+        here = self._whereabouts.here
 
         def work(sql: Sql) -> PersonRecord:
             octets = people.kept_record(sql, self._keyring.fingerprint)
             last, sequence = _own_record(octets, self._keyring.fingerprint)
+            me = here
+            known = here.addresses or here.relay
+            if last is not None and not known and last.contacts[0].peer == here.peer:
+                me = last.contacts[0]  # off the network, the last address is the best guess
             drops = self._agreed_drops(sql, last, now)
             age = (
                 RENEW_SECONDS if last is None else now - (last.expires - limits.RECORD_SECONDS_MAX)
@@ -169,9 +173,8 @@ class Renter:
         is to be had. All of them have it, or are told it at once."""
         record = await self.record()
         helpers = await self._whereabouts.helpers()
-        told = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
-        others = {contact.peer: contact for contact in told}  # a helper holds, too
-        return (self._whereabouts.now(), *others.values())
+        places = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
+        return (self._whereabouts.now(), *{place.peer: place for place in places}.values())
 
     def _agreed_drops(self, sql: Sql, last: PersonRecord | None, now: Instant) -> tuple[Drop, ...]:
         """The drops of our record, the best first. Another order alone makes no new record."""

@@ -104,7 +104,10 @@ class Rounds:
     def _is_likely_awake(self, person: people.Person) -> bool:
         if (person.seen_at or 0.0) > self.clock.now() - limits.SEEN_LATELY_SECONDS:
             return True
-        return any(self.client.is_linked(contact.peer) for contact in person.record.contacts)
+        return any(
+            self.client.is_linked(contact.peer) or self.client.is_near(contact.peer)
+            for contact in person.record.contacts
+        )
 
     def _letter(self, sql: Sql, mail_id: MailId, outcome: Outcome) -> Sealed | None:
         """Our own copy; None when it is damaged: then only its holders can be asked."""

@@ -311,15 +311,18 @@ class Sender:
         await self.take_receipt(MailId(message.mail_id), message.receipt)
         await exchange.send(wire.Ok())
 
-    async def take_receipt(self, mail_id: MailId, sealed: bytes) -> None:
-        """End a parcel by its receipt; PeerMisbehaved when it is not one. Idempotent."""
+    async def take_receipt(self, mail_id: MailId, sealed: bytes) -> bool | None:
+        """End a parcel by its receipt; PeerMisbehaved when it is not one. Idempotent.
+
+        Whether that was news; None when we know no such letter."""
         row = await self._database.read(lambda sql: queue.by_mail_id(sql, mail_id))
         if row is None:
-            return  # pruned long ago, or never ours
-        await self._end(row, self._read_receipt(row, sealed), sealed)
+            return None  # pruned long ago, or never ours
+        parcel = await self._end(row, self._read_receipt(row, sealed), sealed)
         self.wake()
+        return parcel.state is not row.parcel.state
 
-    async def _end(self, row: queue.Row, verdict: Verdict, sealed: bytes) -> None:
+    async def _end(self, row: queue.Row, verdict: Verdict, sealed: bytes) -> Parcel:
         event, now = ReceiptCame(verdict), self._clock.now()
 
         def take(sql: Sql, parcel: Parcel) -> Step:
@@ -328,7 +331,7 @@ class Sender:
                 queue.keep_receipt(sql, row.id, sealed)
             return step
 
-        await self._step(row, take)
+        return await self._step(row, take)
 
     def _read_receipt(self, row: queue.Row, sealed: bytes) -> Verdict:
         """What this receipt says of the parcel; PeerMisbehaved when it is not its receipt."""

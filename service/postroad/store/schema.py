@@ -80,6 +80,12 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (parcel_id, drop_id)
     ) STRICT, WITHOUT ROWID;
 
+    -- Parcels whose sealed letter was also written into a file, for somebody to carry.
+    CREATE TABLE bundled (
+        parcel_id INTEGER PRIMARY KEY REFERENCES parcel (id) ON DELETE CASCADE,
+        at        REAL NOT NULL
+    ) STRICT;
+
     -- SEALED LETTERS: ours on the way out, and other people's that we hold ---------------------
     CREATE TABLE sealed (
         mail_id BLOB PRIMARY KEY CHECK (length(mail_id) = 32),
