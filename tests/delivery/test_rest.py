@@ -115,7 +115,7 @@ def test_who_comes_again_and_again_is_visited_by_one(tmp_path: Path) -> None:
         for _ in range(100):
             bora.node.herald.peer_seen(mallory.node.endpoint.me, came=True)
             await asyncio.sleep(0.01)
-        assert visits() <= under_way + 1
+        assert visits() <= under_way + 2  # hers, and one that Mallory may have begun since
 
     def visits() -> int:
         return sum(task.get_name() == "visit" for task in asyncio.all_tasks())
