@@ -36,6 +36,7 @@ STATUS = {
     "quarantine": [],
     "paused": False,
     "paused_until": None,
+    "network": [],
 }
 Node = Callable[[dict[str, Any]], None]
 
@@ -332,8 +333,47 @@ def test_a_waiting_letter_says_why_and_until_when(
     config: Path, node: Node, seconds: int, words: str
 ) -> None:
     parcel = {"recipient": ADDRESS, "reason": "It waits.", "next_try_at": 1000 + seconds}
-    node({"queue": [parcel], "now": 1000, "paused": False, "paused_until": None})
-    assert typed(config, "queue").stdout == f"To {ADDRESS}\n   It waits. {words}\n"
+    for advice, told in (("", ""), ("Add a helper.", "   Add a helper.\n")):
+        answer = {"queue": [{**parcel, "advice": advice}], "now": 1000, "paused": False}
+        node({**answer, "paused_until": None})
+        said = typed(config, "queue").stdout
+        assert said == f"To {ADDRESS}\n   It waits. {words}\n{told}"
+
+
+def test_trouble_with_the_network_is_told_where_it_is_looked_for(config: Path, node: Node) -> None:
+    node({**STATUS, "network": ["No network.", "Your clock is wrong."]})
+    assert "\nNo network. See: postroad netcheck\n" in typed(config, "status").stdout
+    findings = [
+        {"about": "udp", "state": "bad", "says": "No UDP.", "advice": "Add a helper."},
+        {"about": "peers", "state": "good", "says": "They answer.", "advice": ""},
+    ]
+    node({"findings": findings, "mapped_by_router": ["192.88.99.1:46464"]})
+    assert typed(config, "netcheck").stdout == (
+        "! No UDP.\n  Add a helper.\n+ They answer.\n"
+        "+ Your router opened a port for you: 192.88.99.1:46464.\n"
+    )
+
+
+def test_peers_are_told_with_their_ways(config: Path, node: Node) -> None:
+    link = {"direct": True, "family": "IPv6", "round_trip_milliseconds": 12.5}
+    nodes = [{"link": link}]
+    roles = {"seen_at": None, "holds_for_us": True, "we_hold_for_them": False}
+    node(
+        {
+            "peers": [
+                {"name": "bora", "nodes": nodes, **roles},
+                {"name": "carl", "nodes": [{"link": None}], **roles, "holds_for_us": False},
+            ]
+        }
+    )
+    assert typed(config, "peers").stdout == (
+        "bora          linked, direct over IPv6, 12.5 ms; holds letters for you\n"
+        "carl          last seen: never\n"
+    )
+    node({"name": "bora", "milliseconds": 3.5, **link, "direct": False, "family": None})
+    assert (
+        typed(config, "peers", "ping", "bora").stdout == "bora's node answers: relayed, 3.5 ms.\n"
+    )
 
 
 def test_a_pause_is_told_plainly_wherever_it_matters(config: Path, node: Node) -> None:

@@ -25,8 +25,9 @@ HELPER = [sys.executable, "-m", "postroad", "helper"]
 class Box:
     """A helper's process, and its folders."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, slot: int = 0) -> None:
         self.folder = folder
+        self.port, self.relay_port = 47060 + slot, 47443 + slot
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -35,7 +36,8 @@ class Box:
             self.process = subprocess.Popen(
                 [
                     *(*HELPER, "run", "--data", str(self.folder / "data"), *self.runtime),
-                    *("--name", "box", "--port", "47060", "--relay-port", "47443"),
+                    *("--name", "box", "--port", str(self.port)),
+                    *("--relay-port", str(self.relay_port)),
                     *("--host", "127.0.0.1"),
                 ],
                 stdout=log,

@@ -6,8 +6,9 @@ import asyncio
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
@@ -27,6 +28,7 @@ from postroad.store.database import Database
 from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
+from postroad.store.people import Person
 
 
 class NobodyAnswers:
@@ -49,6 +51,16 @@ class NoHelpers:
 
     async def remove(self, name: str) -> None:
         raise PermanentFailure(f"You have no helper called {name!r}.")
+
+
+class NoNetwork:
+    requests: Mapping[str, control.Request] = MappingProxyType({})
+
+    async def troubles(self) -> list[str]:
+        return ["This computer has no network."]
+
+    def why_not_met(self, person: Person) -> str:
+        return ""
 
 
 class ReadsOnly:
@@ -85,6 +97,7 @@ def asked(folder: Path, *requests: str | dict[str, Any]) -> list[dict[str, Any]]
                     Pauses(disk, FakeClock()),
                     Counts(sent=3, heard=2),
                     NoHelpers(),
+                    NoNetwork(),
                     {"smtp": 10588, "imap": 10144},
                 )
             )
@@ -115,6 +128,7 @@ def test_reading_begins_no_transaction_and_status_tells_where_the_doors_are(fold
     assert (status["contact_count"], status["letters_waiting"]) == (0, 0)
     assert (status["holders"], status["holders_wanted"]) == (0, limits.HOLDERS_WANTED)
     assert status["quarantine"] == [{"kind": "letter", "name": "7", "reason": "bad", "at": NOW}]
+    assert status["network"] == ["This computer has no network."]
     assert contacts == {"ok": True, "contacts": []}
     assert (status["messages_sent"], status["messages_heard"]) == (3, 2)
     not_paused = {"paused": False, "paused_until": None}

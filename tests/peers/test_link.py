@@ -4,18 +4,19 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from random import Random
+from typing import cast
 
 import pytest
 
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, PeerId
-from postroad.base.seams import Endpoint
+from postroad.base.seams import Endpoint, Link
 from postroad.peers.link import Answer, Exchange, Links, Refused
 from postroad.protocol import wire
 from simulator import loop
 from simulator.loop import LoopClock
-from simulator.network import World
+from simulator.network import SimulatedEndpoint, World
 
 
 class Peer:
@@ -242,5 +243,44 @@ def test_more_links_than_allowed_cost_the_idlest_one() -> None:
             for peer, service in crowd:
                 await ask(one, peer)
                 service.cancel()
+
+    play(scene)
+
+
+def test_both_dial_at_once_and_one_dial_hangs() -> None:
+    """Fifty times, each time the other side's dial is the one that hangs."""
+
+    class Hanging:
+        """An endpoint whose own dials never end; it is dialled as ever."""
+
+        def __init__(self, endpoint: SimulatedEndpoint) -> None:
+            self._endpoint = endpoint
+            self.hangs = False
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._endpoint, name)
+
+        async def dial(self, contact: Contact) -> Link:
+            if self.hangs:
+                await asyncio.sleep(30)
+            return await self._endpoint.dial(contact)
+
+    async def scene() -> None:
+        world = World(Random(7))
+        ends = [Hanging(await world.network().open(bytes([number]) * 32, 0)) for number in (1, 2)]
+        one, other = (Peer(cast(Endpoint, end), {wire.News: say_ok}) for end in ends)
+        services = [asyncio.create_task(peer.links.serve()) for peer in (one, other)]
+        await asyncio.sleep(0)
+        time = asyncio.get_running_loop().time
+        for turn in range(50):
+            ends[turn % 2].hangs, ends[1 - turn % 2].hangs = True, False
+            began = time()
+            await asyncio.gather(ask(one, other), ask(other, one))
+            assert time() - began <= 3.0
+            await asyncio.sleep(limits.LINK_IDLE_SECONDS + 2)
+            assert (one.open_links(), other.open_links()) == (0, 0)
+        for service in services:
+            service.cancel()
+        await asyncio.gather(*services, return_exceptions=True)
 
     play(scene)

@@ -212,6 +212,22 @@ def test_who_becomes_a_stranger_begins_anew_as_one() -> None:
     run(play())
 
 
+def test_a_guest_who_becomes_a_contact_is_served_as_one_without_coming_again() -> None:
+    async def play() -> None:
+        async with (
+            place() as at,
+            admitted(at.port, CARO) as caro,
+            admitted(at.port, DORA) as dora,
+        ):
+            at.contacts.add(CARO.peer)
+            await at.relay.review()
+            assert (at.relay.counts.clients, at.relay.counts.guests) == (1, 1)
+            dora.writer.write(packet(CARO.public, b"now"))
+            assert await heard(caro) == bytes([Kind.FROM]) + DORA.public + b"\0now"
+
+    run(play())
+
+
 def test_a_silent_client_is_asked_whether_it_lives_and_a_dead_one_is_shown_out() -> None:
     async def play() -> None:
         async with (
@@ -319,18 +335,21 @@ def test_who_comes_again_and_again_is_turned_away_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "RELAY_ARRIVALS_BURST", 5.0)
+    monkeypatch.setattr(limits, "RELAY_ARRIVALS_PER_SECOND", 0.3)  # 3 s: longer than five take
+
+    async def is_let_in(at: Place) -> bool:
+        try:
+            async with admitted(at.port, ANNA):
+                return True
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return False
 
     async def play() -> None:
         async with place() as at:
-            for _ in range(5):
-                async with admitted(at.port, CARO):
-                    pass
-            async with connected(at.port) as client:
-                with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-                    await client.hello(ANNA)
-            await asyncio.sleep(2 / limits.RELAY_ARRIVALS_PER_SECOND)
-            async with admitted(at.port, ANNA):
-                pass
+            assert [await is_let_in(at) for _ in range(5)] == [True] * 5
+            assert not await is_let_in(at)
+            while not await is_let_in(at):
+                await asyncio.sleep(0.1)
 
     run(play())
 
@@ -730,6 +749,41 @@ def test_when_a_relay_dies_another_one_carries_on(without_udp: None) -> None:
             await settle(anna, second.at(anna.me))
             dialled, accepted = await meet(bora, anna, second.at(anna.me))
             await carry(dialled, accepted, 1 * limits.MIB)
+
+    run(play())
+
+
+@with_iroh
+def test_after_a_pause_of_the_relay_its_clients_come_back_by_themselves(without_udp: None) -> None:
+    async def play() -> None:
+        at = Place(FAST)
+        async with endpoints(2) as (anna, bora):
+            at.contacts = {anna.me}
+            await settle(anna, at.at(anna.me))
+            await at.close()
+            again = Place(FAST, at.port)
+            again.contacts = {anna.me}
+            await until(lambda: again.relay.counts.clients == 1, 30)
+            dialled, accepted = await meet(bora, anna, again.at(anna.me))
+            await carry(dialled, accepted, 1 * limits.MIB)
+            await again.close()
+
+    run(play())
+
+
+@with_iroh
+def test_letters_pass_at_the_rate_that_is_allowed_and_no_link_breaks(without_udp: None) -> None:
+    async def play() -> None:
+        async with place(Rules(bytes_per_second=300_000)) as at, endpoints(2) as (anna, bora):
+            at.contacts = {anna.me, bora.me}
+            await settle(anna, at.at(anna.me))
+            dialled, accepted = await meet(bora, anna, at.at(anna.me))
+            began = time.monotonic()
+            await carry(dialled, accepted, 4 * limits.MIB)
+            assert time.monotonic() - began > (4 * limits.MIB - 1_200_000) / 300_000
+            assert not dialled.closed
+            assert at.relay.counts.clients == 2  # and neither had to come again
+            assert at.relay.counts.dropped == 0
 
     run(play())
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from fakes import contact, peer, someone
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
-from postroad.base.ids import Contact, Fingerprint, Ticket
+from postroad.base.ids import Contact, Fingerprint, Relay, Ticket
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.invitation import SCHEME, Invitation, from_link, to_link
 
@@ -165,3 +166,24 @@ def test_an_invitation_without_any_contact_is_not_made_for_others() -> None:
     told(to_link(lonely), "ask for a new one")
     bare = Invitation(ANNA.fingerprint, bytes(16), Ticket(bytes(16)), 1, (Contact(peer(1)),))
     assert from_link(to_link(bare)) == bare
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=3))
+def test_contacts_that_relays_make_large_are_left_out_from_the_end(
+    shapes: list[tuple[int, int]],
+) -> None:
+    """Each shape: how many addresses, and no relay, one at an IPv4 or one at an IPv6 address."""
+    contacts = []
+    for number, (addresses, relay) in enumerate(shapes, 1):
+        whole = contact(peer(number))
+        at = Relay(peer(9), whole.addresses[relay - 1]) if relay else None
+        contacts.append(Contact(whole.peer, whole.addresses[:addresses], at))
+    made = replace(INVITATION, contacts=tuple(contacts))
+    link = to_link(made)
+    found = from_link(link).contacts
+    assert len(link) <= limits.INVITATION_CHARACTERS_MAX
+    assert found
+    assert found == made.contacts[: len(found)]
+    if len(found) < len(contacts):  # the next one really had no room
+        missing = len(encode_contact(contacts[len(found)])) + 1
+        assert len(link) + missing * 8 / 6 > limits.INVITATION_CHARACTERS_MAX

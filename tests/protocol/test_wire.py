@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from fakes import NOW, peer, someone
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.protocol import wire, wire_holders
-from postroad.protocol.contacts import encode_contact
+from postroad.protocol import wire, wire_helping, wire_holders, wire_reach
+from postroad.protocol.contacts import CONTACT_BYTES_MAX, encode_contact
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
 
@@ -65,6 +65,15 @@ MESSAGES: list[wire.Message] = [
     wire_holders.Draw(DROP, DROP, ID),
     wire_holders.Burial(ID, RECEIPT, SIGNED),
     wire.No(wire.Refusal.FULL, "Für später: " + "ü" * 90),
+    wire_reach.Who(),
+    wire_reach.Seen(int(NOW), None, None),
+    wire_reach.Seen(int(NOW), b"a" * 18, b"\xb5\x80"),
+    wire_reach.DialBack(None),
+    wire_reach.DialBack(b"\xb5\x80"),
+    wire_reach.DialledBack(b"a" * 6, 1, 0),
+    wire_helping.SignIn(b"r" * limits.RECORD_BYTES_MAX, None),
+    wire_helping.SignIn(b"r", b"s" * 16),
+    wire_helping.SignedIn(b"c" * CONTACT_BYTES_MAX, "n" * wire_helping.NAME_BYTES_MAX),
 ]
 
 

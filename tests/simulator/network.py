@@ -123,6 +123,7 @@ class SimulatedEndpoint:
         self._at = at
         self._arrived: asyncio.Queue[SimulatedLink | None] = asyncio.Queue()
         self._open = True
+        self.news = asyncio.Event()  # something around it changed
         self.links: dict[SimulatedLink, None] = {}  # in order, which a set is not
         world.endpoints[at] = self
 
@@ -141,6 +142,26 @@ class SimulatedEndpoint:
 
     async def set_outside(self, addresses: Sequence[HostPort]) -> None:
         """The address that others see is the one it has."""
+
+    async def changed(self) -> None:
+        await self.news.wait()
+        if not self._open:
+            raise LinkClosed("this node's endpoint is closed")
+        self.news.clear()
+
+    async def knock(self, at: HostPort) -> float:
+        seconds = 2 * self._world.delay(
+            self._world.dice.uniform(*self._world.weather.latency_seconds)
+        )
+        there = self._world.endpoints.get(at)
+        if there is None or not self._world.connects(self._me, there.me):
+            await asyncio.sleep(limits.KNOCK_SECONDS_MAX)
+            raise Unreachable(f"nobody answers at {at}")
+        await asyncio.sleep(seconds)
+        return seconds
+
+    async def try_relay(self, relay: Relay) -> float:
+        raise Unreachable("there are no relays on this network")
 
     async def dial(self, contact: Contact) -> "SimulatedLink":
         known = [at for at in contact.addresses if at.port]
@@ -177,6 +198,7 @@ class SimulatedEndpoint:
 
     def _leave(self) -> None:
         self._open = False
+        self.news.set()
         if self._world.endpoints.get(self._at) is self:
             del self._world.endpoints[self._at]
         self._arrived.put_nowait(None)

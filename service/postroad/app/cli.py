@@ -18,7 +18,7 @@ import click
 
 from postroad import __version__
 from postroad.app import config as configuration
-from postroad.app import telling
+from postroad.app import telling, telling_network
 from postroad.app.asking import NotRunning, as_json, finish
 from postroad.app.asking import ask as ask_at
 from postroad.app.bundle_cli import bundle
@@ -227,6 +227,33 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 
 main.add_command(helper)
 main.add_command(bundle)
+
+
+@main.group("peers", invoke_without_command=True)
+@as_json
+@click.pass_context
+def peers(context: click.Context, json_wanted: bool) -> None:
+    """List the nodes of your contacts: how they are reached, and who holds for whom."""
+    place: _Place = context.obj
+    if context.invoked_subcommand is None:
+        finish(lambda: _ask(place.config, do="peers"), json_wanted, telling_network.peers)
+
+
+@peers.command("ping")
+@click.argument("name")
+@as_json
+@click.pass_obj
+def ping(place: _Place, name: str, json_wanted: bool) -> None:
+    """Try to reach the node of the contact NAME: direct or relayed, and how far."""
+    finish(lambda: _ask(place.config, do="ping", name=name), json_wanted, telling_network.ping)
+
+
+@main.command()
+@as_json
+@click.pass_obj
+def netcheck(place: _Place, json_wanted: bool) -> None:
+    """Tell what is open between you and others, what is blocked, and what that means."""
+    finish(lambda: _ask(place.config, do="netcheck"), json_wanted, telling_network.netcheck)
 
 
 # How it is done

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from socket import socket
 
+from postroad.app.surroundings import around_reach
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.ids import DropId, PeerId
-from postroad.base.seams import Machine
+from postroad.base.seams import Clock, Machine
 from postroad.delivery.bundles import Bundles
 from postroad.delivery.filing import Filing
 from postroad.delivery.helpers import Helpers
@@ -30,11 +31,14 @@ from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
 from postroad.delivery.watch import Watch
+from postroad.doors import bundles as bundle_door
 from postroad.doors import control, imap, submission
+from postroad.doors.network import NetworkDesk
 from postroad.peers.client import Client
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.reach import Reach
 from postroad.peers.relay import Relay, Rules
 from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
@@ -109,6 +113,7 @@ class Node:
     siblings: Siblings
     receiver: Receiver
     sender: Sender
+    reach: Reach
     relay: Relay | None
     relay_port: int
     bundles: Bundles
@@ -118,6 +123,7 @@ class Node:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
         paused, the network is joined by then."""
         if self.endpoint.is_open:
+            await self.reach.begin()
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
@@ -153,6 +159,7 @@ class Node:
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
                 ("siblings", self.siblings.run),
+                ("reach", self.reach.run),
             ):
                 tasks.create_task(keep_running(name, service), name=name)
             if self.relay is not None:
@@ -169,17 +176,9 @@ class Node:
         """Open the endpoint after a pause; all that waited is due now.
 
         Raises NotToBeHad while somebody else has the port."""
-        now = self.machine.clock.now()
-
-        def wake(sql: Sql) -> None:
-            queue.wake_all(sql, now)
-            filed.wake_all_receipts(sql, now)
-
-        try:
-            await self.database.run(wake)
-        except TemporaryFailure as error:  # then each goes when its own time has come
-            log.warning("what waited was not woken: %s", error)
+        await _wake_all(self.database, self.machine.clock)
         await self.endpoint.open()
+        await self.reach.begin()
         await self.renter.record()
         log.info("on the network again")
 
@@ -221,12 +220,20 @@ class Node:
                     self.pauses,
                     self.links.counts,
                     self.helpers,
+                    NetworkDesk(
+                        self.database,
+                        self.reach,
+                        self.endpoint.me,
+                        self.links.path,
+                        self.relay is not None,
+                        lambda: self.pauses.pause is not None,
+                    ),
                     {
                         name: door[0].getsockname()[1]
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
                         if door
                     },
-                    self.bundles,
+                    bundle_door.requests(self.bundles),
                 ),
                 name="control",
             )
@@ -238,6 +245,20 @@ class Node:
             if self.pauses.pause is not None:  # promise M1 holds in a pause, too
                 await self.sender.look_at_clocks()
             await asyncio.sleep(TIDY_SECONDS)
+
+
+async def _wake_all(database: Database, clock: Clock) -> None:
+    """All that waits in the queue is due now."""
+    now = clock.now()
+
+    def wake(sql: Sql) -> None:
+        queue.wake_all(sql, now)
+        filed.wake_all_receipts(sql, now)
+
+    try:
+        await database.run(wake)
+    except TemporaryFailure as error:  # then each goes when its own time has come
+        log.warning("what waited was not woken: %s", error)
 
 
 async def keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
@@ -331,9 +352,29 @@ async def _wire(
         siblings.asked,
     )
 
-    renter = Renter(
-        database, client, keys, clock, entropy, endpoint.addresses, watch, settings.hold_for
+    async def may_relay(peer: PeerId) -> bool:
+        contact = await database.read(lambda sql: people.at_device(sql, peer))
+        return peer == keys.device.peer or (contact is not None and not contact.blocked)
+
+    relay = None if settings.relay is None else Relay(may_relay, entropy, settings.relay)
+
+    def relay_port() -> int | None:
+        if settings.relay is None or not endpoint.is_open:
+            return None
+        return settings.relay_port or endpoint.addresses()[-1].port
+
+    async def moved() -> None:
+        await _wake_all(database, clock)
+        receiver.moved()
+        sender.wake()
+
+    reach = Reach(
+        endpoint,
+        links,
+        clock,
+        around_reach(machine.disk, database, relay_port, lambda: renter.wake(), moved),
     )
+    renter = Renter(database, client, keys, clock, entropy, reach, watch, settings.hold_for)
     outbox = Outbox(
         database,
         contents,
@@ -348,11 +389,19 @@ async def _wire(
         herald.met()
         receiver.met()
         sender.wake()
+        reach.met()
+        if relay is not None:
+            relay.review_soon()
         if neighbours is not None:
             neighbours.met()
 
     introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
-    helpers = Helpers(database, client, clock, renter.record, renter.wake)
+
+    def helpers_changed() -> None:
+        renter.wake()
+        reach.met()
+
+    helpers = Helpers(database, client, clock, renter.record, helpers_changed)
     renter.tell_helpers = helpers.settle
     filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
     receiver = Receiver(
@@ -391,15 +440,17 @@ async def _wire(
         receiver.wake,
     )
 
-    async def may_relay(peer: PeerId) -> bool:
-        contact = await database.read(lambda sql: people.at_device(sql, peer))
-        return peer == keys.device.peer or (contact is not None and not contact.blocked)
-
     answers.update(holder.answers)
     answers.update(receiver.answers)
     answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
-    herald.listeners = (renter.peer_seen, receiver.peer_seen, sender.peer_seen)
+    answers.update(reach.answers)
+    herald.listeners = (
+        renter.peer_seen,
+        receiver.peer_seen,
+        sender.peer_seen,
+        lambda seen: reach.peer_linked(seen.peer),
+    )
     return Node(
         machine,
         keys,
@@ -418,7 +469,8 @@ async def _wire(
         siblings,
         receiver,
         sender,
-        None if settings.relay is None else Relay(may_relay, entropy, settings.relay),
+        reach,
+        relay,
         settings.relay_port or settings.peer_port,
         bundles,
         neighbours,

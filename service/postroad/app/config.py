@@ -64,7 +64,7 @@ class Config:
     relay: str = field(
         default="contacts",
         metadata=_about(
-            "For whom you pass on packets that cannot reach each other: contacts, anybody or off."
+            "For whom you pass on packets where there is no direct way: contacts, anybody or off."
         ),
     )
     relay_kilobytes_per_second: int = field(

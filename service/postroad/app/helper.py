@@ -17,6 +17,7 @@ from pathlib import Path
 
 from postroad import __version__
 from postroad.app.compose import TIDY_SECONDS, keep_running
+from postroad.app.surroundings import around_reach
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
@@ -35,6 +36,7 @@ from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
+from postroad.peers.reach import Reach
 from postroad.peers.relay import Relay as Relaying
 from postroad.peers.relay import Rules
 from postroad.protocol import wire
@@ -91,6 +93,7 @@ class Helper:
     herald: Herald
     siblings: Siblings
     relay: Relaying
+    reach: Reach
 
     def where_i_am(self) -> Contact:
         """As its people should know it: its addresses, and itself as the relay on TCP."""
@@ -120,6 +123,8 @@ class Helper:
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
             tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
             tasks.create_task(self.relay.serve(relays_at), name="relay")
+            await self.reach.begin()
+            tasks.create_task(keep_running("reach", self.reach.run), name="reach")
             tasks.create_task(
                 control.serve_requests(asked_at, desk.requests, {os.getuid(), ROOT}),
                 name="control",
@@ -184,13 +189,28 @@ def _wire(
         served = await database.read(lambda sql: people.at_device(sql, peer))
         return peer == key.peer or (served is not None and not served.blocked)
 
+    async def moved() -> None:
+        """Whoever waits is told again in time by the herald."""
+
     relay = Relaying(may_relay, machine.entropy, config.rules)
-    helper = Helper(
-        machine, config, endpoint, database, contents, sealed, links, herald, siblings, relay
+    around = around_reach(
+        machine.disk,
+        database,
+        lambda: config.relay_port,
+        lambda: None,
+        moved,
+        own_relay=lambda: helper.where_i_am().relay,
     )
+    reach = Reach(endpoint, links, clock, around)
+    helper = Helper(
+        machine, config, endpoint, database, contents, sealed, links, herald, siblings, relay, reach
+    )
+    answers.update(reach.answers)
+    herald.listeners = (lambda seen: reach.peer_linked(seen.peer),)
     shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
     answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
-    answers.update(Helping(GuestBook(database, clock), config.name, helper.where_i_am).answers)
+    book = GuestBook(database, clock)
+    answers.update(Helping(book, config.name, helper.where_i_am, relay.review).answers)
     return helper
 
 

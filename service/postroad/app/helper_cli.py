@@ -243,5 +243,3 @@ def _place(of_systemd: str, of_root: Path, of_user: str, in_home: str) -> Path:
         return of_root
     base = os.environ.get(of_user)
     return (Path(base) if base else Path.home() / in_home) / "postroad-helper"
-
-

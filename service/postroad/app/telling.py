@@ -100,6 +100,8 @@ def status(answer: dict[str, Any]) -> None:
     click.echo(_holders_in_words(answer["holders"], answer["holders_wanted"]))
     for line in _not_holding_in_words(answer["holders_silent"], answer["holders_refused"]):
         click.echo(line)
+    if answer["network"]:
+        click.echo(f"{answer['network'][0]} See: postroad netcheck")
     click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
     click.echo(f"   user name   {answer['user_name']}")
     click.echo("   password    was shown once, by postroad setup, and cannot be shown again")
@@ -123,7 +125,7 @@ def resumption(answer: dict[str, Any]) -> None:
 
 def _pause_in_words(until: float | None) -> str:
     resume = "you type: postroad resume"
-    end = resume if until is None else f"{_moment(until)}, or until {resume}"
+    end = resume if until is None else f"{moment(until)}, or until {resume}"
     return (
         f"No letter comes or goes until {end}. You can read and write meanwhile; letters wait, "
         "those to you with their senders and your holders."
@@ -219,7 +221,7 @@ def helper_people(answer: dict[str, Any]) -> None:
         click.echo("Nobody yet. Make a link for somebody with: postroad helper invite")
     for person in answer["people"]:
         keeps = _number(person["letters_held"], "letter")
-        seen = _moment(person["seen_at"])
+        seen = moment(person["seen_at"])
         click.echo(f"{person['address']}  last seen: {seen}  {keeps} kept")
 
 
@@ -241,7 +243,7 @@ def helpers(answer: dict[str, Any]) -> None:
             "link: paste it after postroad accept."
         )
     for one in answer["helpers"]:
-        click.echo(f"{one['name']:<16}  last seen: {_moment(one['seen_at'])}")
+        click.echo(f"{one['name']:<16}  last seen: {moment(one['seen_at'])}")
         if one["refusal"]:
             click.echo(f"   It does not serve you any more: {one['refusal']}")
 
@@ -260,7 +262,7 @@ def contacts(answer: dict[str, Any]) -> None:
         click.echo("Nobody yet. Make an invitation with: postroad invite")
         return
     for person in answer["contacts"]:
-        seen = _moment(person["seen_at"])
+        seen = moment(person["seen_at"])
         click.echo(f"{person['name']:<12}  {person['address']}  last seen: {seen}")
 
 
@@ -279,8 +281,10 @@ def queue(answer: dict[str, Any]) -> None:
         else:
             reason = parcel["reason"] or "It is being sent."
             click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
+            if parcel["advice"]:
+                click.echo(f"   {parcel['advice']}")
         if bundled is not None:
-            click.echo(f"   It is also in a bundle, written on {_moment(bundled)}.")
+            click.echo(f"   It is also in a bundle, written on {moment(bundled)}.")
 
 
 def bundle_written(answer: dict[str, Any], file: Path) -> None:
@@ -363,7 +367,7 @@ def _number(count: int, noun: str, nouns: str = "") -> str:
     return f"{count or 'no'} {noun if count == 1 else nouns or noun + 's'}"
 
 
-def _moment(at: float | None) -> str:
+def moment(at: float | None) -> str:
     if at is None:
         return "never"
     return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M")

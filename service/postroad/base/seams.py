@@ -149,15 +149,32 @@ class Endpoint(Protocol):
     async def use_relays(self, relays: Sequence[Relay]) -> None:
         """From now on, wait at the best of these relays for those who cannot dial us directly.
 
-        What it was told before is forgotten. Nothing happens where the network has no relays."""
+        What it was told before is forgotten. It returns when one of them has let us in, or none
+        has within 3 s. Nothing happens where the network has no relays."""
 
     def home_relay(self) -> Relay | None:
-        """The relay at which this node waits now; None without one."""
+        """The relay that has let us in, and at which this node waits; None without one."""
 
     async def set_outside(self, addresses: Sequence[HostPort]) -> None:
         """Peers saw us at these addresses: tell others of them, and use them to be reached.
 
         What it was told before is forgotten."""
+
+    async def changed(self) -> None:
+        """Wait for a change of our place in the network: other addresses, another home relay or
+        trouble with it, or the machine slept. Returns at once for what came since the last time;
+        LinkClosed once the endpoint is closed. It may also return when nothing has changed."""
+
+    async def knock(self, at: HostPort) -> float:
+        """Seconds until the node at this address answered somebody of whom it never heard.
+
+        It comes from a port of ours that nothing was sent from before, so no hole that our links
+        made in a router lets it pass. Says nothing of who answered. Unreachable within
+        `limits.KNOCK_SECONDS_MAX`."""
+
+    async def try_relay(self, relay: Relay) -> float:
+        """Seconds until this relay answered on a fresh connection; Unreachable within
+        `limits.KNOCK_SECONDS_MAX`."""
 
     async def dial(self, contact: Contact) -> Link:
         """A link to exactly that peer, or Unreachable (also when another key answers).

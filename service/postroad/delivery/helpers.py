@@ -57,9 +57,7 @@ class Helpers:
             )
         record = await self._record()
         try:
-            contact, name = await self._client.sign_in(
-                found.contact, encode(record), found.secret
-            )
+            contact, name = await self._client.sign_in(found.contact, encode(record), found.secret)
         except Refused as error:
             raise PermanentFailure(f"The helper said: {error}") from error
         except PeerMisbehaved as error:
@@ -70,9 +68,7 @@ class Helpers:
                 "UDP and TCP 46464)? Try again then; the link stays good."
             ) from error
         now = self._clock.now()
-        await self._database.run(
-            lambda sql: helpers.keep(sql, contact, name, record.sequence, now)
-        )
+        await self._database.run(lambda sql: helpers.keep(sql, contact, name, record.sequence, now))
         log.info("helper added", extra={"peer": short(contact.peer)})
         self._on_change()
         return name
@@ -104,9 +100,7 @@ class Helpers:
                 await self._note_refusal(row.peer, str(error))
             return False
         now = self._clock.now()
-        await self._database.run(
-            lambda sql: helpers.keep(sql, contact, name, record.sequence, now)
-        )
+        await self._database.run(lambda sql: helpers.keep(sql, contact, name, record.sequence, now))
         return True
 
     async def _note_refusal(self, peer: PeerId, reason: str) -> None:

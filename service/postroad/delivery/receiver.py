@@ -109,6 +109,13 @@ class Receiver:
         self._look_at.clear()
         self._look.set()
 
+    def moved(self) -> None:
+        """The node is somewhere else, or slept: look everywhere, and rely on no holder's word."""
+        self._came_at.clear()
+        self._look_at.clear()
+        self._look.set()
+        self._tell.set()
+
     # From senders
 
     async def _answer_deliver(self, message: wire.Message, exchange: Exchange) -> None:

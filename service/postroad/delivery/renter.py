@@ -10,11 +10,12 @@ before anybody is told of it.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, Fingerprint, HostPort, Instant, short
+from postroad.base.ids import Contact, Fingerprint, Instant, short
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode, encode
 from postroad.delivery.duty import Duty
@@ -39,6 +40,17 @@ ROUND_SECONDS = 1 * limits.HOUR  # all is looked over this often, if nothing hap
 AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left something undone
 
 
+class Whereabouts(Protocol):
+    """`peers.reach.Reach`."""
+
+    @property
+    def here(self) -> Contact: ...
+
+    def now(self) -> Contact: ...
+
+    async def helpers(self) -> Sequence[Contact]: ...
+
+
 class Renter:
     """Run `run` for as long as the node lives."""
 
@@ -49,7 +61,7 @@ class Renter:
         keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
-        addresses: Callable[[], tuple[HostPort, ...]],
+        whereabouts: Whereabouts,
         watch: Watch,
         hold_for: HoldFor = HoldFor.VOUCHED,
     ) -> None:
@@ -58,7 +70,7 @@ class Renter:
         self._keyring = keyring
         self._clock = clock
         self._entropy = entropy
-        self._addresses = addresses
+        self._whereabouts = whereabouts
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
         self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
@@ -112,13 +124,14 @@ class Renter:
         """Our record as it should be now; a new one is made, and kept, when the last is not."""
         now = self._clock.now()
         await self._keyring.renew(now)  # never sign with what is not good at this moment
-        here = Contact(self._keyring.device.peer, self._addresses())
+        here = self._whereabouts.here
 
         def work(sql: Sql) -> PersonRecord:
             octets = people.kept_record(sql, self._keyring.fingerprint)
             last, sequence = _own_record(octets, self._keyring.fingerprint)
             me = here
-            if last is not None and not here.addresses and last.contacts[0].peer == here.peer:
+            is_nowhere = not here.addresses and here.relay is None
+            if last is not None and is_nowhere and last.contacts[0].peer == here.peer:
                 me = last.contacts[0]  # off the network, the last address is the best guess
             drops = self._agreed_drops(sql, last, now)
             age = (
@@ -149,9 +162,13 @@ class Renter:
         return await self._database.run(work)
 
     async def where_i_am(self) -> tuple[Contact, ...]:
-        """Us and two holders: where an invitation says that our record is to be had."""
+        """Us as we are reached now, helpers and holders: where an invitation says that our record
+        is to be had. All of them have it, or are told it at once."""
         record = await self.record()
-        return (*record.contacts[:1], *(drop.contact for drop in record.drops[:2]))
+        helpers = await self._whereabouts.helpers()
+        told = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
+        others = {contact.peer: contact for contact in told}  # a helper holds, too
+        return (self._whereabouts.now(), *others.values())
 
     def _agreed_drops(self, sql: Sql, last: PersonRecord | None, now: Instant) -> tuple[Drop, ...]:
         """The drops of our record, the best first. Another order alone makes no new record."""

@@ -23,7 +23,6 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
-from postroad.delivery.bundles import Bundles, Found
 from postroad.message.address import Address
 from postroad.peers.link import Counts
 from postroad.protocol import helping
@@ -56,6 +55,17 @@ class Helpers(Protocol):
     async def remove(self, name: str) -> None: ...
 
 
+class Network(Protocol):
+    """`doors.network.NetworkDesk`."""
+
+    @property
+    def requests(self) -> Mapping[str, Request]: ...
+
+    async def troubles(self) -> list[str]: ...
+
+    def why_not_met(self, person: people.Person) -> str: ...
+
+
 async def serve(
     listening: socket,
     database: Database,
@@ -65,15 +75,19 @@ async def serve(
     pauses: Pauses,
     counts: Counts,
     helpers: Helpers,
+    network: Network,
     mail_ports: Mapping[str, int] = MappingProxyType({}),
-    bundles: Bundles | None = None,
+    file_requests: Mapping[str, FileRequest] = MappingProxyType({}),
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection.
 
-    `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
-    door = _Door(database, introductions, keyring, clock, pauses, counts, helpers, mail_ports)
-    files = _BundleDoor(bundles).requests if bundles else {}
-    await serve_requests(listening, door.requests, {os.getuid()}, files)
+    `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell.
+    `file_requests`: what else may be asked, about files of the owner's."""
+    door = _Door(
+        database, introductions, keyring, clock, pauses, counts, helpers, network, mail_ports
+    )
+    requests = {**door.requests, **network.requests}
+    await serve_requests(listening, requests, {os.getuid()}, file_requests)
 
 
 async def serve_requests(
@@ -103,6 +117,7 @@ class _Door:
         pauses: Pauses,
         counts: Counts,
         helpers: Helpers,
+        network: Network,
         mail_ports: Mapping[str, int],
     ) -> None:
         self._database = database
@@ -112,6 +127,7 @@ class _Door:
         self._pauses = pauses
         self._counts = counts
         self._helpers = helpers
+        self._network = network
         self._mail_ports = mail_ports
         self.requests: dict[str, Request] = {
             "status": self._status,
@@ -144,7 +160,7 @@ class _Door:
                 ],
             }
 
-        return await self._database.read(work)
+        return {**await self._database.read(work), "network": await self._network.troubles()}
 
     async def _contacts(self, _: dict[str, Any]) -> Reply:
         found = await self._database.read(people.contacts)
@@ -172,12 +188,20 @@ class _Door:
                     "next_try_at": row.parcel.due_at,
                     "tries": row.parcel.tries,
                     "bundled_at": bundled_at.get(row.id),
+                    "advice": self._advice(sql, row),
                 }
                 for row in queue.waiting(sql)
             ]
 
         found = await self._database.read(work)
         return {"queue": found, "now": self._clock.now(), **self._pause_told()}
+
+    def _advice(self, sql: Sql, row: queue.Row) -> str:
+        """What to do about a letter that neither its recipient nor a holder could be brought."""
+        if not row.parcel.tries or queue.leases(sql, row.id):
+            return ""
+        person = people.contact(sql, row.fingerprint)
+        return "" if person is None else self._network.why_not_met(person)
 
     def _pause_told(self) -> Reply:
         pause = self._pauses.pause
@@ -261,41 +285,6 @@ class OwnersFile:
             await self._writer.drain()
 
 
-class _BundleDoor:
-    """Bundles, for their owner to write and read."""
-
-    def __init__(self, bundles: Bundles) -> None:
-        self._bundles = bundles
-        self.requests: dict[str, FileRequest] = {
-            "bundle write": self._write,
-            "bundle read": self._read,
-        }
-
-    async def _write(self, request: dict[str, Any], file: OwnersFile) -> Reply:
-        name = request.get("for")
-        invite = request.get("invite") is True
-        planned = await self._bundles.plan(None if name is None else str(name), invite=invite)
-        if not (planned.is_empty and request.get("if_any") is True):
-            async for piece in self._bundles.pieces(planned):
-                await file.write(piece)
-            await file.keep()
-            await self._bundles.written(planned)
-        return {
-            "letters": len(planned.letters),
-            "receipts": len(planned.receipts),
-            "invitation": planned.link is not None,
-            "left_out": planned.left_out,
-            "written": not (planned.is_empty and request.get("if_any") is True),
-        }
-
-    async def _read(self, request: dict[str, Any], file: OwnersFile) -> Reply:
-        accept = request.get("accept") is True
-        found = await self._bundles.read(file.pieces(), accept=accept)
-        return {
-            name: getattr(found, name) for name in Found.__dataclass_fields__ if name != "people"
-        }
-
-
 class _Doorstep:
     """One line in, one line out, whatever goes wrong in between."""
 
@@ -346,6 +335,8 @@ class _Doorstep:
         except Exception:
             log.exception("control: answering failed")
             return {"ok": False, "error": "Your node failed at this; its log says how."}
+
+
 def _holders_told(sql: Sql) -> Reply:
     """Who holds for the owner, who is silent, and who does not want to."""
     drops = people.my_drops(sql)

@@ -25,7 +25,9 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, NotToBeHad, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Path
+from postroad.machine.knocking import ask_relay, knock_quic
 from postroad.machine.own_addresses import EVERYWHERE
+from postroad.machine.surroundings import Surroundings
 from postroad.protocol import wire
 from postroad.sealing.keys import load_ed25519
 
@@ -35,6 +37,10 @@ T = TypeVar("T")
 LOOPBACK = ("127.0.0.1", "::1")
 REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some ms later
 PIECE_BYTES_MAX = 256 * limits.KIB  # one crossing into Rust: the loop stands still while it copies
+RELAY_LOOK_SECONDS = 5.0  # between looks at what iroh counts of its home relay, while it has one
+RELAY_SECONDS_MAX = 3.0  # to be let in at a relay
+RELAY_POLL_SECONDS = 0.05
+RELAY_TROUBLE = ("socket:relay_conns_closed", "socket:relay_conns_failed")
 GIVEN_UP = 1  # the error code of a reset or stopped stream; the number means nothing to us
 
 
@@ -113,6 +119,12 @@ class IrohEndpoint:
         self._shaking = 0
         self._arrived: asyncio.Queue[IrohLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
+        self._news = asyncio.Event()
+        self._surroundings = Surroundings(self._news.set)
+        self._relay_look: asyncio.TimerHandle | None = None
+        self._relay_trouble = 0  # as counted at the last look
+        self._home: Relay | None = None
+        self._is_let_in = False  # iroh names its home also while that refuses it
         self._door = asyncio.create_task(self._keep_door(), name="iroh door")
 
     @property
@@ -138,10 +150,43 @@ class IrohEndpoint:
                 await self._endpoint.remove_relay(url)
             for url in wanted.keys() - self._relays.keys():
                 await self._endpoint.insert_relay(iroh.RelayConfig(url=url))
+            if wanted.keys() != self._relays.keys():
+                self._is_let_in = False
             self._relays = wanted
+            if wanted and not self._is_let_in:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RELAY_SECONDS_MAX):
+                        await self._wait_until_let_in()
+            if self._relay_look is None:
+                self._look_at_relay()
+
+    async def _wait_until_let_in(self) -> None:
+        # iroh is "online" also while it still holds the relay that it was just told to leave.
+        while self._endpoint.addr().relay_url() not in self._relays:  # noqa: ASYNC110  (it is iroh's)
+            await asyncio.sleep(RELAY_POLL_SECONDS)
+        await self._endpoint.online()
+        self._is_let_in = True
+
+    def _look_at_relay(self) -> None:
+        """Tell of trouble with the home relay: iroh counts it, and would itself wait for 52 s.
+
+        Its own callbacks are of no use: the one for changes of network reports without end in
+        1.2.0, and any of them can abort the process when the interpreter exits."""
+        self._relay_look = None
+        if self._closed or not self._relays:
+            return
+        counters = self._endpoint.stats()
+        trouble = sum(counters[name].value for name in RELAY_TROUBLE)
+        if trouble != self._relay_trouble or self.home_relay() != self._home:
+            self._relay_trouble, self._home = trouble, self.home_relay()
+            self._news.set()
+        loop = asyncio.get_running_loop()
+        self._relay_look = loop.call_later(RELAY_LOOK_SECONDS, self._look_at_relay)
 
     def home_relay(self) -> Relay | None:
-        url = None if self._closed else self._endpoint.addr().relay_url()
+        if self._closed or not self._is_let_in:
+            return None
+        url = self._endpoint.addr().relay_url()
         return None if url is None else self._relays.get(url)
 
     async def set_outside(self, addresses: Sequence[HostPort]) -> None:
@@ -151,6 +196,18 @@ class IrohEndpoint:
             for new in set(addresses) - set(self._outside):
                 await self._endpoint.add_external_addr(str(new))
             self._outside = tuple(addresses)
+
+    async def changed(self) -> None:
+        await self._news.wait()
+        if self._closed:
+            raise LinkClosed("this node's endpoint is closed")
+        self._news.clear()
+
+    async def knock(self, at: HostPort) -> float:
+        return await knock_quic(at)
+
+    async def try_relay(self, relay: Relay) -> float:
+        return await ask_relay(relay.address)
 
     async def dial(self, contact: Contact) -> "IrohLink":
         addresses = [str(at) for at in contact.addresses if at.port and _is_ip(at.host)]
@@ -182,6 +239,10 @@ class IrohEndpoint:
         self._closed = True
         self._door.cancel()
         self._arrived.put_nowait(None)
+        self._surroundings.close()
+        if self._relay_look is not None:
+            self._relay_look.cancel()
+        self._news.set()
         try:
             for link in list(self._links):
                 await link.close()

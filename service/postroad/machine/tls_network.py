@@ -29,8 +29,10 @@ from postroad.base import limits
 from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.machine import listeners
+from postroad.machine.knocking import knock_tcp
 from postroad.machine.mux_link import MuxLink
 from postroad.machine.own_addresses import EVERYWHERE, own_addresses
+from postroad.machine.surroundings import Surroundings
 from postroad.protocol import wire
 from postroad.sealing.keys import load_ed25519
 
@@ -113,6 +115,8 @@ class TlsEndpoint:
         self._shaking = asyncio.Semaphore(limits.HANDSHAKES_MAX)  # more wait in the kernel
         self._arrived: asyncio.Queue[MuxLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
+        self._news = asyncio.Event()
+        self._surroundings = Surroundings(self._news.set)
         self._doors = {asyncio.create_task(self._keep_door(one)) for one in listening}
 
     @property
@@ -132,6 +136,18 @@ class TlsEndpoint:
 
     async def set_outside(self, addresses: Sequence[HostPort]) -> None:
         """A connection comes from another port than the one we listen on, so it tells nothing."""
+
+    async def changed(self) -> None:
+        await self._news.wait()
+        if self._is_closed():
+            raise LinkClosed("this node's endpoint is closed")
+        self._news.clear()
+
+    async def knock(self, at: HostPort) -> float:
+        return await knock_tcp(at)
+
+    async def try_relay(self, relay: Relay) -> float:
+        raise Unreachable("there are no relays on this network")
 
     async def dial(self, contact: Contact) -> "MuxLink":
         failures: list[BaseException] = []
@@ -165,6 +181,8 @@ class TlsEndpoint:
             return
         self._closed = True
         self._arrived.put_nowait(None)
+        self._surroundings.close()
+        self._news.set()
         for door in self._doors:
             door.cancel()
         try:

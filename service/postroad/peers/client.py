@@ -12,8 +12,9 @@ from typing import TypeVar
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved
 from postroad.base.ids import Contact, DropId, Fingerprint, MailId, PeerId
+from postroad.base.seams import Path
 from postroad.peers.link import Links, Refused
-from postroad.protocol import wire, wire_holders
+from postroad.protocol import wire, wire_holders, wire_reach
 from postroad.protocol.contacts import decode_contact
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.protocol.wire_helping import SignedIn, SignIn
@@ -46,6 +47,10 @@ class Client:
 
     def is_near(self, peer: PeerId) -> bool:
         return self._links.is_near(peer)
+
+    def path(self, peer: PeerId) -> Path | None:
+        """How packets go to this peer over the link at hand; None without one."""
+        return self._links.path(peer)
 
     async def deliver(self, to: Contact, letter: Sealed) -> bytes:
         """Bring a letter to a device of its recipient; the sealed receipt."""
@@ -177,6 +182,18 @@ class Client:
                 yield answer.size, exchange.receive_bulk(answer.size)
             else:
                 raise _unexpected(answer)
+    async def who(self, to: Contact) -> tuple[wire_reach.Seen, Path]:
+        """Where the peer sees us, and how we see it over the same link."""
+        async with self._links.exchange(to) as exchange:
+            await exchange.send(wire_reach.Who())
+            return await exchange.expect(wire_reach.Seen), exchange.path()
+
+    async def dial_back(self, to: Contact, relay_port: int | None) -> wire_reach.DialledBack:
+        """Let the peer knock at the address where it sees us."""
+        async with self._links.exchange(to) as exchange:
+            await exchange.send(wire_reach.DialBack(wire_reach.write_port(relay_port)))
+            seconds = limits.ANSWER_SECONDS_MAX + limits.KNOCK_SECONDS_MAX
+            return await exchange.expect(wire_reach.DialledBack, seconds)
 
     async def _hand_over(
         self, to: Contact, offer: wire.Deliver | wire.Deposit, letter: Sealed

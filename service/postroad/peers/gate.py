@@ -43,6 +43,21 @@ class Gate:
         if self._endpoint is not None:
             await self._endpoint.set_outside(addresses)
 
+    async def changed(self) -> None:
+        if self._endpoint is None:
+            raise LinkClosed("Your node is paused.")
+        await self._endpoint.changed()
+
+    async def knock(self, at: HostPort) -> float:
+        if self._endpoint is None:
+            raise Unreachable("Your node is paused.")
+        return await self._endpoint.knock(at)
+
+    async def try_relay(self, relay: Relay) -> float:
+        if self._endpoint is None:
+            raise Unreachable("Your node is paused.")
+        return await self._endpoint.try_relay(relay)
+
     async def open(self) -> None:
         """Join the network; raises NotToBeHad when the port is taken. Harmless the second time."""
         if self._endpoint is None:

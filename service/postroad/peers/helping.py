@@ -5,7 +5,7 @@ shows a secret that its owner made (`GuestBook`, which the store implements).
 Invariant: a person is served by the device that signed the record which they bring.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from postroad.base.ids import Contact, PeerId
@@ -23,12 +23,20 @@ class GuestBook(Protocol):
 
 
 class Helping:
-    """Answers for `Links`. `where_i_am` is told to whoever signs in."""
+    """Answers for `Links`. `where_i_am` is told to whoever signs in; `served` hears that somebody
+    is served who was not, and may have come as a guest of the relay."""
 
-    def __init__(self, guests: GuestBook, name: str, where_i_am: Callable[[], Contact]) -> None:
+    def __init__(
+        self,
+        guests: GuestBook,
+        name: str,
+        where_i_am: Callable[[], Contact],
+        served: Callable[[], Awaitable[None]],
+    ) -> None:
         self._guests = guests
         self._name = name
         self._where_i_am = where_i_am
+        self._served = served
 
     @property
     def answers(self) -> Mapping[type[wire.Message], Answer]:
@@ -40,4 +48,5 @@ class Helping:
         if refusal is not None:
             await exchange.send(wire.No.because(wire.Refusal.FORBIDDEN, refusal))
         else:
+            await self._served()
             await exchange.send(SignedIn(encode_contact(self._where_i_am()), self._name))

@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, Unreachable
 from postroad.base.ids import Contact, PeerId, short
-from postroad.base.seams import Clock, Endpoint, Link, Stream
+from postroad.base.seams import Clock, Endpoint, Link, Path, Stream
 from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
 
@@ -48,6 +48,7 @@ class Exchange:
 
     stream: Stream
     peer: PeerId
+    path: Callable[[], Path]  # how the link's packets travel now
     counts: Counts = field(default_factory=Counts)
     _unread: bytearray = field(default_factory=bytearray)
 
@@ -148,6 +149,14 @@ class _Entry:
     retired: bool = False  # no new exchanges; closed when the last one ends
 
 
+@dataclass(slots=True)
+class _Dial:
+    """A dial under way; it tells why there is no link."""
+
+    task: asyncio.Task[str]
+    came: asyncio.Future[None]  # a link, from either side
+
+
 class Links:
     """All links of this node. Run `serve` for as long as the node lives."""
 
@@ -167,7 +176,7 @@ class Links:
         self._on_miss = on_miss
         self._sightings = sightings or Sightings()
         self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
-        self._dialling: dict[Contact, asyncio.Task[str]] = {}
+        self._dialling: dict[Contact, _Dial] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._idle = asyncio.Event()
         self.counts = Counts()
@@ -183,6 +192,20 @@ class Links:
     def is_near(self, peer: PeerId) -> bool:
         """Whether somebody who seems to be this peer is on our local network."""
         return self._sightings.is_near(peer)
+
+    def path(self, peer: PeerId) -> Path | None:
+        """How packets go to this peer over the link at hand; None without one."""
+        entry = self._newest(peer)
+        return None if entry is None else entry.link.path()
+
+    def linked(self) -> list[PeerId]:
+        """To whom an open link is at hand."""
+        return [peer for peer in list(self._entries) if self.is_linked(peer)]
+
+    def drop(self) -> None:
+        """Take all links out of use: the other sides have given them up while we slept."""
+        for entry in [entry for found in self._entries.values() for entry in found]:
+            self._retire(entry, at_once=True)
 
     async def serve(self) -> None:
         """Take in links and exchanges until cancelled; then close them all."""
@@ -215,7 +238,7 @@ class Links:
             async with _deadline(limits.ANSWER_SECONDS_MAX):
                 stream = await entry.link.open()
             try:
-                exchange = Exchange(stream, contact.peer, self.counts)
+                exchange = Exchange(stream, contact.peer, entry.link.path, self.counts)
                 yield exchange
                 with suppress(LinkClosed):  # all was said: how the stream ends does not matter
                     await exchange.finish()
@@ -242,14 +265,18 @@ class Links:
         # Shared only by who would dial the same addresses: somebody's record may name wrong ones.
         dial = self._dialling.get(contact)
         if dial is None:
-            dial = self._tasks.create_task(self._dial_once(contact), name="dial")
+            task = self._tasks.create_task(self._dial_once(contact), name="dial")
+            dial = _Dial(task, asyncio.get_running_loop().create_future())
             self._dialling[contact] = dial
-            dial.add_done_callback(lambda _: self._dialling.pop(contact, None))
-        # Whoever stops waiting leaves the dial to the others; it ends by its own deadline.
-        await asyncio.wait({dial})
-        entry = self._newest(contact.peer)  # the dialled one, or one that came in meanwhile
+            dial.task.add_done_callback(lambda _: self._dialling.pop(contact, None))
+        # Both may dial at once, and one of the two dials may hang: a link that comes in is as good.
+        # Ours goes on: given up on both sides, both could be lost. Whoever stops waiting leaves it
+        # to the others; it ends by its own deadline.
+        either: set[asyncio.Future[Any]] = {dial.task, dial.came}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        entry = self._newest(contact.peer)
         if entry is None:
-            raise Unreachable("stopping" if dial.cancelled() else dial.result())
+            raise Unreachable(_outcome(dial.task))
         return entry
 
     async def _dial_once(self, contact: Contact) -> str:
@@ -276,6 +303,9 @@ class Links:
         while len(self._entries[link.peer]) >= limits.LINKS_PER_PEER_MAX:
             self._retire(min(self._entries[link.peer], key=_use), at_once=True)
         self._entries[link.peer].append(entry)
+        for contact, dial in self._dialling.items():
+            if contact.peer == link.peer and not dial.came.done():
+                dial.came.set_result(None)
         self._tasks.create_task(self._serve_link(entry), name=f"link {short(link.peer)}")
         self._idle.set()
         self._on_link(link.peer, came)
@@ -340,16 +370,17 @@ class Links:
                     await room.acquire()
                     stream = await entry.link.accept()
                     entry.busy += 1
-                    task = tasks.create_task(self._doorstep(stream, entry.link.peer), name="answer")
+                    task = tasks.create_task(self._doorstep(stream, entry.link), name="answer")
                     task.add_done_callback(answered)
         except* LinkClosed:
             pass
         finally:
             self._forget(entry)
 
-    async def _doorstep(self, stream: Stream, peer: PeerId) -> None:
+    async def _doorstep(self, stream: Stream, link: Link) -> None:
         """One exchange that a peer began: whatever goes wrong in it ends here."""
-        exchange = Exchange(stream, peer, self.counts)
+        peer = link.peer
+        exchange = Exchange(stream, peer, link.path, self.counts)
         try:
             message = await exchange.receive()
             answer = self._answers.get(type(message))
@@ -372,6 +403,12 @@ class Links:
         except Exception:
             log.exception("answering a peer failed", extra={"peer": short(peer)})
             stream.abort()
+
+
+def _outcome(dial: asyncio.Task[str]) -> str:
+    if not dial.done() or dial.cancelled():
+        return "It came, and closed the link at once."
+    return dial.result()
 
 
 def _use(entry: _Entry) -> tuple[bool, float]:

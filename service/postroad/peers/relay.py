@@ -270,10 +270,16 @@ class Relay:
             for connection in list(self._connections):
                 connection.look(guest_looks_max if not may_stay else float("inf"))
             if looks % REVIEW_LOOKS == 0:
-                await self._review()
+                await self.review()
 
-    async def _review(self) -> None:
-        """A contact may have become a stranger, or a guest a contact: begin anew with those."""
+    def review_soon(self) -> None:
+        """Somebody became a contact."""
+        if self._tasks is not None:
+            self._tasks.create_task(self.review(), name="relay review")
+
+    async def review(self) -> None:
+        """Ask about everybody anew: a contact may have become a stranger, who has to begin anew, or
+        a guest a contact, who is served as one from now on."""
         for connection in list(self._connections):
             if connection.peer is None:
                 continue
@@ -282,7 +288,13 @@ class Relay:
             except PostroadError as error:
                 log.warning("the relay's clients stay as they are: %s", error)
                 return
-            if is_client == connection.is_guest:
+            if connection.is_closing or is_client != connection.is_guest:
+                continue
+            if is_client and self.counts.clients < self.rules.clients_max:
+                self._count(connection, -1)
+                connection.is_guest = False
+                self._count(connection, 1)
+            else:
                 connection.abort()
 
 

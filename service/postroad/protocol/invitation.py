@@ -19,6 +19,8 @@ SCHEME = "postroad:"
 VERSION = 1
 CONTACTS_MAX = 3
 _FIXED = 1 + 20 + 16 + 16 + 5
+_CHECK = 4
+_BYTES_MAX = (limits.INVITATION_CHARACTERS_MAX - len(SCHEME)) * 6 // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,13 @@ def to_link(invitation: Invitation) -> str:
     """The link, of at most 400 characters."""
     written = bytes([VERSION]) + base64.b32decode(invitation.fingerprint.upper())
     written += invitation.secret + invitation.ticket + invitation.expires.to_bytes(5, "big")
-    for contact in invitation.contacts[:CONTACTS_MAX]:
+    for place, contact in enumerate(invitation.contacts[:CONTACTS_MAX]):
         encoded = encode_contact(contact)
+        # The last ones are left out where relays make them large: the first is the inviter.
+        if place and len(written) + 1 + len(encoded) > _BYTES_MAX - _CHECK:
+            break
         written += bytes([len(encoded)]) + encoded
-    written += hashlib.sha256(written).digest()[:4]
+    written += hashlib.sha256(written).digest()[:_CHECK]
     link = SCHEME + base64.urlsafe_b64encode(written).decode().rstrip("=")
     assert len(link) <= limits.INVITATION_CHARACTERS_MAX
     return link
@@ -55,8 +60,8 @@ def from_link(link: str) -> Invitation:
         octets = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise PermanentFailure("This invitation has strange characters; copy it again.") from error
-    body_octets, check = octets[:-4], octets[-4:]
-    if len(octets) < _FIXED + 4 or hashlib.sha256(body_octets).digest()[:4] != check:
+    body_octets, check = octets[:-_CHECK], octets[-_CHECK:]
+    if len(octets) < _FIXED + _CHECK or hashlib.sha256(body_octets).digest()[:_CHECK] != check:
         raise PermanentFailure("This invitation is not complete; copy the whole link again.")
     if body_octets[0] != VERSION:
         raise PermanentFailure("This invitation needs a newer Postroad; update yours and retry.")

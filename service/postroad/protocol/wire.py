@@ -29,6 +29,7 @@ from postroad.protocol.wire_holders import (
     Synced,
     Voucher,
 )
+from postroad.protocol.wire_reach import DialBack, DialledBack, Seen, Who
 from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
@@ -237,6 +238,7 @@ class No:
 Message = (
     Deliver | Deposit | Take | Leased | Tombstone | Receipt | Ask | Known | Rent | Tickets | List
     | Listing | Fetch | Letter | Delete | News | FindRecord | Record | Ok | No
+    | Who | Seen | DialBack | DialledBack
     | SignIn | SignedIn
     | Holding | FindHolders | Holders | Sync | Synced | Draw | Burial
 )  # fmt: skip
@@ -264,6 +266,11 @@ _KINDS: dict[int, type[Message]] = {
     18: Record,
     19: Ok,
     20: No,
+    # The ways between nodes (wire_reach.py)
+    40: Who,
+    41: Seen,
+    42: DialBack,
+    43: DialledBack,
     60: SignIn,
     61: SignedIn,
     # 50 to 59: holders

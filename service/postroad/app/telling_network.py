@@ -1,0 +1,46 @@
+"""What the command line says to a person about the network."""
+
+from typing import Any
+
+import click
+
+from postroad.app.telling import moment
+
+MARKS = {"good": "+", "limited": "~", "bad": "!", "unknown": "?"}
+
+
+def peers(answer: dict[str, Any]) -> None:
+    if not answer["peers"]:
+        click.echo("Nobody yet. Make an invitation with: postroad invite")
+    for person in answer["peers"]:
+        links = [node["link"] for node in person["nodes"] if node["link"] is not None]
+        if links:
+            how = f"linked, {_way(links[0])}, {links[0]['round_trip_milliseconds']} ms"
+        else:
+            how = f"last seen: {moment(person['seen_at'])}"
+        click.echo(f"{person['name']:<12}  {how}{_holding(person)}")
+
+
+def _holding(person: dict[str, Any]) -> str:
+    if person["holds_for_us"] and person["we_hold_for_them"]:
+        return "; you hold letters for each other"
+    if person["holds_for_us"]:
+        return "; holds letters for you"
+    return "; you hold letters for them" if person["we_hold_for_them"] else ""
+
+
+def ping(answer: dict[str, Any]) -> None:
+    click.echo(f"{answer['name']}'s node answers: {_way(answer)}, {answer['milliseconds']} ms.")
+
+
+def _way(path: dict[str, Any]) -> str:
+    return f"direct over {path['family']}" if path["direct"] else "relayed"
+
+
+def netcheck(answer: dict[str, Any]) -> None:
+    for one in answer["findings"]:
+        click.echo(f"{MARKS[one['state']]} {one['says']}")
+        if one["advice"]:
+            click.echo(f"  {one['advice']}")
+    if answer["mapped_by_router"]:
+        click.echo(f"+ Your router opened a port for you: {', '.join(answer['mapped_by_router'])}.")

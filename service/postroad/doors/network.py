@@ -1,0 +1,219 @@
+"""What the owner may ask of the network: which nodes there are, how far, and what the ways mean."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.ids import Contact, HostPort, PeerId, Relay
+from postroad.base.seams import Path
+from postroad.protocol import reach as protocol
+from postroad.protocol.netcheck import Facts, Finding, State, findings
+from postroad.protocol.reach import Picture
+from postroad.store import held, helpers, people
+from postroad.store.database import Database, Sql
+from postroad.store.people import Person
+
+Reply = dict[str, Any]
+
+
+class Reach(Protocol):
+    """`peers.reach.Reach`."""
+
+    @property
+    def own(self) -> tuple[HostPort, ...]: ...
+
+    @property
+    def relay(self) -> Relay | None: ...
+
+    @property
+    def relay_seconds(self) -> float | None: ...
+
+    @property
+    def clock_error(self) -> float | None: ...
+
+    def picture(self) -> Picture: ...
+
+    async def check(self) -> tuple[int, int]: ...
+
+    async def ping(self, contact: Contact) -> tuple[Path, float]: ...
+
+    def why_not_met(self, them: Sequence[Contact]) -> str: ...
+
+
+class NetworkDesk:
+    """`requests` are for `doors.control`. `path`: how packets go to a peer now, if they do."""
+
+    def __init__(
+        self,
+        database: Database,
+        reach: Reach,
+        me: PeerId,
+        path: Callable[[PeerId], Path | None],
+        relays: bool,
+        is_paused: Callable[[], bool],
+    ) -> None:
+        self._database = database
+        self._reach = reach
+        self._me = me
+        self._path = path
+        self._relays = relays
+        self._is_paused = is_paused
+        self.requests = {
+            "peers": self._peers,
+            "ping": self._ping,
+            "netcheck": self._netcheck,
+        }
+
+    async def _peers(self, _: dict[str, Any]) -> Reply:
+        def work(sql: Sql) -> list[tuple[Person, bool, bool]]:
+            ours = {drop.fingerprint for drop in people.my_drops(sql) if drop.agreed}
+            return [
+                (
+                    person,
+                    person.fingerprint in ours,
+                    held.newest_drop_of(sql, person.fingerprint) is not None,
+                )
+                for person in people.contacts(sql)
+            ]
+
+        found = await self._database.read(work)
+        return {
+            "peers": [
+                {
+                    "name": person.name,
+                    "address": person.address,
+                    "seen_at": person.seen_at,
+                    "holds_for_us": holds,
+                    "we_hold_for_them": held_here,
+                    "nodes": [self._node(contact) for contact in person.record.contacts],
+                }
+                for person, holds, held_here in found
+            ]
+        }
+
+    def _node(self, contact: Contact) -> Reply:
+        path = self._path(contact.peer)
+        return {
+            "peer": contact.peer.hex(),
+            "addresses": [str(at) for at in contact.addresses],
+            "relay": None if contact.relay is None else str(contact.relay.address),
+            "link": None if path is None else _path_told(path),
+        }
+
+    async def _ping(self, request: dict[str, Any]) -> Reply:
+        self._expect_no_pause()
+        name = str(request.get("name", ""))
+        person = await self._database.read(lambda sql: _called(sql, name))
+        them = person.record.contacts
+        reason = "It has no address."
+        try:
+            async with asyncio.timeout(limits.CHECK_SECONDS_MAX):
+                for contact in them:
+                    try:
+                        path, seconds = await self._reach.ping(contact)
+                    except (TemporaryFailure, PeerMisbehaved) as error:
+                        reason = str(error)
+                        continue
+                    return {
+                        "name": person.name,
+                        "milliseconds": round(seconds * 1000, 1),
+                        **_path_told(path),
+                    }
+        except TimeoutError:
+            reason = "It did not answer in time."
+        why = self._reach.why_not_met(them) or "Most likely it is off."
+        raise TemporaryFailure(f"{person.name}'s node cannot be reached: {reason} {why}")
+
+    async def _netcheck(self, _: dict[str, Any]) -> Reply:
+        self._expect_no_pause()
+        contacts, reached = await self._reach.check()
+        facts = await self.facts(contacts, reached)
+        picture = facts.picture
+        return {
+            "own": [str(at) for at in facts.own],
+            "outside": [
+                {"address": str(one.address), "sure": one.is_sure, "open": one.is_open}
+                for one in picture.outside
+            ],
+            "mapped_by_router": [str(at) for at in _mapped(facts.own)],
+            "nat": {"ipv4": picture.nat4.value, "ipv6": picture.nat6.value},
+            "udp": picture.udp,
+            "relay": None if facts.relay is None else str(facts.relay.address),
+            "relay_milliseconds": facts.relay_seconds and round(facts.relay_seconds * 1000, 1),
+            "relay_is_our_own": facts.is_own_relay,
+            "our_relay_is_open": picture.relay_is_open,
+            "nodes": contacts,
+            "nodes_answering": reached,
+            "clock_error_seconds": facts.clock_error,
+            "findings": [_told(one) for one in findings(facts)],
+        }
+
+    async def troubles(self) -> list[str]:
+        """What is bad about the ways to us, as far as it is known without asking anybody."""
+        if self._is_paused():
+            return []
+        contacts = len(await self._database.read(people.contacts))
+        facts = await self.facts(contacts, contacts)
+        return [one.says for one in findings(facts) if one.state is State.BAD]
+
+    def why_not_met(self, person: Person) -> str:
+        return self._reach.why_not_met(person.record.contacts)
+
+    async def facts(self, contacts: int, reached: int) -> Facts:
+        served = await self._database.read(helpers.helpers)
+        relay = self._reach.relay
+        return Facts(
+            self._reach.own,
+            self._reach.picture(),
+            relay,
+            self._reach.relay_seconds,
+            relay is not None and relay.peer == self._me,
+            self._relays,
+            len(served),
+            contacts,
+            reached,
+            self._reach.clock_error,
+        )
+
+    def _expect_no_pause(self) -> None:
+        if self._is_paused():
+            raise TemporaryFailure("Your node is paused. Type first: postroad resume")
+
+
+def _called(sql: Sql, name: str) -> Person:
+    found = [one for one in people.contacts(sql) if name in (one.name, one.address)]
+    if not found:
+        raise PermanentFailure(f"You have no contact called {name!r}. See: postroad contacts")
+    if len(found) > 1:
+        raise PermanentFailure(f"Several contacts are called {name}: say the whole address.")
+    return found[0]
+
+
+def _path_told(path: Path) -> Reply:
+    family = None
+    if path.address is not None:
+        family = f"IPv{protocol.ip(path.address).version}"
+    return {
+        "direct": path.is_direct,
+        "at": None if path.address is None else str(path.address),
+        "family": family,
+        "round_trip_milliseconds": round(path.round_trip_seconds * 1000, 1),
+    }
+
+
+def _mapped(own: Sequence[HostPort]) -> list[HostPort]:
+    """A public IPv4 address beside a private one was opened for us by the router (UPnP, PCP)."""
+    four = [at for at in own if protocol.ip(at).version == 4]
+    public = [at for at in four if protocol.is_public(at)]
+    return public if len(public) < len(four) else []
+
+
+def _told(one: Finding) -> Reply:
+    return {
+        "about": one.about,
+        "state": one.state.value,
+        "says": one.says,
+        "advice": one.advice,
+    }
