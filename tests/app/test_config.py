@@ -119,6 +119,8 @@ def test_a_table_is_an_unknown_key(path: Path) -> None:
         ("expiry_days = true", "number of days"),
         ('expiry_days = "30"', "number of days"),
         ("reserve_mib = -1", "number of MiB"),
+        ("dial_private = 1", "true or false"),
+        ('dial_private = "yes"', "true or false"),
         ("reserve_mib = false", "number of MiB"),
         ("reserve_mib = nan", "number of MiB"),
         ("reserve_mib = inf", "number of MiB"),

@@ -139,7 +139,9 @@ class Resident:
             machine = Machine(
                 self.clock, self._dice, disk, self._network, listeners, peer_uid, self.lan
             )
-            settings = Settings(PORT, self.expiry_seconds, hold_for=self.hold_for)
+            settings = Settings(
+                PORT, self.expiry_seconds, hold_for=self.hold_for, dial_private=True
+            )
             async with build_node(settings, machine) as node:
                 await _limit(node, disk)
 

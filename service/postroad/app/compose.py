@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from socket import socket
 
+from postroad.app.compose_directory import directory_of
 from postroad.app.surroundings import around_reach
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
@@ -35,6 +36,7 @@ from postroad.doors import bundles as bundle_door
 from postroad.doors import control, imap, submission
 from postroad.doors.network import NetworkDesk
 from postroad.peers.client import Client
+from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
@@ -68,6 +70,7 @@ class Settings:
     relay: Rules | None = None  # whether, and how, this node is a relay for others
     relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
     hold_for: HoldFor = HoldFor.VOUCHED
+    dial_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +121,13 @@ class Node:
     relay_port: int
     bundles: Bundles
     neighbours: Neighbours | None
+    directory: Directory
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
         paused, the network is joined by then."""
         if self.endpoint.is_open:
+            await _wake_all(self.database, self.machine.clock)
             await self.reach.begin()
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
@@ -158,6 +163,7 @@ class Node:
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
+                ("directory", self.directory.run),
                 ("siblings", self.siblings.run),
                 ("reach", self.reach.run),
             ):
@@ -248,7 +254,7 @@ class Node:
 
 
 async def _wake_all(database: Database, clock: Clock) -> None:
-    """All that waits in the queue is due now."""
+    """All that waits is due now: whoever was away when it was put off may be on for minutes."""
     now = clock.now()
 
     def wake(sql: Sql) -> None:
@@ -332,8 +338,12 @@ async def _wire(
         herald.peer_seen(peer, came)
         siblings.peer_seen()
 
+    def missed(peer: PeerId) -> None:
+        watch.missed(peer)
+        reach.doubt_relay()
+
     sightings = Sightings()
-    links = Links(endpoint, clock, answers, linked, watch.missed, sightings)
+    links = Links(endpoint, clock, answers, linked, missed, sightings)
     client = Client(links)
     herald = Herald(database, client, clock)
     ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for)
@@ -350,6 +360,7 @@ async def _wire(
         keys.device,
         deposited,
         siblings.asked,
+        lambda: sender.wake(),  # letters that wait may have other holders now
     )
 
     async def may_relay(peer: PeerId) -> bool:
@@ -367,6 +378,7 @@ async def _wire(
         await _wake_all(database, clock)
         receiver.moved()
         sender.wake()
+        directory.look_again()
 
     reach = Reach(
         endpoint,
@@ -395,7 +407,18 @@ async def _wire(
         if neighbours is not None:
             neighbours.met()
 
-    introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
+    directory, tell_directory = directory_of(
+        renter,
+        machine,
+        database,
+        links,
+        endpoint,
+        lambda: reach.here,
+        dial_private=settings.dial_private,
+    )
+    introductions = Introductions(
+        database, outbox, renter, client, keys, clock, entropy, met, directory.find
+    )
 
     def helpers_changed() -> None:
         renter.wake()
@@ -419,6 +442,7 @@ async def _wire(
         clock,
         entropy,
         receiver,
+        directory.find_newer,
     )
     neighbours = None
     if machine.lan is not None:
@@ -441,6 +465,7 @@ async def _wire(
     )
 
     answers.update(holder.answers)
+    answers.update(directory.answers)
     answers.update(receiver.answers)
     answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
@@ -450,6 +475,7 @@ async def _wire(
         receiver.peer_seen,
         sender.peer_seen,
         lambda seen: reach.peer_linked(seen.peer),
+        tell_directory,
     )
     return Node(
         machine,
@@ -474,6 +500,7 @@ async def _wire(
         settings.relay_port or settings.peer_port,
         bundles,
         neighbours,
+        directory,
     )
 
 

@@ -61,6 +61,13 @@ class Config:
         default=limits.DISK_RESERVE_BYTES / limits.MIB,
         metadata=_about("With less disk space, new letters are refused to finish the old ones."),
     )
+    dial_private: bool = field(
+        default=False,
+        metadata=_about(
+            "Whether addresses of private networks are dialled when strangers name them: true only "
+            "where all nodes share such a network."
+        ),
+    )
     relay: str = field(
         default="contacts",
         metadata=_about(
@@ -269,7 +276,7 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         if not number or not 0 <= value <= RESERVE_MIB_MAX:
             raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
-    if key == "lan":
+    if key in ("lan", "dial_private"):
         if not isinstance(value, bool):
             raise wrong("it must be true or false")
         return value

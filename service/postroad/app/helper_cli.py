@@ -51,6 +51,11 @@ def helper() -> None:
     default=HELPER_RELAY_KILOBYTES,
     help="How many kilobytes a second it passes on, all together.",
 )
+@click.option(
+    "--dial-private",
+    is_flag=True,
+    help="Dial private addresses that strangers name: where all nodes share such a network.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
 def run(
     data: Path | None,
@@ -61,6 +66,7 @@ def run(
     address: str | None,
     hosts: tuple[str, ...],
     relay_rate: int,
+    dial_private: bool,
     log_level: str,
 ) -> None:
     """Run the helper in the foreground, until Ctrl-C."""
@@ -81,6 +87,7 @@ def run(
             hosts,
             address,
             Rules(bytes_per_second=1000 * relay_rate),
+            dial_private,
         )
         log.start(log_level)
         running.run(config, lambda config: telling.helper_ready(config.relay_port))

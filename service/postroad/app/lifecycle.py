@@ -79,6 +79,7 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
         config.expiry_days * limits.DAY,
         relay_rules(config),
         hold_for=HoldFor(config.hold_for),
+        dial_private=config.dial_private,
     )
     try:
         # Doors first: a mail program never waits for peers.

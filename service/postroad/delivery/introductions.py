@@ -9,7 +9,7 @@ does not become one.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from postroad.base import limits
@@ -44,7 +44,9 @@ class Introductions:
         clock: Clock,
         entropy: Entropy,
         on_met: Callable[[], None],
+        find: Callable[[Fingerprint], Awaitable[PersonRecord | None]],
     ) -> None:
+        """`find`: looks for anybody's record in the directory."""
         self._database = database
         self._outbox = outbox
         self._renter = renter
@@ -53,6 +55,7 @@ class Introductions:
         self._clock = clock
         self._entropy = entropy
         self._on_met = on_met
+        self._find = find
 
     async def invite(self) -> tuple[str, int, int]:
         """A new invitation link; how many holders know it now, and how many we have.
@@ -120,11 +123,14 @@ class Introductions:
         return record.address, True
 
     async def _find_inviter(self, invitation: Invitation) -> PersonRecord:
-        """The inviter's newest record, from whoever in the invitation answers."""
+        """The inviter's newest record, from whoever in the invitation answers, else out of the
+        directory: an invitation may be older than their addresses."""
         answers = await asyncio.gather(
             *(self._ask(contact, invitation.fingerprint) for contact in invitation.contacts)
         )
         found = [answer for answer in answers if answer is not None]
+        if not found and (record := await self._find(invitation.fingerprint)) is not None:
+            return record
         if not found:
             raise TemporaryFailure(
                 "Nobody named in this invitation could be reached: not the inviter, nor those who "

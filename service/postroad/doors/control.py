@@ -187,8 +187,8 @@ class _Door:
                     "holders": len(queue.leases(sql, row.id)),
                     "next_try_at": row.parcel.due_at,
                     "tries": row.parcel.tries,
-                    "bundled_at": bundled_at.get(row.id),
                     "advice": self._advice(sql, row),
+                    "bundled_at": bundled_at.get(row.id),
                 }
                 for row in queue.waiting(sql)
             ]
@@ -342,8 +342,9 @@ def _holders_told(sql: Sql) -> Reply:
     drops = people.my_drops(sql)
     ours = [drop for drop in drops if drop.is_ours]
     contacts = {person.fingerprint: person.name for person in people.contacts(sql)}
+    holders = sum(not drop.is_silent for drop in ours)
     return {
-        "holders": sum(not drop.is_silent for drop in ours),
+        "holders": holders,
         "holders_silent": sum(drop.is_silent for drop in ours),
         "holders_wanted": limits.HOLDERS_WANTED,
         "holders_refused": [
@@ -353,7 +354,7 @@ def _holders_told(sql: Sql) -> Reply:
                 "reason": drop.refusal,
             }
             for drop in drops
-            if drop.refusal and not drop.is_ours
+            if drop.refusal and not drop.is_ours and holders < limits.HOLDERS_WANTED
         ],
     }
 

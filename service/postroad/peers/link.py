@@ -189,9 +189,10 @@ class Links:
         """Whether an open link to this peer is at hand."""
         return self._newest(peer) is not None
 
-    def is_near(self, peer: PeerId) -> bool:
-        """Whether somebody who seems to be this peer is on our local network."""
-        return self._sightings.is_near(peer)
+    @property
+    def count(self) -> int:
+        """How many links are open."""
+        return sum(len(entries) for entries in self._entries.values())
 
     def path(self, peer: PeerId) -> Path | None:
         """How packets go to this peer over the link at hand; None without one."""
@@ -206,6 +207,10 @@ class Links:
         """Take all links out of use: the other sides have given them up while we slept."""
         for entry in [entry for found in self._entries.values() for entry in found]:
             self._retire(entry, at_once=True)
+
+    def is_near(self, peer: PeerId) -> bool:
+        """Whether somebody who seems to be this peer is on our local network."""
+        return self._sightings.is_near(peer)
 
     async def serve(self) -> None:
         """Take in links and exchanges until cancelled; then close them all."""
@@ -311,8 +316,13 @@ class Links:
         self._on_link(link.peer, came)
 
     def _make_room(self) -> None:
+        """Retire the link that is missed the least. One in use goes only when there is no other,
+        and not before its exchanges have ended; a few places stay free for those who come."""
         entries = [entry for found in self._entries.values() for entry in found]
-        if len(entries) >= limits.LINKS_MAX:
+        idle = [entry for entry in entries if not entry.busy]
+        if idle and len(entries) >= limits.LINKS_MAX - limits.LINKS_SPARE:
+            self._retire(min(idle, key=_use))
+        elif len(entries) >= limits.LINKS_MAX:
             self._retire(min(entries, key=_use))
 
     def _retire(self, entry: _Entry, *, at_once: bool = False) -> None:

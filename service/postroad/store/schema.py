@@ -210,6 +210,21 @@ MIGRATIONS: tuple[str, ...] = (
         octets      BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
 
+    -- DIRECTORY: records kept for anybody, each at the hash of its kind and identity; and the peers
+    -- that answered last, with whom the node begins after a start.
+    CREATE TABLE directory_record (
+        key        BLOB PRIMARY KEY CHECK (length(key) = 20),
+        kind       INTEGER NOT NULL,
+        sequence   INTEGER NOT NULL,
+        expires_at REAL NOT NULL,
+        octets     BLOB NOT NULL CHECK (length(octets) <= 4096)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE directory_peer (
+        place   INTEGER PRIMARY KEY CHECK (place >= 0),
+        contact BLOB NOT NULL
+    ) STRICT;
+
     -- FILED: replay memory and the receipt to answer with again ----------------------------------
     CREATE TABLE filed (
         fingerprint TEXT NOT NULL,           -- the sender's identity
