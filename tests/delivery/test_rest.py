@@ -114,6 +114,7 @@ def test_who_comes_again_and_again_is_visited_by_one(tmp_path: Path) -> None:
         for _ in range(100):
             bora.node.herald.peer_seen(mallory.node.endpoint.me, came=True)
             await asyncio.sleep(0.01)
-        assert sum(task.get_name() == "visit" for task in asyncio.all_tasks()) <= 1
+        visits = sum(task.get_name() == "visit" for task in asyncio.all_tasks())
+        assert visits <= 2, "one of Bora's, and perhaps one of Mallory's, to whom she came"
 
     play(tmp_path, scene)
