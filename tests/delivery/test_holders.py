@@ -278,6 +278,7 @@ def test_a_lying_holder_fills_no_more_than_its_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Mallory passes on rubbish under Anna's ticket; Anna's own letters still find room."""
+    monkeypatch.setattr(limits, "HOLDERS_WANTED", 2)
     monkeypatch.setattr(limits, "DROP_LETTERS_MAX", 20)
     monkeypatch.setattr(limits, "SIBLING_LETTERS_MAX", 5)
 
