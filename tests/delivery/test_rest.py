@@ -43,8 +43,8 @@ def test_holders_that_reach_us_are_looked_at_every_hour(
         await place.meet(bora, *guests)
         await asyncio.sleep(2 * limits.HOUR)
         before = said(bora)
-        await asyncio.sleep(limits.HOUR)
-        assert 0 < said(bora) - before <= 36  # every five minutes would be 72
+        await asyncio.sleep(4 * limits.HOUR)
+        assert 0 < said(bora) - before <= 4 * 36  # every five minutes would be 4 x 72
 
     play(tmp_path, scene)
 
@@ -111,10 +111,13 @@ def test_who_comes_again_and_again_is_visited_by_one(tmp_path: Path) -> None:
         bora, mallory = await place.settle_in("bora", "mallory")
         await place.meet(bora, mallory)
         await asyncio.sleep(limits.COLLECT_SECONDS)
+        under_way = visits()  # Mallory's own
         for _ in range(100):
             bora.node.herald.peer_seen(mallory.node.endpoint.me, came=True)
             await asyncio.sleep(0.01)
-        visits = sum(task.get_name() == "visit" for task in asyncio.all_tasks())
-        assert visits <= 2, "one of Bora's, and perhaps one of Mallory's, to whom she came"
+        assert visits() <= under_way + 1
+
+    def visits() -> int:
+        return sum(task.get_name() == "visit" for task in asyncio.all_tasks())
 
     play(tmp_path, scene)

@@ -55,6 +55,33 @@ def test_a_letter_waits_at_holders_and_outlives_its_sender(tmp_path: Path) -> No
     play(tmp_path, scene)
 
 
+def test_a_sender_who_comes_back_tries_at_once_although_holders_keep_the_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next try was planned for much later; the recipient may be on for these minutes only."""
+    monkeypatch.setattr(limits, "HOLDERS_WANTED", 1)  # neither holds for the other
+
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        (hana,) = await place.with_holders(bora, "hana")
+        (anna,) = await place.settle_in("anna")
+        await place.with_holders(anna, "hedi")
+        await place.meet(bora, anna)
+        await asyncio.sleep(2 * limits.HOUR)  # all has been told that is new
+        await bora.sleep()
+        await anna.write(bora_address(anna))
+        await until(lambda: is_put_off(anna, limits.HOUR / 2), 5 * limits.HOUR)
+        assert (await anna.states())[-1] == "held"
+        await anna.sleep()
+        await hana.sleep()
+        await bora.wake()
+        await asyncio.sleep(5 * limits.MINUTE)
+        await anna.wake()
+        await until(lambda: is_filed(bora, "hello"), limits.MINUTE)
+
+    play(tmp_path, scene)
+
+
 def test_a_sender_who_was_off_learns_from_holders_that_it_was_filed(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         (bora,) = await place.settle_in("bora")
@@ -520,6 +547,13 @@ async def held_by(resident: Any, holders: int) -> bool:
     words = "one" if holders == 1 else str(holders)
     told = f"It waits at {words} of the recipient's holders."
     return bool(waiting) and waiting[-1].parcel.reason == told
+
+
+async def is_put_off(resident: Any, seconds: float) -> bool:
+    """Whether the next try of the letter that waits is further away."""
+    await asyncio.sleep(limits.MINUTE)
+    (row,) = await resident.waiting()
+    return bool(row.parcel.due_at > resident.clock.now() + seconds)
 
 
 async def put_off(resident: Any, words: str = "") -> bool:

@@ -8,7 +8,6 @@ everything that arrived anywhere, and its digest is the same in every run of a s
 """
 
 import asyncio
-import logging
 import shutil
 import tempfile
 import time
@@ -22,10 +21,11 @@ from typing import Any
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, TemporaryFailure
 from simulator import accounts, loop, mail_program
+from simulator.hearing import Faults, heard
 from simulator.model import CLOCK_ERROR_SECONDS_MAX
 from simulator.network import Weather
 from simulator.town import Town
-from simulator.village import Resident, life_of_this_task
+from simulator.village import Resident
 
 HEALED_SECONDS_MAX = 5 * limits.MINUTE + 30  # promise M7: then all queued mail has moved
 ENDED_SECONDS_MAX = 100 * limits.MINUTE  # a holder is asked for a receipt at least once in this
@@ -92,26 +92,24 @@ class _Day:
 
     async def run(self) -> Report:
         town, report = self._town, self._report
-        listening, log = _Listening(), logging.getLogger("postroad")
-        log.addHandler(listening)
-        propagated, log.propagate = log.propagate, False  # a day's log is in its trace
-        try:
-            await town.settle(self._dice)
-            for person in town.people:
-                person.clock.wrong_by = self._dice.uniform(-120, 120)
-                liked = self._dice.choice(EXPIRIES)
-                person.expiry_seconds = self._plan.expiry_hours * limits.HOUR or liked
-                await person.sleep()
-                await person.wake()
-            await self._misfortune()
-            await self._calm()
-            await self._settle_accounts()
-        finally:
-            await town.village.close()
-            log.removeHandler(listening)
-            log.propagate = propagated
-        faults = listening.faults + town.village.faults
-        report.broken = town.model.broken + [f"A7: {fault}" for fault in faults]
+        faults = Faults()
+        with heard(faults):
+            try:
+                await town.settle(self._dice)
+                for person in town.people:
+                    person.clock.wrong_by = self._dice.uniform(-120, 120)
+                    liked = self._dice.choice(EXPIRIES)
+                    person.expiry_seconds = self._plan.expiry_hours * limits.HOUR or liked
+                    await person.sleep()
+                    await person.wake()
+                await self._misfortune()
+                await self._calm()
+                await self._settle_accounts()
+            finally:
+                await town.village.close()
+        report.broken = town.model.broken + [
+            f"A7: {fault}" for fault in faults.faults + town.village.faults
+        ]
         report.arrivals, report.digest, report.counts = town.arrivals, town.digest, town.counts
         report.virtual_hours = round(asyncio.get_running_loop().time() / limits.HOUR, 2)
         return report
@@ -363,16 +361,3 @@ class _Day:
             await accounts.check_store(town, person)
         town.model.ended(stores, town.village.clock.now())
         town.note(f"ends: {sorted(town.counts.items())}")
-
-
-class _Listening(logging.Handler):
-    """Hears of faults of our own: what a living node logs with a traceback."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.faults: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        life = life_of_this_task.get(None)
-        if record.exc_info and life is not None and life.is_lived:
-            self.faults.append(f"{life.resident.name}: {self.format(record)}")

@@ -20,14 +20,21 @@ from simulator.village import Resident
 NOTIFIES = (NOTIFY_DEFAULT,) * 5 + (Notify.NEVER, Notify.SUCCESS | Notify.FAILURE)
 
 
-async def write(town: Town, number: int, dice: Random, person: Resident | None = None) -> None:
-    """Somebody whose computer is on writes to some of their contacts; `person`: who."""
+async def write(
+    town: Town,
+    number: int,
+    dice: Random,
+    person: Resident | None = None,
+    to: tuple[str, ...] = (),
+) -> None:
+    """Somebody whose computer is on writes to some of their contacts; `person`: who; `to` whom."""
     senders = [one for one in town.people if one.is_on]
     if not senders:
         return
     person = person or dice.choice(senders)
-    known = town.knows[person.name]
-    to = tuple(dice.sample(known, min(len(known), dice.choice((1, 1, 1, 2, 3)))))
+    if not to:
+        known = town.knows[person.name]
+        to = tuple(dice.sample(known, min(len(known), dice.choice((1, 1, 1, 2, 3)))))
     size = dice.choice((200, 2_000, 2_000, 20_000, 90_000, 250_000))
     octets = (
         f"From: {town.addresses[person.name]}\r\nTo: {town.addresses[to[0]]}\r\n"

@@ -98,6 +98,9 @@ class Model:
     def wrote(self, letter: Written) -> None:
         self._written[letter.number] = letter
 
+    def letter(self, number: int) -> Written:
+        return self._written[number]
+
     def inbox(self, name: str) -> Inbox:
         return self._inboxes[name]
 

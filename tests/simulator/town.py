@@ -6,7 +6,7 @@ Invariants: everything that is told of a day goes through `note`, in order; its 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
@@ -45,11 +45,13 @@ class Town:
     def digest(self) -> str:
         return self._digest.hexdigest()
 
-    async def settle(self, dice: Random) -> None:
-        """All are there and know the next two in the ring, and some others: few know all."""
-        await self.village.settle_in(*self.names)
-        town = self.people
-        pairs = {(n, (n + step) % len(town)) for n in range(len(town)) for step in (1, 2)}
+    async def settle(
+        self, dice: Random, steps: Sequence[int] = (1, 2), strangers: Sequence[str] = ()
+    ) -> None:
+        """All are there and know who is so many steps from them in the ring, and some others: few
+        know all. `strangers` live here, too, and know nobody."""
+        town = await self.village.settle_in(*self.names)
+        pairs = {(n, (n + step) % len(town)) for n in range(len(town)) for step in steps}
         for _ in range(len(town) // 2):
             one, other = dice.sample(range(len(town)), 2)
             pairs.add((one, other))
@@ -58,7 +60,8 @@ class Town:
             if one != other and frozenset((one, other)) not in met:
                 met.add(frozenset((one, other)))
                 await self.village.meet(town[one], town[other])
-        self.addresses = {one.name: one.address for one in town}
+        await self.village.settle_in(*strangers)
+        self.addresses = {one.name: one.address for one in self.people}
         names = {address: name for name, address in self.addresses.items()}
         for person in town:
             self.knows[person.name] = sorted(names[one] for one in await person.contacts())
