@@ -700,3 +700,41 @@ def test_hours_are_learnt_from_what_happens_anyway(tmp_path: Path) -> None:
         assert max(*own[:7], *own[18:23]) < 0.3
 
     play(tmp_path, scene)
+
+
+# What a holder learns (C2)
+
+
+def test_a_holder_keeps_nothing_that_tells_author_subject_or_true_size(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        _, (hana, hugo), anna, bora_is = await with_siblings(place, "hana", "hugo")
+        await hugo.sleep()
+        octets = await anna.write(bora_is, subject="a secret", text="Of nobody's business.")
+        await until(lambda: held_by(anna, 1))
+        secrets = [octets, b"secret", b"business", anna.node.keyring.fingerprint.encode()]
+        secrets += [anna.node.endpoint.me, anna.node.keyring.device.public]
+        await anna.sleep()
+        await hugo.wake()
+        await until(count(lying, hugo, 1))
+        for holder in (hana, hugo):
+            kept_there = await holder.node.database.read(everything_held_for_bora)
+            assert len(kept_there) > len(octets)
+            assert [one for one in secrets if one in kept_there] == []
+            (size,) = await holder.node.database.read(
+                lambda sql: sql.execute("SELECT size FROM held_letter").fetchone()
+            )
+            assert size > len(octets)
+
+    def everything_held_for_bora(sql: Sql) -> bytes:
+        rows = [
+            row
+            for table in ("held_letter", "held_ticket", "sealed")
+            for row in sql.execute(f"SELECT * FROM {table}")
+        ]
+        return b" ".join(
+            value if isinstance(value, bytes) else str(value).encode()
+            for row in rows
+            for value in row
+        )
+
+    play(tmp_path, scene)
