@@ -77,7 +77,7 @@ def settle(folder: Path, each: int, dice: random.Random) -> Town:
     """Everybody set up, met, and renting."""
     names = [f"holder{n:02}" for n in range(HOLDERS)]
     names += [f"reader{n}" for n in range(READERS)] + [f"writer{n}" for n in range(WRITERS)]
-    # So that we know who holds for whom: else readers would hold for each other, while they are off.
+    # So that we know who holds for whom: else readers would hold for each other while off.
     people = [
         Person(name, folder, SLOT + at, f'hold_for = "{"contacts" if at < HOLDERS else "off"}"\n')
         for at, name in enumerate(names)
