@@ -155,7 +155,9 @@ def can_be_typed(line: str, targets: list[str]) -> bool:
             return True
         case ["git", "clone", *_] | ["cd", _] | ["sudo", "apt-get", *_]:
             return True
-        case ["postroad", *asked]:
+        case ["sudo", "pipx", "install", "."]:
+            return True
+        case ["postroad", *asked] | ["sudo", "postroad", *asked]:
             try:
                 main.main(asked, prog_name="postroad", standalone_mode=False)
             except click.UsageError:

@@ -17,13 +17,17 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import lab
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "packaging" / "locks"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "postroad"
 ALONE = [sys.executable, str(ROOT / "tools" / "alone.py")]
+# Whoever is killed takes all processes along that it began: no node stays behind.
+OWN_PROCESSES = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 CODE = ("service", "tray", "tests", "tools", "benchmarks")
 CACHES_IN_TREE = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache")
 SETTINGS = ("ARGS", "CI", "LINK", "ONLY", "SEED", "STAY", "WITH")
@@ -236,7 +240,14 @@ def soak() -> int:
     return measure("soak", ROOT / "benchmarks" / "soak")
 
 
-def measure(target: str, folder: Path) -> int:
+def netlab() -> int:
+    """people meet behind NATs and firewalls, as root, 30 min (SEED=1; ONLY=name ARGS="...")"""
+    if reason := lab.lacking():
+        raise Stopped(reason)
+    return measure("netlab", ROOT / "benchmarks" / "netlab", OWN_PROCESSES)
+
+
+def measure(target: str, folder: Path, more_prefix: Sequence[str] = ()) -> int:
     """Run the programs of a folder one after the other, each on loopback only."""
     programs = {each.stem: each for each in sorted(folder.glob("*.py"))}
     only = os.environ.get("ONLY")
@@ -245,7 +256,7 @@ def measure(target: str, folder: Path) -> int:
     if only and only not in programs:
         raise Stopped(f"There is no {only!r} to run; there is {', '.join(programs)}.")
     python = environment()
-    prefix, surroundings = alone([])
+    prefix, surroundings = alone([*more_prefix])
     rooms = [surroundings["PYTHONPATH"], str(ROOT / "tests"), str(ROOT / "tools")]
     surroundings["PYTHONPATH"] = os.pathsep.join(rooms)
     chosen = [only] if only else list(programs)
@@ -321,6 +332,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "check": check,
     "bench": bench,
     "soak": soak,
+    "netlab": netlab,
     "lock": lock,
     "clean": clean,
     "help": show_help,

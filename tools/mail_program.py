@@ -171,11 +171,11 @@ class Incoming(Wire):
 
 
 def outgoing(person: Person) -> Outgoing:
-    return Outgoing(person.smtp_port, person.address, person.password)
+    return person.place.inside(lambda: Outgoing(person.smtp_port, person.address, person.password))
 
 
 def incoming(person: Person) -> Incoming:
-    return Incoming(person.imap_port, person.address, person.password)
+    return person.place.inside(lambda: Incoming(person.imap_port, person.address, person.password))
 
 
 def write_letter(sender: str, to: str, size: int, number: int, dice: random.Random) -> bytes:

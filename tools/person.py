@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import dev
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS_MAX = 20.0
@@ -42,16 +44,38 @@ def until(holds: Callable[[], object], what: str, seconds: float = WAIT_SECONDS_
         time.sleep(0.02)
 
 
+class Place(Protocol):
+    """Where somebody's computer stands: what is begun `inside` has its network (tools/lab.py)."""
+
+    def inside(self, work: Callable[[], T]) -> T: ...
+
+
+class Here:
+    """The network that we have ourselves."""
+
+    def inside(self, work: Callable[[], T]) -> T:
+        return work()
+
+
 class Person:
     """Somebody with a node: its folder, its process, and what setup told them."""
 
     def __init__(
-        self, name: str, base: Path, slot: int, more: str = "", *, link: str | None = None
+        self,
+        name: str,
+        base: Path,
+        slot: int,
+        more: str = "",
+        *,
+        link: str | None = None,
+        place: Place | None = None,
+        peer_hosts: Sequence[str] = ("127.0.0.1",),
     ) -> None:
         """`slot` keeps the ports of people on one machine apart; `more`: configuration lines.
 
         `link`: iroh or tls, by default what LINK= says."""
         link = link or os.environ.get("LINK") or "iroh"
+        self.place = place or Here()
         self.name = name
         self.folder = base / name
         self.config = self.folder / "config.toml"
@@ -62,9 +86,9 @@ class Person:
         self.folder.mkdir()
         self.config.write_text(
             f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
-            f'peer_hosts = ["127.0.0.1"]\nlink = "{link}"\n'
+            f'peer_hosts = {json.dumps(peer_hosts)}\nlink = "{link}"\n'
             f"smtp_port = {SMTP_PORT + slot}\nimap_port = {IMAP_PORT + slot}\n"
-            f"peer_port = {PEER_PORT + slot}\n{more}"
+            f"peer_port = {PEER_PORT + slot}\ndial_private = true\n{more}"
         )
 
     @property
@@ -77,13 +101,15 @@ class Person:
 
     def type(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Type a postroad command."""
-        return subprocess.run(
-            [*self.command, *words],
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-            env=surroundings(),
+        return self.place.inside(
+            lambda: subprocess.run(
+                [*self.command, *words],
+                capture_output=True,
+                text=True,
+                timeout=90,
+                check=False,
+                env=surroundings(),
+            )
         )
 
     def postroad(self, *words: str) -> dict[str, Any]:
@@ -106,8 +132,10 @@ class Person:
         """`under`: a command that runs the node's command, such as strace with its options."""
         log = open(self.folder / "log", "ab")  # noqa: SIM115  (closed once the process has it)
         command = [*under, *self.command, "run"]
-        self.process = subprocess.Popen(
-            command, stdout=log, stderr=log, start_new_session=True, env=surroundings()
+        self.process = self.place.inside(
+            lambda: subprocess.Popen(
+                command, stdout=log, stderr=log, start_new_session=True, env=surroundings()
+            )
         )
         log.close()
 
@@ -162,7 +190,9 @@ class Person:
 
     def submit(self, to: str, octets: bytes) -> None:
         """Hand a letter to the node by SMTP, as a mail program does."""
-        with smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=60) as smtp:
+        with self.place.inside(
+            lambda: smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=60)
+        ) as smtp:
             smtp.login(self.address, self.password)
             smtp.sendmail(self.address, [to], octets)
 
@@ -175,7 +205,9 @@ class Person:
 
     @contextlib.contextmanager
     def _connected(self, seconds: float) -> Iterator[imaplib.IMAP4]:
-        imap = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=seconds)
+        imap = self.place.inside(
+            lambda: imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=seconds)
+        )
         try:
             yield imap
             imap.logout()

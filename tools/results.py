@@ -43,7 +43,8 @@ def must_be_alone() -> None:
         return
     if [name for _, name in socket.if_nameindex()] != ["lo"]:
         program = Path(sys.argv[0]).resolve()
-        target = "soak" if program.parent.name == "soak" else "bench"
+        folder = program.parent.name
+        target = folder if folder in ("soak", "netlab") else "bench"
         sys.exit(
             "Nodes are measured where loopback is the only network, since iroh multicasts. Type:\n"
             f"    make {target} ONLY={program.stem}"

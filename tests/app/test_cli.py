@@ -308,6 +308,14 @@ def test_an_invitation_says_who_knows_of_it(
     assert "(the folder with Postroad that comes with this)" in shown
 
 
+def test_an_invitation_is_drawn_for_a_camera_when_asked(config: Path, node: Node) -> None:
+    node({"link": "postroad:AbC", "holders_told": 0, "holders": 0})
+    drawn = typed(config, "invite", "--qr").stdout.splitlines()
+    code = [line for line in drawn if line and set(line) <= set("█▀▄ ")]
+    assert len(code) > 10
+    assert len({len(line) for line in code}) == 1  # a square
+
+
 def test_an_invitation_that_was_accepted_before_changes_nothing(config: Path, node: Node) -> None:
     node({"address": ADDRESS, "is_new": False})
     again = typed(config, "accept", "postroad:xyz")
@@ -411,3 +419,62 @@ def test_what_is_no_time_is_refused_in_words(config: Path, text: str) -> None:
 def test_a_contact_who_was_never_seen_is_told_so(config: Path, node: Node) -> None:
     node({"contacts": [{"name": "anna", "address": ADDRESS, "seen_at": None}]})
     assert typed(config, "contacts").stdout == f"anna          {ADDRESS}  last seen: never\n"
+
+
+# Bundles
+
+NOTHING_FOUND = {
+    "author": None,
+    "inviter": None,
+    "accepted": False,
+    "trouble": None,
+    **dict.fromkeys(
+        ("records", "filed", "known", "refused", "left", "unreadable", "held", "for_others"), 0
+    ),
+    "receipts": 0,
+    "receipts_for_others": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        ({}, "There was nothing new for you in it."),
+        ({"filed": 1}, "1 letter was filed."),
+        ({"filed": 2, "known": 1}, "2 letters were filed.\n1 letter was here already."),
+        ({"refused": 1}, "1 letter was refused; the receipt says why."),
+        ({"left": 2, "trouble": "The disk is full."}, "read the bundle again.\nThe disk is full."),
+        ({"unreadable": 3}, "3 things were damaged on the way."),
+        ({"held": 1, "for_others": 2}, "1 letter is for somebody you hold for, and kept.\n2 let"),
+        ({"receipts": 1}, "1 receipt came for letters of yours."),
+        ({"inviter": ADDRESS}, f"It has an invitation of {ADDRESS}. If you trust it, type: post"),
+        ({"inviter": ADDRESS, "accepted": True}, f"You can write to {ADDRESS} now."),
+    ],
+)
+def test_a_bundle_that_was_read_is_told_as_people_do(
+    config: Path, node: Node, found: dict[str, Any], sentence: str
+) -> None:
+    file = config.parent / "a.bundle"
+    file.write_bytes(b"x")
+    node({**NOTHING_FOUND, **found})
+    done = typed(config, "bundle", "read", str(file))
+    assert done.exit_code == 0
+    assert sentence in done.stdout
+
+
+def test_an_answer_is_written_only_to_a_contact(config: Path, node: Node) -> None:
+    file, answer = config.parent / "a.bundle", config.parent / "answer.bundle"
+    file.write_bytes(b"x")
+    node(NOTHING_FOUND)
+    done = typed(config, "bundle", "read", str(file), "--answer", str(answer))
+    assert "No answer was written: its author is not among your contacts." in done.stdout
+    assert not answer.exists()
+
+
+def test_a_bundle_that_breaks_off_leaves_no_file(config: Path, node: Node) -> None:
+    file = config.parent / "a.bundle"
+    node({"octets": 10})  # and then the node is gone
+    done = typed(config, "bundle", "write", str(file))
+    assert done.exit_code == 1
+    assert "gave no answer" in done.stderr
+    assert [one.name for one in config.parent.iterdir() if "bundle" in one.name] == []

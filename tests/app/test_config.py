@@ -105,6 +105,8 @@ def test_a_table_is_an_unknown_key(path: Path) -> None:
         ("relay = false", "one of contacts, anybody, off"),
         ("relay_kilobytes_per_second = 0", "whole number, 1 to"),
         ("relay_kilobytes_per_second = 1.5", "whole number, 1 to"),
+        ('lan = "yes"', "true or false"),
+        ("lan = 1", "true or false"),
         ('log_level = "DEBUG"', "one of debug, info"),
         ("log_level = {}", "one of debug, info"),
         ('hold_for = "everybody"', "one of off, contacts, vouched"),
@@ -117,6 +119,8 @@ def test_a_table_is_an_unknown_key(path: Path) -> None:
         ("expiry_days = true", "number of days"),
         ('expiry_days = "30"', "number of days"),
         ("reserve_mib = -1", "number of MiB"),
+        ("dial_private = 1", "true or false"),
+        ('dial_private = "yes"', "true or false"),
         ("reserve_mib = false", "number of MiB"),
         ("reserve_mib = nan", "number of MiB"),
         ("reserve_mib = inf", "number of MiB"),
@@ -144,6 +148,7 @@ def test_a_bad_value_is_named_with_its_key_and_the_reason(
         ("expiry_days = 0.042", "expiry_days", 0.042),
         ("reserve_mib = 0", "reserve_mib", 0.0),
         ("peer_hosts = []", "peer_hosts", ()),
+        ("lan = false", "lan", False),
     ],
 )
 def test_values_at_the_edge_are_taken(path: Path, line: str, key: str, value: Any) -> None:
@@ -203,6 +208,7 @@ configs = st.builds(
     reserve_mib=st.floats(0, configuration.RESERVE_MIB_MAX),
     relay=st.sampled_from(configuration.RELAYS),
     relay_kilobytes_per_second=st.integers(1, configuration.RELAY_KILOBYTES_MAX),
+    lan=st.booleans(),
     hold_for=st.sampled_from(["off", "contacts", "vouched"]),
     log_level=st.sampled_from(["debug", "info", "warning", "error"]),
 )

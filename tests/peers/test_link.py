@@ -227,6 +227,45 @@ def test_an_exchange_that_its_asker_gives_up_ends_on_both_sides() -> None:
     play(scene)
 
 
+def test_a_full_cache_closes_no_link_that_is_in_use() -> None:
+    """The prototype closed its oldest one, whatever was asked on it: the answer never came, and a
+    timer of two seconds told of it."""
+    go_on = asyncio.Event()
+
+    async def slow(message: wire.Message, exchange: Exchange) -> None:
+        await go_on.wait()
+        await exchange.send(wire.Ok())
+
+    async def scene() -> None:
+        world = World(Random(3))
+        async with two({wire.News: slow}, world) as (one, other, _), asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(ask(one, other))
+            await asyncio.sleep(0.1)
+            crowd = []
+            for number in range(limits.LINKS_MAX + 3):
+                peer = Peer(
+                    await world.network().open(bytes([9, number]) + bytes(30), 0),
+                    {wire.News: say_ok},
+                )
+                crowd.append(tasks.create_task(peer.links.serve()))
+                await asyncio.sleep(0)
+                await ask(one, peer)  # ours is full,
+                await ask_news(peer, other)  # and so is theirs
+            go_on.set()
+            assert await waiting == wire.Ok()
+            assert max(one.links.count, other.links.count) <= limits.LINKS_MAX
+            for service in crowd:
+                service.cancel()
+
+    play(scene)
+
+
+async def ask_news(one: Peer, other: Peer) -> None:
+    """Make a link, and say nothing on it."""
+    async with one.links.exchange(other.contact):
+        pass
+
+
 def test_more_links_than_allowed_cost_the_idlest_one() -> None:
     async def scene() -> None:
         world = World(Random(3))

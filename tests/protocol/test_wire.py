@@ -11,6 +11,7 @@ from fakes import NOW, peer, someone
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.protocol import wire, wire_helping, wire_holders, wire_reach
+from postroad.protocol import wire_directory as directory
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, encode_contact
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
@@ -65,6 +66,13 @@ MESSAGES: list[wire.Message] = [
     wire_holders.Draw(DROP, DROP, ID),
     wire_holders.Burial(ID, RECEIPT, SIGNED),
     wire.No(wire.Refusal.FULL, "Für später: " + "ü" * 90),
+    directory.Ping(None),
+    directory.Ping(b"c" * 33),
+    directory.FindNode(b"c" * 107, b"k" * 20),
+    directory.FindValue(None, b"k" * 20),
+    directory.Store(b"c" * 33, b"r" * limits.RECORD_BYTES_MAX),
+    directory.Nodes((), None),
+    directory.Nodes((b"c" * 107,) * 16, b"r" * limits.RECORD_BYTES_MAX),
     wire_reach.Who(),
     wire_reach.Seen(int(NOW), None, None),
     wire_reach.Seen(int(NOW), b"a" * 18, b"\xb5\x80"),

@@ -142,14 +142,13 @@ def test_a_letter_that_nobody_could_bring_is_late_and_said_to_be() -> None:
     assert report.worst["name"] == "bora"
 
 
-SHORT = ("--people", "10", "--contacts", "6", "--days", "2", "--settling-days", "1")
+SHORT = ("--people=10", "--contacts=6", "--days=2", "--settling-days=1", "--travel-days=0")
 
 
 def begin(habits: str, hash_seed: int) -> subprocess.Popen[str]:
     """Three days of ten people in an interpreter of its own, where sets have their own order."""
     return subprocess.Popen(
-        [sys.executable, "-m", "simulator", "month", "1", "--habits", habits, *SHORT]
-        + ["--travel-days", "0"],
+        [sys.executable, "-m", "simulator", "month", "1", "--habits", habits, *SHORT],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),

@@ -20,7 +20,7 @@ from postroad.app.compose import Node, Settings, Sockets, build_node
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Instant, PeerId
-from postroad.base.seams import Clock, Machine
+from postroad.base.seams import Clock, Lan, Machine
 from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submission
@@ -89,6 +89,7 @@ class Resident:
         self.disk: SimulatedDisk | None = None
         self.disk_is_full = False
         self.peer: PeerId | None = None
+        self.lan: Lan | None = None
         self._village = village
         self._network = village.world.network()
         self._task: asyncio.Task[None] | None = None
@@ -135,8 +136,12 @@ class Resident:
             if not keyring.exists(disk):
                 self._set_up(disk)
             listeners, peer_uid = SystemListeners(), KernelPeerUid()
-            machine = Machine(self.clock, self._dice, disk, self._network, listeners, peer_uid)
-            settings = Settings(PORT, self.expiry_seconds, hold_for=self.hold_for)
+            machine = Machine(
+                self.clock, self._dice, disk, self._network, listeners, peer_uid, self.lan
+            )
+            settings = Settings(
+                PORT, self.expiry_seconds, hold_for=self.hold_for, dial_private=True
+            )
             async with build_node(settings, machine) as node:
                 await _limit(node, disk)
 
@@ -160,6 +165,11 @@ class Resident:
         password, identity = verifier("secret", self._dice.token(16)), Identity(self.entropy)
         made = keyring.new_keyring(self.name, identity, password, self._dice, self.clock.now())
         keyring.save(disk, made)
+
+    def move(self) -> None:
+        """To somewhere else, while it is off: nobody knows its address there."""
+        assert self._task is None
+        self._network = self._village.world.network()
 
     async def sleep(self) -> None:
         """Switched off; all that it knew is on its disk."""

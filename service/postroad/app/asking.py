@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from postroad.app.owners_file import ReadFile, WrittenFile, converse
 from postroad.base import limits
 from postroad.base.errors import NotSetUp, PostroadError
 
@@ -66,13 +67,26 @@ def ask(control: Path, **request: str | int | None) -> dict[str, Any]:
     """What the node behind this control socket answers to the request; NotRunning when none does.
 
     Raises PostroadError with the node's own sentence when it refuses."""
+    return _ask(control, request, None)
+
+
+def ask_about(
+    file: WrittenFile | ReadFile, control: Path, **request: str | int | None
+) -> dict[str, Any]:
+    """The same of a request that is about a file of the owner's."""
+    return _ask(control, request, file)
+
+
+def _ask(
+    control: Path, request: dict[str, str | int | None], file: WrittenFile | ReadFile | None
+) -> dict[str, Any]:
     line = json.dumps(request).encode() + b"\n"
     assert len(line) <= limits.CONTROL_LINE_BYTES_MAX
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(WAIT_SECONDS_MAX)
             connection.connect(str(control))
-            answer = _answer(connection, line)
+            answer = _answer(connection, line, file)
     except OSError as error:
         raise NotRunning from error
     if not answer.pop("ok"):
@@ -80,8 +94,12 @@ def ask(control: Path, **request: str | int | None) -> dict[str, Any]:
     return dict(answer)
 
 
-def _answer(connection: socket.socket, line: bytes) -> dict[str, Any]:
+def _answer(
+    connection: socket.socket, line: bytes, file: WrittenFile | ReadFile | None
+) -> dict[str, Any]:
     try:
+        if file is not None:
+            return converse(connection, line, file)
         connection.sendall(line)
         with connection.makefile("rb") as answers:
             answer = json.loads(answers.readline())

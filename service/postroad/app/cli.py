@@ -21,6 +21,7 @@ from postroad.app import config as configuration
 from postroad.app import telling, telling_network
 from postroad.app.asking import NotRunning, as_json, finish
 from postroad.app.asking import ask as ask_at
+from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
 from postroad.app.helper_cli import helper
 from postroad.base import limits
@@ -132,11 +133,18 @@ def run(place: _Place) -> None:
 
 
 @main.command()
+@click.option("--qr", is_flag=True, help="Show it as a QR code too, for a camera nearby.")
 @as_json
 @click.pass_obj
-def invite(place: _Place, json_wanted: bool) -> None:
+def invite(place: _Place, qr: bool, json_wanted: bool) -> None:
     """Make an invitation for one person, to send them by any way you trust."""
-    finish(lambda: _ask(place.config, do="invite"), json_wanted, telling.invitation)
+
+    def show(answer: dict[str, Any]) -> None:
+        telling.invitation(answer)
+        if qr:
+            click.echo(telling.qr(answer["link"]))
+
+    finish(lambda: _ask(place.config, do="invite"), json_wanted, show)
 
 
 @main.command()
@@ -225,6 +233,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 
 
 main.add_command(helper)
+main.add_command(bundle)
 
 
 @main.group("peers", invoke_without_command=True)

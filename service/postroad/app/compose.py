@@ -8,17 +8,21 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
 
+from postroad.app.compose_directory import directory_of
 from postroad.app.surroundings import around_reach
 from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Clock, Machine
+from postroad.delivery.bundles import Bundles
 from postroad.delivery.filing import Filing
 from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
+from postroad.delivery.neighbours import Neighbours
 from postroad.delivery.notices import Notices
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.packing import Packer
@@ -31,11 +35,13 @@ from postroad.delivery.watch import Watch
 from postroad.doors import control, imap, submission
 from postroad.doors.network import NetworkDesk
 from postroad.peers.client import Client
+from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Answer, Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import Relay, Rules
+from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.store import filed, housekeeping, keyring, people, queue
@@ -63,6 +69,7 @@ class Settings:
     relay: Rules | None = None  # whether, and how, this node is a relay for others
     relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
     hold_for: HoldFor = HoldFor.VOUCHED
+    dial_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,9 @@ class Node:
     reach: Reach
     relay: Relay | None
     relay_port: int
+    bundles: Bundles
+    neighbours: Neighbours | None
+    directory: Directory
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -144,11 +154,15 @@ class Node:
             await self._join_again()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._serve_links(), name="links")
+            if self.neighbours is not None:
+                finding = keep_running("neighbours", self.neighbours.run)
+                tasks.create_task(finding, name="neighbours")
             for name, service in (
                 ("herald", self.herald.run),
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
+                ("directory", self.directory.run),
                 ("siblings", self.siblings.run),
                 ("reach", self.reach.run),
             ):
@@ -224,6 +238,7 @@ class Node:
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
                         if door
                     },
+                    self.bundles,
                 ),
                 name="control",
             )
@@ -322,7 +337,12 @@ async def _wire(
         herald.peer_seen(peer, came)
         siblings.peer_seen()
 
-    links = Links(endpoint, clock, answers, linked, watch.missed)
+    def missed(peer: PeerId) -> None:
+        watch.missed(peer)
+        reach.doubt_relay()
+
+    sightings = Sightings()
+    links = Links(endpoint, clock, answers, linked, missed, sightings)
     client = Client(links)
     herald = Herald(database, client, clock)
     ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for)
@@ -332,12 +352,14 @@ async def _wire(
         herald.news(drop)
         siblings.deposited(drop)
 
+    shelves = Shelves(database, sealed, clock, endpoint.me, settings.hold_for)
     holder = Holder(
-        Shelves(database, sealed, clock, endpoint.me, settings.hold_for),
+        shelves,
         ledger,
         keys.device,
         deposited,
         siblings.asked,
+        lambda: sender.wake(),  # letters that wait may have other holders now
     )
 
     async def may_relay(peer: PeerId) -> bool:
@@ -355,6 +377,7 @@ async def _wire(
         await _wake_all(database, clock)
         receiver.moved()
         sender.wake()
+        directory.look_again()
 
     reach = Reach(
         endpoint,
@@ -380,8 +403,21 @@ async def _wire(
         reach.met()
         if relay is not None:
             relay.review_soon()
+        if neighbours is not None:
+            neighbours.met()
 
-    introductions = Introductions(database, outbox, renter, client, keys, clock, entropy, met)
+    directory, tell_directory = directory_of(
+        renter,
+        machine,
+        database,
+        links,
+        endpoint,
+        lambda: reach.here,
+        dial_private=settings.dial_private,
+    )
+    introductions = Introductions(
+        database, outbox, renter, client, keys, clock, entropy, met, directory.find
+    )
 
     def helpers_changed() -> None:
         renter.wake()
@@ -393,9 +429,10 @@ async def _wire(
     receiver = Receiver(
         database, sealed, filing, client, clock, entropy, keys, renter.holders.lost_drop
     )
+    packer = Packer(database, contents, sealed, keys, clock, entropy)
     sender = Sender(
         database,
-        Packer(database, contents, sealed, keys, clock, entropy),
+        packer,
         Rounds(database, sealed, client, clock),
         Notices(mailboxes, contents, keys, clock, entropy),
         mailboxes,
@@ -404,9 +441,30 @@ async def _wire(
         clock,
         entropy,
         receiver,
+        directory.find_newer,
+    )
+    neighbours = None
+    if machine.lan is not None:
+        neighbours = Neighbours(
+            database, client, sightings, clock, machine.lan, partial(_port_of, endpoint, settings)
+        )
+    bundles = Bundles(
+        database,
+        sealed,
+        packer,
+        filing,
+        sender,
+        introductions,
+        renter,
+        shelves,
+        keys,
+        clock,
+        deposited,
+        receiver.wake,
     )
 
     answers.update(holder.answers)
+    answers.update(directory.answers)
     answers.update(receiver.answers)
     answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
@@ -416,6 +474,7 @@ async def _wire(
         receiver.peer_seen,
         sender.peer_seen,
         lambda seen: reach.peer_linked(seen.peer),
+        tell_directory,
     )
     return Node(
         machine,
@@ -438,4 +497,12 @@ async def _wire(
         reach,
         relay,
         settings.relay_port or settings.peer_port,
+        bundles,
+        neighbours,
+        directory,
     )
+
+
+def _port_of(endpoint: Gate, settings: Settings) -> int:
+    """Where other nodes reach us; 0 when nobody knows."""
+    return next((at.port for at in endpoint.addresses()), settings.peer_port)

@@ -61,6 +61,13 @@ class Config:
         default=limits.DISK_RESERVE_BYTES / limits.MIB,
         metadata=_about("With less disk space, new letters are refused to finish the old ones."),
     )
+    dial_private: bool = field(
+        default=False,
+        metadata=_about(
+            "Whether addresses of private networks are dialled when strangers name them: true only "
+            "where all nodes share such a network."
+        ),
+    )
     relay: str = field(
         default="contacts",
         metadata=_about(
@@ -70,6 +77,12 @@ class Config:
     relay_kilobytes_per_second: int = field(
         default=limits.RELAY_BYTES_PER_SECOND // 1000,
         metadata=_about("How much of that you pass on, all together."),
+    )
+    lan: bool = field(
+        default=True,
+        metadata=_about(
+            "Whether contacts on your local network find you; others see that some node is there."
+        ),
     )
     hold_for: str = field(
         default=HoldFor.VOUCHED.value,
@@ -212,6 +225,8 @@ def _toml(value: Any) -> str:
             raise ConfigurationError(f"{str(value)!r} cannot be a folder of Postroad's: rename it.")
         escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(one) for one in value) + "]"
     return str(value)
@@ -261,6 +276,10 @@ def _checked(path: Path, key: str, value: Any) -> Any:
         if not number or not 0 <= value <= RESERVE_MIB_MAX:
             raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
+    if key in ("lan", "dial_private"):
+        if not isinstance(value, bool):
+            raise wrong("it must be true or false")
+        return value
     if key == "relay_kilobytes_per_second":
         number = isinstance(value, int) and not isinstance(value, bool)
         if not number or not 1 <= value <= RELAY_KILOBYTES_MAX:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from postroad import __version__
 from postroad.app.compose import TIDY_SECONDS, keep_running
+from postroad.app.compose_directory import build_directory
 from postroad.app.surroundings import around_reach
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
@@ -32,6 +33,7 @@ from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
 from postroad.machine.listeners import SystemListeners
 from postroad.peers.client import Client
+from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
@@ -66,6 +68,7 @@ class HelperConfig:
     peer_hosts: tuple[str, ...] = ()
     address: str | None = None
     rules: Rules = Rules()
+    dial_private: bool = False  # see `protocol.dialable`
 
     @property
     def control_path(self) -> Path:
@@ -94,6 +97,7 @@ class Helper:
     siblings: Siblings
     relay: Relaying
     reach: Reach
+    directory: Directory
 
     def where_i_am(self) -> Contact:
         """As its people should know it: its addresses, and itself as the relay on TCP."""
@@ -122,6 +126,7 @@ class Helper:
             tasks.create_task(self.links.serve(), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
             tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
+            tasks.create_task(keep_running("directory", self.directory.run), name="directory")
             tasks.create_task(self.relay.serve(relays_at), name="relay")
             await self.reach.begin()
             tasks.create_task(keep_running("reach", self.reach.run), name="reach")
@@ -193,6 +198,19 @@ def _wire(
         """Whoever waits is told again in time by the herald."""
 
     relay = Relaying(may_relay, machine.entropy, config.rules)
+
+    async def nothing_of_its_own() -> list[bytes]:
+        return []
+
+    directory, tell_directory = build_directory(
+        machine,
+        database,
+        links,
+        endpoint,
+        lambda: helper.where_i_am(),
+        nothing_of_its_own,
+        dial_private=config.dial_private,
+    )
     around = around_reach(
         machine.disk,
         database,
@@ -203,12 +221,24 @@ def _wire(
     )
     reach = Reach(endpoint, links, clock, around)
     helper = Helper(
-        machine, config, endpoint, database, contents, sealed, links, herald, siblings, relay, reach
+        machine,
+        config,
+        endpoint,
+        database,
+        contents,
+        sealed,
+        links,
+        herald,
+        siblings,
+        relay,
+        reach,
+        directory,
     )
     answers.update(reach.answers)
-    herald.listeners = (lambda seen: reach.peer_linked(seen.peer),)
+    herald.listeners = (lambda seen: reach.peer_linked(seen.peer), tell_directory)
     shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
     answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
+    answers.update(directory.answers)
     book = GuestBook(database, clock)
     answers.update(Helping(book, config.name, helper.where_i_am, relay.review).answers)
     return helper

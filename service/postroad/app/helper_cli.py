@@ -23,6 +23,7 @@ HELPER_RELAY_KILOBYTES = 5000  # a second: a rented box has more to give than so
 UNIT = "postroad-helper.service"
 UNIT_PATH = Path("/etc/systemd/system") / UNIT
 START_SECONDS_MAX = 20.0
+HOMES = ("/home", "/root", "/run/user")  # what ProtectHome= hides
 SYSTEM_DATA, SYSTEM_RUNTIME = Path("/var/lib/postroad-helper"), Path("/run/postroad-helper")
 
 runtime_option = click.option(
@@ -51,6 +52,11 @@ def helper() -> None:
     default=HELPER_RELAY_KILOBYTES,
     help="How many kilobytes a second it passes on, all together.",
 )
+@click.option(
+    "--dial-private",
+    is_flag=True,
+    help="Dial private addresses that strangers name: where all nodes share such a network.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
 def run(
     data: Path | None,
@@ -61,6 +67,7 @@ def run(
     address: str | None,
     hosts: tuple[str, ...],
     relay_rate: int,
+    dial_private: bool,
     log_level: str,
 ) -> None:
     """Run the helper in the foreground, until Ctrl-C."""
@@ -81,6 +88,7 @@ def run(
             hosts,
             address,
             Rules(bytes_per_second=1000 * relay_rate),
+            dial_private,
         )
         log.start(log_level)
         running.run(config, lambda config: telling.helper_ready(config.relay_port))
@@ -99,6 +107,7 @@ def enable(address: str | None) -> None:
             raise ConfigurationError("This is for root. Type: sudo postroad helper enable")
         if address:
             _expect_ip(address)
+        _expect_readable()
         _systemd(unit(address))
         return _first_link()
 
@@ -176,6 +185,17 @@ def unit(address: str | None) -> str:
     template = resources.files("postroad.app").joinpath("helper.service").read_text("utf-8")
     options = f" --address {address}" if address else ""
     return template.replace("@PROGRAM@", _program()).replace("@OPTIONS@", options)
+
+
+def _expect_readable() -> None:
+    """Raise ConfigurationError when the service could not read this very program."""
+    for path in (Path(sys.argv[0]).resolve(), Path(sys.executable).resolve()):
+        if any(path.is_relative_to(home) for home in HOMES):
+            raise ConfigurationError(
+                f"The helper runs as a user of its own, who cannot read {path}. Install Postroad "
+                "for everybody first: sudo PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx "
+                "install ./postroad"
+            )
 
 
 def _program() -> str:

@@ -19,12 +19,13 @@ from postroad.app.compose import Node, Settings, Sockets, build_node
 from postroad.app.config import Config
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
-from postroad.base.seams import Machine, Network
+from postroad.base.seams import Lan, Machine, Network
 from postroad.machine import listeners
 from postroad.machine.clock import SystemClock
 from postroad.machine.disk import FolderDisk
 from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
+from postroad.machine.lan import ZeroconfLan
 from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.tls_network import TlsNetwork
@@ -55,6 +56,7 @@ def run(config: Config, path: Path, ready: Ready) -> None:
             _network(config),
             SystemListeners(peer_hosts=config.peer_hosts),
             KernelPeerUid(),
+            _lan(config),
         )
         try:
             asyncio.run(_run(config, path, machine, ready))
@@ -77,6 +79,7 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
         config.expiry_days * limits.DAY,
         relay_rules(config),
         hold_for=HoldFor(config.hold_for),
+        dial_private=config.dial_private,
     )
     try:
         # Doors first: a mail program never waits for peers.
@@ -146,6 +149,13 @@ def relay_rules(config: Config) -> Rules | None:
         serves_anybody=config.relay == "anybody",
         bytes_per_second=config.relay_kilobytes_per_second * 1000,
     )
+
+
+def _lan(config: Config) -> Lan | None:
+    if not config.lan:
+        return None
+    transport = "tcp" if config.link == "tls" else "udp"
+    return ZeroconfLan(SystemEntropy(), transport, config.peer_hosts)
 
 
 def _network(config: Config) -> Network:

@@ -6,6 +6,7 @@ Plurals and moments are made here; what is said twice is said in one way.
 import io
 from collections import Counter
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -274,6 +275,7 @@ def queue(answer: dict[str, Any]) -> None:
     for parcel in answer["queue"]:
         seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
         click.echo(f"To {parcel['recipient']}")
+        bundled = parcel.get("bundled_at")
         if answer["paused"]:
             click.echo(f"   {parcel['reason'] or 'It has not been tried yet.'}")
         else:
@@ -281,6 +283,75 @@ def queue(answer: dict[str, Any]) -> None:
             click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
             if parcel["advice"]:
                 click.echo(f"   {parcel['advice']}")
+        if bundled is not None:
+            click.echo(f"   It is also in a bundle, written on {moment(bundled)}.")
+
+
+def bundle_written(answer: dict[str, Any], file: Path) -> None:
+    parts = [_number(answer["letters"], "letter"), _number(answer["receipts"], "receipt")]
+    if answer["invitation"]:
+        parts.append("an invitation")
+    click.echo(f"{file}: {_listed(parts)}. Bring it to whom it is for, who types:")
+    accept = " --accept" if answer["invitation"] else ""
+    click.echo(f"   postroad bundle read {file.name} --answer back.bundle{accept}")
+    if answer["letters"]:
+        click.echo("Your letters go on waiting here as well, until their receipts come.")
+    if answer["invitation"]:
+        click.echo("Whoever has this file first can use the invitation, so show it to nobody else.")
+    if answer["left_out"]:
+        are = "is" if answer["left_out"] == 1 else "are"
+        click.echo(
+            f"{_number(answer['left_out'], 'letter')} {are} not in it; postroad queue says why."
+        )
+
+
+def bundle_read(found: dict[str, Any], file: Path, answer: Path | None) -> None:
+    told = [
+        _about(found["filed"], "letter", "was", "were", "filed."),
+        _about(found["known"], "letter", "was", "were", "here already."),
+        _about(found["refused"], "letter", "was", "were", "refused; the receipt says why."),
+        _about(found["left"], "letter", "was", "were", "not taken now; read the bundle again."),
+        _about(found["unreadable"], "thing", "was", "were", "damaged on the way."),
+        _about(found["held"], "letter", "is", "are", "for somebody you hold for, and kept."),
+        _about(found["for_others"], "letter", "is", "are", "for somebody else."),
+        _about(found["receipts"], "receipt", "came", "came", "for letters of yours."),
+        _about(found["receipts_for_others"], "receipt", "is", "are", "for somebody else."),
+    ]
+    told = [sentence for sentence in told if sentence]
+    if found["accepted"]:
+        told.append(f"You can write to {found['inviter']} now.")
+    elif found["inviter"]:
+        told.append(
+            f"It has an invitation of {found['inviter']}. If you trust it, type: "
+            f"postroad bundle read {file} --accept"
+        )
+    for sentence in told or ["There was nothing new for you in it."]:
+        click.echo(sentence)
+    if found["trouble"]:
+        click.echo(found["trouble"])
+    if answer is not None:
+        _tell_answer(found, answer)
+
+
+def _tell_answer(found: dict[str, Any], answer: Path) -> None:
+    back = found["answer"]
+    if back is None:
+        click.echo("No answer was written: its author is not among your contacts.")
+    elif not back["written"]:
+        click.echo("No answer was written: there is nothing to bring back.")
+    else:
+        parts = [_number(back["letters"], "letter"), _number(back["receipts"], "receipt")]
+        click.echo(f"{answer}: {_listed(parts)} to bring back to {found['author']}.")
+
+
+def _about(count: int, noun: str, verb: str, verbs: str, rest: str) -> str:
+    if not count:
+        return ""
+    return f"{_number(count, noun)} {verb if count == 1 else verbs} {rest}"
+
+
+def _listed(parts: list[str]) -> str:
+    return ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def _wait_in_words(seconds: int) -> str:

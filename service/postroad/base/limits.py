@@ -41,6 +41,7 @@ BULK_BYTES_PER_SECOND_MIN = 4 * KIB  # a slower peer is given up
 BULK_PAUSE_SECONDS_MAX = 30.0  # between two pieces of a letter on its way
 LINK_IDLE_SECONDS = 30.0  # a link without work is closed after this: it wakes us every second
 LINKS_MAX = 64
+LINKS_SPARE = 8  # places for those who come: an endpoint that has none turns them away
 LINKS_PER_PEER_MAX = 2  # both may dial at once; more would be memory for nothing
 STREAMS_PER_LINK_MAX = 16
 # Two ends do not see a stream end at the same moment, so the accepting end allows for some more.
@@ -60,6 +61,9 @@ CHECK_SECONDS_MAX = 8.0  # for all that `netcheck` and `peers ping` try
 # Records and invitations
 RECORD_BYTES_MAX = 4096
 RECORD_SECONDS_MAX = 45 * DAY
+REVOKE_BYTES_MAX = 6 * KIB  # an ML-DSA key and signature alone are 5,261 bytes
+ROTATE_BYTES_MAX = 12 * KIB  # and here two of each
+REVOKED_DEVICES_MAX = 16
 RECORDS_AT_HAND_MAX = 256  # in memory, verified and taken apart: some 10 kB each
 INVITATION_SECONDS_DEFAULT = 14 * DAY
 INVITATION_CHARACTERS_MAX = 400
@@ -81,6 +85,28 @@ OPEN_COMPARTMENT_BYTES_MAX = 10 * MIB
 OPEN_LETTER_BYTES_MAX = 64 * KIB
 TOMBSTONE_SECONDS = 7 * DAY  # kept this long after the letter's expiry
 
+# Directory
+DIRECTORY_NEIGHBOURS = 16  # Kademlia's k: who keeps a record, and how many contacts an answer names
+DIRECTORY_AT_ONCE = 3  # Kademlia's alpha: questions of one lookup under way
+DIRECTORY_SLOT_SECONDS = 0.5  # then a silent node's place goes to the next; it is still listened to
+DIRECTORY_ANSWER_SECONDS_MAX = 3.0
+DIRECTORY_LOOKUP_SECONDS_MAX = 20.0
+DIRECTORY_LATE_SECONDS = 2.0  # a publication waits so long for those who are slow
+DIRECTORY_ASKED_MAX = 80  # nodes in one lookup
+DIRECTORY_WITNESSES = 3  # whose records are compared before one is believed to be the newest
+DIRECTORY_STORED_MIN = 8  # nodes that must say yes before our record counts as published
+DIRECTORY_RECORDS_MAX = 1024  # kept for others
+DIRECTORY_PEERS_KEPT = 64  # good ones, written down to begin with after a start
+DIRECTORY_PUBLISH_SECONDS = 1 * DAY  # our own record, though it did not change
+DIRECTORY_REPLICATE_SECONDS = 6 * HOUR  # what we keep, unless somebody else did in between
+DIRECTORY_REFRESH_SECONDS = 3 * HOUR  # one lookup to keep the table alive
+DIRECTORY_JOIN_SECONDS_FIRST = 30.0  # between tries while nobody answers
+DIRECTORY_JOIN_SECONDS_MAX = 1 * HOUR
+DIRECTORY_LOOK_AGAIN_SECONDS = 30 * MINUTE  # for one person whose record fails
+DIRECTORY_QUESTIONS_MAX = 100  # of one peer at once, and then
+DIRECTORY_QUESTIONS_PER_SECOND = 5.0
+DIRECTORY_STORES_MAX = 50
+DIRECTORY_STORES_PER_SECOND = 1.0
 # Holders: how much for whom, how long a silent one is waited for, what they pass on (ADR 7)
 VOUCHED_DROP_BYTES_MAX = 20 * MIB  # for a contact's contact who is vouched for
 VOUCHED_DROP_LETTERS_MAX = 2_000
@@ -114,6 +140,12 @@ COLLECT_TOLD_SECONDS = 1 * HOUR  # the same when the holder has shown that it re
 REACHED_SECONDS = 3 * HOUR  # and for so long it counts as shown
 # A holder tells for longer than the owner's next look can be away (which is spread by a quarter).
 TELL_SECONDS = 1.5 * COLLECT_TOLD_SECONDS
+
+# Bundles
+BUNDLE_ITEMS_MAX = 10_000
+BUNDLE_RECEIPTS_MAX = 5_000
+BUNDLE_LETTERS_MAX = 2_000
+BUNDLE_PIECE_BYTES = 256 * KIB  # of a file, between the command line and the node
 
 # Doors
 DOOR_CONNECTIONS_MAX = 16

@@ -195,6 +195,30 @@ class Network(Protocol):
         Raises NotToBeHad when the port is taken."""
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Somebody on the local network who shows this tag. `addresses`: where they say that they are;
+    none: they have gone."""
+
+    tag: bytes
+    addresses: tuple[HostPort, ...]
+
+
+class Lan(Protocol):
+    async def serve(
+        self,
+        tag: bytes,
+        port: Callable[[], int],
+        wanted: Callable[[bytes], bool],
+        heard: Callable[[Neighbour], None],
+    ) -> None:
+        """Show `tag` on the local network, and listen to others, until cancelled.
+
+        `port`: where we are to be reached; 0 while nowhere. `wanted` is asked of each tag that is
+        called out, and `heard` told of those that are, with addresses of our own networks only.
+        Changes of the network are its own business."""
+
+
 class Listeners(Protocol):
     def loopback(self, door: str, port: int) -> "Sequence[socket]":
         """Listening sockets for one door on 127.0.0.1 and, where the machine has it, ::1.
@@ -230,3 +254,4 @@ class Machine:
     network: Network
     listeners: Listeners
     peer_uid: PeerUid
+    lan: Lan | None = None

@@ -121,28 +121,33 @@ class Duty:
         assert isinstance(message, Holding)
         holds, peer, now = message.hold_for, exchange.peer, self._clock.now()
 
-        def work(sql: Sql) -> bool | None:
-            """None: nobody we know; else whether a drop was left."""
+        def work(sql: Sql) -> tuple[bool, bool] | None:
+            """None: nobody we know; else whether it is news, and whether a drop was left."""
             person = people.at_device(sql, peer)
             drop = next((one for one in people.my_drops(sql) if one.holder == peer), None)
+            is_news = False
             if person is not None:
+                before, _ = rented.holdings(sql).get(person.fingerprint, (None, None))
+                is_news = before != encode(message)
                 rented.said_holding(sql, person.fingerprint, encode(message))
             elif drop is None:
                 return None
             enough = HoldFor.VOUCHED if person is None else HoldFor.CONTACTS
             ends = holds is HoldFor.OFF or (enough is HoldFor.VOUCHED and holds is not enough)
             if drop is None or not drop.is_ours or not ends:
-                return False
+                return is_news, False
             rented.leave(sql, drop.drop, now)
-            return True
+            return is_news, True
 
-        left = await self._database.run(work)
-        if left is None:
+        done = await self._database.run(work)
+        if done is None:
             await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "We are not contacts yet."))
             return
+        is_news, left = done
         if left:
             log.info("holder left: it holds no more", extra={"holder": short(peer)})
-        self._on_said(peer, holds)
+        if is_news or left:  # who says the same again and again keeps nobody busy
+            self._on_said(peer, holds)
         await exchange.send(wire.Ok())
 
     async def _answer_find(self, message: wire.Message, exchange: Exchange) -> None:

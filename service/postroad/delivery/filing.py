@@ -61,7 +61,9 @@ class _Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
+class Result:
+    """What became of a letter. `receipt`: sealed, for its sender."""
+
     opened: Opened
     receipt: bytes
     verdict: Verdict
@@ -92,14 +94,18 @@ class Filing:
         return Before(receipt, quarantine.is_noted(sql, QUARANTINE, mail_id.hex()))
 
     async def take(self, mail_id: MailId, read: Read, size: int, *, told: bool) -> bytes:
-        """File a sealed letter, or refuse it, and give the sealed receipt that says so.
+        """File a sealed letter, or refuse it, and give the sealed receipt that says so: `file`."""
+        return (await self.file(mail_id, read, size, told=told)).receipt
+
+    async def file(self, mail_id: MailId, read: Read, size: int, *, told: bool) -> Result:
+        """File a sealed letter, or refuse it, and say so.
 
         `told`: the caller hands the receipt to the sender itself. Raises PeerMisbehaved when the
         letter cannot be opened, TemporaryFailure when the disk did not take it."""
         await self._keyring.renew(self._clock.now())
         open_it = partial(self._open, mail_id, read, size)
 
-        def committed(result: _Result) -> None:
+        def committed(result: Result) -> None:
             log.info(
                 "letter %s",
                 result.verdict.name.lower(),
@@ -116,12 +122,10 @@ class Filing:
             letter = None
             if size > limits.AT_ONCE_BYTES_MAX:
                 letter = await self._database.outside(open_it)
-            return (
-                await self._database.run(
-                    lambda sql: self._file(sql, mail_id, letter or open_it(), told=told),
-                    then=committed,
-                )
-            ).receipt
+            return await self._database.run(
+                lambda sql: self._file(sql, mail_id, letter or open_it(), told=told),
+                then=committed,
+            )
         except PeerMisbehaved as error:
             reason, now = str(error), self._clock.now()
             await self._database.run(
@@ -139,7 +143,7 @@ class Filing:
         opened = replace(opened, body=b"")  # a large letter is kept once
         return _Letter(opened, octets, render(octets), objection)
 
-    def _file(self, sql: Sql, mail_id: MailId, letter: _Letter, *, told: bool) -> _Result:
+    def _file(self, sql: Sql, mail_id: MailId, letter: _Letter, *, told: bool) -> Result:
         opened, now = letter.opened, self._clock.now()
         before = filed.known(sql, opened.sender, opened.nonce)
         verdict = before.verdict if before else letter.objection or self._welcome(sql, opened)
@@ -154,7 +158,7 @@ class Filing:
         filed.owe_receipt(sql, due, now, opened.header.expires)
         if told or people.contact(sql, opened.sender) is None:  # a stranger is not called back
             filed.told(sql, mail_id)
-        return _Result(opened, receipt, verdict, added)
+        return Result(opened, receipt, verdict, added)
 
     def _check_recipient(self, opened: Opened) -> None:
         header = opened.header

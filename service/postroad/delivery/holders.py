@@ -256,11 +256,12 @@ class Holders:
             return False
         try:
             found = await self._client.find_holders(at)
-        except Refused as error:
-            log.info("nobody introduced: %s", error, extra={"peer": short(device)})
-            found = ()
         except (TemporaryFailure, PeerMisbehaved) as error:
             log.info("nobody introduced: %s", error, extra={"peer": short(device)})
+            soon = (
+                0.0 if isinstance(error, Refused) else limits.VOUCHERS_ASKED_SECONDS - limits.HOUR
+            )
+            self._asked[person.fingerprint] = self._clock.elapsed() - soon
             return False
         self._asked[person.fingerprint] = self._clock.elapsed()
         for one in found:

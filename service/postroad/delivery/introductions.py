@@ -9,7 +9,8 @@ does not become one.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
@@ -43,7 +44,9 @@ class Introductions:
         clock: Clock,
         entropy: Entropy,
         on_met: Callable[[], None],
+        find: Callable[[Fingerprint], Awaitable[PersonRecord | None]],
     ) -> None:
+        """`find`: looks for anybody's record in the directory."""
         self._database = database
         self._outbox = outbox
         self._renter = renter
@@ -52,31 +55,42 @@ class Introductions:
         self._clock = clock
         self._entropy = entropy
         self._on_met = on_met
+        self._find = find
 
     async def invite(self) -> tuple[str, int, int]:
         """A new invitation link; how many holders know it now, and how many we have.
 
         Those that know it take the answer while we are off."""
+        invitation = await self._new_invitation()
+        told = await self._renter.tell_tickets()
+        self._renter.wake()  # to tell those who were not reached now
+        invitation = replace(invitation, contacts=await self._renter.where_i_am())
+        if not any(contact.addresses for contact in invitation.contacts):
+            raise TemporaryFailure(
+                "Your node knows no address at which anybody could reach it or a holder of yours. "
+                "Connect this computer to a network and try again."
+            )
+        return invitations.to_link(invitation), sum(told), len(told)
+
+    async def invite_by_bundle(self) -> str:
+        """A new invitation link that travels together with our record: nobody need be reached."""
+        invitation = await self._new_invitation()
+        self._renter.wake()  # to tell holders
+        return invitations.to_link(replace(invitation, contacts=await self._renter.where_i_am()))
+
+    async def _new_invitation(self) -> Invitation:
         secret, ticket = self._entropy.token(16), Ticket(self._entropy.token(16))
         now = self._clock.now()
         expires = Instant(now + limits.INVITATION_SECONDS_DEFAULT)
         await self._database.run(
             lambda sql: people.add_invitation(sql, secret, ticket, now, expires)
         )
-        told = await self._renter.tell_tickets()
-        self._renter.wake()  # to tell those who were not reached now
-        contacts = await self._renter.where_i_am()
-        if not any(contact.addresses for contact in contacts):
-            raise TemporaryFailure(
-                "Your node knows no address at which anybody could reach it or a holder of yours. "
-                "Connect this computer to a network and try again."
-            )
-        invitation = Invitation(self._keyring.fingerprint, secret, ticket, int(expires), contacts)
-        return invitations.to_link(invitation), sum(told), len(told)
+        return Invitation(self._keyring.fingerprint, secret, ticket, int(expires), ())
 
-    async def accept(self, link: str) -> tuple[Address, bool]:
+    async def accept(self, link: str, at_hand: PersonRecord | None = None) -> tuple[Address, bool]:
         """Make the inviter a contact and send them our introduction.
 
+        `at_hand`: the inviter's verified record, when it came together with the link.
         Their address, and whether this was new: a link accepted again does nothing more.
         PermanentFailure or TemporaryFailure say in words why not, and what to do."""
         invitation = invitations.from_link(link)
@@ -87,7 +101,10 @@ class Introductions:
             return known.record.address, False
         if self._clock.now() > invitation.expires:
             raise PermanentFailure("This invitation has expired; ask for a new one.")
-        record = await self._find_inviter(invitation)
+        if at_hand is not None and at_hand.fingerprint == invitation.fingerprint:
+            record = at_hand
+        else:
+            record = await self._find_inviter(invitation)
         mine = await self._renter.record()
         their_ticket = Ticket(self._entropy.token(16))
 
@@ -106,11 +123,14 @@ class Introductions:
         return record.address, True
 
     async def _find_inviter(self, invitation: Invitation) -> PersonRecord:
-        """The inviter's newest record, from whoever in the invitation answers."""
+        """The inviter's newest record, from whoever in the invitation answers, else out of the
+        directory: an invitation may be older than their addresses."""
         answers = await asyncio.gather(
             *(self._ask(contact, invitation.fingerprint) for contact in invitation.contacts)
         )
         found = [answer for answer in answers if answer is not None]
+        if not found and (record := await self._find(invitation.fingerprint)) is not None:
+            return record
         if not found:
             raise TemporaryFailure(
                 "Nobody named in this invitation could be reached: not the inviter, nor those who "

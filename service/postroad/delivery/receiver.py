@@ -100,6 +100,10 @@ class Receiver:
             await self._database.run(lambda sql: filed.wake_receipts(sql, fingerprint, seen.at))
             self._tell.set()
 
+    def wake(self) -> None:
+        """There may be receipts that senders should have now."""
+        self._tell.set()
+
     def met(self) -> None:
         """Somebody became a contact: a letter that we left as a stranger's may be theirs."""
         self._look_at.clear()

@@ -73,6 +73,8 @@ class Renter:
         self._whereabouts = whereabouts
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
+        self._announced = 0  # the sequence of the record that was last told of
+        self.on_new_record: Callable[[], None] = lambda: None  # set by the composition root
         self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
         self.holders = Holders(
             database, client, keyring, clock, entropy, watch, self.record, self.wake
@@ -124,11 +126,15 @@ class Renter:
         """Our record as it should be now; a new one is made, and kept, when the last is not."""
         now = self._clock.now()
         await self._keyring.renew(now)  # never sign with what is not good at this moment
-        me = self._whereabouts.here
+        here = self._whereabouts.here
 
         def work(sql: Sql) -> PersonRecord:
             octets = people.kept_record(sql, self._keyring.fingerprint)
             last, sequence = _own_record(octets, self._keyring.fingerprint)
+            me = here
+            known = here.addresses or here.relay
+            if last is not None and not known and last.contacts[0].peer == here.peer:
+                me = last.contacts[0]  # off the network, the last address is the best guess
             drops = self._agreed_drops(sql, last, now)
             age = (
                 RENEW_SECONDS if last is None else now - (last.expires - limits.RECORD_SECONDS_MAX)
@@ -155,16 +161,20 @@ class Renter:
             people.keep_record(sql, record)
             return record
 
-        return await self._database.run(work)
+        return await self._database.run(work, then=self._announce)
+
+    def _announce(self, record: PersonRecord) -> None:
+        if record.sequence != self._announced:
+            self._announced = record.sequence
+            self.on_new_record()
 
     async def where_i_am(self) -> tuple[Contact, ...]:
         """Us as we are reached now, helpers and holders: where an invitation says that our record
         is to be had. All of them have it, or are told it at once."""
         record = await self.record()
         helpers = await self._whereabouts.helpers()
-        told = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
-        others = {contact.peer: contact for contact in told}  # a helper holds, too
-        return (self._whereabouts.now(), *others.values())
+        places = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
+        return (self._whereabouts.now(), *{place.peer: place for place in places}.values())
 
     def _agreed_drops(self, sql: Sql, last: PersonRecord | None, now: Instant) -> tuple[Drop, ...]:
         """The drops of our record, the best first. Another order alone makes no new record."""

@@ -44,6 +44,7 @@ class Outcome:
     reason: str = "Neither the recipient nor a holder of theirs could be reached."
     leased: bool = False  # in this round
     seal_is_damaged: bool = False  # our own copy of the sealed letter cannot be read
+    was_answered: bool = False  # by a holder that has the letter
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
 
     def take(self, receipt: bytes) -> None:
@@ -103,7 +104,10 @@ class Rounds:
     def _is_likely_awake(self, person: people.Person) -> bool:
         if (person.seen_at or 0.0) > self.clock.now() - limits.SEEN_LATELY_SECONDS:
             return True
-        return any(self.client.is_linked(contact.peer) for contact in person.record.contacts)
+        return any(
+            self.client.is_linked(contact.peer) or self.client.is_near(contact.peer)
+            for contact in person.record.contacts
+        )
 
     def _letter(self, sql: Sql, mail_id: MailId, outcome: Outcome) -> Sealed | None:
         """Our own copy; None when it is damaged: then only its holders can be asked."""
@@ -168,6 +172,7 @@ class Rounds:
         """Has the recipient fetched it from this holder, and left a receipt?"""
         try:
             receipts = await self.client.ask(drop.contact, drop.id, [mail_id])
+            outcome.was_answered = True
             if mail_id in receipts:
                 outcome.take(receipts[mail_id])
         except (TemporaryFailure, PeerMisbehaved) as error:

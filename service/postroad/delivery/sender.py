@@ -8,7 +8,7 @@ it causes are one commit; what fails for one parcel disturbs no other.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from math import inf
 from typing import Protocol
@@ -69,7 +69,9 @@ class Sender:
         clock: Clock,
         entropy: Entropy,
         myself: Myself,
+        find_newer: Callable[[Fingerprint, int], Awaitable[PersonRecord | None]],
     ) -> None:
+        """`find_newer`: looks in the directory for a record of a higher sequence."""
         self._database = database
         self._packer = packer
         self._rounds = rounds
@@ -80,8 +82,11 @@ class Sender:
         self._clock = clock
         self._entropy = entropy
         self._myself = myself
+        self._find_newer = find_newer
         self._wake = asyncio.Event()
         self._in_hand: set[int] = set()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._looking_for: set[Fingerprint] = set()
         self._came_at: dict[Fingerprint, float] = {}  # when a contact last came to us, elapsed
 
     def wake(self) -> None:
@@ -113,13 +118,18 @@ class Sender:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._wake.clear()
-                due, next_at = await self._due()
-                for row in due:
-                    self._in_hand.add(row.id)
-                    tasks.create_task(self._doorstep(row), name=f"send parcel {row.id}")
-                await self._sleep(next_at)
+            self._tasks = tasks
+            try:
+                while True:
+                    self._wake.clear()
+                    due, next_at = await self._due()
+                    for row in due:
+                        self._in_hand.add(row.id)
+                        tasks.create_task(self._doorstep(row), name=f"send parcel {row.id}")
+                    await self._sleep(next_at)
+            finally:
+                self._tasks = None  # a group that ends takes no more tasks
+                self._looking_for.clear()
 
     async def _due(self) -> tuple[list[queue.Row], Instant | None]:
         """What is due now, as far as there are hands; and when there will be something to do.
@@ -209,7 +219,9 @@ class Sender:
             return
         await self._end_round(row, outcome, began)
         if outcome.drop_is_gone or not outcome.leased:
-            await self._look_for_newer_record(person)
+            is_lost = outcome.drop_is_gone or not outcome.was_answered
+            if not await self._look_for_newer_record(person) and is_lost:
+                self._look_in_directory(person)
 
     async def _end_round(self, row: queue.Row, outcome: Outcome, began: float) -> None:
         """Note when the next round is due; at once for somebody who came meanwhile."""
@@ -243,22 +255,47 @@ class Sender:
         log.info("parcel leased", extra={**row.ids, "holder": short(lease.holder)})
         await self._step(row, take)
 
-    async def _look_for_newer_record(self, person: people.Person) -> None:
-        """Ask the person's devices and holders; with a newer record, try again at once."""
+    async def _look_for_newer_record(self, person: people.Person) -> bool:
+        """Ask the person's devices and holders; with a newer record, try again at once.
+
+        Whether there was one."""
         places = [*person.record.contacts, *(drop.contact for drop in person.record.drops)]
         found = await asyncio.gather(
             *(self._find_record(place, person.fingerprint) for place in places)
         )
         newer = [record for record in found if record and record.sequence > person.record.sequence]
         if newer:
-            newest = max(newer, key=lambda record: record.sequence)
-            now = self._clock.now()
+            await self._learn(max(newer, key=lambda record: record.sequence))
+        return bool(newer)
 
-            def work(sql: Sql) -> None:
-                people.learn(sql, newest, now)
-                queue.wake(sql, person.fingerprint, now)
+    async def _learn(self, newest: PersonRecord) -> None:
+        now = self._clock.now()
 
-            await self._database.run(work)
+        def work(sql: Sql) -> None:
+            people.learn(sql, newest, now)
+            queue.wake(sql, newest.fingerprint, now)
+
+        await self._database.run(work)
+
+    def _look_in_directory(self, person: people.Person) -> None:
+        """Look for a newer record of somebody whom nobody was found to know of.
+
+        That may take a while: no letter waits for it, since they may come by themselves."""
+
+        async def look() -> None:
+            try:
+                shown = await self._find_newer(person.fingerprint, person.record.sequence)
+                if shown is not None:
+                    await self._learn(shown)
+                    self.wake()
+            except (TemporaryFailure, PeerMisbehaved) as error:
+                log.info("not found in the directory: %s", error)
+            finally:
+                self._looking_for.discard(person.fingerprint)
+
+        if self._tasks is not None and person.fingerprint not in self._looking_for:
+            self._looking_for.add(person.fingerprint)
+            self._tasks.create_task(look(), name="look in directory")
 
     async def _find_record(self, place: Contact, fingerprint: Fingerprint) -> PersonRecord | None:
         try:
@@ -274,15 +311,18 @@ class Sender:
         await self.take_receipt(MailId(message.mail_id), message.receipt)
         await exchange.send(wire.Ok())
 
-    async def take_receipt(self, mail_id: MailId, sealed: bytes) -> None:
-        """End a parcel by its receipt; PeerMisbehaved when it is not one. Idempotent."""
+    async def take_receipt(self, mail_id: MailId, sealed: bytes) -> bool | None:
+        """End a parcel by its receipt; PeerMisbehaved when it is not one. Idempotent.
+
+        Whether that was news; None when we know no such letter."""
         row = await self._database.read(lambda sql: queue.by_mail_id(sql, mail_id))
         if row is None:
-            return  # pruned long ago, or never ours
-        await self._end(row, self._read_receipt(row, sealed), sealed)
+            return None  # pruned long ago, or never ours
+        parcel = await self._end(row, self._read_receipt(row, sealed), sealed)
         self.wake()
+        return parcel.state is not row.parcel.state
 
-    async def _end(self, row: queue.Row, verdict: Verdict, sealed: bytes) -> None:
+    async def _end(self, row: queue.Row, verdict: Verdict, sealed: bytes) -> Parcel:
         event, now = ReceiptCame(verdict), self._clock.now()
 
         def take(sql: Sql, parcel: Parcel) -> Step:
@@ -291,7 +331,7 @@ class Sender:
                 queue.keep_receipt(sql, row.id, sealed)
             return step
 
-        await self._step(row, take)
+        return await self._step(row, take)
 
     def _read_receipt(self, row: queue.Row, sealed: bytes) -> Verdict:
         """What this receipt says of the parcel; PeerMisbehaved when it is not its receipt."""

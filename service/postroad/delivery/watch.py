@@ -14,12 +14,14 @@ from postroad.store import hours, rented
 from postroad.store.database import Database, Sql
 
 ON_NETWORK_SECONDS = 10 * limits.MINUTE  # after a sighting, of whomever
+REACHED_SECONDS = 1.5 * limits.COLLECT_TOLD_SECONDS  # the same, where we look once an hour
+FLUSH_SECONDS = 30 * limits.MINUTE
 NOTES_MAX = 1024  # between two flushes
 AWAY_HOURS_MAX = 14 * HOURS  # of ours that are noted when we come back
 
 
 class Watch:
-    """`seen` and `missed` are told by `Links`; `flush` is called every hour or so."""
+    """`seen` and `missed` are told by `Links`; `flush` is called once an hour or oftener."""
 
     def __init__(self, database: Database, clock: Clock, me: PeerId) -> None:
         self._database = database
@@ -55,11 +57,14 @@ class Watch:
     async def flush(self) -> None:
         """Write down what was seen; count how long holders were silent while we were on."""
         now, elapsed = self._clock.now(), self._clock.elapsed()
+        if self._flushed_at is not None and elapsed - self._flushed_at < FLUSH_SECONDS:
+            return
         notes, self._notes = self._notes, {}
         seen, self._seen = self._seen, {}
         before, self._flushed_at = self._flushed_at, elapsed
         # Without a sighting nobody can say that we were on the network.
-        seconds = elapsed - before if before is not None and seen else 0.0
+        reached = self._seen_any_at is not None and elapsed - self._seen_any_at <= REACHED_SECONDS
+        seconds = elapsed - before if before is not None and reached else 0.0
 
         def work(sql: Sql) -> None:
             interesting = hours.are_of_interest(sql)

@@ -3,6 +3,10 @@
 Purpose: let the command line ask a running node. Only processes of the owner's UID are answered
 (SO_PEERCRED), each on its own doorstep. Requests: {"do": "invite"}; answers: {"ok": true, ...} or
 {"ok": false, "error": "a sentence"}.
+Files of the owner's are opened by the command line, for the node may not see them. Before its
+answer the node then says {"octets": n}, and n octets for the file follow; or {"more": true}, and is
+sent the next octets of the file behind their number (u32), 0 at its end; or {"keep": true}: the
+file is complete, and 0 comes back once it is durable under its name.
 """
 
 import asyncio
@@ -10,7 +14,7 @@ import json
 import logging
 import os
 import struct
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -19,10 +23,11 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
+from postroad.delivery.bundles import Bundles, Found
 from postroad.message.address import Address
 from postroad.peers.link import Counts
 from postroad.protocol import helping
-from postroad.store import people, quarantine, queue
+from postroad.store import bundled, people, quarantine, queue
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
@@ -33,6 +38,8 @@ _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 
 Reply = dict[str, Any]
 Request = Callable[[dict[str, Any]], Awaitable[Reply]]
+FileRequest = Callable[[dict[str, Any], "OwnersFile"], Awaitable[Reply]]
+_SIZE = struct.Struct(">I")
 
 
 class Introductions(Protocol):
@@ -71,6 +78,7 @@ async def serve(
     helpers: Helpers,
     network: Network,
     mail_ports: Mapping[str, int] = MappingProxyType({}),
+    bundles: Bundles | None = None,
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection.
 
@@ -78,14 +86,19 @@ async def serve(
     door = _Door(
         database, introductions, keyring, clock, pauses, counts, helpers, network, mail_ports
     )
-    await serve_requests(listening, {**door.requests, **network.requests}, {os.getuid()})
+    files = _BundleDoor(bundles).requests if bundles else {}
+    requests = {**door.requests, **network.requests}
+    await serve_requests(listening, requests, {os.getuid()}, files)
 
 
 async def serve_requests(
-    listening: socket, requests: Mapping[str, Request], uids: Container[int]
+    listening: socket,
+    requests: Mapping[str, Request],
+    uids: Container[int],
+    file_requests: Mapping[str, FileRequest] = MappingProxyType({}),
 ) -> None:
     """Answer these requests, by their names, to the processes of these users."""
-    step = _Doorstep(requests, uids)
+    step = _Doorstep(requests, uids, file_requests)
     server = await asyncio.start_unix_server(
         step.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
     )
@@ -165,6 +178,7 @@ class _Door:
 
     async def _queue(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> list[Reply]:
+            bundled_at = bundled.when(sql)
             return [
                 {
                     "letter": row.nonce.hex(),
@@ -175,6 +189,7 @@ class _Door:
                     "next_try_at": row.parcel.due_at,
                     "tries": row.parcel.tries,
                     "advice": self._advice(sql, row),
+                    "bundled_at": bundled_at.get(row.id),
                 }
                 for row in queue.waiting(sql)
             ]
@@ -238,12 +253,86 @@ class _Door:
         return {"address": str(address), "is_new": is_new}
 
 
+class OwnersFile:
+    """A file that the command line has open for us. A process that went away is an OSError."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def write(self, octets: bytes) -> None:
+        await self._say({"octets": len(octets)}, octets)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Its octets, in pieces of at most BUNDLE_PIECE_BYTES."""
+        while octets := await self._ask({"more": True}):
+            yield octets
+
+    async def keep(self) -> None:
+        """It is complete; returns once it is durable."""
+        await self._ask({"keep": True})
+
+    async def _ask(self, what: Reply) -> bytes:
+        await self._say(what, b"")
+        async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+            (size,) = _SIZE.unpack(await self._reader.readexactly(_SIZE.size))
+            if size > limits.BUNDLE_PIECE_BYTES:
+                raise ConnectionError("a piece is too large")
+            return await self._reader.readexactly(size)
+
+    async def _say(self, what: Reply, octets: bytes) -> None:
+        self._writer.write(json.dumps(what).encode() + b"\n" + octets)
+        async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+            await self._writer.drain()
+
+
+class _BundleDoor:
+    """Bundles, for their owner to write and read."""
+
+    def __init__(self, bundles: Bundles) -> None:
+        self._bundles = bundles
+        self.requests: dict[str, FileRequest] = {
+            "bundle write": self._write,
+            "bundle read": self._read,
+        }
+
+    async def _write(self, request: dict[str, Any], file: OwnersFile) -> Reply:
+        name = request.get("for")
+        invite = request.get("invite") is True
+        planned = await self._bundles.plan(None if name is None else str(name), invite=invite)
+        if not (planned.is_empty and request.get("if_any") is True):
+            async for piece in self._bundles.pieces(planned):
+                await file.write(piece)
+            await file.keep()
+            await self._bundles.written(planned)
+        return {
+            "letters": len(planned.letters),
+            "receipts": len(planned.receipts),
+            "invitation": planned.link is not None,
+            "left_out": planned.left_out,
+            "written": not (planned.is_empty and request.get("if_any") is True),
+        }
+
+    async def _read(self, request: dict[str, Any], file: OwnersFile) -> Reply:
+        accept = request.get("accept") is True
+        found = await self._bundles.read(file.pieces(), accept=accept)
+        return {
+            name: getattr(found, name) for name in Found.__dataclass_fields__ if name != "people"
+        }
+
+
 class _Doorstep:
     """One line in, one line out, whatever goes wrong in between."""
 
-    def __init__(self, requests: Mapping[str, Request], uids: Container[int]) -> None:
+    def __init__(
+        self,
+        requests: Mapping[str, Request],
+        uids: Container[int],
+        file_requests: Mapping[str, FileRequest],
+    ) -> None:
         self._requests = requests
         self._uids = uids
+        self._file_requests = file_requests
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -251,38 +340,47 @@ class _Doorstep:
                 return
             async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
                 line = await reader.readline()
-            answer = await self._answer(line)
+            answer = await self._answer(line, OwnersFile(reader, writer))
             writer.write(json.dumps(answer).encode() + b"\n")
             async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
                 await writer.drain()
-        except (OSError, ValueError, TimeoutError) as error:
+        except (OSError, ValueError, EOFError, TimeoutError) as error:
             log.info("control: a connection ended: %s", error)
         finally:
             writer.close()
 
-    async def _answer(self, line: bytes) -> Reply:
+    async def _answer(self, line: bytes, file: OwnersFile) -> Reply:
         try:
             request = json.loads(line)
-            work = self._requests[request["do"]]
+            with_file = self._file_requests.get(request["do"])
+            work = None if with_file else self._requests[request["do"]]
         except (ValueError, KeyError, TypeError):
             return {"ok": False, "error": "This node does not know that request."}
         try:
+            if with_file is not None:  # each step of it has a deadline of its own
+                return {"ok": True, **await with_file(request, file)}
+            assert work is not None
             async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
                 return {"ok": True, **await work(request)}
         except TimeoutError:
             return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
         except PostroadError as error:
             return {"ok": False, "error": str(error)}
+        except (ConnectionError, EOFError):
+            raise  # whoever asked has gone, and the file with them
         except Exception:
             log.exception("control: answering failed")
             return {"ok": False, "error": "Your node failed at this; its log says how."}
+
+
 def _holders_told(sql: Sql) -> Reply:
     """Who holds for the owner, who is silent, and who does not want to."""
     drops = people.my_drops(sql)
     ours = [drop for drop in drops if drop.is_ours]
     contacts = {person.fingerprint: person.name for person in people.contacts(sql)}
+    holders = sum(not drop.is_silent for drop in ours)
     return {
-        "holders": sum(not drop.is_silent for drop in ours),
+        "holders": holders,
         "holders_silent": sum(drop.is_silent for drop in ours),
         "holders_wanted": limits.HOLDERS_WANTED,
         "holders_refused": [
@@ -292,7 +390,7 @@ def _holders_told(sql: Sql) -> Reply:
                 "reason": drop.refusal,
             }
             for drop in drops
-            if drop.refusal and not drop.is_ours
+            if drop.refusal and not drop.is_ours and holders < limits.HOLDERS_WANTED
         ],
     }
 

@@ -49,6 +49,9 @@ class Client:
         """How packets go to this peer over the link at hand; None without one."""
         return self._links.path(peer)
 
+    def is_near(self, peer: PeerId) -> bool:
+        return self._links.is_near(peer)
+
     async def deliver(self, to: Contact, letter: Sealed) -> bytes:
         """Bring a letter to a device of its recipient; the sealed receipt."""
         answer = await self._hand_over(to, wire.Deliver(letter.mail_id, letter.size), letter)
@@ -148,6 +151,19 @@ class Client:
         request = wire.Delete(drop, mail_id, receipt, bytes(64), burial)
         await self._call(at, wire.sign_owner(request, key, at.peer, self.me), wire.Ok)
 
+    async def who(self, to: Contact) -> tuple[wire_reach.Seen, Path]:
+        """Where the peer sees us, and how we see it over the same link."""
+        async with self._links.exchange(to) as exchange:
+            await exchange.send(wire_reach.Who())
+            return await exchange.expect(wire_reach.Seen), exchange.path()
+
+    async def dial_back(self, to: Contact, relay_port: int | None) -> wire_reach.DialledBack:
+        """Let the peer knock at the address where it sees us."""
+        async with self._links.exchange(to) as exchange:
+            await exchange.send(wire_reach.DialBack(wire_reach.write_port(relay_port)))
+            seconds = limits.ANSWER_SECONDS_MAX + limits.KNOCK_SECONDS_MAX
+            return await exchange.expect(wire_reach.DialledBack, seconds)
+
     # Holders and those who rent from them
 
     async def tell_holding(self, to: Contact, holding: wire_holders.Holding) -> None:
@@ -179,18 +195,6 @@ class Client:
                 yield answer.size, exchange.receive_bulk(answer.size)
             else:
                 raise _unexpected(answer)
-    async def who(self, to: Contact) -> tuple[wire_reach.Seen, Path]:
-        """Where the peer sees us, and how we see it over the same link."""
-        async with self._links.exchange(to) as exchange:
-            await exchange.send(wire_reach.Who())
-            return await exchange.expect(wire_reach.Seen), exchange.path()
-
-    async def dial_back(self, to: Contact, relay_port: int | None) -> wire_reach.DialledBack:
-        """Let the peer knock at the address where it sees us."""
-        async with self._links.exchange(to) as exchange:
-            await exchange.send(wire_reach.DialBack(wire_reach.write_port(relay_port)))
-            seconds = limits.ANSWER_SECONDS_MAX + limits.KNOCK_SECONDS_MAX
-            return await exchange.expect(wire_reach.DialledBack, seconds)
 
     async def _hand_over(
         self, to: Contact, offer: wire.Deliver | wire.Deposit, letter: Sealed

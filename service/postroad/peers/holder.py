@@ -81,7 +81,7 @@ class Ledger(Protocol):
 
 class Holder:
     """Answers for `Links`. `on_news` hears of each drop that got a letter, `on_sibling` of each
-    other holder who asked what lies in a drop."""
+    other holder who asked what lies in a drop, `on_record` when somebody told their record."""
 
     def __init__(
         self,
@@ -90,12 +90,14 @@ class Holder:
         device: SigningKey,
         on_news: Callable[[DropId], None],
         on_sibling: Callable[[DropId, PeerId], None],
+        on_record: Callable[[], None] = lambda: None,
     ) -> None:
         self._shelves = shelves
         self._ledger = ledger
         self._device = device
         self._on_news = on_news
         self._on_sibling = on_sibling
+        self._on_record = on_record
 
     @property
     def answers(self) -> Mapping[type[wire.Message], Answer]:
@@ -202,6 +204,7 @@ class Holder:
     async def _record(self, told: wire.Message, exchange: Exchange) -> None:
         assert isinstance(told, wire.Record)
         if await self._shelves.learn_record(told.record, exchange.peer):
+            self._on_record()
             await exchange.send(wire.Ok())
         else:
             await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "We are not contacts yet."))

@@ -18,6 +18,7 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, Unreachable
 from postroad.base.ids import Contact, PeerId, short
 from postroad.base.seams import Clock, Endpoint, Link, Path, Stream
+from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
 
 log = logging.getLogger(__name__)
@@ -166,12 +167,14 @@ class Links:
         answers: Mapping[type[wire.Message], Answer],
         on_link: OnLink,
         on_miss: OnMiss = lambda _: None,
+        sightings: Sightings | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._clock = clock
         self._answers = answers
         self._on_link = on_link
         self._on_miss = on_miss
+        self._sightings = sightings or Sightings()
         self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
         self._dialling: dict[Contact, _Dial] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -186,6 +189,11 @@ class Links:
         """Whether an open link to this peer is at hand."""
         return self._newest(peer) is not None
 
+    @property
+    def count(self) -> int:
+        """How many links are open."""
+        return sum(len(entries) for entries in self._entries.values())
+
     def path(self, peer: PeerId) -> Path | None:
         """How packets go to this peer over the link at hand; None without one."""
         entry = self._newest(peer)
@@ -199,6 +207,10 @@ class Links:
         """Take all links out of use: the other sides have given them up while we slept."""
         for entry in [entry for found in self._entries.values() for entry in found]:
             self._retire(entry, at_once=True)
+
+    def is_near(self, peer: PeerId) -> bool:
+        """Whether somebody who seems to be this peer is on our local network."""
+        return self._sightings.is_near(peer)
 
     async def serve(self) -> None:
         """Take in links and exchanges until cancelled; then close them all."""
@@ -254,6 +266,7 @@ class Links:
         """Dial, or join a dial that is under way; LinkClosed and time-outs become Unreachable."""
         if self._tasks is None:
             raise Unreachable("The node is starting or stopping.")
+        contact = self._sightings.widen(contact)
         # Shared only by who would dial the same addresses: somebody's record may name wrong ones.
         dial = self._dialling.get(contact)
         if dial is None:
@@ -303,8 +316,13 @@ class Links:
         self._on_link(link.peer, came)
 
     def _make_room(self) -> None:
+        """Retire the link that is missed the least. One in use goes only when there is no other,
+        and not before its exchanges have ended; a few places stay free for those who come."""
         entries = [entry for found in self._entries.values() for entry in found]
-        if len(entries) >= limits.LINKS_MAX:
+        idle = [entry for entry in entries if not entry.busy]
+        if idle and len(entries) >= limits.LINKS_MAX - limits.LINKS_SPARE:
+            self._retire(min(idle, key=_use))
+        elif len(entries) >= limits.LINKS_MAX:
             self._retire(min(entries, key=_use))
 
     def _retire(self, entry: _Entry, *, at_once: bool = False) -> None:

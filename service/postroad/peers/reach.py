@@ -24,7 +24,7 @@ from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, U
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Clock, Endpoint, Path
 from postroad.peers.client import Client
-from postroad.peers.link import Answer, Exchange, Links
+from postroad.peers.link import Answer, Exchange, Links, Refused
 from postroad.protocol import netcheck, reach, wire, wire_reach
 from postroad.protocol.reach import Knock, Observation, Picture
 
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 WITNESSES_WANTED = 3  # who saw us; then nobody is asked
 ASK_AGAIN_SECONDS = 30 * limits.MINUTE  # the same peer; behind a NAT also somebody
 ASK_AGAIN_SECONDS_MIN = 1 * limits.MINUTE  # when peers contradict each other
+NOT_KNOWN_SECONDS = (0.5, 2.0, 8.0)  # until we ask again whoever does not know us
 ASKING_MAX = 4
 CHECKED_MAX = 8  # contacts' nodes that a check tries
 PINGS = 3  # after a first one, which finds the way
@@ -41,6 +42,7 @@ LINKS_DIE_SECONDS = 25.0  # of suspend, after which the other sides have given o
 SETTLE_SECONDS = (0.5, 4.0)  # after a change the addresses are looked at, and once more
 HOME_SECONDS_MAX = 3.0  # to be let in at a relay
 RELAY_AGAIN_SECONDS_FIRST, RELAY_AGAIN_SECONDS_MAX = 5.0, 10 * limits.MINUTE
+RELAY_DOUBT_SECONDS = 30.0  # between looks at it that others' silence causes
 RELAY_GRACE_SECONDS = 10.0  # without a relay before others hear that we have none
 RELAY_SHUNNED_SECONDS = 10 * limits.MINUTE  # after it failed us
 KNOCKS_REMEMBERED_MAX = 256  # peers and addresses that had us knock lately
@@ -87,6 +89,7 @@ class Reach:
         self._is_content = True  # with our relay, or with nobody who offers one
         self._relay: Relay | None = None  # where we wait
         self._relay_seconds: float | None = None
+        self._relay_checked_at = -inf
         self._tried: set[Relay] = set()  # at the last choice
         self._shunned: dict[Relay, float] = {}
         self._served: dict[bytes, deque[float]] = {}
@@ -206,15 +209,28 @@ class Reach:
         """One contact's word; whatever goes wrong costs nothing but the word."""
         self._asked_at[peer] = self._clock.elapsed()
         try:
-            seen_at = await self._ask_who(Contact(peer))  # over the link at hand: never dials
-            is_outside = [one.is_open for one in self.picture().outside if one.address == seen_at]
-            if None in is_outside:
-                await self._ask_dial_back(peer)
-            await self._settle()
+            for seconds in NOT_KNOWN_SECONDS:
+                try:
+                    await self._ask_once(peer)
+                    return
+                except Refused as error:  # they may not have heard yet that we are their contact
+                    log.info("a peer says: %s", error, extra={"peer": short(peer)})
+                    await asyncio.sleep(seconds)
+                    if not self._links.is_linked(peer):
+                        self._asked_at.pop(peer, None)
+                        return
         except (TemporaryFailure, PeerMisbehaved) as error:
             log.info("a peer did not say where it sees us: %s", error, extra={"peer": short(peer)})
         finally:
             self._asking.discard(peer)
+
+    async def _ask_once(self, peer: PeerId) -> None:
+        """Over the link at hand: it never dials."""
+        seen_at = await self._ask_who(Contact(peer))
+        await self._settle()
+        if None in [one.is_open for one in self.picture().outside if one.address == seen_at]:
+            await self._ask_dial_back(peer)
+            await self._settle()
 
     async def _ask_who(self, contact: Contact) -> HostPort | None:
         seen, path = await self._client.who(contact)
@@ -384,7 +400,8 @@ class Reach:
 
     def doubt_relay(self) -> None:
         """Somebody could not be reached: is our relay still there?"""
-        if self._relay is not None:
+        now = self._clock.elapsed()
+        if self._relay is not None and now - self._relay_checked_at > RELAY_DOUBT_SECONDS:
             self._check_relay.set()
 
     async def _keep_relay(self) -> None:
@@ -402,6 +419,7 @@ class Reach:
 
     async def _choose_relay(self) -> None:
         """Stay at a relay that answers; else measure those that are offered and go to the best."""
+        self._relay_checked_at = self._clock.elapsed()
         if self._relay is not None:
             with suppress(Unreachable):
                 await self._endpoint.try_relay(self._relay)

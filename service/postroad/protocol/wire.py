@@ -18,6 +18,8 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.protocol import wire_directory
+from postroad.protocol.wire_directory import DirectoryMessage
 from postroad.protocol.wire_helping import SignedIn, SignIn
 from postroad.protocol.wire_holders import (
     Burial,
@@ -241,6 +243,7 @@ Message = (
     | Who | Seen | DialBack | DialledBack
     | SignIn | SignedIn
     | Holding | FindHolders | Holders | Sync | Synced | Draw | Burial
+    | DirectoryMessage
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete
 Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete)
@@ -282,6 +285,7 @@ _KINDS: dict[int, type[Message]] = {
     55: Draw,
     56: Burial,
 }
+_KINDS |= wire_directory.KINDS
 _NUMBERS = {message: kind for kind, message in _KINDS.items()}
 
 

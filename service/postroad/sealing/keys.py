@@ -153,11 +153,13 @@ class Identity:
         return SigningKey(_derive(self.entropy, b"postroad identity ed25519 1"))
 
     @property
+    def mldsa(self) -> MLDSA65PrivateKey:
+        seed = _derive(self.entropy, b"postroad identity ml-dsa-65 1")
+        return MLDSA65PrivateKey.from_seed_bytes(seed)
+
+    @property
     def public(self) -> IdentityPublic:
-        mldsa = MLDSA65PrivateKey.from_seed_bytes(
-            _derive(self.entropy, b"postroad identity ml-dsa-65 1")
-        )
-        public = mldsa.public_key().public_bytes_raw()
+        public = self.mldsa.public_key().public_bytes_raw()
         return IdentityPublic(self.signing.public, hashlib.sha256(public).digest())
 
 

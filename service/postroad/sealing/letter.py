@@ -9,7 +9,7 @@ See: docs/architecture.md; Hoang et al., Online Authenticated-Encryption (2015).
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from io import BytesIO
@@ -192,13 +192,7 @@ def open_sealed(read: Read, size: int, epoch_keys: dict[bytes, EpochKey], now: I
     A letter from the future is a TemporaryFailure: it may be our own clock that is wrong.
     For the caller: that the recipient is me, expiry, nonce, revocation, From.
     """
-    prefix = read(0, PREFIX)
-    payload_size = int.from_bytes(prefix[-8:], "big")
-    wraps = prefix[len(MAGIC)] if len(prefix) == PREFIX else 0
-    if prefix[: len(MAGIC)] != MAGIC or not 1 <= wraps <= WRAPS_MAX:
-        raise PeerMisbehaved("not a sealed letter")
-    if size > limits.SEALED_BYTES_MAX or size != PREFIX + payload_size + wraps * WRAP:
-        raise PeerMisbehaved("a sealed letter has the wrong size")
+    payload_size, wraps = _layout(read, size)
     epoch_key_id, key, commitment = _unwrap(read, payload_size, wraps, epoch_keys)
     signed, body = _content(_chunks(read, payload_size, key, commitment))
     header = signed.header
@@ -219,6 +213,29 @@ def open_sealed(read: Read, size: int, epoch_keys: dict[bytes, EpochKey], now: I
     if header.created > now + certificates.CLOCK_SKEW_SECONDS:
         raise TemporaryFailure("The letter is dated in the future: one of two clocks is wrong.")
     return Opened(header, signed.certificate, body, key)
+
+
+def is_sealed_to(read: Read, size: int, epoch_key_ids: Container[bytes]) -> bool:
+    """Whether this is laid out as a sealed letter and names one of these epoch keys: a look at its
+    outside, which proves nothing."""
+    try:
+        payload_size, wraps = _layout(read, size)
+    except PeerMisbehaved:
+        return False
+    places = (PREFIX + payload_size + index * WRAP for index in range(wraps))
+    return any(read(at, keys.EPOCH_ID_BYTES) in epoch_key_ids for at in places)
+
+
+def _layout(read: Read, size: int) -> tuple[int, int]:
+    """The size of the payload and the number of wraps, or PeerMisbehaved."""
+    prefix = read(0, PREFIX)
+    payload_size = int.from_bytes(prefix[-8:], "big")
+    wraps = prefix[len(MAGIC)] if len(prefix) == PREFIX else 0
+    if prefix[: len(MAGIC)] != MAGIC or not 1 <= wraps <= WRAPS_MAX:
+        raise PeerMisbehaved("not a sealed letter")
+    if size > limits.SEALED_BYTES_MAX or size != PREFIX + payload_size + wraps * WRAP:
+        raise PeerMisbehaved("a sealed letter has the wrong size")
+    return payload_size, wraps
 
 
 def _unwrap(

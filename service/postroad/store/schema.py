@@ -80,6 +80,12 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (parcel_id, drop_id)
     ) STRICT, WITHOUT ROWID;
 
+    -- Parcels whose sealed letter was also written into a file, for somebody to carry.
+    CREATE TABLE bundled (
+        parcel_id INTEGER PRIMARY KEY REFERENCES parcel (id) ON DELETE CASCADE,
+        at        REAL NOT NULL
+    ) STRICT;
+
     -- SEALED LETTERS: ours on the way out, and other people's that we hold ---------------------
     CREATE TABLE sealed (
         mail_id BLOB PRIMARY KEY CHECK (length(mail_id) = 32),
@@ -203,6 +209,21 @@ MIGRATIONS: tuple[str, ...] = (
         sequence    INTEGER NOT NULL,
         octets      BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
+
+    -- DIRECTORY: records kept for anybody, each at the hash of its kind and identity; and the peers
+    -- that answered last, with whom the node begins after a start.
+    CREATE TABLE directory_record (
+        key        BLOB PRIMARY KEY CHECK (length(key) = 20),
+        kind       INTEGER NOT NULL,
+        sequence   INTEGER NOT NULL,
+        expires_at REAL NOT NULL,
+        octets     BLOB NOT NULL CHECK (length(octets) <= 4096)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE directory_peer (
+        place   INTEGER PRIMARY KEY CHECK (place >= 0),
+        contact BLOB NOT NULL
+    ) STRICT;
 
     -- FILED: replay memory and the receipt to answer with again ----------------------------------
     CREATE TABLE filed (

@@ -82,14 +82,15 @@ class Shelves:
             if lying is not None:
                 if lying.size != deposit.size:
                     return wire.No(wire.Refusal.FORBIDDEN, "It has another size.")
-                if lying.sibling is not None and not room:
-                    return None  # it stays what another holder passed on
                 if not self._sealed.is_whole(sql, mail_id):
                     return wire.Take()  # the disk lost it
                 # Somebody else may have brought it before, for a shorter time: the lease that is
                 # signed now has to be kept.
                 expires_at = Instant(float(deposit.expires))
-                held.put_letter(sql, drop_id, mail_id, deposit.size, expires_at, ticket_hash)
+                # Without room for one more of the sender's, it stays what another holder passed on.
+                sibling = None if room else lying.sibling
+                size = deposit.size
+                held.put_letter(sql, drop_id, mail_id, size, expires_at, ticket_hash, sibling)
                 return None
             if not room:
                 return wire.No(wire.Refusal.FULL, "This drop is full.")

@@ -176,10 +176,9 @@ class Ledger:
             return False
         if kept.size > limits.LARGE_LETTER_BYTES and not sibling.large_to_us:
             return False
-        if kept.ticket_hash is not None and not held.takes(sql, sibling.mine, kept.ticket_hash):
-            return False
+        ticket_hash = _ticket_here(sql, sibling, kept)
         return renters.has_room_for_passed(
-            sql, sibling.mine, kept.size, kept.ticket_hash, sibling.contact.peer, room
+            sql, sibling.mine, kept.size, ticket_hash, sibling.contact.peer, room
         )
 
     async def take(
@@ -203,7 +202,7 @@ class Ledger:
                         mail_id,
                         kept.size,
                         Instant(float(kept.expires)),
-                        kept.ticket_hash,
+                        _ticket_here(sql, sibling, kept),
                         sibling.contact.peer,
                     )
 
@@ -231,3 +230,11 @@ class Ledger:
             held.bury(sql, sibling.mine, mail_id, burial.receipt, burial.signature)
 
         await self._database.run(work)
+
+
+def _ticket_here(
+    sql: sqlite3.Connection, sibling: Sibling, kept: wire_holders.Kept
+) -> bytes | None:
+    """The ticket that a letter counts under with us; one that we do not know is as none."""
+    known = kept.ticket_hash and held.takes(sql, sibling.mine, kept.ticket_hash)
+    return kept.ticket_hash if known else None

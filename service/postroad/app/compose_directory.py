@@ -1,0 +1,75 @@
+"""Build the node's part in the directory: a piece of `compose` that a helper shares."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from postroad.base.ids import Contact
+from postroad.base.seams import Machine
+from postroad.base.tlv import encode
+from postroad.delivery.herald import OnSeen, Sighting
+from postroad.delivery.renter import Renter
+from postroad.peers.directory.service import Directory
+from postroad.peers.gate import Gate
+from postroad.peers.link import Links
+from postroad.store import people
+from postroad.store.database import Database
+from postroad.store.directory import DirectoryShelf, acquaintances
+
+
+def build_directory(
+    machine: Machine,
+    database: Database,
+    links: Links,
+    endpoint: Gate,
+    whereabouts: Callable[[], Contact],
+    own_records: Callable[[], Awaitable[Sequence[bytes]]],
+    *,
+    dial_private: bool,
+) -> tuple[Directory, OnSeen]:
+    """The directory; and who tells it of contacts' nodes that are linked."""
+    directory = Directory(
+        endpoint.me,
+        links,
+        DirectoryShelf(database),
+        machine.clock,
+        machine.entropy,
+        whereabouts,
+        lambda: database.read(acquaintances),
+        own_records,
+        private=dial_private,
+    )
+
+    async def peer_seen(seen: Sighting) -> None:
+        person = await database.read(lambda sql: people.at_device(sql, seen.peer))
+        for contact in () if person is None else person.record.contacts:
+            if contact.peer == seen.peer:
+                directory.met(contact)
+
+    return directory, peer_seen
+
+
+def directory_of(
+    renter: Renter,
+    machine: Machine,
+    database: Database,
+    links: Links,
+    endpoint: Gate,
+    whereabouts: Callable[[], Contact],
+    *,
+    dial_private: bool,
+) -> tuple[Directory, OnSeen]:
+    """The same for a person's node, which publishes the record that the renter signs."""
+
+    async def own_records() -> list[bytes]:
+        return [encode(await renter.record())]
+
+    directory, peer_seen = build_directory(
+        machine,
+        database,
+        links,
+        endpoint,
+        whereabouts,
+        own_records,
+        dial_private=dial_private,
+    )
+    renter.on_new_record = directory.record_changed
+    return directory, peer_seen

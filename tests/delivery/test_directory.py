@@ -1,0 +1,151 @@
+"""People whose last good record leads nowhere are found in the directory."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from delivery.test_road import ended, is_filed
+from postroad.base import limits
+from postroad.store import people
+from simulator.village import Resident, Village, play, until
+
+
+async def is_joined(resident: Resident) -> bool:
+    return resident.node.directory.has_joined
+
+
+async def keeps(resident: Resident, count: int) -> bool:
+    """Whether its directory keeps so many records."""
+    return len(resident.node.directory.storage) >= count
+
+
+def test_a_recipient_who_found_holders_while_we_were_off_is_reached_through_them(
+    tmp_path: Path,
+) -> None:
+    """Bora sleeps. Anna's last record of her names no holder, and Carl does not know that Anna
+    looks for one."""
+
+    async def scene(place: Village) -> None:
+        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+        await place.meet(bora, anna)
+        await place.meet(carl, anna)
+        bora_is, fingerprint = bora.address, bora.node.keyring.fingerprint
+        await until(lambda: keeps(carl, 2))
+        await anna.sleep()
+        await place.meet(carl, bora)
+
+        async def has_found_a_holder() -> bool:
+            return await bora.holders() >= 2  # Anna's node, and Carl's
+
+        await until(has_found_a_holder)
+        await until(lambda: keeps(carl, 3))
+        await asyncio.sleep(limits.MINUTE)
+        await bora.sleep()
+        await anna.wake()
+        await until(lambda: is_joined(anna))
+        before = await anna.node.database.read(lambda sql: people.contact(sql, fingerprint))
+        await anna.write(bora_is)
+        await until(lambda: ended(anna, "held"), 2 * limits.MINUTE)
+        after = await anna.node.database.read(lambda sql: people.contact(sql, fingerprint))
+        assert before is not None
+        assert after is not None
+        assert after.record.sequence > before.record.sequence
+        await anna.sleep()
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"))
+
+    play(tmp_path, scene)
+
+
+def test_an_invitation_finds_its_inviter_who_has_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HOLDERS_WANTED", 0)  # nobody but the inviter is in the invitation
+
+    async def scene(place: Village) -> None:
+        bora, carl, dora = await place.settle_in("bora", "carl", "dora")
+        await place.meet(carl, bora)
+        await place.meet(carl, dora)
+        link, _, _ = await bora.node.introductions.invite()
+        await bora.sleep()
+        bora._network = place.world.network()
+        await bora.wake()
+        await until(lambda: is_joined(bora))
+        await until(lambda: is_joined(dora))
+        await asyncio.sleep(limits.MINUTE)
+        address, is_new = await dora.node.introductions.accept(link)
+        assert (str(address), is_new) == (bora.address, True)
+
+    play(tmp_path, scene)
+
+
+def test_somebody_who_is_not_found_is_not_looked_for_all_the_time(tmp_path: Path) -> None:
+    looks = 0
+
+    async def scene(place: Village) -> None:
+        nonlocal looks
+        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+        await place.meet(bora, anna)
+        await place.meet(carl, anna)
+        bora_is = bora.address
+        await bora.sleep()
+        await until(lambda: is_joined(anna))
+        get = anna.node.directory.get
+
+        async def counted(key: bytes, above: int = -1) -> bytes | None:
+            nonlocal looks
+            looks += 1
+            return await get(key, above)
+
+        anna.node.directory.get = counted  # type: ignore[method-assign]
+        await anna.write(bora_is)
+        await asyncio.sleep(2 * limits.HOUR)
+        assert 1 <= looks <= 5  # it was tried some thirty times
+
+    play(tmp_path, scene)
+
+
+def test_a_paused_node_is_no_node_of_the_directory(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        await until(lambda: is_joined(anna))
+        await anna.node.pauses.begin(None)
+
+        async def is_off() -> bool:
+            return not anna.node.endpoint.is_open
+
+        await until(is_off)
+        assert not anna.node.directory.is_joined
+        assert await anna.node.directory.find(bora.node.keyring.fingerprint) is None
+        await anna.node.pauses.end()
+        await until(lambda: is_joined(anna))
+        assert await anna.node.directory.find(bora.node.keyring.fingerprint) is not None
+
+    play(tmp_path, scene)
+
+
+def test_a_record_is_kept_across_a_restart_and_a_new_one_takes_its_place(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        await until(lambda: keeps(anna, 2))
+        fingerprint = bora.node.keyring.fingerprint
+        before = await anna.node.directory.find(fingerprint)
+        await anna.sleep()
+        await anna.wake()
+        await until(lambda: keeps(anna, 2))
+        await bora.sleep()
+        bora._network = place.world.network()
+        await bora.wake()
+        await until(lambda: is_joined(bora))
+        await asyncio.sleep(2 * limits.MINUTE)
+        after = await anna.node.directory.find(fingerprint)
+        assert before is not None
+        assert after is not None
+        assert after.sequence > before.sequence
+
+    play(tmp_path, scene)
