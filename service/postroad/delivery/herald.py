@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId, short
 from postroad.base.seams import Clock
 from postroad.peers.client import Client
 from postroad.store import held, people, rented, renters
@@ -87,7 +87,7 @@ class Herald:
                     is_known = await self._pass_on(peer, came)
                     if is_known and self._owes_visit(peer, came) and peer not in self._visiting:
                         self._visiting.add(peer)
-                        tasks.create_task(self._visit(peer), name="visit")
+                        tasks.create_task(self._visit(peer), name=f"visit {short(peer)}")
                 for drop in [drop for drop in self._news if drop not in self._telling]:
                     del self._news[drop]
                     self._telling.add(drop)
