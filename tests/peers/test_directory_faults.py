@@ -251,9 +251,7 @@ def test_4_stock_fails_with_one_malformed_answer_of_six() -> None:
             bad.protocol_class = Malformed
             await bad.listen(0, "127.0.0.1")
             try:
-                bad.protocol.router.add_contact(
-                    Node(servers[0].node.id, *place(servers[0]))
-                )
+                bad.protocol.router.add_contact(Node(servers[0].node.id, *place(servers[0])))
                 await bad.protocol.ping(place(servers[0]), bad.node.id)
                 with pytest.raises((AttributeError, TypeError)):
                     await servers[0].set("key", "value")
@@ -477,9 +475,9 @@ def test_8_ours_passes_records_on_by_its_own_pace_to_those_nearest(
             await place.members[0].directory.put(wanted, key)
             newcomers = await place.settle(10)
             assert walks == 0
-            near = sorted(
-                place.members, key=lambda one: one.directory.node.distance_to(Node(key))
-            )[:K]
+            near = sorted(place.members, key=lambda one: one.directory.node.distance_to(Node(key)))[
+                :K
+            ]
             should = [one for one in near if one in newcomers]
             assert should
             assert not any(one.directory.storage.get(key) for one in should)
@@ -784,5 +782,3 @@ def test_a_lookup_ends_though_strangers_name_new_nodes_for_ever() -> None:
             assert took <= limits.DIRECTORY_LOOKUP_SECONDS_MAX + 1
 
     play(scene)
-
-

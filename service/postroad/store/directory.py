@@ -33,14 +33,16 @@ class DirectoryShelf:
     async def keep(self, key: bytes, record: bytes, statement: Statement) -> None:
         row = (key, statement.kind, statement.sequence, statement.expires, record)
         await self._database.run(
-            lambda sql: sql.execute(
-                """INSERT INTO directory_record (key, kind, sequence, expires_at, octets)
+            lambda sql: (
+                sql.execute(
+                    """INSERT INTO directory_record (key, kind, sequence, expires_at, octets)
                    VALUES (?, ?, ?, ?, ?)
                    ON CONFLICT (key) DO UPDATE SET sequence = excluded.sequence,
                        expires_at = excluded.expires_at, octets = excluded.octets
                        WHERE excluded.sequence > sequence""",
-                row,
-            ).rowcount
+                    row,
+                ).rowcount
+            )
         )
 
     async def remove(self, keys: Sequence[bytes]) -> None:
