@@ -211,9 +211,7 @@ async def stock(count: int, lookups: int) -> dict[str, Any]:
     for server in gone:
         server.stop()
     living = [one for one in servers if one not in gone]
-    found["30 % killed at once"] = await ask_stock(
-        living, dice, "quiet", lookups // 10, puts=False
-    )
+    found["30 % killed at once"] = await ask_stock(living, dice, "quiet", lookups // 10, puts=False)
     for server in living:
         server.stop()
     return found

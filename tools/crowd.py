@@ -147,9 +147,7 @@ class _Host:
         (at,) = member.contact.addresses
         return {"seconds": seconds, "contact": [member.contact.peer.hex(), at.host, at.port]}
 
-    async def put(
-        self, _: asyncio.TaskGroup, node: int, name: str, counter: int
-    ) -> dict[str, Any]:
+    async def put(self, _: asyncio.TaskGroup, node: int, name: str, counter: int) -> dict[str, Any]:
         octets = record(name, counter, self._now)
         key = record_key(PERSON, someone(name, Instant(float(int(self._now)))).fingerprint)
         began = time.perf_counter()
@@ -158,9 +156,7 @@ class _Host:
             "seconds": time.perf_counter() - began, "yes": stored.yes, "asked": stored.asked,
         }  # fmt: skip
 
-    async def get(
-        self, _: asyncio.TaskGroup, node: int, name: str, counter: int
-    ) -> dict[str, Any]:
+    async def get(self, _: asyncio.TaskGroup, node: int, name: str, counter: int) -> dict[str, Any]:
         octets = record(name, counter, self._now)
         fingerprint = someone(name, Instant(float(int(self._now)))).fingerprint
         began = time.perf_counter()

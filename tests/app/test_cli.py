@@ -308,6 +308,14 @@ def test_an_invitation_says_who_knows_of_it(
     assert "(the folder with Postroad that comes with this)" in shown
 
 
+def test_an_invitation_is_drawn_for_a_camera_when_asked(config: Path, node: Node) -> None:
+    node({"link": "postroad:AbC", "holders_told": 0, "holders": 0})
+    drawn = typed(config, "invite", "--qr").stdout.splitlines()
+    code = [line for line in drawn if line and set(line) <= set("█▀▄ ")]
+    assert len(code) > 10
+    assert len({len(line) for line in code}) == 1  # a square
+
+
 def test_an_invitation_that_was_accepted_before_changes_nothing(config: Path, node: Node) -> None:
     node({"address": ADDRESS, "is_new": False})
     again = typed(config, "accept", "postroad:xyz")

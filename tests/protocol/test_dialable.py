@@ -66,8 +66,6 @@ def test_of_a_contact_only_what_may_be_dialled_is_left() -> None:
     assert dialable(Contact(peer(1), (inside, outside), bad), private=False) == Contact(
         peer(1), (outside,)
     )
-    assert dialable(Contact(peer(1), (inside,), good), private=False) == Contact(
-        peer(1), (), good
-    )
+    assert dialable(Contact(peer(1), (inside,), good), private=False) == Contact(peer(1), (), good)
     assert dialable(Contact(peer(1), (inside,), bad), private=False) is None
     assert dialable(Contact(peer(1)), private=True) is None

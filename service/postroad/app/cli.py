@@ -133,11 +133,18 @@ def run(place: _Place) -> None:
 
 
 @main.command()
+@click.option("--qr", is_flag=True, help="Show it as a QR code too, for a camera nearby.")
 @as_json
 @click.pass_obj
-def invite(place: _Place, json_wanted: bool) -> None:
+def invite(place: _Place, qr: bool, json_wanted: bool) -> None:
     """Make an invitation for one person, to send them by any way you trust."""
-    finish(lambda: _ask(place.config, do="invite"), json_wanted, telling.invitation)
+
+    def show(answer: dict[str, Any]) -> None:
+        telling.invitation(answer)
+        if qr:
+            click.echo(telling.qr(answer["link"]))
+
+    finish(lambda: _ask(place.config, do="invite"), json_wanted, show)
 
 
 @main.command()

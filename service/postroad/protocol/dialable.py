@@ -37,8 +37,7 @@ _NOT_PUBLIC_IPV4 = tuple(
 # inside (Teredo, 6to4), is for documents, or for protocols.
 _PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 _NOT_PUBLIC_IPV6 = tuple(
-    ipaddress.ip_network(text)
-    for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
+    ipaddress.ip_network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")
 )
 
 

@@ -102,7 +102,7 @@ def _udp(facts: Facts) -> Finding:
     says = "This network blocks UDP, so letters can only pass through a relay (TCP)."
     if facts.relay is not None:
         return Finding("udp", State.LIMITED, f"{says} You have one: all works, a little slower.")
-    return Finding("udp", State.BAD, says, _helper_needed())
+    return Finding("udp", State.BAD, says, _ways_out(facts))
 
 
 def _incoming(facts: Facts) -> Finding:
@@ -139,7 +139,7 @@ def _incoming(facts: Facts) -> Finding:
         )
     if facts.relay is not None:
         return Finding("incoming", State.LIMITED, f"{says} You have one.")
-    return Finding("incoming", State.BAD, says, _helper_needed())
+    return Finding("incoming", State.BAD, says, _ways_out(facts))
 
 
 def _relay(facts: Facts) -> Finding:
@@ -162,7 +162,7 @@ def _relay(facts: Facts) -> Finding:
             "Look whether it is on, and whether its ports are open (TCP 443).",
         )
     return Finding(
-        "relay", State.LIMITED, "None of your contacts is a relay for you.", _helper_needed()
+        "relay", State.LIMITED, "None of your contacts is a relay for you.", _ways_out(facts)
     )
 
 
@@ -182,11 +182,13 @@ def _clock(facts: Facts) -> list[Finding]:
     ]
 
 
-def _helper_needed() -> str:
-    return (
-        f"One of these will do: {ADD_HELPER}; be contacts with somebody whose computer is open to "
-        f"everybody; {BOTH_ON}; or {BUNDLE}."
-    )
+def _ways_out(facts: Facts) -> str:
+    ways = [ADD_HELPER, BUNDLE]
+    if facts.picture.udp is not False:
+        ways.insert(1, "be contacts with somebody whose computer is open to everybody")
+        if Nat.SYMMETRIC not in (facts.picture.nat4, facts.picture.nat6):
+            ways.insert(2, BOTH_ON)
+    return f"One of these will do: {'; '.join(ways[:-1])}; or {ways[-1]}."
 
 
 def why_not_met(us: Picture, our_relay: Relay | None, them: Sequence[Contact], udp: bool) -> str:

@@ -20,10 +20,11 @@ class DirectoryShelf:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self) -> list[tuple[bytes, bytes]]:
-        def work(sql: Sql) -> list[tuple[bytes, bytes]]:
+    async def load(self) -> list[tuple[bytes, bytes, float]]:
+        def work(sql: Sql) -> list[tuple[bytes, bytes, float]]:
             return sql.execute(
-                "SELECT key, octets FROM directory_record ORDER BY expires_at DESC LIMIT ?",
+                """SELECT key, octets, expires_at FROM directory_record
+                   ORDER BY expires_at DESC LIMIT ?""",
                 (limits.DIRECTORY_RECORDS_MAX,),
             ).fetchall()
 
@@ -32,14 +33,16 @@ class DirectoryShelf:
     async def keep(self, key: bytes, record: bytes, statement: Statement) -> None:
         row = (key, statement.kind, statement.sequence, statement.expires, record)
         await self._database.run(
-            lambda sql: sql.execute(
-                """INSERT INTO directory_record (key, kind, sequence, expires_at, octets)
+            lambda sql: (
+                sql.execute(
+                    """INSERT INTO directory_record (key, kind, sequence, expires_at, octets)
                    VALUES (?, ?, ?, ?, ?)
                    ON CONFLICT (key) DO UPDATE SET sequence = excluded.sequence,
                        expires_at = excluded.expires_at, octets = excluded.octets
                        WHERE excluded.sequence > sequence""",
-                row,
-            ).rowcount
+                    row,
+                ).rowcount
+            )
         )
 
     async def remove(self, keys: Sequence[bytes]) -> None:
