@@ -35,7 +35,7 @@ from math import comb
 from pathlib import Path
 
 import results
-from person import ClaimFailed, Person, meet, until
+from person import ClaimFailed, Person, until
 
 SLOT = 70
 HOLDERS, READERS, WRITERS, WIPED = 12, 5, 3, 6
@@ -77,7 +77,11 @@ def settle(folder: Path, each: int, dice: random.Random) -> Town:
     """Everybody set up, met, and renting."""
     names = [f"holder{n:02}" for n in range(HOLDERS)]
     names += [f"reader{n}" for n in range(READERS)] + [f"writer{n}" for n in range(WRITERS)]
-    people = [Person(name, folder, SLOT + at) for at, name in enumerate(names)]
+    # So that we know who holds for whom: else readers would hold for each other while off.
+    people = [
+        Person(name, folder, SLOT + at, f'hold_for = "{"contacts" if at < HOLDERS else "off"}"\n')
+        for at, name in enumerate(names)
+    ]
     town = Town(
         folder, people[:HOLDERS], people[HOLDERS : HOLDERS + READERS], people[HOLDERS + READERS :]
     )
@@ -89,12 +93,12 @@ def settle(folder: Path, each: int, dice: random.Random) -> Town:
             chosen = [town.holders[0], *dice.sample(town.holders[1:], each - 1)]
             town.rents[reader.name] = [one.name for one in chosen]
             for holder in chosen:
-                meet(holder, reader)
-            # Before the writers come: they would be asked to hold as well.
-            until(partial(rents, reader, each), f"{reader.title} has {each} holders", 60)
+                acquaint(holder, reader)
         for reader in town.readers:
             for writer in town.writers:
-                meet(reader, writer)
+                acquaint(reader, writer)
+        for reader in town.readers:
+            until(partial(rents, reader, each), f"{reader.title} has {each} holders", 120)
         until(lambda: not any(map(owed, people)), "all introductions are through", 120)
     except BaseException:
         stop(people, kill=True)
@@ -102,8 +106,15 @@ def settle(folder: Path, each: int, dice: random.Random) -> Town:
     return town
 
 
+def acquaint(inviter: Person, guest: Person) -> None:
+    """Make them contacts; their introductions may still be on their way."""
+    guest.postroad("accept", inviter.postroad("invite")["link"])
+
+
 def rents(reader: Person, holders: int) -> bool:
-    return bool(reader.postroad("status")["holders"] == holders)
+    with closing(store(reader)) as sql:
+        count: int = sql.execute("SELECT count(*) FROM my_drop WHERE agreed").fetchone()[0]
+        return count == holders
 
 
 def start(people: list[Person]) -> None:

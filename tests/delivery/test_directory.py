@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from delivery.test_road import ended, is_filed
+from fakes import FakeEntropy
+from postroad.app.helper import HelperConfig, build_helper
 from postroad.base import limits
+from postroad.base.seams import Machine
+from postroad.machine.listeners import SystemListeners
+from postroad.machine.peer_uid import KernelPeerUid
 from postroad.store import people
+from simulator.disk import SimulatedDisk
 from simulator.village import Resident, Village, play, until
 
 
@@ -124,6 +130,38 @@ def test_a_paused_node_is_no_node_of_the_directory(tmp_path: Path) -> None:
         await anna.node.pauses.end()
         await until(lambda: is_joined(anna))
         assert await anna.node.directory.find(bora.node.keyring.fingerprint) is not None
+
+    play(tmp_path, scene)
+
+
+def test_a_helper_keeps_what_its_people_publish(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (anna,) = await place.settle_in("anna")
+        folder = tmp_path / "helper"
+        disk = SimulatedDisk(folder, lambda _: None, reserve_bytes=0)
+        machine = Machine(
+            place.clock,
+            FakeEntropy("helper"),
+            disk,
+            place.world.network(),
+            SystemListeners(),
+            KernelPeerUid(),
+        )
+        config = HelperConfig(folder, folder, "box", dial_private=True)
+        async with build_helper(config, machine) as box:
+            services = [
+                asyncio.create_task(work) for work in (box.links.serve(), box.directory.run())
+            ]
+            await asyncio.sleep(1)
+            anna.node.directory.met(box.where_i_am())
+            await until(lambda: is_joined(anna))
+            await asyncio.sleep(limits.MINUTE)
+            assert await box.directory.find(anna.node.keyring.fingerprint) is not None
+            assert len(box.directory.storage) == 1
+            for service in services:
+                service.cancel()
+            await asyncio.gather(*services, return_exceptions=True)
+        disk.close()
 
     play(tmp_path, scene)
 

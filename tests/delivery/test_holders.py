@@ -184,6 +184,26 @@ def test_a_letter_that_lies_for_long_is_passed_on_to_whom_its_sender_did_not_rea
     play(tmp_path, scene)
 
 
+def test_a_holder_that_started_without_a_network_asks_when_there_is_one(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        _, (hana, hugo), anna, bora_is = await with_siblings(place, "hana", "hugo")
+        await hugo.sleep()
+        await anna.write(bora_is)
+        await until(lambda: held_by(anna, 1))
+        await anna.sleep()
+        await asyncio.sleep(limits.HOUR)  # Hana has told whom she could
+        assert hugo.peer is not None
+        place.world.part([hugo.peer])
+        await hugo.wake()
+        await asyncio.sleep(5 * limits.MINUTE)
+        assert await lying(hugo) == 0
+        place.world.heal()
+        await until(count(lying, hugo, 1), limits.HOUR)
+        assert await lying(hana) == 1
+
+    play(tmp_path, scene)
+
+
 def test_holders_with_nothing_to_pass_on_ask_nothing_of_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,7 +224,7 @@ def test_holders_with_nothing_to_pass_on_ask_nothing_of_each_other(
         await anna.write(bora_is)
         await until(lambda: held_by(anna, 2))
         await asyncio.sleep(6 * limits.HOUR)
-        assert 1 <= asked <= 4, "each asks the other once, and may be asked back"
+        assert 1 <= asked <= 12, "Anna holds, too: each asks two, and may be asked back"
         assert await lying(hana) == await lying(hugo) == 1
 
     play(tmp_path, scene)
@@ -278,6 +298,7 @@ def test_a_lying_holder_fills_no_more_than_its_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Mallory passes on rubbish under Anna's ticket; Anna's own letters still find room."""
+    monkeypatch.setattr(limits, "HOLDERS_WANTED", 2)
     monkeypatch.setattr(limits, "DROP_LETTERS_MAX", 20)
     monkeypatch.setattr(limits, "SIBLING_LETTERS_MAX", 5)
 
@@ -285,13 +306,19 @@ def test_a_lying_holder_fills_no_more_than_its_share(
         bora, (hana, mallory), anna, bora_is = await with_siblings(place, "hana", "mallory")
         rubbish = {hashlib.sha256(b"%d" % n).digest(): b"%d" % n for n in range(10, 40)}
         real = mallory.node.siblings._ledger
-        (ticket,) = await mallory.node.database.read(
-            lambda sql: sql.execute("SELECT hash FROM held_ticket ORDER BY hash LIMIT 1").fetchone()
+        bora_s = (await anna.node.database.read(people.contacts))[0].fingerprint
+        bora_drop, ticket = await mallory.node.database.read(
+            lambda sql: sql.execute(
+                """SELECT drop_id, hash FROM held_ticket JOIN held_drop USING (drop_id)
+                   WHERE fingerprint = ? ORDER BY hash LIMIT 1""",
+                (bora_s,),
+            ).fetchone()
         )
 
-        async def changes(*_: Any) -> tuple[wire_holders.Kept, ...]:
+        async def changes(drop: DropId, *_: Any) -> tuple[wire_holders.Kept, ...]:
             now = place.clock.now()
-            return tuple(replace(kept(one, 2, now), ticket_hash=ticket) for one in rubbish)
+            told = tuple(replace(kept(one, 2, now), ticket_hash=ticket) for one in rubbish)
+            return told if drop == bora_drop else ()
 
         async def passed_on(_: Any, asker: Any, its: Any, mail_id: MailId) -> int:
             return 2
@@ -691,5 +718,43 @@ def test_hours_are_learnt_from_what_happens_anyway(tmp_path: Path) -> None:
         own = mine[hana.node.endpoint.me].chances()
         assert min(own[9:15]) > 0.6
         assert max(*own[:7], *own[18:23]) < 0.3
+
+    play(tmp_path, scene)
+
+
+# What a holder learns (C2)
+
+
+def test_a_holder_keeps_nothing_that_tells_author_subject_or_true_size(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        _, (hana, hugo), anna, bora_is = await with_siblings(place, "hana", "hugo")
+        await hugo.sleep()
+        octets = await anna.write(bora_is, subject="a secret", text="Of nobody's business.")
+        await until(lambda: held_by(anna, 1))
+        secrets = [octets, b"secret", b"business", anna.node.keyring.fingerprint.encode()]
+        secrets += [anna.node.endpoint.me, anna.node.keyring.device.public]
+        await anna.sleep()
+        await hugo.wake()
+        await until(count(lying, hugo, 1))
+        for holder in (hana, hugo):
+            kept_there = await holder.node.database.read(everything_held_for_bora)
+            assert len(kept_there) > len(octets)
+            assert [one for one in secrets if one in kept_there] == []
+            (size,) = await holder.node.database.read(
+                lambda sql: sql.execute("SELECT size FROM held_letter").fetchone()
+            )
+            assert size > len(octets)
+
+    def everything_held_for_bora(sql: Sql) -> bytes:
+        rows = [
+            row
+            for table in ("held_letter", "held_ticket", "sealed")
+            for row in sql.execute(f"SELECT * FROM {table}")
+        ]
+        return b" ".join(
+            value if isinstance(value, bytes) else str(value).encode()
+            for row in rows
+            for value in row
+        )
 
     play(tmp_path, scene)

@@ -82,6 +82,28 @@ def test_a_sender_who_comes_back_tries_at_once_although_holders_keep_the_letter(
     play(tmp_path, scene)
 
 
+def test_a_recipient_who_comes_on_shows_themselves_to_senders_whose_holders_are_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "HOLDERS_WANTED", 1)  # neither holds for the other
+
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        (hana,) = await place.with_holders(bora, "hana")
+        (anna,) = await place.settle_in("anna")
+        await place.with_holders(anna, "hedi")
+        await place.meet(bora, anna)
+        await asyncio.sleep(2 * limits.HOUR)  # all has been told that is new
+        await bora.sleep()
+        await anna.write(bora_address(anna))
+        await until(lambda: is_put_off(anna, limits.HOUR / 2), 5 * limits.HOUR)
+        await hana.sleep()
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"), limits.MINUTE)
+
+    play(tmp_path, scene)
+
+
 def test_a_sender_who_was_off_learns_from_holders_that_it_was_filed(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         (bora,) = await place.settle_in("bora")

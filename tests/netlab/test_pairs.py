@@ -8,7 +8,6 @@ from lab import Kind
 from meeting import expected_way, meet_and_write
 
 PAIRS = [
-    (Kind.OPEN, Kind.CONE),
     (Kind.CONE, Kind.CONE),
     (Kind.SYMMETRIC, Kind.SYMMETRIC),
     (Kind.UDP_BLOCKED, Kind.UDP_BLOCKED),

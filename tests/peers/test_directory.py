@@ -10,18 +10,31 @@ from pathlib import Path
 
 import pytest
 
-from fakes import contact, peer
+from fakes import FakeClock, FakeEntropy, contact, peer
 from postroad.base import limits
 from postroad.base.errors import LinkClosed
 from postroad.base.ids import Contact, HostPort
+from postroad.base.tlv import encode
 from postroad.peers.directory.allowance import PEERS_REMEMBERED_MAX, Allowance
+from postroad.peers.directory.storage import Records
 from postroad.peers.directory.table import DirectoryNode
 from postroad.peers.link import Exchange
 from postroad.protocol import wire
 from postroad.protocol import wire_directory as messages
 from postroad.protocol.contacts import decode_contact, encode_contact
-from postroad.protocol.directory import read_statement
-from simulator.directory import Member, Town, person, play, record, town
+from postroad.protocol.directory import record_key
+from postroad.protocol.identity_records import REVOKE, ROTATE, sign_revoke, sign_rotate
+from simulator.directory import (
+    VIRTUAL_NOW,
+    Member,
+    MemoryShelf,
+    Town,
+    key_of,
+    person,
+    play,
+    record,
+    town,
+)
 from simulator.network import Weather
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -30,7 +43,7 @@ TESTS = Path(__file__).resolve().parents[1]
 async def publish(place: Town, count: int) -> None:
     for number in range(count):
         octets = record(f"p{number}")
-        stored = await place.members[number % 5].directory.put(octets, read_statement(octets).key)
+        stored = await place.members[number % 5].directory.put(octets, key_of(octets))
         assert stored.is_enough or stored.is_all
 
 
@@ -114,12 +127,50 @@ def test_a_link_that_its_peer_closes_under_a_question_costs_one_more_try() -> No
     play(scene)
 
 
+def test_what_an_identity_says_of_itself_is_found_like_a_person_s_record() -> None:
+    anna, bora = person("anna"), person("bora")
+    until = VIRTUAL_NOW + 45 * limits.DAY
+    said = {
+        REVOKE: encode(sign_revoke(anna.identity)),
+        ROTATE: encode(sign_rotate(anna.identity, bora.identity, 1 << 32, until)),
+    }
+
+    async def scene() -> None:
+        async with town(6) as place:
+            for kind, octets in said.items():
+                key = record_key(kind, anna.fingerprint)
+                assert key_of(octets) == key
+                assert (await place.members[1].directory.put(octets, key)).is_all
+                assert await place.members[4].directory.get(key) == octets
+
+    play(scene)
+
+
+def test_a_revocation_is_kept_for_45_days_after_it_came_however_often_it_is_brought() -> None:
+    async def scene() -> None:
+        clock, shelf = FakeClock(VIRTUAL_NOW), MemoryShelf()
+        revoked = encode(sign_revoke(person("anna").identity))
+        kept = Records(bytes(20), shelf, clock, FakeEntropy())
+        await kept.offer(None, revoked)
+        clock.advance(44 * limits.DAY)
+        await kept.offer(None, revoked)
+        again = Records(bytes(20), shelf, clock, FakeEntropy())
+        await again.load()  # nor does a restart make it younger
+        for one in (kept, again):
+            assert one.get(key_of(revoked)) == revoked
+        clock.advance(2 * limits.DAY)
+        for one in (kept, again):
+            assert one.get(key_of(revoked)) is None
+
+    asyncio.run(scene())
+
+
 def test_what_a_node_keeps_is_there_after_a_restart() -> None:
     async def scene() -> None:
         async with town(10) as place:
             await publish(place, 1)
             keeper = place.members[3]
-            key = read_statement(record("p0")).key
+            key = key_of(record("p0"))
             assert keeper.directory.storage.get(key) == record("p0")
             keeper.crash()
             await keeper.wake()

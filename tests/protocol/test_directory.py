@@ -32,7 +32,7 @@ def test_a_record_lies_at_the_hash_of_its_kind_and_identity() -> None:
 
 def test_a_record_says_itself_where_it_lies_and_until_when() -> None:
     record = ANNA.record(7)
-    statement = read_statement(encode(record))
+    statement = read_statement(encode(record), NOW)
     assert statement == Statement(PERSON, ANNA.fingerprint, record.sequence, record.expires)
     assert statement.key == record_key(PERSON, ANNA.fingerprint)
 
@@ -42,7 +42,7 @@ def test_a_record_with_one_changed_byte_is_not_believed(at: int) -> None:
     octets = bytearray(encode(ANNA.record(7)))
     octets[at % len(octets)] ^= 1
     with pytest.raises(PeerMisbehaved):
-        read_statement(bytes(octets))
+        read_statement(bytes(octets), NOW)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_record_with_one_changed_byte_is_not_believed(at: int) -> None:
 )
 def test_what_is_no_record_is_refused(octets: bytes) -> None:
     with pytest.raises(PeerMisbehaved):
-        read_statement(octets)
+        read_statement(octets, NOW)
 
 
 def test_a_record_has_a_time() -> None:

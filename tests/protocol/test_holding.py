@@ -232,7 +232,7 @@ def comes_in_first_session(
 def test_chosen_holders_bring_more_letters_than_any(
     always_on_share: float, at_least: float
 ) -> None:
-    trials = 600
+    trials = 250
 
     def share(pick: Callable[[list[Machine], int], list[Machine]]) -> float:
         found = [

@@ -18,7 +18,7 @@ from postroad.base.tlv import encode
 from postroad.peers.directory.service import Directory
 from postroad.peers.link import Answer, Links
 from postroad.protocol import wire
-from postroad.protocol.directory import Statement, record_key
+from postroad.protocol.directory import Statement, read_statement, record_key
 from postroad.protocol.records import PERSON
 from simulator import loop
 from simulator.loop import LoopClock
@@ -29,15 +29,15 @@ class MemoryShelf:
     """`peers.directory.storage.Shelf`, as long as nobody pulls the plug."""
 
     def __init__(self) -> None:
-        self.records: dict[bytes, bytes] = {}
+        self.records: dict[bytes, tuple[bytes, float]] = {}
         self.peers: list[bytes] = []
 
-    async def load(self) -> list[tuple[bytes, bytes]]:
-        return list(self.records.items())
+    async def load(self) -> list[tuple[bytes, bytes, float]]:
+        return [(key, record, until) for key, (record, until) in self.records.items()]
 
     async def keep(self, key: bytes, record: bytes, statement: Statement) -> None:
         await asyncio.sleep(0)
-        self.records[key] = record
+        self.records[key] = record, statement.expires
 
     async def remove(self, keys: Sequence[bytes]) -> None:
         await asyncio.sleep(0)
@@ -195,6 +195,11 @@ def person(name: str) -> Someone:
 def record(name: str, counter: int = 1, expires: float = VIRTUAL_NOW + 45 * 86400) -> bytes:
     """A record that the virtual clock finds good."""
     return encode(person(name).record(counter, expires=expires))
+
+
+def key_of(octets: bytes) -> bytes:
+    """Where this record lies."""
+    return read_statement(octets, VIRTUAL_NOW).key
 
 
 async def history(seed: int) -> str:

@@ -36,7 +36,7 @@ class Whereabouts(logging.Handler):
             return
         if record.msg == "parcel sealed":
             self.parcels[str(record.__dict__["letter"])].append(mail_id)
-        elif record.msg == "letter held":
+        elif record.msg.startswith("letter held"):  # also what another holder passed on
             self.held[mail_id].setdefault(life.resident.name, asyncio.get_running_loop().time())
 
 

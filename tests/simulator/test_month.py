@@ -80,7 +80,7 @@ def test_the_first_session_contains_the_sending_or_begins_after_it() -> None:
     assert one.first_session(20000) is None
 
 
-def test_two_who_are_never_on_together_write_to_each_other_for_ten_days(tmp_path: Path) -> None:
+def test_two_who_are_never_on_together_write_to_each_other_for_ten_days() -> None:
     days = 11  # letters of the tenth arrive on the eleventh
     diaries = {
         "anna": daily(days, 8.0, 11.5, "anna"),
@@ -142,11 +142,13 @@ def test_a_letter_that_nobody_could_bring_is_late_and_said_to_be() -> None:
     assert report.worst["name"] == "bora"
 
 
+SHORT = ("--people=10", "--contacts=6", "--days=2", "--settling-days=1", "--travel-days=0")
+
+
 def begin(habits: str, hash_seed: int) -> subprocess.Popen[str]:
-    """Four days of ten people in an interpreter of its own, where sets have their own order."""
-    words = ("month", "1", "--habits", habits, "--people", "10", "--days", "3")
+    """Three days of ten people in an interpreter of its own, where sets have their own order."""
     return subprocess.Popen(
-        [sys.executable, "-m", "simulator", *words, "--settling-days", "1", "--travel-days", "0"],
+        [sys.executable, "-m", "simulator", "month", "1", "--habits", habits, *SHORT],
         env={
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -167,10 +169,10 @@ def end(played: subprocess.Popen[str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("habits", HABITS)
 def test_days_by_these_habits_lose_no_time_and_are_the_same_again(habits: str) -> None:
-    first, second = [end(one) for one in [begin(habits, seed) for seed in (1, 101)]]
+    first, second = (end(one) for one in [begin(habits, seed) for seed in (1, 101)])
     assert first["broken"] == []
     assert first["digest"] == second["digest"]
     assert first["in_first_session"] == second["in_first_session"]
-    assert first["letters"] >= 40
+    assert first["letters"] >= 20
     assert [one for one in first["late"] if one["why"] not in NOBODYS_FAULT] == []
     assert first["notices"]["refused"] == first["notices"]["expired"] == 0

@@ -27,7 +27,7 @@ def records(database: Database, clock: FakeClock) -> Records:
 def test_records_are_there_after_a_start_and_end_with_their_expiry(tmp_path: Path) -> None:
     clock = FakeClock()
     old, new = (encode(ANNA.record(counter)) for counter in (1, 2))
-    key = read_statement(old).key
+    key = read_statement(old, NOW).key
 
     async def first(database: Database, _: FolderDisk) -> None:
         kept = records(database, clock)
@@ -54,7 +54,7 @@ def test_a_row_that_does_not_verify_is_not_taken_up_again(tmp_path: Path) -> Non
     async def work(database: Database, _: FolderDisk) -> None:
         shelf = DirectoryShelf(database)
         record = encode(ANNA.record())
-        statement = read_statement(record)
+        statement = read_statement(record, NOW)
         await shelf.keep(statement.key, record[:-1] + b"x", statement)
         await shelf.keep(bytes(20), record, statement)
         kept = records(database, FakeClock())

@@ -13,6 +13,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Contact, DropId, Instant, MailId
 from postroad.base.tlv import encode
+from postroad.delivery.holders import in_order
 from postroad.machine.disk import FolderDisk
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.contacts import encode_contact
@@ -387,3 +388,20 @@ def test_a_holder_is_silent_after_days_of_our_own_time(sql: Sql) -> None:
     assert people.my_drops(sql)[0].is_silent
     rented.were_seen(sql, [THERE], 1.0)
     assert not people.my_drops(sql)[0].is_silent
+
+
+def test_our_drops_stand_in_the_order_of_their_hours_the_silent_ones_last(sql: Sql) -> None:
+    """The first five get the letters above 1 MiB."""
+    when = {1: range(0, 8), 2: range(1, 9), 3: range(12, 20), 4: range(24), 5: range(24)}
+    for number, on in when.items():
+        holder, drop = peer(number), DropId(bytes([number]) * 16)
+        people.add_my_drop(sql, drop, bytes(32), holder, VERA.fingerprint)
+        people.drop_agreed(sql, drop)
+        for hour in range(24):
+            for _ in range(14):
+                hours.note(sql, holder, hour, float(hour in on), float(hour not in on), NOW)
+    sql.execute("UPDATE my_drop SET silent_seconds = 1e9 WHERE drop_id = ?", (b"\5" * 16,))
+    found = [one.drop[0] for one in in_order(sql, people.my_drops(sql), ME, NOW)]
+    assert found[0] == 4, "always on"
+    assert 3 in found[1:3], "the hours of the other two are alike"
+    assert found[-1] == 5, "silent, whatever its hours were"

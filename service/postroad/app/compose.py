@@ -32,6 +32,7 @@ from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
 from postroad.delivery.watch import Watch
+from postroad.doors import bundles as bundle_door
 from postroad.doors import control, imap, submission
 from postroad.doors.network import NetworkDesk
 from postroad.peers.client import Client
@@ -238,7 +239,7 @@ class Node:
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
                         if door
                     },
-                    self.bundles,
+                    bundle_door.requests(self.bundles),
                 ),
                 name="control",
             )

@@ -1,10 +1,10 @@
 """Pass the word: a peer was seen, or a drop that we hold got a letter.
 
-Purpose: nobody waits for a timer when somebody could have told them. The owner of a drop who was
-seen lately is told again and again, until the time at which they look by themselves: they are on,
-and rely on it (`receiver`). Others look when they come back. Whoever comes again and again, and
-does not see us come, gets a visit after their link is closed: then they know that we can tell
-them, and look seldom.
+Purpose: nobody waits for a timer when somebody could have told them. When we come on, our contacts
+see us. The owner of a drop who was seen lately is told again and again, until the time at which
+they look by themselves: they are on, and rely on it (`receiver`). Others look when they come back.
+Whoever comes again and again, and does not see us come, gets a visit after their link is closed:
+then they know that we can tell them, and look seldom.
 Invariants: `Links` and `Holder` call in without waiting; the queues are bounded by the number of
 peers and drops.
 """
@@ -13,6 +13,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from postroad.base import limits
@@ -24,6 +25,7 @@ from postroad.store import held, people, rented, renters
 from postroad.store.database import Database, Sql
 
 log = logging.getLogger(__name__)
+GREETED_AT_ONCE, GREETED_MAX = 8, 256  # contacts' devices, when we come on
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Herald:
         for drop in await self._database.read(held.drops_with_letters):
             self.news(drop)  # whoever was to be told before we stopped may not have been
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._greet(), name="greet")
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -89,6 +92,26 @@ class Herald:
                     del self._news[drop]
                     self._telling.add(drop)
                     tasks.create_task(self._keep_telling(drop), name="tell owner")
+
+    async def _greet(self) -> None:
+        """Show ourselves to our contacts: a sender whose holders are off tries seldom, and brings
+        at once what it has for us when it sees us come. In vain is no harm."""
+        hands = asyncio.Semaphore(GREETED_AT_ONCE)
+
+        async def one(device: Contact) -> None:
+            async with hands:
+                if not self._client.is_linked(device.peer):
+                    with suppress(TemporaryFailure, PeerMisbehaved):
+                        await self._client.who(device)
+
+        try:
+            contacts = await self._database.read(people.contacts)
+        except TemporaryFailure as error:
+            log.warning("nobody was greeted: %s", error)
+            return
+        known = [person.record.contacts for person in contacts if not person.blocked]
+        devices = [device for devices in known for device in devices]
+        await asyncio.gather(*(one(device) for device in devices[:GREETED_MAX]))
 
     async def _pass_on(self, peer: PeerId, came: bool) -> bool:
         """Tell the listeners; whether it was a node that we know."""

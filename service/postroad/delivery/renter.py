@@ -135,13 +135,14 @@ class Renter:
             known = here.addresses or here.relay
             if last is not None and not known and last.contacts[0].peer == here.peer:
                 me = last.contacts[0]  # off the network, the last address is the best guess
-            drops = self._agreed_drops(sql, last, now)
             age = (
                 RENEW_SECONDS if last is None else now - (last.expires - limits.RECORD_SECONDS_MAX)
             )
+            is_young = 0 <= age < RENEW_SECONDS
+            drops = self._agreed_drops(sql, last if is_young else None, now)
             if (
                 last is not None
-                and 0 <= age < RENEW_SECONDS
+                and is_young
                 and last.drops == drops
                 and last.devices == (encode_contact(me),)
                 and last.epoch_key == self._keyring.epoch_public
@@ -177,17 +178,17 @@ class Renter:
         return (self._whereabouts.now(), *{place.peer: place for place in places}.values())
 
     def _agreed_drops(self, sql: Sql, last: PersonRecord | None, now: Instant) -> tuple[Drop, ...]:
-        """The drops of our record, the best first. Another order alone makes no new record."""
-        ours = [drop for drop in people.my_drops(sql) if drop.is_ours]
-        drops = []
-        for drop in in_order(sql, ours, self._client.me, now):
-            holder = rented.holder_of(sql, drop)
+        """The drops of our record, the best first. Another order alone makes no new record: where
+        `last` has the same drops, it is kept."""
+        ours = {}
+        for drop in people.my_drops(sql):
+            holder = rented.holder_of(sql, drop) if drop.is_ours else None
             if holder is not None:
-                drops.append(Drop(drop.drop, encode_contact(holder)))
-        named = tuple(drops[: limits.DROPS_IN_RECORD_MAX])
-        if last is not None and sorted(last.drops, key=_place) == sorted(named, key=_place):
+                ours[drop] = Drop(drop.drop, encode_contact(holder))
+        if last is not None and sorted(last.drops, key=_place) == sorted(ours.values(), key=_place):
             return last.drops
-        return named
+        order = in_order(sql, list(ours), self._client.me, now)
+        return tuple(ours[drop] for drop in order[: limits.DROPS_IN_RECORD_MAX])
 
     def _state(self, sql: Sql) -> tuple[dict[Fingerprint, Person], list[bytes]]:
         contacts = {person.fingerprint: person for person in people.contacts(sql)}

@@ -23,7 +23,6 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
-from postroad.delivery.bundles import Bundles, Found
 from postroad.message.address import Address
 from postroad.peers.link import Counts
 from postroad.protocol import helping
@@ -78,17 +77,17 @@ async def serve(
     helpers: Helpers,
     network: Network,
     mail_ports: Mapping[str, int] = MappingProxyType({}),
-    bundles: Bundles | None = None,
+    file_requests: Mapping[str, FileRequest] = MappingProxyType({}),
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection.
 
-    `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
+    `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell.
+    `file_requests`: what else may be asked, about files of the owner's."""
     door = _Door(
         database, introductions, keyring, clock, pauses, counts, helpers, network, mail_ports
     )
-    files = _BundleDoor(bundles).requests if bundles else {}
     requests = {**door.requests, **network.requests}
-    await serve_requests(listening, requests, {os.getuid()}, files)
+    await serve_requests(listening, requests, {os.getuid()}, file_requests)
 
 
 async def serve_requests(
@@ -284,41 +283,6 @@ class OwnersFile:
         self._writer.write(json.dumps(what).encode() + b"\n" + octets)
         async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
             await self._writer.drain()
-
-
-class _BundleDoor:
-    """Bundles, for their owner to write and read."""
-
-    def __init__(self, bundles: Bundles) -> None:
-        self._bundles = bundles
-        self.requests: dict[str, FileRequest] = {
-            "bundle write": self._write,
-            "bundle read": self._read,
-        }
-
-    async def _write(self, request: dict[str, Any], file: OwnersFile) -> Reply:
-        name = request.get("for")
-        invite = request.get("invite") is True
-        planned = await self._bundles.plan(None if name is None else str(name), invite=invite)
-        if not (planned.is_empty and request.get("if_any") is True):
-            async for piece in self._bundles.pieces(planned):
-                await file.write(piece)
-            await file.keep()
-            await self._bundles.written(planned)
-        return {
-            "letters": len(planned.letters),
-            "receipts": len(planned.receipts),
-            "invitation": planned.link is not None,
-            "left_out": planned.left_out,
-            "written": not (planned.is_empty and request.get("if_any") is True),
-        }
-
-    async def _read(self, request: dict[str, Any], file: OwnersFile) -> Reply:
-        accept = request.get("accept") is True
-        found = await self._bundles.read(file.pieces(), accept=accept)
-        return {
-            name: getattr(found, name) for name in Found.__dataclass_fields__ if name != "people"
-        }
 
 
 class _Doorstep:

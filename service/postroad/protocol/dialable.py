@@ -1,4 +1,4 @@
-"""Whether an address that a stranger named may be dialled.
+"""Whether an address that somebody named may be dialled.
 
 Purpose: promise A4 in one place. Whoever answers a question of ours may name any address; without
 this check they could make us knock at the router, at a service of this computer, or at a neighbour
@@ -10,6 +10,7 @@ See: RFC 6890 and the IANA registries of special-purpose addresses.
 """
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -67,6 +68,23 @@ def dialable(contact: Contact, *, private: bool) -> Contact | None:
     if not addresses and relay is None:
         return None
     return replace(contact, addresses=addresses, relay=relay)
+
+
+def dialable_of_a_person(contact: Contact, own: Sequence[HostPort]) -> Contact | None:
+    """The same for what a person named whom the owner accepted: they may stand in a network of
+    private addresses, as ours is perhaps. Nothing of this computer itself, unless it has no
+    network at all (`own`: our addresses), and nothing that only this cable knows."""
+    is_alone = all(ipaddress.ip_address(at.host.partition("%")[0]).is_loopback for at in own)
+
+    def may(at: HostPort) -> bool:
+        if not may_dial(at, private=True):
+            return False
+        ip = ipaddress.ip_address(at.host)
+        return not ip.is_link_local and (is_alone or not ip.is_loopback)
+
+    addresses = tuple(at for at in contact.addresses if may(at))
+    relay = contact.relay if contact.relay is not None and may(contact.relay.address) else None
+    return Contact(contact.peer, addresses, relay) if addresses or relay else None
 
 
 def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

@@ -8,22 +8,38 @@ See: docs/adr/0005-directory.md.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Fingerprint, PeerId
+from postroad.base.ids import Fingerprint, Instant, PeerId
 from postroad.base.tlv import decode
-from postroad.protocol.records import PERSON, PersonRecord, read_person
+from postroad.protocol.identity_records import (
+    BYTES_MAX,
+    REVOKE,
+    ROTATE,
+    AnyRecord,
+    RevokeRecord,
+    RotateRecord,
+    kept_until,
+    kind_of,
+    read_record,
+)
+from postroad.protocol.records import PERSON, PersonRecord
 
 ID_BYTES = 20  # Kademlia's 160 bits
-_KIND = b"\x01\x00\x01"  # how each record begins: field 1, one byte, which is its kind
+RECORD_BYTES_MAX = max(BYTES_MAX.values())
+_RECORDS: dict[int, type[AnyRecord]] = {
+    PERSON: PersonRecord,
+    REVOKE: RevokeRecord,
+    ROTATE: RotateRecord,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What the directory has to know of a record, all of it signed. `expires`: seconds UTC."""
+    """What the directory has to know of a record. `expires`: seconds UTC, signed; that of a
+    revocation, which has none, counts from when we got it."""
 
     kind: int
     fingerprint: Fingerprint
@@ -46,22 +62,19 @@ def record_key(kind: int, fingerprint: Fingerprint) -> bytes:
     return hashlib.sha256(said).digest()[:ID_BYTES]
 
 
-def _person(octets: bytes) -> Statement:
-    record = read_person(octets, decode(PersonRecord, octets).fingerprint)
-    return Statement(PERSON, record.fingerprint, record.sequence, float(record.expires))
+def read_statement(octets: bytes, now: float) -> Statement:
+    """What a record of any kind says to somebody who gets it `now`, verified; else PeerMisbehaved.
 
-
-_READERS: dict[int, Callable[[bytes], Statement]] = {PERSON: _person}
-
-
-def read_statement(octets: bytes) -> Statement:
-    """What a record of any kind says, verified; else PeerMisbehaved. Costs a signature or two."""
-    if len(octets) > limits.RECORD_BYTES_MAX or octets[:3] != _KIND or len(octets) < 4:
-        raise PeerMisbehaved("a record is not in its one form")
-    reader = _READERS.get(octets[3])
-    if reader is None:
+    Costs a signature or several."""
+    kind = kind_of(octets)
+    said = _RECORDS.get(kind)
+    if said is None:
         raise PeerMisbehaved("a record is of an unknown kind")
-    return reader(octets)
+    if len(octets) > BYTES_MAX[kind]:
+        raise PeerMisbehaved("a record is too large")
+    record = read_record(octets, kind, decode(said, octets).fingerprint)
+    until = kept_until(record, Instant(now))
+    return Statement(kind, record.fingerprint, record.sequence, until)
 
 
 def check_time(statement: Statement, now: float) -> None:

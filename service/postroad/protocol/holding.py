@@ -11,7 +11,6 @@ See: docs/adr/0007-holders.md.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import product
 
 from postroad.base import limits
 from postroad.base.ids import PeerId
@@ -119,10 +118,8 @@ class Hours:
     def spans(self) -> tuple[float, ...]:
         """For each hour, how likely it is to be on from then for a whole span."""
         chances = self.chances()
-        return tuple(
-            min(chances[(begins + hour) % HOURS] for hour in range(SPAN_HOURS))
-            for begins in range(HOURS)
-        )
+        later = [chances[hour:] + chances[:hour] for hour in range(SPAN_HOURS)]
+        return tuple(map(min, *later))
 
     def _expected(self) -> tuple[float, ...]:
         """The same before anything was seen in that hour: by what it says, as far as the other
@@ -186,19 +183,16 @@ def choose(
 
     `mine`: our own hours; a holder is needed most while we are off."""
     chosen: list[Candidate] = []
-    needs = _needs(mine)
-    missed = _missed(needs, kept)
+    missed = _missed(_needs(mine), kept)
     left = sorted(candidates, key=lambda one: one.peer)
     spans = {one.peer: one.hours.spans() for one in left}
+    always_on = {one.peer for one in left if one.hours.is_always_on}
+
+    def worth(one: Candidate) -> tuple[bool, float, bool]:
+        return one.peer in always_on, _gain(missed, spans[one.peer]), one.is_contact
+
     while left and len(chosen) < wanted:
-        best = max(
-            left,
-            key=lambda one: (
-                one.hours.is_always_on,
-                _gain(missed, spans[one.peer]),
-                one.is_contact,
-            ),
-        )
+        best = max(left, key=worth)
         left.remove(best)
         chosen.append(best)
         missed = _after(missed, spans[best.peer])
@@ -211,19 +205,19 @@ def better(
     """One of the chosen to leave, and another of known hours to take in its place; None when the
     gain is not worth it."""
     needs = _needs(mine)
-    before = _missed(needs, chosen)
-    best: tuple[float, Candidate, Candidate] | None = None
+    least = sum(_missed(needs, chosen)) - SWAP_GAIN_MIN * sum(needs)
     known = sorted((one for one in others if one.hours.is_known), key=lambda one: one.peer)
-    for leave, take in product(sorted(chosen, key=lambda one: one.peer), known):
+    spans = [one.hours.spans() for one in known]
+    best: tuple[Candidate, Candidate] | None = None
+    for leave in sorted(chosen, key=lambda one: one.peer):
         if leave.hours.is_always_on:
             continue
-        rest = [one for one in chosen if one is not leave]
-        gain = sum(before) - sum(_after(_missed(needs, rest), take.hours.spans()))
-        if best is None or gain > best[0]:
-            best = gain, leave, take
-    if best is None or best[0] < SWAP_GAIN_MIN * sum(needs):
-        return None
-    return best[1], best[2]
+        missed = _missed(needs, [one for one in chosen if one is not leave])
+        whole = sum(missed)
+        for take, gained in zip(known, (_gain(missed, one) for one in spans), strict=True):
+            if whole - gained < least:
+                least, best = whole - gained, (leave, take)
+    return best
 
 
 def _needs(mine: Hours | None) -> tuple[float, ...]:

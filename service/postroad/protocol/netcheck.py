@@ -162,7 +162,8 @@ def _relay(facts: Facts) -> Finding:
             "relay",
             State.BAD,
             "Your helper does not answer, so whoever cannot reach you directly has to wait.",
-            "Look whether it is on, and whether its ports are open (TCP 443).",
+            "Look whether it is on, and whether its ports are open (TCP 443). Until it answers, "
+            f"{BUNDLE}.",
         )
     return Finding(
         "relay", State.LIMITED, "None of your contacts is a relay for you.", _ways_out(facts)
@@ -173,16 +174,22 @@ def _clock(facts: Facts) -> list[Finding]:
     error = facts.clock_error
     if error is None:
         return []
-    minutes = abs(round(error / limits.MINUTE))
     ahead = "ahead of" if error > 0 else "behind"
     return [
         Finding(
             "clock",
             State.BAD,
-            f"Your clock is {minutes} minutes {ahead} those of your contacts.",
+            f"Your clock is {_span(abs(error))} {ahead} those of your contacts.",
             "Set it: letters from the future are left lying, and yours may be.",
         )
     ]
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("days", limits.DAY), ("hours", limits.HOUR)):
+        if seconds >= 2 * size:
+            return f"{round(seconds / size)} {unit}"
+    return f"{round(seconds / limits.MINUTE)} minutes"
 
 
 def _ways_out(facts: Facts) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from postroad.base import limits
 from postroad.base.tlv import fixed, octets, optional, several
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, CONTACT_BYTES_MIN
-from postroad.protocol.directory import ID_BYTES
+from postroad.protocol.directory import ID_BYTES, RECORD_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Store:
     """Keep this record, whose key it says itself. Answer: Ok, after the commit, or No."""
 
     me: bytes | None = optional(octets(1, CONTACT_BYTES_MIN, CONTACT_BYTES_MAX))
-    record: bytes = octets(2, 1, limits.RECORD_BYTES_MAX)
+    record: bytes = octets(2, 1, RECORD_BYTES_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Nodes:
     nodes: tuple[bytes, ...] = several(
         octets(1, CONTACT_BYTES_MIN, CONTACT_BYTES_MAX), limits.DIRECTORY_NEIGHBOURS
     )
-    record: bytes | None = optional(octets(2, 1, limits.RECORD_BYTES_MAX))
+    record: bytes | None = optional(octets(2, 1, RECORD_BYTES_MAX))
 
 
 DirectoryMessage = Ping | FindNode | FindValue | Store | Nodes

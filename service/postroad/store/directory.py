@@ -20,10 +20,11 @@ class DirectoryShelf:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self) -> list[tuple[bytes, bytes]]:
-        def work(sql: Sql) -> list[tuple[bytes, bytes]]:
+    async def load(self) -> list[tuple[bytes, bytes, float]]:
+        def work(sql: Sql) -> list[tuple[bytes, bytes, float]]:
             return sql.execute(
-                "SELECT key, octets FROM directory_record ORDER BY expires_at DESC LIMIT ?",
+                """SELECT key, octets, expires_at FROM directory_record
+                   ORDER BY expires_at DESC LIMIT ?""",
                 (limits.DIRECTORY_RECORDS_MAX,),
             ).fetchall()
 

@@ -217,7 +217,7 @@ MIGRATIONS: tuple[str, ...] = (
         kind       INTEGER NOT NULL,
         sequence   INTEGER NOT NULL,
         expires_at REAL NOT NULL,
-        octets     BLOB NOT NULL CHECK (length(octets) <= 4096)
+        octets     BLOB NOT NULL CHECK (length(octets) <= 12288)
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE directory_peer (

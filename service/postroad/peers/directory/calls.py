@@ -146,7 +146,7 @@ class Calls(KademliaProtocol):  # type: ignore[misc]
             nodes.pop(self.source_node.id, None)
             statement = None
             if answer.record is not None:
-                statement = read_statement(answer.record)
+                statement = read_statement(answer.record, self._clock.now())
                 if statement.key != key:
                     raise PeerMisbehaved("a record is not the one that was asked for")
                 check_time(statement, self._clock.now())

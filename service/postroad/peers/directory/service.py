@@ -313,7 +313,8 @@ class Directory(Server):
 
     async def _publish(self, record: bytes) -> Stored:
         """How many nodes keep it now; where there are too few it is tried again, ever seldomer."""
-        stored = await self.put(record, read_statement(record).key)
+        key = read_statement(record, self._clock.now()).key
+        stored = await self.put(record, key)
         log.info("record published", extra={"keepers": stored.yes, "asked": stored.asked})
         return stored
 

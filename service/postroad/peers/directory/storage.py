@@ -9,7 +9,7 @@ by the expiry inside its signature; whoever lies farthest from us goes first whe
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from kademlia.storage import IStorage  # type: ignore[import-untyped]
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 class Shelf(Protocol):
     """Where the directory's records and good peers are written down; returns after the commit."""
 
-    async def load(self) -> list[tuple[bytes, bytes]]:
-        """Keys and records."""
+    async def load(self) -> list[tuple[bytes, bytes, float]]:
+        """Keys, records, and until when each is kept."""
 
     async def keep(self, key: bytes, record: bytes, statement: Statement) -> None: ...
 
@@ -42,10 +42,12 @@ class Shelf(Protocol):
 @dataclass(frozen=True, slots=True)
 class Kept:
     """`since`: when it was brought or passed on last; `due`: when it has to be passed on to those
-    who should keep it. Both in seconds elapsed."""
+    who should keep it. Both in seconds elapsed. `expires`: seconds UTC; bringing a record again
+    makes it no younger."""
 
     record: bytes
     statement: Statement
+    expires: float
     since: float
     due: float
 
@@ -79,9 +81,10 @@ class Records(IStorage):  # type: ignore[misc]
     async def load(self) -> None:
         """Take up what was written down. What does not verify any more is removed."""
         bad = []
-        for key, record in await self._shelf.load():
+        for key, record, expires in await self._shelf.load():
             try:
                 self[key] = record
+                self._kept[key] = replace(self._kept[key], expires=expires)
             except PeerMisbehaved as error:
                 log.info("a record is not kept any more: %s", error)
                 bad.append(key)
@@ -100,7 +103,7 @@ class Records(IStorage):  # type: ignore[misc]
                 raise PeerMisbehaved("a record lies at a key that is not its own")
             kept = self.kept(statement.key)
             if kept is not None and kept.record == record:
-                self._put(record, statement)  # passed on by somebody: not by us for a while
+                self.put_off(statement.key)  # passed on by somebody: not by us for a while
                 return
             if kept is not None and kept.statement.sequence >= statement.sequence:
                 raise PeerMisbehaved("a newer record is kept here")
@@ -133,7 +136,7 @@ class Records(IStorage):  # type: ignore[misc]
     def kept(self, key: bytes) -> Kept | None:
         """The record at this key with what it says; an expired one is as one that is not there."""
         kept = self._kept.get(key)
-        return kept if kept is not None and kept.statement.expires > self._clock.now() else None
+        return kept if kept is not None and kept.expires > self._clock.now() else None
 
     def iter_older_than(self, seconds_old: float) -> list[tuple[bytes, bytes]]:
         """Nothing. Fault 11: what stands here the library repeats once an hour, one after the
@@ -151,26 +154,28 @@ class Records(IStorage):  # type: ignore[misc]
         """It was passed on, or need not be: not again for a while."""
         kept = self._kept.get(key)
         if kept is not None:
-            self._put(kept.record, kept.statement)
+            self._put(kept.record, kept.statement, kept.expires)
 
     async def forget_expired(self) -> None:
         now = self._clock.now()
-        over = [key for key, kept in self._kept.items() if kept.statement.expires <= now]
+        over = [key for key, kept in self._kept.items() if kept.expires <= now]
         for key in over:
             del self._kept[key]
         if over:
             await self._shelf.remove(over)
 
     def _read(self, record: bytes) -> Statement:
-        statement = read_statement(record)
+        statement = read_statement(record, self._clock.now())
         check_time(statement, self._clock.now())
         return statement
 
-    def _put(self, record: bytes, statement: Statement) -> None:
+    def _put(self, record: bytes, statement: Statement, expires: float | None = None) -> None:
         spread = 0.75 + self._entropy.uniform() / 2  # so that its keepers do not all come at once
         now = self._clock.elapsed()
         due = now + limits.DIRECTORY_REPLICATE_SECONDS * spread
-        self._kept[statement.key] = Kept(record, statement, now, due)
+        self._kept[statement.key] = Kept(
+            record, statement, statement.expires if expires is None else expires, now, due
+        )
 
     def _make_room_for(self, key: bytes) -> list[bytes]:
         """Let go of the record that is farthest from us, of which others keep copies that are
