@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postroad import __version__
-from postroad.app.compose import TIDY_SECONDS, keep_running
 from postroad.app.compose_directory import build_directory
+from postroad.app.node import TIDY_SECONDS, keep_running
 from postroad.app.surroundings import around_reach
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
