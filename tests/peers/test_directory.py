@@ -18,7 +18,7 @@ from postroad.base.tlv import encode
 from postroad.peers.directory.allowance import PEERS_REMEMBERED_MAX, Allowance
 from postroad.peers.directory.storage import Records
 from postroad.peers.directory.table import DirectoryNode
-from postroad.peers.link import Exchange
+from postroad.peers.exchange import Exchange
 from postroad.protocol import wire
 from postroad.protocol import wire_directory as messages
 from postroad.protocol.contacts import decode_contact, encode_contact

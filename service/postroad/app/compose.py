@@ -29,9 +29,10 @@ from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
 from postroad.delivery.watch import Watch
 from postroad.peers.client import Client
+from postroad.peers.exchange import Answer
 from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
-from postroad.peers.link import Answer, Links
+from postroad.peers.link import Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import Relay, Rules
 from postroad.peers.sightings import Sightings

@@ -34,10 +34,11 @@ from postroad.machine.iroh_network import IrohNetwork
 from postroad.machine.listeners import SystemListeners
 from postroad.peers.client import Client
 from postroad.peers.directory.service import Directory
+from postroad.peers.exchange import Answer
 from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
-from postroad.peers.link import Answer, Links
+from postroad.peers.link import Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import Relay as Relaying
 from postroad.peers.relay import Rules

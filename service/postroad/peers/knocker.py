@@ -13,7 +13,7 @@ from postroad.base.errors import Unreachable
 from postroad.base.ids import HostPort, Relay
 from postroad.base.seams import Clock, Endpoint
 from postroad.peers.around import Surroundings
-from postroad.peers.link import Answer, Exchange
+from postroad.peers.exchange import Answer, Exchange
 from postroad.protocol import reach, wire, wire_reach
 
 REMEMBERED_MAX = 256  # peers and hosts that had us knock lately
