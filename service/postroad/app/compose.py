@@ -34,7 +34,7 @@ from postroad.peers.gate import Gate
 from postroad.peers.holder import Holder
 from postroad.peers.link import Links
 from postroad.peers.reach import Reach
-from postroad.peers.relay import Relay, Rules
+from postroad.peers.relay import RelayServer, Rules
 from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
@@ -134,7 +134,7 @@ async def _wire(
         contact = await database.read(lambda sql: people.at_device(sql, peer))
         return peer == keys.device.peer or (contact is not None and not contact.blocked)
 
-    relay = None if settings.relay is None else Relay(may_relay, entropy, settings.relay)
+    relay = None if settings.relay is None else RelayServer(may_relay, entropy, settings.relay)
 
     def relay_port() -> int | None:
         if settings.relay is None or not endpoint.is_open:

@@ -40,8 +40,7 @@ from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
 from postroad.peers.link import Links
 from postroad.peers.reach import Reach
-from postroad.peers.relay import Relay as Relaying
-from postroad.peers.relay import Rules
+from postroad.peers.relay import RelayServer, Rules
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
@@ -96,7 +95,7 @@ class Helper:
     links: Links
     herald: Herald
     siblings: Siblings
-    relay: Relaying
+    relay: RelayServer
     reach: Reach
     directory: Directory
 
@@ -198,7 +197,7 @@ def _wire(
     async def moved() -> None:
         """Whoever waits is told again in time by the herald."""
 
-    relay = Relaying(may_relay, machine.entropy, config.rules)
+    relay = RelayServer(may_relay, machine.entropy, config.rules)
 
     async def nothing_of_its_own() -> list[bytes]:
         return []

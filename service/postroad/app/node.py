@@ -30,7 +30,7 @@ from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.link import Links
 from postroad.peers.reach import Reach
-from postroad.peers.relay import Relay
+from postroad.peers.relay import RelayServer
 from postroad.store import filed, housekeeping, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
@@ -89,7 +89,7 @@ class Node:
     receiver: Receiver
     sender: Sender
     reach: Reach
-    relay: Relay | None
+    relay: RelayServer | None
     relay_port: int
     bundles: Bundles
     neighbours: Neighbours | None

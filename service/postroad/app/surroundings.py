@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from postroad.base.ids import Contact, PeerId, Relay
 from postroad.base.seams import Disk
-from postroad.peers.around import Surroundings
+from postroad.peers.surroundings import Surroundings
 from postroad.store import helpers, people
 from postroad.store.database import Database, Sql
 from postroad.store.places import Places

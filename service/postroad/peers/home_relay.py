@@ -16,7 +16,7 @@ from postroad.base import limits
 from postroad.base.errors import Unreachable
 from postroad.base.ids import PeerId, Relay, short
 from postroad.base.seams import Clock, Endpoint
-from postroad.peers.around import Surroundings
+from postroad.peers.surroundings import Surroundings
 from postroad.protocol import reach
 
 log = logging.getLogger(__name__)

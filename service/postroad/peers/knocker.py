@@ -12,8 +12,8 @@ from postroad.base import limits
 from postroad.base.errors import Unreachable
 from postroad.base.ids import HostPort, Relay
 from postroad.base.seams import Clock, Endpoint
-from postroad.peers.around import Surroundings
 from postroad.peers.exchange import Answer, Exchange
+from postroad.peers.surroundings import Surroundings
 from postroad.protocol import reach, wire, wire_reach
 
 REMEMBERED_MAX = 256  # peers and hosts that had us knock lately

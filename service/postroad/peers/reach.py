@@ -22,12 +22,12 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Clock, Endpoint, Path
-from postroad.peers.around import Surroundings
 from postroad.peers.client import Client
 from postroad.peers.exchange import Answer, Refused
 from postroad.peers.home_relay import HomeRelay
 from postroad.peers.knocker import Knocker
 from postroad.peers.link import Links
+from postroad.peers.surroundings import Surroundings
 from postroad.protocol import netcheck, reach, wire
 from postroad.protocol.reach import Knock, Observation, Picture
 

@@ -83,7 +83,7 @@ class Counts:
     denied: int = 0
 
 
-class Relay:
+class RelayServer:
     """`may_relay`: whether the node with this key may have its home here."""
 
     def __init__(self, may_relay: MayRelay, entropy: Entropy, rules: Rules | None = None) -> None:
