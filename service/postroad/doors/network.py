@@ -8,7 +8,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Path
-from postroad.protocol import reach as protocol
+from postroad.protocol.dialable import is_public
 from postroad.protocol.netcheck import Facts, Finding, State, findings
 from postroad.protocol.reach import Picture
 from postroad.store import held, helpers, people
@@ -194,7 +194,7 @@ def _called(sql: Sql, name: str) -> Person:
 def _path_told(path: Path) -> Reply:
     family = None
     if path.address is not None:
-        family = f"IPv{protocol.ip(path.address).version}"
+        family = f"IPv{path.address.ip.version}"
     return {
         "direct": path.is_direct,
         "at": None if path.address is None else str(path.address),
@@ -205,8 +205,8 @@ def _path_told(path: Path) -> Reply:
 
 def _mapped(own: Sequence[HostPort]) -> list[HostPort]:
     """A public IPv4 address beside a private one was opened for us by the router (UPnP, PCP)."""
-    four = [at for at in own if protocol.ip(at).version == 4]
-    public = [at for at in four if protocol.is_public(at)]
+    four = [at for at in own if at.ip.version == 4]
+    public = [at for at in four if is_public(at)]
     return public if len(public) < len(four) else []
 
 

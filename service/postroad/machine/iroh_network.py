@@ -139,7 +139,7 @@ class IrohEndpoint:
             for host, port in found
             if not (host.is_link_local or host.is_multicast or host.is_unspecified)
         ]
-        public = [at for at in usable if not ipaddress.ip_address(at.host).is_loopback]
+        public = [at for at in usable if not at.ip.is_loopback]
         outside = () if self._closed else self._outside
         return tuple(dict.fromkeys((*outside, *(public or usable))))
 

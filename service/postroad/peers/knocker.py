@@ -14,7 +14,8 @@ from postroad.base.seams import Clock, Endpoint
 from postroad.peers.exchange import Answer, Exchange
 from postroad.peers.rates import Allowance
 from postroad.peers.surroundings import Surroundings
-from postroad.protocol import reach, wire, wire_reach
+from postroad.protocol import wire, wire_reach
+from postroad.protocol.dialable import may_relay_at
 
 REMEMBERED_MAX = 256  # peers and hosts that had us knock lately
 
@@ -66,7 +67,7 @@ class Knocker:
         tcp = False
         if message.relay_port is not None:
             relay_at = HostPort(at.host, int.from_bytes(message.relay_port, "big"))
-            if reach.may_relay_at(relay_at):
+            if may_relay_at(relay_at):
                 tcp = await self.relays_at(Relay(exchange.peer, relay_at))
         await exchange.send(
             wire_reach.DialledBack(wire_reach.write_address(at), int(udp), int(tcp))
