@@ -131,8 +131,7 @@ async def _wire(
     )
 
     async def may_relay(peer: PeerId) -> bool:
-        contact = await database.read(lambda sql: people.at_device(sql, peer))
-        return peer == keys.device.peer or (contact is not None and not contact.blocked)
+        return peer == endpoint.me or await database.read(lambda sql: people.is_served(sql, peer))
 
     relay = None if settings.relay is None else RelayServer(may_relay, entropy, settings.relay)
 

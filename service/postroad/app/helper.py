@@ -191,8 +191,7 @@ def _wire(
     contents = Contents(machine.disk)
 
     async def may_relay(peer: PeerId) -> bool:
-        served = await database.read(lambda sql: people.at_device(sql, peer))
-        return peer == key.peer or (served is not None and not served.blocked)
+        return peer == key.peer or await database.read(lambda sql: people.is_served(sql, peer))
 
     async def moved() -> None:
         """Whoever waits is told again in time by the herald."""

@@ -21,9 +21,7 @@ def around_reach(
     places = Places(disk)
 
     def knows(sql: Sql, peer: PeerId) -> bool:
-        person = people.at_device(sql, peer)
-        is_contact = person is not None and not person.blocked
-        return is_contact or any(peer == helper.peer for helper in helpers.helpers(sql))
+        return people.is_served(sql, peer) or helpers.at(sql, peer) is not None
 
     def nodes(sql: Sql) -> list[Contact]:
         everybody = people.contacts(sql)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Path
 from postroad.protocol.dialable import is_public
@@ -105,7 +105,7 @@ class NetworkDesk:
     async def _ping(self, request: dict[str, Any]) -> Reply:
         self._expect_no_pause()
         name = str(request.get("name", ""))
-        person = await self._database.read(lambda sql: _called(sql, name))
+        person = await self._database.read(lambda sql: people.called(sql, name))
         them = person.record.contacts
         reason = "It has no address."
         try:
@@ -180,15 +180,6 @@ class NetworkDesk:
     def _expect_no_pause(self) -> None:
         if self._is_paused():
             raise TemporaryFailure("Your node is paused. Type first: postroad resume")
-
-
-def _called(sql: Sql, name: str) -> Person:
-    found = [one for one in people.contacts(sql) if name in (one.name, one.address)]
-    if not found:
-        raise PermanentFailure(f"You have no contact called {name!r}. See: postroad contacts")
-    if len(found) > 1:
-        raise PermanentFailure(f"Several contacts are called {name}: say the whole address.")
-    return found[0]
 
 
 def _path_told(path: Path) -> Reply:
