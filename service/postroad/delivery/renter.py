@@ -23,7 +23,7 @@ from postroad.delivery.herald import Sighting
 from postroad.delivery.holders import Holders, in_order
 from postroad.delivery.watch import Watch
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.holding import HoldFor
