@@ -16,7 +16,7 @@ from postroad.base import limits
 from postroad.base.ids import Contact, DropId, Instant, MailId
 from postroad.base.tlv import encode
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.holding import HoldFor
 from postroad.protocol.records import read_person

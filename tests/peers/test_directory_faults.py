@@ -34,7 +34,8 @@ from postroad.base.tlv import encode
 from postroad.peers.directory.lookup import Lookup
 from postroad.peers.directory.storage import Records
 from postroad.peers.directory.table import DirectoryNode, Table
-from postroad.peers.link import Exchange, Links
+from postroad.peers.exchange import Exchange
+from postroad.peers.link import Links
 from postroad.protocol import wire
 from postroad.protocol import wire_directory as messages
 from postroad.protocol.contacts import encode_contact

@@ -18,7 +18,7 @@ from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
 from postroad.base.ids import DropId, MailId, PeerId, short
 from postroad.base.seams import Clock, Entropy
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire, wire_holders
 from postroad.store.siblings import Ledger, Sibling
 

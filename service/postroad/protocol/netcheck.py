@@ -52,7 +52,7 @@ class Facts:
 
 def findings(facts: Facts) -> list[Finding]:
     """All of them, the most important first."""
-    if not any(not reach.ip(at).is_loopback for at in facts.own):
+    if not any(not at.ip.is_loopback for at in facts.own):
         found = _no_network()
         return [found] if not facts.reached else [*_of_ways(facts)]
     return _of_ways(facts)
