@@ -35,6 +35,7 @@ from postroad.store.keyring import OwnKeys
 from postroad.store.people import MyDrop, Person
 
 log = logging.getLogger(__name__)
+CANDIDATES_MAX = 256  # compared at once: a thousand would hold up the loop for a third of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class Holders:
             known = await self._database.read(self._known)
             holding, free = self._candidates(known)
             wanted = limits.HOLDERS_WANTED - len(holding)
-            free = [one for one in free if one.peer not in in_vain]
+            free = [one for one in free if one.peer not in in_vain][:CANDIDATES_MAX]
             chosen = choose(free, wanted, kept=holding, mine=self._mine(known))
             if not chosen and wanted > 0 and await self._ask_for_introductions(known):
                 continue
@@ -313,7 +314,7 @@ class Holders:
         if len(holding) < limits.HOLDERS_WANTED:
             return
         self._swapped_at = now
-        found = better(holding, free, mine=self._mine(known))
+        found = better(holding, free[:CANDIDATES_MAX], mine=self._mine(known))
         if found is None:
             return
         leave, take = found
