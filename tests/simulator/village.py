@@ -82,6 +82,7 @@ class Resident:
         self.clock = OwnClock(village.clock)
         self.expiry_seconds: float = limits.EXPIRY_SECONDS_DEFAULT
         self.hold_for = HoldFor.VOUCHED
+        self.dial_private = True  # the simulator's addresses are
         self.reserve_bytes = 0
         self.lives = 0
         self.steps_to_live: int | None = None  # of its disk; then it crashes
@@ -141,7 +142,10 @@ class Resident:
                 self.clock, self._dice, disk, self._network, listeners, peer_uid, self.lan
             )
             settings = Settings(
-                PORT, self.expiry_seconds, hold_for=self.hold_for, dial_private=True
+                PORT,
+                self.expiry_seconds,
+                hold_for=self.hold_for,
+                dial_private=self.dial_private,
             )
             async with build_node(settings, machine) as node:
                 await _limit(node, disk)

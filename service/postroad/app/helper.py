@@ -19,7 +19,7 @@ from postroad import __version__
 from postroad.app.compose_directory import build_directory
 from postroad.app.node import TIDY_SECONDS, keep_running
 from postroad.app.surroundings import around_reach
-from postroad.base.errors import ConfigurationError, NotToBeHad
+from postroad.base.errors import ConfigurationError, NotToBeHad, TemporaryFailure
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
@@ -118,12 +118,17 @@ class Helper:
     ) -> None:
         """Run until cancelled. `asked_at`: the control socket; `relays_at`: the relay's."""
         desk = HelperDesk(
-            self.database, self.machine.clock, self.machine.entropy, self.where_i_am, self.facts
+            self.database,
+            self.machine.clock,
+            self.machine.entropy,
+            self.where_i_am,
+            self.facts,
+            self.relay.review_soon,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
-            tasks.create_task(self.links.serve(), name="links")
+            tasks.create_task(keep_running("links", self.serve_links), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
             tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
             tasks.create_task(keep_running("directory", self.directory.run), name="directory")
@@ -135,6 +140,16 @@ class Helper:
                 name="control",
             )
             ready()
+
+    async def serve_links(self) -> None:
+        """Raises TemporaryFailure when the endpoint was lost, NotToBeHad while somebody else has
+        its port: then it is opened anew. A helper that is deaf looks as if it ran."""
+        if not self.endpoint.is_open:
+            await self.endpoint.open()
+            await self.reach.begin()
+        await self.links.serve()
+        await self.endpoint.close()
+        raise TemporaryFailure("The endpoint was closed.")
 
     async def _tidy(self) -> None:
         while True:

@@ -65,6 +65,8 @@ class Renter:
         whereabouts: Whereabouts,
         watch: Watch,
         hold_for: HoldFor = HoldFor.VOUCHED,
+        *,
+        dial_private: bool = False,
     ) -> None:
         self._database = database
         self._client = client
@@ -78,9 +80,25 @@ class Renter:
         self.on_new_record: Callable[[], None] = lambda: None  # set by the composition root
         self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
         self.holders = Holders(
-            database, client, keyring, clock, entropy, watch, self.record, self.wake
+            database,
+            client,
+            keyring,
+            clock,
+            entropy,
+            watch,
+            self.record,
+            self.wake,
+            dial_private=dial_private,
         )
-        self.duty = Duty(database, client, keyring, clock, hold_for, self.holders.has_said)
+        self.duty = Duty(
+            database,
+            client,
+            keyring,
+            clock,
+            hold_for,
+            self.holders.has_said,
+            dial_private=dial_private,
+        )
 
     def wake(self) -> None:
         """Something changed that others should know."""

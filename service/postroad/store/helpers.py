@@ -128,6 +128,7 @@ def _why_not(sql: sqlite3.Connection, secret: bytes | None, now: Instant) -> str
     invitation = people.invitation(sql, secret)
     if invitation is None or invitation.used_by is not None or now > invitation.expires_at:
         return "This link to the helper was used, or has expired. Ask its owner for a new one."
-    if len(people.contacts(sql)) >= HELPED_MAX:
+    served = sum(not person.blocked for person in people.contacts(sql))
+    if served >= HELPED_MAX:
         return "This helper serves as many people as it can."
     return None
