@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from fakes import peer
 from postroad.base.ids import Contact, HostPort, Relay
-from postroad.protocol.dialable import dialable, dialable_of_a_person, may_dial
+from postroad.protocol.dialable import (
+    dialable,
+    dialable_of_a_person,
+    is_public,
+    may_dial,
+    may_relay_at,
+)
 
 PUBLIC = [
     "8.8.8.8", "1.1.1.1", "193.99.144.80", "100.63.255.255", "100.128.0.1", "172.15.0.1",
@@ -43,6 +49,20 @@ def test_a_private_address_is_dialled_only_where_the_owner_said_so(host: str) ->
 def test_what_no_node_can_have_is_never_dialled(host: str) -> None:
     assert not may_dial(HostPort(host, 46464), private=False)
     assert not may_dial(HostPort(host, 46464), private=True)
+
+
+@pytest.mark.parametrize("host", PUBLIC + PRIVATE + NOBODY)
+def test_whoever_asks_is_told_the_same_of_what_is_public(host: str) -> None:
+    assert is_public(HostPort(host, 25)) == (host in PUBLIC)
+    assert may_dial(HostPort(host, 46464), private=False) == is_public(HostPort(host, 46464))
+
+
+def test_a_contacts_relay_may_be_at_home_but_at_no_other_service_and_on_no_link() -> None:
+    assert all(
+        may_relay_at(HostPort(host, 443)) for host in ("192.168.1.7", "127.0.0.1", "8.8.8.8")
+    )
+    assert not any(may_relay_at(HostPort(host, 443)) for host in ("169.254.0.1", "fe80::1", "::"))
+    assert not may_relay_at(HostPort("192.168.1.7", 80))
 
 
 @pytest.mark.parametrize("port", [0, 1, 22, 25, 53, 80, 442, 444, 1023, 65536, -1])

@@ -52,7 +52,7 @@ class Facts:
 
 def findings(facts: Facts) -> list[Finding]:
     """All of them, the most important first."""
-    if not any(not reach.ip(at).is_loopback for at in facts.own):
+    if not any(not at.ip.is_loopback for at in facts.own):
         found = _no_network()
         return [found] if not facts.reached else [*_of_ways(facts)]
     return _of_ways(facts)
@@ -81,16 +81,19 @@ def _peers(facts: Facts) -> Finding:
             "Invite somebody (postroad invite), and type this again when they have accepted.",
         )
     if not facts.reached:
+        nobody = "The one node" if facts.contacts == 1 else f"None of the {facts.contacts} nodes"
+        does = "does not answer" if facts.contacts == 1 else "answers"
         return Finding(
             "peers",
             State.LIMITED,
-            f"Of your contacts' {facts.contacts} nodes none answers now. They may all be off.",
-            "Letters wait here and go when one of them, or a holder, is on.",
+            f"{nobody} of your contacts {does} now: they are off, or this network blocks UDP.",
+            "Letters wait here. Where UDP is blocked they need a helper (postroad helper, at TCP "
+            "port 443 of a small box), or a file (postroad bundle write).",
         )
     return Finding(
         "peers",
         State.GOOD,
-        f"Of your contacts' {facts.contacts} nodes {facts.reached} answer now.",
+        f"Nodes of your contacts that answer now: {facts.reached} of {facts.contacts}.",
     )
 
 

@@ -19,6 +19,7 @@ from enum import StrEnum
 
 from postroad.base import limits
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
+from postroad.protocol.dialable import is_public
 
 TOGETHER_SECONDS = 60.0  # within this, a NAT keeps a mapping that is in use
 CLOCK_WRONG_SECONDS = 10 * limits.MINUTE
@@ -114,10 +115,10 @@ def _of_family(
     """The newest of each peer, newest first; without what neighbours on our own network see."""
     found: dict[PeerId, Observation] = {}
     for one in sorted(observations, key=lambda one: -one.at):
-        if one.address is None or ip(one.address).version != version:
+        if one.address is None or one.address.ip.version != version:
             continue
-        is_ours = one.address in own and not ip(one.address).is_global
-        if not (is_ours or ip(one.address).is_loopback or ip(one.address).is_link_local):
+        is_ours = one.address in own and not is_public(one.address)
+        if not (is_ours or one.address.ip.is_loopback or one.address.ip.is_link_local):
             found.setdefault(one.by, one)
     return list(found.values())
 
@@ -152,15 +153,11 @@ def _udp(observations: Sequence[Observation], tried: Iterable[tuple[bool, bool]]
     return False if any(tcp for _, tcp in answers) else None
 
 
-def ip(at: HostPort) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    return ipaddress.ip_address(at.host.partition("%")[0])
-
-
 def network(at: HostPort | None) -> str:
     """Its neighbourhood: hosts of one /24, or /48, are taken for one voice in what counts two."""
     if at is None:
         return ""
-    host = ip(at)
+    host = at.ip
     prefix = 24 if host.version == 4 else 48
     return str(ipaddress.ip_network((host, prefix), strict=False))
 
@@ -178,20 +175,8 @@ def best_first(picture: Picture, own: Sequence[HostPort]) -> tuple[HostPort, ...
     """All our addresses: those proven open, then those that peers saw, then this machine's public
     ones, then the rest. A contact in bytes has room for the first of each family only."""
     outside = sorted(picture.outside, key=lambda one: (not one.is_open, not one.is_sure))
-    public = [at for at in own if ip(at).is_global]
+    public = [at for at in own if is_public(at)]
     return tuple(dict.fromkeys((*(one.address for one in outside), *public, *own)))
-
-
-def is_public(at: HostPort) -> bool:
-    """Whether people elsewhere could reach it."""
-    return ip(at).is_global and not ip(at).is_multicast
-
-
-def may_relay_at(at: HostPort) -> bool:
-    """Whether a relay may be there: no service of somebody else's is asked for it."""
-    host = ip(at)
-    is_odd = host.is_multicast or host.is_unspecified or host.is_link_local
-    return not is_odd and (at.port == 443 or at.port >= 1024)
 
 
 def choose_relay(seconds: Mapping[Relay, float], home: Relay | None) -> Relay | None:
