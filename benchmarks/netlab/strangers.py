@@ -29,7 +29,8 @@ from lab import Host
 from person import ClaimFailed, Person
 from postroad.base import limits
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, Ticket, fingerprint_from_digest
-from postroad.peers.link import Exchange, Links
+from postroad.peers.exchange import Exchange
+from postroad.peers.link import Links
 from postroad.protocol import invitation, wire, wire_directory
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.directory import ID_BYTES
