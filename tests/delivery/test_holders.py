@@ -184,6 +184,26 @@ def test_a_letter_that_lies_for_long_is_passed_on_to_whom_its_sender_did_not_rea
     play(tmp_path, scene)
 
 
+def test_a_holder_that_started_without_a_network_asks_when_there_is_one(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        _, (hana, hugo), anna, bora_is = await with_siblings(place, "hana", "hugo")
+        await hugo.sleep()
+        await anna.write(bora_is)
+        await until(lambda: held_by(anna, 1))
+        await anna.sleep()
+        await asyncio.sleep(limits.HOUR)  # Hana has told whom she could
+        assert hugo.peer is not None
+        place.world.part([hugo.peer])
+        await hugo.wake()
+        await asyncio.sleep(5 * limits.MINUTE)
+        assert await lying(hugo) == 0
+        place.world.heal()
+        await until(count(lying, hugo, 1), limits.HOUR)
+        assert await lying(hana) == 1
+
+    play(tmp_path, scene)
+
+
 def test_holders_with_nothing_to_pass_on_ask_nothing_of_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

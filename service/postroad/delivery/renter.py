@@ -37,7 +37,8 @@ from postroad.store.people import MyDrop, Person
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 7 * limits.DAY  # a record is signed afresh after this
 ROUND_SECONDS = 1 * limits.HOUR  # all is looked over this often, if nothing happens before
-AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left something undone
+AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left something undone, and twice as long
+# after each further one: somebody who is away for a week is not dialled every minute
 
 
 class Whereabouts(Protocol):
@@ -86,6 +87,7 @@ class Renter:
         self._wake.set()
 
     async def run(self) -> None:
+        again = AGAIN_SECONDS
         while True:
             self._wake.clear()
             try:
@@ -93,10 +95,12 @@ class Renter:
             except TemporaryFailure as error:
                 log.warning("drops not looked after: %s", error)
                 done = False
-            seconds = ROUND_SECONDS if done else AGAIN_SECONDS
+            seconds = ROUND_SECONDS if done else min(again, ROUND_SECONDS)
+            again *= 2
             try:
                 async with asyncio.timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
                     await self._wake.wait()
+                    again = AGAIN_SECONDS
             except TimeoutError:
                 continue
 

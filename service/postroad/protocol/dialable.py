@@ -1,4 +1,4 @@
-"""Which addresses may be dialled, and by whom: whether one is public, and is no service's.
+"""Whether an address that somebody named may be dialled, and which addresses are public.
 
 Purpose: promise A4 in one place. Whoever answers a question of ours may name any address; without
 this check they could make us knock at the router, at a service of this computer, or at a neighbour
@@ -10,6 +10,7 @@ See: RFC 6890 and the IANA registries of special-purpose addresses.
 """
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -73,6 +74,20 @@ def dialable(contact: Contact, *, private: bool) -> Contact | None:
     if not addresses and relay is None:
         return None
     return replace(contact, addresses=addresses, relay=relay)
+
+
+def dialable_of_a_person(contact: Contact, own: Sequence[HostPort]) -> Contact | None:
+    """The same for what a person named whom the owner accepted: they may stand in a network of
+    private addresses, as ours is perhaps. Nothing of this computer itself, unless it has no
+    network at all (`own`: our addresses), and nothing that only this cable knows."""
+    is_alone = all(at.ip.is_loopback for at in own)
+
+    def may(at: HostPort) -> bool:
+        return may_relay_at(at) and (is_alone or not at.ip.is_loopback)
+
+    addresses = tuple(at for at in contact.addresses if may(at))
+    relay = contact.relay if contact.relay is not None and may(contact.relay.address) else None
+    return Contact(contact.peer, addresses, relay) if addresses or relay else None
 
 
 def is_public(at: HostPort) -> bool:
