@@ -11,7 +11,7 @@ import pytest
 from fakes import NOW, FakeClock, Someone, opened_store, peer, someone, with_database
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Contact, DropId, Instant, MailId
+from postroad.base.ids import Contact, DropId, HostPort, Instant, MailId
 from postroad.base.tlv import encode
 from postroad.delivery.holders import in_order
 from postroad.machine.disk import FolderDisk
@@ -129,6 +129,19 @@ def test_what_its_sender_brings_as_well_is_its_senders(sql: Sql) -> None:
     lying = held.letter(sql, MINE, mail(1))
     assert lying is not None
     assert lying.sibling is None
+
+
+def test_a_holder_that_lies_about_a_letters_ticket_uses_up_nobodys(sql: Sql) -> None:
+    """Passed on under Bora's ticket, then brought by Anna under her own: it counts as Anna's."""
+    held.rent(sql, MINE, bytes(32), OWNER.fingerprint, NOW)
+    of_anna, of_bora = bytes([1]) * 32, bytes([2]) * 32
+    held.put_letter(sql, MINE, mail(1), 10, EXPIRES, of_bora, peer(1))
+    held.put_letter(sql, MINE, mail(1), 10, EXPIRES, of_anna, None)
+    held.put_letter(sql, MINE, mail(1), 10, EXPIRES, of_bora, peer(1))
+    held.put_letter(sql, MINE, mail(1), 10, EXPIRES, of_bora, None)
+    lying = held.letter(sql, MINE, mail(1))
+    assert lying is not None
+    assert lying.ticket_hash == of_anna
 
 
 def test_a_lease_for_what_was_passed_on_is_kept_even_without_room(
@@ -377,6 +390,20 @@ def test_a_drop_that_we_left_is_looked_into_for_as_long_as_letters_may_lie_there
     monkeypatch.setattr(limits, "MY_DROPS_MAX", 1)
     rented.forget_left(sql, Instant(NOW + life))
     assert [one.drop[0] for one in people.my_drops(sql)] == [3], "never one that is in use"
+
+
+def test_whoever_names_the_node_of_a_vouched_holder_does_not_lead_us_astray(sql: Sql) -> None:
+    """Mallory's record says that Vera's contact is where Mallory is; so ours would say it, too."""
+    mallory = someone("mallory")
+    befriend(sql, VERA)
+    where = Contact(THERE, (HostPort("9.9.9.9", 4646),))
+    people.add_my_drop(sql, MINE, bytes(32), THERE, VERA.fingerprint, encode_contact(where))
+    record = mallory.record(also=(THERE,))
+    people.add_contact(sql, record, NOW, my_ticket=None, their_ticket=None)
+    named = people.at_device(sql, THERE)
+    assert named is not None
+    assert named.fingerprint == mallory.fingerprint
+    assert rented.holder_of(sql, people.my_drops(sql)[0]) == where
 
 
 def test_a_holder_is_silent_after_days_of_our_own_time(sql: Sql) -> None:

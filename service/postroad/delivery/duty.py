@@ -191,18 +191,27 @@ class Duty:
 
 def said_holdings(sql: Sql) -> dict[Fingerprint, Holding]:
     """What contacts said of their holding."""
-    return {
-        fingerprint: decode(Holding, said)
-        for fingerprint, (said, _) in rented.holdings(sql).items()
-        if said is not None
-    }
+    found = {one: _holding(said) for one, (said, _) in rented.holdings(sql).items()}
+    return {fingerprint: holding for fingerprint, holding in found.items() if holding is not None}
+
+
+def _holding(written: bytes | None) -> Holding | None:
+    """What a row says; a damaged one says nothing, and is told or heard anew."""
+    if written is None:
+        return None
+    try:
+        holding = decode(Holding, written)
+        return holding if holding.hold_for in HoldFor else None
+    except PeerMisbehaved as error:
+        log.warning("for whom somebody holds cannot be read: %s", error)
+        return None
 
 
 def _is_news(holding: Holding, told: bytes | None) -> bool:
     """Whether it differs from what was told by more than habits do from week to week."""
-    if told is None:
+    before = _holding(told)
+    if before is None:
         return True
-    before = decode(Holding, told)
     if holding.duty != before.duty:
         return True
     if holding.hours is None or before.hours is None:

@@ -318,12 +318,15 @@ class Holders:
         """Show vouched holders our newest record, and a fresh voucher before the old one ends."""
         known = await self._database.read(self._known)
         record = await self._record()
-        vouched = [drop for drop in known.ours if drop.place and drop.voucher]
-        for drop in vouched:
-            assert drop.place is not None
-            assert drop.voucher is not None
+        for drop in known.ours:
+            if drop.place is None or drop.voucher is None:
+                continue
             person = known.people.get(drop.fingerprint)
-            shown = decode(Voucher, drop.voucher)
+            try:
+                at, shown = decode_contact(drop.place), decode(Voucher, drop.voucher)
+            except PeerMisbehaved as error:  # the row is damaged
+                log.warning("a vouched holder is left as it is: %s", error)
+                continue
             ends_soon = shown.expires - self._clock.now() < limits.VOUCHER_SECONDS / 2
             if (ends_soon or drop.silent_seconds > limits.DAY) and person is not None:
                 asked = self._asked.get(person.fingerprint, -limits.DAY)
@@ -331,7 +334,6 @@ class Holders:
                     await self._ask_one(person)
             fresh = self._introduced.get(drop.holder)
             if fresh is None or fresh.voucher is None or fresh.voucher.expires < shown.expires:
-                at = decode_contact(drop.place)
                 fresh = _Place(at, drop.fingerprint, shown, Hours())
             if drop.told < record.sequence or fresh.voucher != shown:
                 await self._rent(drop, fresh)

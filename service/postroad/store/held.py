@@ -157,14 +157,16 @@ def put_letter(
 ) -> None:
     """Note that the sealed letter lies in this drop, until the later of two expiries.
 
-    `sibling`: the holder who passed it on; what its sender brought as well is its sender's."""
+    `sibling`: the holder who passed it on; what its sender brought as well is its sender's, and
+    under the ticket that the sender showed: a lying holder may have told another one."""
     sql.execute(
         """INSERT INTO held_letter (drop_id, mail_id, arrival, ticket_hash, size, expires_at,
                                     sibling)
            VALUES (?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (drop_id, mail_id) DO UPDATE SET
                expires_at = max(expires_at, excluded.expires_at),
-               ticket_hash = coalesce(ticket_hash, excluded.ticket_hash),
+               ticket_hash = iif(sibling IS NOT NULL AND excluded.sibling IS NULL,
+                                 excluded.ticket_hash, coalesce(ticket_hash, excluded.ticket_hash)),
                sibling = iif(excluded.sibling IS NULL, NULL, sibling)""",
         (drop_id, mail_id, next_arrival(sql, drop_id), ticket_hash, size, expires_at, sibling),
     )

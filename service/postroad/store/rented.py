@@ -4,25 +4,36 @@ contacts say of their own holding.
 Functions run in the database thread, inside a transaction of `Database.run`.
 """
 
+import logging
 import sqlite3
 from collections.abc import Collection
 
 from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
 from postroad.protocol.contacts import decode_contact
 from postroad.store import helpers, people
 from postroad.store.people import MyDrop
 
+log = logging.getLogger(__name__)
+
 
 def holder_of(sql: sqlite3.Connection, drop: MyDrop) -> Contact | None:
-    """Where the holder of our drop is, as far as we know; None when it set up anew."""
+    """Where the holder of our drop is, as far as we know; None when it set up anew.
+
+    Anybody can write the node of a vouched holder into their own record, and lead us astray: of a
+    record that another device signed, only what `place` does not say is believed."""
     if (serving := helpers.at(sql, drop.holder)) is not None:
         return serving.contact
     person = people.at_device(sql, drop.holder) or people.contact(sql, drop.fingerprint)
     known = person.record.contacts if person else ()
     found = next((one for one in known if one.peer == drop.holder), None)
-    if found is None and drop.place is not None:
-        return decode_contact(drop.place)
+    is_its_own = person is not None and person.record.certificate.device == drop.holder
+    if drop.place is not None and not (found and is_its_own):
+        try:
+            return decode_contact(drop.place)
+        except PeerMisbehaved as error:  # the row is damaged
+            log.warning("where a holder is cannot be read: %s", error)
     return found
 
 
