@@ -100,7 +100,7 @@ def run(
 @helper.command()
 @click.option("--address", help="The IP address by which others know this box, if not its own.")
 def enable(address: str | None) -> None:
-    """Start it now and whenever this computer starts (root), and show the first link."""
+    """Start a helper, now and whenever this computer starts (root), and show its first link."""
 
     def work() -> dict[str, Any]:
         if os.geteuid() != 0:
@@ -116,7 +116,7 @@ def enable(address: str | None) -> None:
 
 @helper.command()
 def disable() -> None:
-    """Stop it, now and for good (root); what it keeps stays in /var/lib/postroad-helper."""
+    """Stop the helper, now and for good (root); /var/lib/postroad-helper stays as it is."""
 
     def work() -> dict[str, Any]:
         if os.geteuid() != 0:
@@ -141,7 +141,7 @@ def invite(runtime: Path | None, json_wanted: bool) -> None:
 @runtime_option
 @as_json
 def people(runtime: Path | None, json_wanted: bool) -> None:
-    """List whom it serves."""
+    """List the people whom the helper serves."""
     finish(lambda: _asked("people", runtime), json_wanted, telling.helper_people)
 
 
@@ -162,7 +162,7 @@ def remove(name: str, runtime: Path | None, json_wanted: bool) -> None:
 @runtime_option
 @as_json
 def status(runtime: Path | None, json_wanted: bool) -> None:
-    """Tell how it does."""
+    """Tell how the helper is doing."""
     finish(lambda: _asked("status", runtime), json_wanted, telling.helper_status)
 
 
