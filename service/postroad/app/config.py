@@ -44,7 +44,7 @@ class Config:
         default=10143, metadata=_about("Where your mail program reads: a TCP port of 127.0.0.1.")
     )
     peer_port: int = field(
-        default=46464,
+        default=limits.PEER_PORT_DEFAULT,
         metadata=_about("Where other nodes reach yours: UDP for iroh, TCP for tls and the relay."),
     )
     peer_hosts: tuple[str, ...] = field(

@@ -20,6 +20,7 @@ from postroad.app.compose_directory import build_directory
 from postroad.app.lifecycle import advised
 from postroad.app.node import TIDY_SECONDS, keep_running
 from postroad.app.surroundings import around_reach
+from postroad.base import limits
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
@@ -63,8 +64,8 @@ class HelperConfig:
     data: Path
     runtime: Path
     name: str
-    peer_port: int = 46464
-    relay_port: int = 443
+    peer_port: int = limits.PEER_PORT_DEFAULT
+    relay_port: int = limits.HELPER_RELAY_PORT
     peer_hosts: tuple[str, ...] = ()
     address: str | None = None
     rules: Rules = Rules()
