@@ -127,7 +127,7 @@ MIGRATIONS: tuple[str, ...] = (
         drop_id    BLOB PRIMARY KEY CHECK (length(drop_id) = 16),
         seed       BLOB NOT NULL CHECK (length(seed) = 32),
         holder     BLOB NOT NULL UNIQUE CHECK (length(holder) = 32),
-        fingerprint TEXT NOT NULL,           -- whose node holds, or who introduced it; '': a helper's
+        fingerprint TEXT NOT NULL,           -- whose node holds, or who introduced it; '': nobody's
         agreed     INTEGER NOT NULL,         -- the holder said yes
         tickets    BLOB NOT NULL DEFAULT x'', -- SHA-256 of the ticket list that the holder has
         place      BLOB,                     -- of a vouched holder, or a helper that we removed
