@@ -181,8 +181,7 @@ class Duty:
                     wire_holders.vouch(asker.fingerprint, at.peer, expires, self._keyring.device),
                 )
                 for person, said in willing[: limits.VOUCHERS_MAX]
-                for at in person.record.contacts
-                if at.peer == person.record.certificate.device
+                if (at := person.record.signer) is not None
             ]
 
         found = await self._database.read(work)

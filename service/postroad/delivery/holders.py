@@ -146,13 +146,12 @@ class Holders:
         found: dict[PeerId, _Place] = {}
         for person in known.people.values():
             said = known.said.get(person.fingerprint)
-            device = person.record.certificate.device  # the one that proved itself: it signed
-            at = next((one for one in person.record.contacts if one.peer == device), None)
+            at = person.record.signer
             if at is None or person.blocked or (said and said.hold_for is HoldFor.OFF):
                 continue
-            seen = known.hours.get(device, Hours())
+            seen = known.hours.get(at.peer, Hours())
             at_hours = replace(seen, said=said.hours if said else None)
-            found[device] = _Place(at, person.fingerprint, None, at_hours)
+            found[at.peer] = _Place(at, person.fingerprint, None, at_hours)
         for row in known.helpers:
             at_hours = replace(known.hours.get(row.peer, Hours()), said=ALL_HOURS)
             found[row.peer] = _Place(row.contact, OF_A_HELPER, None, at_hours)
@@ -260,14 +259,13 @@ class Holders:
         return any(await asyncio.gather(*map(self._ask_one, due)))
 
     async def _ask_one(self, person: Person) -> bool:
-        device = person.record.certificate.device
-        at = next((one for one in person.record.contacts if one.peer == device), None)
+        at = person.record.signer
         if at is None:
             return False
         try:
             found = await self._client.find_holders(at)
         except (TemporaryFailure, PeerMisbehaved) as error:
-            log.info("nobody introduced: %s", error, extra={"peer": short(device)})
+            log.info("nobody introduced: %s", error, extra={"peer": short(at.peer)})
             soon = (
                 0.0 if isinstance(error, Refused) else limits.VOUCHERS_ASKED_SECONDS - limits.HOUR
             )

@@ -47,7 +47,7 @@ class Whereabouts(Protocol):
     @property
     def here(self) -> Contact: ...
 
-    def now(self) -> Contact: ...
+    def at_this_moment(self) -> Contact: ...
 
     async def helpers(self) -> Sequence[Contact]: ...
 
@@ -191,13 +191,16 @@ class Renter:
             self._announced = record.sequence
             self.on_new_record()
 
-    async def where_i_am(self) -> tuple[Contact, ...]:
+    async def where_our_record_is(self) -> tuple[Contact, ...]:
         """Us as we are reached now, helpers and holders: where an invitation says that our record
         is to be had. All of them have it, or are told it at once."""
         record = await self.record()
         helpers = await self._whereabouts.helpers()
         places = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
-        return (self._whereabouts.now(), *{place.peer: place for place in places}.values())
+        return (
+            self._whereabouts.at_this_moment(),
+            *{place.peer: place for place in places}.values(),
+        )
 
     def _agreed_drops(self, sql: Sql, last: PersonRecord | None, now: Instant) -> tuple[Drop, ...]:
         """The drops of our record, the best first. Another order alone makes no new record: where
