@@ -22,13 +22,12 @@ from pathlib import Path
 
 import results
 from postroad.base import limits
-from postroad.base.ids import Contact, HostPort, PeerId
-from postroad.base.ids import Relay as RelayAt
+from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Endpoint, Link
 from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import LOOPBACK, IrohNetwork
 from postroad.machine.listeners import SystemListeners
-from postroad.peers.relay import Relay, Rules
+from postroad.peers.relay import RelayServer, Rules
 
 CROWD = 100
 DICE = results.dice("relay")
@@ -65,11 +64,11 @@ async def serve(per_second: float, contacts: set[PeerId]) -> None:
 
     sockets = SystemListeners({}, ("127.0.0.1",)).relay(0)
     print(sockets[0].getsockname()[1], flush=True)
-    await Relay(may_relay, SystemEntropy(), Rules(bytes_per_second=per_second)).serve(sockets)
+    await RelayServer(may_relay, SystemEntropy(), Rules(bytes_per_second=per_second)).serve(sockets)
 
 
 async def crowd(port: int) -> None:
-    relay = RelayAt(PeerId(bytes(32)), HostPort("127.0.0.1", port))
+    relay = Relay(PeerId(bytes(32)), HostPort("127.0.0.1", port))
     endpoints = []
     for _ in range(CROWD):
         endpoints.append(await IrohNetwork(LOOPBACK).open(os.urandom(32), 0))
@@ -130,7 +129,7 @@ async def carry(dialled: Link, accepted: Link, size: int) -> float:
     return time.perf_counter() - began
 
 
-async def at_home(endpoint: Endpoint, relay: RelayAt) -> None:
+async def at_home(endpoint: Endpoint, relay: Relay) -> None:
     await endpoint.use_relays([relay])
     async with asyncio.timeout(20):
         while endpoint.home_relay() is None:
@@ -141,7 +140,7 @@ async def relayed(
     endpoints: tuple[Endpoint, Endpoint], port: int, size: int
 ) -> tuple[float, float]:
     """Seconds for the bytes, and for the dial before them; from the second to the first."""
-    home = RelayAt(endpoints[0].me, HostPort("127.0.0.1", port))
+    home = Relay(endpoints[0].me, HostPort("127.0.0.1", port))
     await at_home(endpoints[0], home)
     began = time.perf_counter()
     async with asyncio.timeout(20):

@@ -26,7 +26,8 @@ from postroad.base.tlv import encode
 from postroad.machine.clock import SystemClock
 from postroad.machine.disk import FolderDisk
 from postroad.peers.directory.service import Directory
-from postroad.peers.link import Answer, Links
+from postroad.peers.exchange import Answer
+from postroad.peers.link import Links
 from postroad.protocol import wire
 from postroad.protocol.directory import record_key
 from postroad.protocol.records import PERSON

@@ -101,7 +101,7 @@ def test_what_is_wrong_with_a_file_is_said_in_words(people: list[Person], tmp_pa
         (("read", str(tmp_path / "nosuch")), "nosuch cannot be read: No such file"),
         (("write", str(good)), "Choose another name, or remove it first."),
         (("write", str(tmp_path / "no" / "such")), "cannot be written: No such file"),
-        (("write", str(tmp_path / "x"), "--for", "carl"), "None of your contacts is called carl"),
+        (("write", str(tmp_path / "x"), "--for", "carl"), "You have no contact called 'carl'"),
         (("read", str(good), "--answer", str(good)), "Choose another name"),
     ):
         done = anna.type("bundle", *words)

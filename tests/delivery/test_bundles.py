@@ -220,7 +220,7 @@ def test_for_somebody_means_nothing_of_others(tmp_path: Path) -> None:
             # For Carl: our introduction, the letter, and the receipt of his introduction.
             expected = (1, 0) if name == "bora" else (3, 1)
             assert (len(letters), len(receipts)) == expected
-        for wrong, told in (("nobody", "None of your contacts"), ("", "None of your contacts")):
+        for wrong, told in (("nobody", "You have no contact"), ("", "You have no contact")):
             with pytest.raises(PermanentFailure, match=told):
                 await write(anna, wrong)
         assert await write(anna, carl.address)

@@ -9,14 +9,14 @@ import pytest
 
 from delivery.test_road import ended, is_filed
 from fakes import FakeEntropy
-from postroad.app.compose import keep_running
 from postroad.app.helper import HelperConfig, build_helper
+from postroad.app.node import keep_running
 from postroad.base import limits
 from postroad.base.seams import Machine
 from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.store import people
 from simulator.disk import SimulatedDisk
 from simulator.village import Resident, Village, play, until

@@ -17,7 +17,7 @@ from postroad.base.ids import Contact, DropId, Instant, MailId
 from postroad.base.tlv import encode
 from postroad.delivery import holders as renting
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.holding import HoldFor, choose
 from postroad.protocol.records import read_person
@@ -181,6 +181,26 @@ def test_a_letter_that_lies_for_long_is_passed_on_to_whom_its_sender_did_not_rea
         place.world.heal()
         assert await lying(hugo) == 0
         await until(count(lying, hugo, 1), 2 * limits.SIBLINGS_SECONDS)
+
+    play(tmp_path, scene)
+
+
+def test_a_holder_that_started_without_a_network_asks_when_there_is_one(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        _, (hana, hugo), anna, bora_is = await with_siblings(place, "hana", "hugo")
+        await hugo.sleep()
+        await anna.write(bora_is)
+        await until(lambda: held_by(anna, 1))
+        await anna.sleep()
+        await asyncio.sleep(limits.HOUR)  # Hana has told whom she could
+        assert hugo.peer is not None
+        place.world.part([hugo.peer])
+        await hugo.wake()
+        await asyncio.sleep(5 * limits.MINUTE)
+        assert await lying(hugo) == 0
+        place.world.heal()
+        await until(count(lying, hugo, 1), limits.HOUR)
+        assert await lying(hana) == 1
 
     play(tmp_path, scene)
 

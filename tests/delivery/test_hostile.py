@@ -14,7 +14,7 @@ from postroad.base.ids import Contact
 from postroad.base.tlv import encode
 from postroad.delivery.receiver import Receiver
 from postroad.peers.client import Client
-from postroad.peers.link import Exchange, Refused
+from postroad.peers.exchange import Exchange, Refused
 from postroad.protocol import wire
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.records import CONTEXT, PersonRecord

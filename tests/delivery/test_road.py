@@ -15,7 +15,7 @@ from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, DropId, Instant
 from postroad.message.envelope import Notify
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.sealing.receipt import RECEIPT_BYTES
 from postroad.store import filed, quarantine

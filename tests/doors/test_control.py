@@ -20,7 +20,7 @@ from postroad.doors import control
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address
-from postroad.peers.link import Counts
+from postroad.peers.exchange import Counts
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, quarantine

@@ -15,10 +15,9 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed
 from postroad.base.ids import Contact, HostPort
 from postroad.base.tlv import encode
-from postroad.peers.directory.allowance import PEERS_REMEMBERED_MAX, Allowance
 from postroad.peers.directory.storage import Records
 from postroad.peers.directory.table import DirectoryNode
-from postroad.peers.link import Exchange
+from postroad.peers.exchange import Exchange
 from postroad.protocol import wire
 from postroad.protocol import wire_directory as messages
 from postroad.protocol.contacts import decode_contact, encode_contact
@@ -269,17 +268,6 @@ def test_who_cannot_be_dialled_asks_and_is_named_to_nobody() -> None:
             await hidden.sleep()
 
     play(scene)
-
-
-def test_an_allowance_is_for_each_peer_and_comes_back() -> None:
-    allowance = Allowance(3, 0.5)
-    assert [allowance.takes(peer(1), 0.0) for _ in range(4)] == [True, True, True, False]
-    assert allowance.takes(peer(2), 0.0)
-    assert not allowance.takes(peer(1), 1.0)
-    assert allowance.takes(peer(1), 2.5)
-    for number in range(2 * PEERS_REMEMBERED_MAX):
-        allowance.takes(peer(1 + number % 50), 3.0)
-    assert len(allowance._peers) <= PEERS_REMEMBERED_MAX
 
 
 def test_a_newer_address_that_a_stranger_names_is_tried_beside_the_one_we_know() -> None:

@@ -34,7 +34,8 @@ from postroad.base.tlv import encode
 from postroad.peers.directory.lookup import Lookup
 from postroad.peers.directory.storage import Records
 from postroad.peers.directory.table import DirectoryNode, Table
-from postroad.peers.link import Exchange, Links
+from postroad.peers.exchange import Exchange
+from postroad.peers.link import Links
 from postroad.protocol import wire
 from postroad.protocol import wire_directory as messages
 from postroad.protocol.contacts import encode_contact
@@ -384,9 +385,7 @@ def test_7_stock_answers_whoever_is_written_on_the_packet_with_ten_times_as_much
 
 
 def test_7_ours_answers_over_a_proven_link_and_within_bounds() -> None:
-    most = messages.Nodes(
-        tuple(bytes(107) for _ in range(K)), bytes(RECORD_BYTES_MAX)
-    )
+    most = messages.Nodes(tuple(bytes(107) for _ in range(K)), bytes(RECORD_BYTES_MAX))
     assert len(wire.frame(most)) < 15 * limits.KIB
     with pytest.raises(AssertionError):
         wire.frame(messages.Nodes(tuple(bytes(33) for _ in range(K + 1)), None))

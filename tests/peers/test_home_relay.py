@@ -10,8 +10,8 @@ from typing import Any
 from fakes import FakeClock, peer
 from postroad.base.errors import Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
-from postroad.peers.around import Surroundings
 from postroad.peers.home_relay import HomeRelay
+from postroad.peers.surroundings import Surroundings
 
 OF_A_HELPER = Relay(peer(1), HostPort("9.9.9.9", 443))
 OF_A_CONTACT = Relay(peer(2), HostPort("8.8.8.8", 443))

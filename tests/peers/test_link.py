@@ -12,7 +12,8 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, PeerId
 from postroad.base.seams import Endpoint, Link
-from postroad.peers.link import Answer, Exchange, Links, Refused
+from postroad.peers.exchange import Answer, Exchange, Refused
+from postroad.peers.link import Links
 from postroad.protocol import wire
 from simulator import loop
 from simulator.loop import LoopClock

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from postroad.peers.rates import Bucket
+from postroad.peers.rates import Allowance, Bucket
 
 
 def test_a_burst_passes_at_once_and_the_rest_at_the_rate() -> None:
@@ -37,3 +37,21 @@ def test_who_waits_as_told_never_takes_more_than_the_rate_and_a_burst(
         taken += size
         now += bucket.draw(size, now)
         assert taken <= burst + per_second * now + 1e-6 * (1 + taken)
+
+
+def test_an_allowance_is_for_each_who_comes_and_grows_again() -> None:
+    allowance = Allowance(3, 0.5, 10)
+    assert [allowance.takes("anna", 0.0) for _ in range(4)] == [True, True, True, False]
+    assert allowance.takes("bora", 0.0)
+    assert not allowance.takes("anna", 1.0)
+    assert allowance.takes("anna", 2.5)
+    assert not allowance.takes("anna", 2.5)
+
+
+def test_whoever_was_quiet_longest_is_forgotten_when_too_many_come() -> None:
+    allowance = Allowance(1, 1e-6, 3)
+    assert all(allowance.takes(who, 0.0) for who in "abc")
+    assert not allowance.takes("a", 0.0)  # so that b is the quietest
+    assert allowance.takes("d", 0.0)
+    assert not allowance.takes("a", 0.0)
+    assert allowance.takes("b", 0.0)  # it was forgotten, and is new

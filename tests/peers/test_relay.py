@@ -17,12 +17,11 @@ import pytest
 from fakes import FakeEntropy
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure, Unreachable
-from postroad.base.ids import Contact, HostPort, PeerId
-from postroad.base.ids import Relay as RelayAt
+from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Endpoint, Link
 from postroad.machine.iroh_network import LOOPBACK, IrohNetwork
 from postroad.machine.listeners import SystemListeners
-from postroad.peers.relay import Relay, Rules
+from postroad.peers.relay import RelayServer, Rules
 from postroad.protocol import relay as protocol
 from postroad.protocol.relay import DATAGRAM_BYTES_MAX, Kind
 from relay_client import REQUEST, Client, admitted, batch, connected, frame, keys, packet
@@ -46,7 +45,7 @@ class Place:
 
     def __init__(self, rules: Rules, port: int = 0) -> None:
         self.contacts = {ANNA.peer, BORA.peer}
-        self.relay = Relay(self.may_relay, FakeEntropy(), rules)
+        self.relay = RelayServer(self.may_relay, FakeEntropy(), rules)
         self.sockets = SystemListeners({}, ("127.0.0.1",)).relay(port)
         self.port: int = self.sockets[0].getsockname()[1]
         self.serving = asyncio.create_task(self.relay.serve(self.sockets))
@@ -60,8 +59,8 @@ class Place:
         assert self.serving.cancelled(), self.serving
         await asyncio.sleep(0.01)  # connections hear of it in the next turn of the loop
 
-    def at(self, peer: PeerId) -> RelayAt:
-        return RelayAt(peer, HostPort("127.0.0.1", self.port))
+    def at(self, peer: PeerId) -> Relay:
+        return Relay(peer, HostPort("127.0.0.1", self.port))
 
 
 @contextlib.asynccontextmanager
@@ -645,12 +644,12 @@ async def endpoints(count: int) -> AsyncIterator[list[Endpoint]]:
             await one.close()
 
 
-async def settle(endpoint: Endpoint, *relays: RelayAt) -> None:
+async def settle(endpoint: Endpoint, *relays: Relay) -> None:
     await endpoint.use_relays(relays)
     await until(lambda: endpoint.home_relay() in relays, 20)
 
 
-async def meet(one: Endpoint, other: Endpoint, relay: RelayAt) -> tuple[Link, Link]:
+async def meet(one: Endpoint, other: Endpoint, relay: Relay) -> tuple[Link, Link]:
     """By the relay alone: no address is told."""
     async with asyncio.timeout(SOON):
         dialled, accepted = await asyncio.gather(

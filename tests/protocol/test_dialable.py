@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from fakes import peer
 from postroad.base.ids import Contact, HostPort, Relay
-from postroad.protocol.dialable import dialable, may_dial
+from postroad.protocol.dialable import (
+    dialable,
+    dialable_of_a_person,
+    is_public,
+    may_dial,
+    may_relay_at,
+)
 
 PUBLIC = [
     "8.8.8.8", "1.1.1.1", "193.99.144.80", "100.63.255.255", "100.128.0.1", "172.15.0.1",
@@ -45,6 +51,20 @@ def test_what_no_node_can_have_is_never_dialled(host: str) -> None:
     assert not may_dial(HostPort(host, 46464), private=True)
 
 
+@pytest.mark.parametrize("host", PUBLIC + PRIVATE + NOBODY)
+def test_whoever_asks_is_told_the_same_of_what_is_public(host: str) -> None:
+    assert is_public(HostPort(host, 25)) == (host in PUBLIC)
+    assert may_dial(HostPort(host, 46464), private=False) == is_public(HostPort(host, 46464))
+
+
+def test_a_contacts_relay_may_be_at_home_but_at_no_other_service_and_on_no_link() -> None:
+    assert all(
+        may_relay_at(HostPort(host, 443)) for host in ("192.168.1.7", "127.0.0.1", "8.8.8.8")
+    )
+    assert not any(may_relay_at(HostPort(host, 443)) for host in ("169.254.0.1", "fe80::1", "::"))
+    assert not may_relay_at(HostPort("192.168.1.7", 80))
+
+
 @pytest.mark.parametrize("port", [0, 1, 22, 25, 53, 80, 442, 444, 1023, 65536, -1])
 def test_a_privileged_port_is_never_dialled(port: int) -> None:
     assert not may_dial(HostPort("8.8.8.8", port), private=False)
@@ -69,3 +89,21 @@ def test_of_a_contact_only_what_may_be_dialled_is_left() -> None:
     assert dialable(Contact(peer(1), (inside,), good), private=False) == Contact(peer(1), (), good)
     assert dialable(Contact(peer(1), (inside,), bad), private=False) is None
     assert dialable(Contact(peer(1)), private=True) is None
+
+
+OWN = (HostPort("192.168.1.2", 46464),)
+
+
+def test_a_person_may_be_in_a_private_network_but_not_in_this_computer() -> None:
+    near, here = HostPort("192.168.1.7", 46464), HostPort("127.0.0.1", 46464)
+    cable, ssh = HostPort("169.254.1.7", 46464), HostPort("192.168.1.7", 22)
+    named = Contact(peer(1), (here, near, cable, ssh), Relay(peer(2), here))
+    assert dialable_of_a_person(named, OWN) == Contact(peer(1), (near,))
+    assert dialable_of_a_person(Contact(peer(1), (here, cable, ssh)), OWN) is None
+
+
+def test_where_there_is_only_loopback_it_is_the_network() -> None:
+    here = HostPort("127.0.0.1", 46464)
+    named = Contact(peer(1), (here,), Relay(peer(2), here))
+    assert dialable_of_a_person(named, (here,)) == named
+    assert dialable_of_a_person(named, ()) == named

@@ -23,8 +23,8 @@ from postroad.protocol.reach import (
 )
 
 HOME = HostPort("192.168.1.2", 46464)
-DOOR = HostPort("192.88.99.11", 46464)
-OTHER_PORT = HostPort("192.88.99.11", 20017)
+DOOR = HostPort("192.88.9.11", 46464)
+OTHER_PORT = HostPort("192.88.9.11", 20017)
 VICTIM = HostPort("9.9.9.9", 53)
 SIX = HostPort("3ffe:9:1::2", 46464)
 FROM = [HostPort(f"192.88.{n}.5", 46464) for n in range(9)]

@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import Any
 
-from postroad.app.compose import Node
+from postroad.app.node import Node
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Nonce, PeerId
 from postroad.store import filed, held, people, quarantine, queue

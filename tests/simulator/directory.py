@@ -16,7 +16,8 @@ from postroad.base.ids import Contact, Instant
 from postroad.base.seams import Clock
 from postroad.base.tlv import encode
 from postroad.peers.directory.service import Directory
-from postroad.peers.link import Answer, Links
+from postroad.peers.exchange import Answer
+from postroad.peers.link import Links
 from postroad.protocol import wire
 from postroad.protocol.directory import Statement, read_statement, record_key
 from postroad.protocol.records import PERSON

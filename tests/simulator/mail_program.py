@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 
-from postroad.app.compose import Node
+from postroad.app.node import Node
 from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submission
 from postroad.store.database import Sql

@@ -16,7 +16,8 @@ from pathlib import Path
 from random import Random
 
 from fakes import FakeEntropy
-from postroad.app.compose import Node, Settings, Sockets, build_node
+from postroad.app.compose import Settings, build_node
+from postroad.app.node import Node, Sockets
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Instant, PeerId

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fakes import NOW, Someone, opened_store, peer, someone
 from postroad.base import limits
+from postroad.base.errors import PermanentFailure
 from postroad.base.ids import DropId, Instant, PeerId, Ticket
 from postroad.base.tlv import encode
 from postroad.protocol.records import PersonRecord
@@ -61,6 +62,26 @@ def test_a_contact_is_known_by_fingerprint_and_by_device(sql: Sql) -> None:
     assert at(sql, ANNA.device.peer) == "anna"
     assert at(sql, BEN.device.peer) is None
     assert people.contact(sql, BEN.fingerprint) is None
+
+
+def test_a_contact_is_called_by_name_or_address_and_one_of_two_by_the_address(sql: Sql) -> None:
+    other = replace(BEN, name="anna")
+    add(sql, ANNA.record())
+    assert people.called(sql, " Anna ").fingerprint == ANNA.fingerprint
+    with pytest.raises(PermanentFailure, match="no contact called 'ben'"):
+        people.called(sql, "ben")
+    add(sql, other.record())
+    with pytest.raises(PermanentFailure, match="say the whole address"):
+        people.called(sql, "anna")
+    assert people.called(sql, str(other.address)).fingerprint == other.fingerprint
+
+
+def test_a_contact_who_was_blocked_is_served_no_more(sql: Sql) -> None:
+    add(sql, ANNA.record())
+    assert people.is_served(sql, ANNA.device.peer)
+    assert not people.is_served(sql, BEN.device.peer)
+    people.block(sql, ANNA.fingerprint)
+    assert not people.is_served(sql, ANNA.device.peer)
 
 
 def test_a_ticket_once_known_is_not_lost_when_the_person_is_added_again(sql: Sql) -> None:

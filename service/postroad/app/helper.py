@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postroad import __version__
-from postroad.app.compose import TIDY_SECONDS, keep_running
 from postroad.app.compose_directory import build_directory
+from postroad.app.node import TIDY_SECONDS, keep_running
 from postroad.app.surroundings import around_reach
 from postroad.base.errors import ConfigurationError, NotToBeHad, TemporaryFailure
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
@@ -34,13 +34,13 @@ from postroad.machine.iroh_network import IrohNetwork
 from postroad.machine.listeners import SystemListeners
 from postroad.peers.client import Client
 from postroad.peers.directory.service import Directory
+from postroad.peers.exchange import Answer
 from postroad.peers.gate import Gate
 from postroad.peers.helping import Helping
 from postroad.peers.holder import Holder
-from postroad.peers.link import Answer, Links
+from postroad.peers.link import Links
 from postroad.peers.reach import Reach
-from postroad.peers.relay import Relay as Relaying
-from postroad.peers.relay import Rules
+from postroad.peers.relay import RelayServer, Rules
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
@@ -95,7 +95,7 @@ class Helper:
     links: Links
     herald: Herald
     siblings: Siblings
-    relay: Relaying
+    relay: RelayServer
     reach: Reach
     directory: Directory
 
@@ -206,13 +206,12 @@ def _wire(
     contents = Contents(machine.disk)
 
     async def may_relay(peer: PeerId) -> bool:
-        served = await database.read(lambda sql: people.at_device(sql, peer))
-        return peer == key.peer or (served is not None and not served.blocked)
+        return peer == key.peer or await database.read(lambda sql: people.is_served(sql, peer))
 
     async def moved() -> None:
         """Whoever waits is told again in time by the herald."""
 
-    relay = Relaying(may_relay, machine.entropy, config.rules)
+    relay = RelayServer(may_relay, machine.entropy, config.rules)
 
     async def nothing_of_its_own() -> list[bytes]:
         return []

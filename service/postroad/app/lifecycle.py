@@ -15,8 +15,9 @@ from pathlib import Path
 from socket import socket
 
 from postroad import __version__
-from postroad.app.compose import Node, Settings, Sockets, build_node
+from postroad.app.compose import Settings, build_node
 from postroad.app.config import Config
+from postroad.app.node import Node, Sockets
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
 from postroad.base.seams import Lan, Machine, Network

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from postroad.base.ids import Contact, PeerId, Relay
 from postroad.base.seams import Disk
-from postroad.peers.around import Surroundings
+from postroad.peers.surroundings import Surroundings
 from postroad.store import helpers, people
 from postroad.store.database import Database, Sql
 from postroad.store.places import Places
@@ -21,9 +21,7 @@ def around_reach(
     places = Places(disk)
 
     def knows(sql: Sql, peer: PeerId) -> bool:
-        person = people.at_device(sql, peer)
-        is_contact = person is not None and not person.blocked
-        return is_contact or any(peer == helper.peer for helper in helpers.helpers(sql))
+        return people.is_served(sql, peer) or helpers.at(sql, peer) is not None
 
     def nodes(sql: Sql) -> list[Contact]:
         everybody = people.contacts(sql)

@@ -14,7 +14,7 @@ import click
 from postroad.base import limits
 
 if TYPE_CHECKING:
-    from postroad.app.compose import Sockets
+    from postroad.app.node import Sockets
     from postroad.store.pauses import Pause
 
 INSTALL_LINE = "pipx install ./postroad"

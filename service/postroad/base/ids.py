@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NewType
@@ -37,6 +38,11 @@ class HostPort:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """The address itself, without the zone of a link-local one; ValueError when it is none."""
+        return ipaddress.ip_address(self.host.partition("%")[0])
 
 
 @dataclass(frozen=True, slots=True)

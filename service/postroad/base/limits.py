@@ -53,7 +53,7 @@ LINK_READ_BYTES = 64 * KIB  # taken from the wire at once
 
 # Reach
 KNOCK_SECONDS_MAX = 2.0  # for an answer to a stranger's word, or of a relay to a fresh connection
-DIAL_BACKS_A_MINUTE = 2  # for one peer, and for one address
+DIAL_BACKS_A_MINUTE = 2  # for one peer, and for one host; after a pause so many at once
 RELAYS_TRIED_MAX = 8  # of those that contacts offer
 OBSERVATIONS_MAX = 64  # of our address by peers; the oldest go
 CHECK_SECONDS_MAX = 8.0  # for all that `netcheck` and `peers ping` try

@@ -117,7 +117,9 @@ class Bundles:
 
         `invite`: with an invitation for whoever reads it. PermanentFailure when the name is
         nobody's or more than one contact's."""
-        whom = None if name is None else await self._database.read(lambda sql: _named(sql, name))
+        whom = None
+        if name is not None:
+            whom = (await self._database.read(lambda sql: people.called(sql, name))).fingerprint
         link = await self._introductions.invite_by_bundle() if invite else None
         record = encode(await self._renter.record())
         letters: list[_Packed] = []
@@ -381,23 +383,3 @@ class _Incoming:
 async def _pieces_of(arriving: Arriving, database: Database) -> AsyncIterator[bytes]:
     for offset in range(0, arriving.received, limits.BULK_CHUNK_BYTES):
         yield await database.outside(partial(arriving.read, offset, limits.BULK_CHUNK_BYTES))
-
-
-def _named(sql: Sql, name: str) -> Fingerprint:
-    """The one contact who is called so, or has this address."""
-    wanted = name.strip().lower()
-    found = {
-        person.fingerprint
-        for person in people.contacts(sql)
-        if wanted in (person.name.lower(), person.address, person.fingerprint)
-    }
-    if len(found) > 1:
-        raise PermanentFailure(
-            f"More than one of your contacts is called {name}. Say the whole address; "
-            "postroad contacts lists them."
-        )
-    if not found:
-        raise PermanentFailure(
-            f"None of your contacts is called {name}. postroad contacts lists them."
-        )
-    return found.pop()

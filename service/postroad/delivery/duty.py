@@ -19,7 +19,7 @@ from postroad.base.ids import Contact, Fingerprint, Instant, PeerId, short
 from postroad.base.seams import Clock
 from postroad.base.tlv import decode, encode
 from postroad.peers.client import Client
-from postroad.peers.link import Answer, Exchange, Refused
+from postroad.peers.exchange import Answer, Exchange, Refused
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.holding import HoldFor, Hours, say_hours

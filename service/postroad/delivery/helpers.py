@@ -14,7 +14,7 @@ from postroad.base.ids import PeerId, short
 from postroad.base.seams import Clock
 from postroad.base.tlv import encode
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import helping, wire
 from postroad.protocol.records import PersonRecord
 from postroad.store import helpers

@@ -20,7 +20,7 @@ from postroad.base.tlv import decode, encode
 from postroad.delivery.duty import said_holdings
 from postroad.delivery.watch import Watch
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.protocol.contacts import decode_contact, encode_contact
 from postroad.protocol.dialable import dialable

@@ -23,7 +23,7 @@ from postroad.base.seams import Clock, Entropy
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Sighting
 from postroad.peers.client import Client
-from postroad.peers.link import Answer, Exchange, Refused
+from postroad.peers.exchange import Answer, Exchange, Refused
 from postroad.protocol import wire, wire_holders
 from postroad.sealing.keys import SigningKey
 from postroad.store import filed, people, rented

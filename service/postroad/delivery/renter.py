@@ -23,7 +23,7 @@ from postroad.delivery.herald import Sighting
 from postroad.delivery.holders import Holders, in_order
 from postroad.delivery.watch import Watch
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.holding import HoldFor
@@ -37,7 +37,8 @@ from postroad.store.people import MyDrop, Person
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 7 * limits.DAY  # a record is signed afresh after this
 ROUND_SECONDS = 1 * limits.HOUR  # all is looked over this often, if nothing happens before
-AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left something undone
+AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left something undone, and twice as long
+# after each further one: somebody who is away for a week is not dialled every minute
 
 
 class Whereabouts(Protocol):
@@ -104,6 +105,7 @@ class Renter:
         self._wake.set()
 
     async def run(self) -> None:
+        again = AGAIN_SECONDS
         while True:
             self._wake.clear()
             try:
@@ -111,10 +113,12 @@ class Renter:
             except TemporaryFailure as error:
                 log.warning("drops not looked after: %s", error)
                 done = False
-            seconds = ROUND_SECONDS if done else AGAIN_SECONDS
+            seconds = ROUND_SECONDS if done else min(again, ROUND_SECONDS)
+            again *= 2
             try:
                 async with asyncio.timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
                     await self._wake.wait()
+                    again = AGAIN_SECONDS
             except TimeoutError:
                 continue
 

@@ -18,7 +18,7 @@ from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Instant, MailId
 from postroad.base.seams import Clock
 from postroad.peers.client import Client, Sealed
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.protocol.records import Drop
 from postroad.sealing.receipt import Verdict

@@ -22,7 +22,7 @@ from postroad.delivery.notices import Notices
 from postroad.delivery.packing import Packer
 from postroad.delivery.rounds import Outcome, Rounds
 from postroad.peers.client import Client
-from postroad.peers.link import Exchange
+from postroad.peers.exchange import Exchange
 from postroad.protocol import wire
 from postroad.protocol.delivery import (
     OPEN,

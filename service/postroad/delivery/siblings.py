@@ -18,13 +18,14 @@ from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
 from postroad.base.ids import DropId, MailId, PeerId, short
 from postroad.base.seams import Clock, Entropy
 from postroad.peers.client import Client
-from postroad.peers.link import Refused
+from postroad.peers.exchange import Refused
 from postroad.protocol import wire, wire_holders
 from postroad.store.siblings import Ledger, Sibling
 
 log = logging.getLogger(__name__)
 ASKED_AT_ONCE = 4
 BACK_SECONDS = 1 * limits.MINUTE  # whoever we asked in this time is not asked back
+AWAY_SECONDS = 2 * limits.COLLECT_TOLD_SECONDS  # without a link we were off the network
 SETTLING_SECONDS = 20.0  # after the start, until we ask
 BAD_LETTERS_MAX = 8  # of one sibling in one asking: a damaged disk has some, a liar without end
 
@@ -53,7 +54,8 @@ class Siblings:
         self._back: dict[tuple[DropId, PeerId], None] = {}  # to be asked at once
         self._after: dict[tuple[DropId, DropId], int] = {}  # what of theirs we have seen
         self._is_on_anew = False  # all siblings are to be asked
-        self._is_alone = False  # none could be reached when we came on
+        self._is_alone = False  # nobody at all could be reached when we came on
+        self._seen_at: float | None = None  # when somebody was last reached, since we came on
 
     def deposited(self, drop: DropId) -> None:
         """A letter came into a drop here; its siblings hear of it if it stays there."""
@@ -69,8 +71,10 @@ class Siblings:
             self._wake.set()
 
     def peer_seen(self) -> None:
-        """Somebody is there: if nobody was when we came on, we are on only now."""
-        if self._is_alone:
+        """Somebody is there. If nobody was when we came on, or for long, we are on only now."""
+        now = self._clock.elapsed()
+        before, self._seen_at = self._seen_at, now
+        if self._is_alone or (before is not None and now - before > AWAY_SECONDS):
             self._is_alone = False
             self._is_on_anew = True
             self._wake.set()
@@ -81,7 +85,7 @@ class Siblings:
 
     async def run(self) -> None:
         self._back.clear()
-        self._is_on_anew = True
+        self._is_on_anew, self._seen_at = True, None
         time = asyncio.get_running_loop().time
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -123,7 +127,7 @@ class Siblings:
             log.warning("siblings not asked: %s", error)
             return
         answered = await asyncio.gather(*map(self._ask, found))
-        self._is_alone = bool(found) and not any(answered)
+        self._is_alone = bool(found) and not any(answered) and self._seen_at is None
 
     async def _spread(self, drop: DropId) -> None:
         """Ask all siblings that we have not asked since the letter came; they ask back."""

@@ -24,7 +24,7 @@ from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailu
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.address import Address
-from postroad.peers.link import Counts
+from postroad.peers.exchange import Counts
 from postroad.protocol import helping
 from postroad.store import bundled, people, quarantine, queue
 from postroad.store.database import Database, Sql

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Path
-from postroad.protocol import reach as protocol
+from postroad.protocol.dialable import is_public
 from postroad.protocol.netcheck import Facts, Finding, State, findings
 from postroad.protocol.reach import Picture
 from postroad.store import held, helpers, people
@@ -105,7 +105,7 @@ class NetworkDesk:
     async def _ping(self, request: dict[str, Any]) -> Reply:
         self._expect_no_pause()
         name = str(request.get("name", ""))
-        person = await self._database.read(lambda sql: _called(sql, name))
+        person = await self._database.read(lambda sql: people.called(sql, name))
         them = person.record.contacts
         reason = "It has no address."
         try:
@@ -182,19 +182,10 @@ class NetworkDesk:
             raise TemporaryFailure("Your node is paused. Type first: postroad resume")
 
 
-def _called(sql: Sql, name: str) -> Person:
-    found = [one for one in people.contacts(sql) if name in (one.name, one.address)]
-    if not found:
-        raise PermanentFailure(f"You have no contact called {name!r}. See: postroad contacts")
-    if len(found) > 1:
-        raise PermanentFailure(f"Several contacts are called {name}: say the whole address.")
-    return found[0]
-
-
 def _path_told(path: Path) -> Reply:
     family = None
     if path.address is not None:
-        family = f"IPv{protocol.ip(path.address).version}"
+        family = f"IPv{path.address.ip.version}"
     return {
         "direct": path.is_direct,
         "at": None if path.address is None else str(path.address),
@@ -205,8 +196,8 @@ def _path_told(path: Path) -> Reply:
 
 def _mapped(own: Sequence[HostPort]) -> list[HostPort]:
     """A public IPv4 address beside a private one was opened for us by the router (UPnP, PCP)."""
-    four = [at for at in own if protocol.ip(at).version == 4]
-    public = [at for at in four if protocol.is_public(at)]
+    four = [at for at in own if at.ip.version == 4]
+    public = [at for at in four if is_public(at)]
     return public if len(public) < len(four) else []
 
 

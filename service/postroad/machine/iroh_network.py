@@ -25,9 +25,9 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, NotToBeHad, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Path
+from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import ask_relay, knock_quic
 from postroad.machine.own_addresses import EVERYWHERE
-from postroad.machine.surroundings import Surroundings
 from postroad.protocol import wire
 from postroad.sealing.keys import load_ed25519
 
@@ -120,7 +120,7 @@ class IrohEndpoint:
         self._arrived: asyncio.Queue[IrohLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
         self._news = asyncio.Event()
-        self._surroundings = Surroundings(self._news.set)
+        self._kernel_news = KernelNews(self._news.set)
         self._relay_look: asyncio.TimerHandle | None = None
         self._relay_trouble = 0  # as counted at the last look
         self._home: Relay | None = None
@@ -139,7 +139,7 @@ class IrohEndpoint:
             for host, port in found
             if not (host.is_link_local or host.is_multicast or host.is_unspecified)
         ]
-        public = [at for at in usable if not ipaddress.ip_address(at.host).is_loopback]
+        public = [at for at in usable if not at.ip.is_loopback]
         outside = () if self._closed else self._outside
         return tuple(dict.fromkeys((*outside, *(public or usable))))
 
@@ -239,7 +239,7 @@ class IrohEndpoint:
         self._closed = True
         self._door.cancel()
         self._arrived.put_nowait(None)
-        self._surroundings.close()
+        self._kernel_news.close()
         if self._relay_look is not None:
             self._relay_look.cancel()
         self._news.set()

@@ -29,10 +29,10 @@ from postroad.base import limits
 from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.machine import listeners
+from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import knock_tcp
 from postroad.machine.mux_link import MuxLink
 from postroad.machine.own_addresses import EVERYWHERE, own_addresses
-from postroad.machine.surroundings import Surroundings
 from postroad.protocol import wire
 from postroad.sealing.keys import load_ed25519
 
@@ -116,7 +116,7 @@ class TlsEndpoint:
         self._arrived: asyncio.Queue[MuxLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
         self._news = asyncio.Event()
-        self._surroundings = Surroundings(self._news.set)
+        self._kernel_news = KernelNews(self._news.set)
         self._doors = {asyncio.create_task(self._keep_door(one)) for one in listening}
 
     @property
@@ -181,7 +181,7 @@ class TlsEndpoint:
             return
         self._closed = True
         self._arrived.put_nowait(None)
-        self._surroundings.close()
+        self._kernel_news.close()
         self._news.set()
         for door in self._doors:
             door.cancel()

@@ -13,7 +13,8 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved
 from postroad.base.ids import Contact, DropId, Fingerprint, MailId, PeerId
 from postroad.base.seams import Path
-from postroad.peers.link import Links, Refused
+from postroad.peers.exchange import Refused
+from postroad.peers.link import Links
 from postroad.protocol import wire, wire_holders, wire_reach
 from postroad.protocol.contacts import decode_contact
 from postroad.protocol.records import PersonRecord, read_person

@@ -2,13 +2,15 @@
 
 Purpose: `base.seams.Endpoint` for those who keep one for as long as the node lives. Shut, nothing
 of it is left in the network: no port, no links, no timers.
+Invariant: whoever named an address, it is dialled only where `protocol.dialable` allows.
 """
 
 from collections.abc import Sequence
 
 from postroad.base.errors import LinkClosed, Unreachable
-from postroad.base.ids import Contact, HostPort, PeerId, Relay
+from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Endpoint, Link, Network
+from postroad.protocol.dialable import dialable_of_a_person
 
 
 class Gate:
@@ -66,7 +68,10 @@ class Gate:
     async def dial(self, contact: Contact) -> Link:
         if self._endpoint is None:
             raise Unreachable("Your node is paused.")
-        return await self._endpoint.dial(contact)
+        named = dialable_of_a_person(contact, self._endpoint.addresses())
+        if named is None:
+            raise Unreachable(f"no address to reach {short(contact.peer)} at")
+        return await self._endpoint.dial(named)
 
     async def accept(self) -> Link:
         if self._endpoint is None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from postroad.base.ids import Contact, PeerId
-from postroad.peers.link import Answer, Exchange
+from postroad.peers.exchange import Answer, Exchange
 from postroad.protocol import wire
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.wire_helping import SignedIn, SignIn

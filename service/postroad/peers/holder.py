@@ -14,7 +14,7 @@ from typing import Protocol
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import DropId, Fingerprint, MailId, PeerId
-from postroad.peers.link import Answer, Exchange
+from postroad.peers.exchange import Answer, Exchange
 from postroad.protocol import wire, wire_holders
 from postroad.sealing.keys import SigningKey
 

@@ -17,8 +17,9 @@ from postroad.base import limits
 from postroad.base.errors import Unreachable
 from postroad.base.ids import PeerId, Relay, short
 from postroad.base.seams import Clock, Endpoint
-from postroad.peers.around import Surroundings
+from postroad.peers.surroundings import Surroundings
 from postroad.protocol import reach
+from postroad.protocol.dialable import may_dial
 
 log = logging.getLogger(__name__)
 
@@ -191,4 +192,4 @@ class HomeRelay:
 
 def _may_use(relay: Relay) -> bool:
     """Whether to wait at a relay that a contact offers: others have to reach it as well."""
-    return reach.may_relay_at(relay.address) and reach.is_public(relay.address)
+    return may_dial(relay.address, private=False)

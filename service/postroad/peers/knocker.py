@@ -4,7 +4,6 @@ Invariants: only contacts are served, and not often; we knock only at the host w
 never at one that they name (promise A4), and at ports where no service of others is expected.
 """
 
-from collections import deque
 from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 
@@ -12,9 +11,11 @@ from postroad.base import limits
 from postroad.base.errors import Unreachable
 from postroad.base.ids import HostPort, Relay
 from postroad.base.seams import Clock, Endpoint
-from postroad.peers.around import Surroundings
-from postroad.peers.link import Answer, Exchange
-from postroad.protocol import reach, wire, wire_reach
+from postroad.peers.exchange import Answer, Exchange
+from postroad.peers.rates import Allowance
+from postroad.peers.surroundings import Surroundings
+from postroad.protocol import wire, wire_reach
+from postroad.protocol.dialable import may_relay_at
 
 REMEMBERED_MAX = 256  # peers and hosts that had us knock lately
 
@@ -26,7 +27,8 @@ class Knocker:
         self._endpoint = endpoint
         self._clock = clock
         self._around = around
-        self._served: dict[bytes, deque[float]] = {}
+        often = limits.DIAL_BACKS_A_MINUTE
+        self._served = Allowance(often, often / limits.MINUTE, REMEMBERED_MAX)
         self.answers: Mapping[type[wire.Message], Answer] = {
             wire_reach.Who: self._answer_who,
             wire_reach.DialBack: self._answer_dial_back,
@@ -65,7 +67,7 @@ class Knocker:
         tcp = False
         if message.relay_port is not None:
             relay_at = HostPort(at.host, int.from_bytes(message.relay_port, "big"))
-            if reach.may_relay_at(relay_at):
+            if may_relay_at(relay_at):
                 tcp = await self.relays_at(Relay(exchange.peer, relay_at))
         await exchange.send(
             wire_reach.DialledBack(wire_reach.write_address(at), int(udp), int(tcp))
@@ -73,15 +75,7 @@ class Knocker:
 
     def _may_serve(self, who: bytes) -> bool:
         """Whether this peer, or this host, did not have us knock too often lately."""
-        now = self._clock.elapsed()
-        times = self._served.pop(who, None) or deque(maxlen=limits.DIAL_BACKS_A_MINUTE)
-        self._served[who] = times  # the newest last
-        while len(self._served) > REMEMBERED_MAX:
-            self._served.pop(next(iter(self._served)))
-        if len(times) == times.maxlen and now - times[0] < limits.MINUTE:
-            return False
-        times.append(now)
-        return True
+        return self._served.takes(who, self._clock.elapsed())
 
 
 async def _comes_back(knock: Awaitable[float]) -> bool:

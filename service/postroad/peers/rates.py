@@ -4,6 +4,9 @@ What is drawn may be more than is there: the debt is waited for. Whoever waits a
 turns with all others who do, so that one who wants much delays nobody by more than a turn.
 """
 
+from collections import OrderedDict
+from collections.abc import Hashable
+
 
 class Bucket:
     """Fills with `per_second` until it holds `burst`; full at first."""
@@ -35,3 +38,23 @@ class Bucket:
         if now > self._at:
             self._level = min(self._burst, self._level + (now - self._at) * self._per_second)
             self._at = now
+
+
+class Allowance:
+    """A bucket for each who comes: a peer, a host, a subnet. So often `at_once`, and then so often
+    `per_second`; when `remembered_max` have come, whoever was quiet longest is forgotten."""
+
+    def __init__(self, at_once: float, per_second: float, remembered_max: int = 1024) -> None:
+        self._at_once = at_once
+        self._per_second = per_second
+        self._remembered_max = remembered_max
+        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
+
+    def takes(self, who: Hashable, now: float) -> bool:
+        """Whether they may do it once more at this moment; then it is counted."""
+        bucket = self._buckets.get(who) or Bucket(self._per_second, self._at_once, now)
+        self._buckets[who] = bucket
+        self._buckets.move_to_end(who)
+        if len(self._buckets) > self._remembered_max:
+            self._buckets.popitem(last=False)
+        return bucket.draw_if_there(1, now)

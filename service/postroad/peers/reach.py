@@ -22,12 +22,14 @@ from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Clock, Endpoint, Path
-from postroad.peers.around import Surroundings
 from postroad.peers.client import Client
+from postroad.peers.exchange import Answer, Refused
 from postroad.peers.home_relay import HomeRelay
 from postroad.peers.knocker import Knocker
-from postroad.peers.link import Answer, Links, Refused
+from postroad.peers.link import Links
+from postroad.peers.surroundings import Surroundings
 from postroad.protocol import netcheck, reach, wire
+from postroad.protocol.dialable import is_public
 from postroad.protocol.reach import Knock, Observation, Picture
 
 log = logging.getLogger(__name__)
@@ -83,8 +85,8 @@ class Reach:
     def now(self) -> Contact:
         """Where we are reached at this moment, which others may not have been told yet."""
         picture = self.picture()
-        seen = {reach.ip(one.address).version for one in picture.outside}
-        unseen = [at for at in self._remembered if reach.ip(at).version not in seen]
+        seen = {one.address.ip.version for one in picture.outside}
+        unseen = [at for at in self._remembered if at.ip.version not in seen]
         own = [at for at in self._endpoint.addresses() if at in self._own]
         addresses = reach.best_first(picture, (*unseen, *own))
         return Contact(self._endpoint.me, addresses, self._home.relay)
@@ -324,7 +326,7 @@ class Reach:
                 one
                 for one in await self._around.contacts()
                 if one.relay is None
-                and any(map(reach.is_public, one.addresses))
+                and any(map(is_public, one.addresses))
                 and not self._links.is_linked(one.peer)
             ]
             await asyncio.gather(*map(self._greet, alone[:CHECKED_MAX]))

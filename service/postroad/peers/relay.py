@@ -39,7 +39,7 @@ from postroad.base import limits
 from postroad.base.errors import PostroadError
 from postroad.base.ids import PeerId, short
 from postroad.base.seams import Entropy
-from postroad.peers.rates import Bucket
+from postroad.peers.rates import Allowance, Bucket
 from postroad.peers.relay_connection import Connection
 from postroad.protocol import relay as protocol
 
@@ -83,7 +83,7 @@ class Counts:
     denied: int = 0
 
 
-class Relay:
+class RelayServer:
     """`may_relay`: whether the node with this key may have its home here."""
 
     def __init__(self, may_relay: MayRelay, entropy: Entropy, rules: Rules | None = None) -> None:
@@ -95,7 +95,9 @@ class Relay:
         self._waiting: dict[PeerId, Connection] = {}  # the older of two with one key
         self._unproven: dict[Connection, None] = {}  # the oldest first
         self._guests: Counter[str] = Counter()  # by subnet
-        self._arrivals: dict[str, Bucket] = {}  # by subnet, the latest last
+        self._arrivals = Allowance(
+            limits.RELAY_ARRIVALS_BURST, limits.RELAY_ARRIVALS_PER_SECOND, SUBNETS_MAX
+        )
         self._connections: set[Connection] = set()
         self._inhabited = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
@@ -134,7 +136,8 @@ class Relay:
     def came(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._inhabited.set()
-        if self._tasks is None or not self._may_arrive(connection.subnet):
+        now = asyncio.get_running_loop().time()
+        if self._tasks is None or not self._arrivals.takes(connection.subnet, now):
             connection.abort()
             return
         neighbours = [one for one in self._unproven if one.subnet == connection.subnet]
@@ -143,16 +146,6 @@ class Relay:
         elif len(self._unproven) >= limits.RELAY_UNPROVEN_MAX:
             self._evict(next(iter(self._unproven)))
         self._unproven[connection] = None
-
-    def _may_arrive(self, subnet: str) -> bool:
-        now = asyncio.get_running_loop().time()
-        bucket = self._arrivals.pop(subnet, None) or Bucket(
-            limits.RELAY_ARRIVALS_PER_SECOND, limits.RELAY_ARRIVALS_BURST, now
-        )
-        if len(self._arrivals) >= SUBNETS_MAX:
-            del self._arrivals[next(iter(self._arrivals))]
-        self._arrivals[subnet] = bucket
-        return bucket.draw_if_there(1, now)
 
     def _evict(self, connection: Connection) -> None:
         del self._unproven[connection]

@@ -1,4 +1,4 @@
-"""One connection to the relay: the socket's callbacks, turned into calls of `Relay` and back.
+"""One connection to the relay: the socket's callbacks, turned into calls of `RelayServer` and back.
 
 Invariants: before a key is proven, a connection may say little, and not for long; what waits for a
 slow reader is bounded, and what exceeds it is dropped, never awaited.
@@ -15,7 +15,7 @@ from postroad.base.ids import PeerId
 from postroad.protocol import relay as protocol
 
 if TYPE_CHECKING:
-    from postroad.peers.relay import Relay
+    from postroad.peers.relay import RelayServer
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ SENT_TO_MAX = (
 class Connection(asyncio.BufferedProtocol):
     """One client of the relay, or somebody who may become one."""
 
-    def __init__(self, relay: "Relay") -> None:
+    def __init__(self, relay: "RelayServer") -> None:
         self._relay = relay
         self._session = protocol.Session(relay.token())
         self._transport: asyncio.Transport | None = None

@@ -29,13 +29,13 @@ def encode_contact(contact: Contact) -> bytes:
     written = b""
     for flag, version in ((_IPV4, 4), (_IPV6, 6)):
         for address in contact.addresses:
-            ip = _ip(address)
+            ip = address.ip
             if ip.version == version:
                 flags |= flag
                 written += ip.packed + address.port.to_bytes(2, "big")
                 break
     if contact.relay is not None:
-        ip = _ip(contact.relay.address)
+        ip = contact.relay.address.ip
         flags |= _RELAY_IPV4 if ip.version == 4 else _RELAY_IPV6
         written += contact.relay.peer + ip.packed + contact.relay.address.port.to_bytes(2, "big")
     return bytes([flags]) + contact.peer + written
@@ -59,10 +59,6 @@ def decode_contact(octets: bytes) -> Contact:
     if rest.octets:
         raise PeerMisbehaved("a contact is not in its one form")
     return Contact(peer, addresses, relay)
-
-
-def _ip(address: HostPort) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    return ipaddress.ip_address(address.host.partition("%")[0])
 
 
 class _Octets:

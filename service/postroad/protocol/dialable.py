@@ -1,4 +1,4 @@
-"""Whether an address that a stranger named may be dialled.
+"""Which addresses may be dialled, and by whom: whether one is public, and is no service's.
 
 Purpose: promise A4 in one place. Whoever answers a question of ours may name any address; without
 this check they could make us knock at the router, at a service of this computer, or at a neighbour
@@ -10,6 +10,7 @@ See: RFC 6890 and the IANA registries of special-purpose addresses.
 """
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -48,14 +49,20 @@ def may_dial(at: HostPort, *, private: bool) -> bool:
     if at.port != PORT_TLS and not PORT_MIN <= at.port <= 0xFFFF:
         return False
     try:
-        ip = ipaddress.ip_address(at.host)
+        ip = at.ip
     except ValueError:
         return False
     if "%" in at.host:  # a zone means something on one machine only
         return False
     if any(ip in network for network in _NOBODY):
         return False
-    return private or _is_public(ip)
+    return private or is_public(at)
+
+
+def may_relay_at(at: HostPort) -> bool:
+    """Whether a relay of a contact may be there, in public or not: no service of somebody else's is
+    asked for it."""
+    return may_dial(at, private=True) and not at.ip.is_link_local
 
 
 def dialable(contact: Contact, *, private: bool) -> Contact | None:
@@ -69,7 +76,27 @@ def dialable(contact: Contact, *, private: bool) -> Contact | None:
     return replace(contact, addresses=addresses, relay=relay)
 
 
-def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def dialable_of_a_person(contact: Contact, own: Sequence[HostPort]) -> Contact | None:
+    """The same for what a person named whom the owner accepted: they may stand in a network of
+    private addresses, as ours is perhaps. Nothing of this computer itself, unless it has no
+    network at all (`own`: our addresses), and nothing that only this cable knows."""
+    is_alone = all(at.ip.is_loopback for at in own)
+
+    def may(at: HostPort) -> bool:
+        if not may_dial(at, private=True):
+            return False
+        return not at.ip.is_link_local and (is_alone or not at.ip.is_loopback)
+
+    addresses = tuple(at for at in contact.addresses if may(at))
+    relay = contact.relay if contact.relay is not None and may(contact.relay.address) else None
+    return Contact(contact.peer, addresses, relay) if addresses or relay else None
+
+
+def is_public(at: HostPort) -> bool:
+    """Whether people elsewhere could reach it."""
+    ip = at.ip
+    if any(ip in network for network in _NOBODY):
+        return False
     if ip.version == 4:
         return not any(ip in network for network in _NOT_PUBLIC_IPV4)
     return ip in _PUBLIC_IPV6 and not any(ip in network for network in _NOT_PUBLIC_IPV6)

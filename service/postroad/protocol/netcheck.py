@@ -52,7 +52,7 @@ class Facts:
 
 def findings(facts: Facts) -> list[Finding]:
     """All of them, the most important first."""
-    if not any(not reach.ip(at).is_loopback for at in facts.own):
+    if not any(not at.ip.is_loopback for at in facts.own):
         found = _no_network()
         return [found] if not facts.reached else [*_of_ways(facts)]
     return _of_ways(facts)
@@ -81,16 +81,19 @@ def _peers(facts: Facts) -> Finding:
             "Invite somebody (postroad invite), and type this again when they have accepted.",
         )
     if not facts.reached:
+        nobody = "The one node" if facts.contacts == 1 else f"None of the {facts.contacts} nodes"
+        does = "does not answer" if facts.contacts == 1 else "answers"
         return Finding(
             "peers",
             State.LIMITED,
-            f"Of your contacts' {facts.contacts} nodes none answers now. They may all be off.",
-            "Letters wait here and go when one of them, or a holder, is on.",
+            f"{nobody} of your contacts {does} now: they are off, or this network blocks UDP.",
+            "Letters wait here. Where UDP is blocked they need a helper (postroad helper, at TCP "
+            "port 443 of a small box), or a file (postroad bundle write).",
         )
     return Finding(
         "peers",
         State.GOOD,
-        f"Of your contacts' {facts.contacts} nodes {facts.reached} answer now.",
+        f"Nodes of your contacts that answer now: {facts.reached} of {facts.contacts}.",
     )
 
 
@@ -159,7 +162,8 @@ def _relay(facts: Facts) -> Finding:
             "relay",
             State.BAD,
             "Your helper does not answer, so whoever cannot reach you directly has to wait.",
-            "Look whether it is on, and whether its ports are open (TCP 443).",
+            "Look whether it is on, and whether its ports are open (TCP 443). Until it answers, "
+            f"{BUNDLE}.",
         )
     return Finding(
         "relay", State.LIMITED, "None of your contacts is a relay for you.", _ways_out(facts)
@@ -170,16 +174,22 @@ def _clock(facts: Facts) -> list[Finding]:
     error = facts.clock_error
     if error is None:
         return []
-    minutes = abs(round(error / limits.MINUTE))
     ahead = "ahead of" if error > 0 else "behind"
     return [
         Finding(
             "clock",
             State.BAD,
-            f"Your clock is {minutes} minutes {ahead} those of your contacts.",
+            f"Your clock is {_span(abs(error))} {ahead} those of your contacts.",
             "Set it: letters from the future are left lying, and yours may be.",
         )
     ]
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("days", limits.DAY), ("hours", limits.HOUR)):
+        if seconds >= 2 * size:
+            return f"{round(seconds / size)} {unit}"
+    return f"{round(seconds / limits.MINUTE)} minutes"
 
 
 def _ways_out(facts: Facts) -> str:

@@ -20,7 +20,7 @@ from enum import StrEnum
 
 from postroad.base import limits
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
-from postroad.protocol.dialable import may_dial
+from postroad.protocol.dialable import is_public, may_dial
 
 TOGETHER_SECONDS = 60.0  # within this, a NAT keeps a mapping that is in use
 CLOCK_WRONG_SECONDS = 10 * limits.MINUTE
@@ -118,13 +118,13 @@ def _of_family(
     is not public is at none itself."""
     found: dict[PeerId, Observation] = {}
     for one in sorted(observations, key=lambda one: -one.at):
-        if one.address is None or ip(one.address).version != version:
+        if one.address is None or one.address.ip.version != version:
             continue
-        at = ip(one.address)
-        is_ours = one.address in own and not at.is_global
+        at = one.address.ip
+        is_ours = one.address in own and not is_public(one.address)
         is_odd = at.is_loopback or at.is_link_local or not may_dial(one.address, private=True)
-        is_near = one.seen_from is None or not ip(one.seen_from).is_global
-        if not (is_ours or is_odd) and (at.is_global or is_near):
+        is_near = one.seen_from is None or not is_public(one.seen_from)
+        if not (is_ours or is_odd) and (is_public(one.address) or is_near):
             found.setdefault(one.by, one)
     return list(found.values())
 
@@ -161,15 +161,11 @@ def _udp(observations: Sequence[Observation], tried: Iterable[tuple[bool, bool]]
     return False if any(tcp for _, tcp in answers) else None
 
 
-def ip(at: HostPort) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    return ipaddress.ip_address(at.host.partition("%")[0])
-
-
 def network(at: HostPort | None) -> str:
     """Its neighbourhood: hosts of one /24, or /48, are taken for one voice in what counts two."""
     if at is None:
         return ""
-    host = ip(at)
+    host = at.ip
     prefix = 24 if host.version == 4 else 48
     return str(ipaddress.ip_network((host, prefix), strict=False))
 
@@ -190,20 +186,8 @@ def best_first(picture: Picture, own: Sequence[HostPort]) -> tuple[HostPort, ...
     must not take the place of an address that is ours."""
     outside = sorted(picture.outside, key=lambda one: (not one.is_open, not one.is_sure))
     sure = [one.address for one in outside if one.is_sure or one.address in own]
-    public = [at for at in own if ip(at).is_global]
+    public = [at for at in own if is_public(at)]
     return tuple(dict.fromkeys((*sure, *public, *(one.address for one in outside), *own)))
-
-
-def is_public(at: HostPort) -> bool:
-    """Whether people elsewhere could reach it."""
-    return ip(at).is_global and not ip(at).is_multicast
-
-
-def may_relay_at(at: HostPort) -> bool:
-    """Whether a relay may be there: no service of somebody else's is asked for it."""
-    host = ip(at)
-    is_odd = host.is_multicast or host.is_unspecified or host.is_link_local
-    return not is_odd and (at.port == 443 or at.port >= 1024)
 
 
 def choose_relay(seconds: Mapping[Relay, float], home: Relay | None) -> Relay | None:

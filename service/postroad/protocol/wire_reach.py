@@ -56,8 +56,7 @@ class DialledBack:
 
 
 def write_address(at: HostPort) -> bytes:
-    ip = ipaddress.ip_address(at.host.partition("%")[0])
-    return ip.packed + at.port.to_bytes(2, "big")
+    return at.ip.packed + at.port.to_bytes(2, "big")
 
 
 def read_address(written: bytes) -> HostPort:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved
+from postroad.base.errors import PeerMisbehaved, PermanentFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.protocol.records import PersonRecord
@@ -174,6 +174,31 @@ def at_device(sql: sqlite3.Connection, peer: PeerId) -> Person | None:
     """The contact one of whose devices this is."""
     row = sql.execute("SELECT fingerprint FROM device WHERE peer = ?", (peer,)).fetchone()
     return None if row is None else contact(sql, Fingerprint(row[0]))
+
+
+def is_served(sql: sqlite3.Connection, peer: PeerId) -> bool:
+    """Whether this is a device of a contact who is not blocked."""
+    person = at_device(sql, peer)
+    return person is not None and not person.blocked
+
+
+def called(sql: sqlite3.Connection, name: str) -> Person:
+    """The one contact of this name or address; PermanentFailure when it is nobody's, or the name of
+    several."""
+    wanted = name.strip().lower()
+    found = [
+        person
+        for person in contacts(sql)
+        if wanted in (person.name.lower(), person.address, person.fingerprint)
+    ]
+    if not found:
+        raise PermanentFailure(f"You have no contact called {name!r}. See: postroad contacts")
+    if len(found) > 1:
+        raise PermanentFailure(
+            f"Several of your contacts are called {name!r}: say the whole address. "
+            "See: postroad contacts"
+        )
+    return found[0]
 
 
 def seen(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:

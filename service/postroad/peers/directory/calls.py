@@ -23,7 +23,8 @@ from postroad.base.ids import Contact, short
 from postroad.base.seams import Clock, Entropy
 from postroad.peers.directory.storage import Records
 from postroad.peers.directory.table import Bucket, DirectoryNode, Table
-from postroad.peers.link import Links, Refused
+from postroad.peers.exchange import Refused
+from postroad.peers.link import Links
 from postroad.protocol import wire
 from postroad.protocol import wire_directory as messages
 from postroad.protocol.contacts import decode_contact, encode_contact

@@ -15,12 +15,13 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Fingerprint, PeerId
 from postroad.base.seams import Clock, Entropy
-from postroad.peers.directory.allowance import Allowance
 from postroad.peers.directory.calls import Address, Calls, Found
 from postroad.peers.directory.server import Server, Stored
 from postroad.peers.directory.storage import Records, Shelf
 from postroad.peers.directory.table import DirectoryNode
-from postroad.peers.link import Answer, Exchange, Links
+from postroad.peers.exchange import Answer, Exchange
+from postroad.peers.link import Links
+from postroad.peers.rates import Allowance
 from postroad.protocol import wire
 from postroad.protocol import wire_directory as messages
 from postroad.protocol.contacts import decode_contact, encode_contact

@@ -22,7 +22,7 @@ RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR = 0x10, 0x100
 NOTE_BYTES = 64 * 1024
 
 
-class Surroundings:
+class KernelNews:
     """Calls `told` in the running loop after each change, until it is closed."""
 
     def __init__(self, told: Callable[[], None]) -> None:

@@ -1,0 +1,266 @@
+"""A node that is put together: run it, on the network and off it.
+
+Purpose: which services run when, and that each begins again when the disk failed it.
+Invariant: a pause ends all that uses the network, and nothing else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from socket import socket
+
+from postroad.base import limits
+from postroad.base.errors import PostroadError, TemporaryFailure
+from postroad.base.seams import Clock, Machine
+from postroad.delivery.bundles import Bundles
+from postroad.delivery.helpers import Helpers
+from postroad.delivery.herald import Herald
+from postroad.delivery.introductions import Introductions
+from postroad.delivery.neighbours import Neighbours
+from postroad.delivery.outbox import Outbox
+from postroad.delivery.receiver import Receiver
+from postroad.delivery.renter import Renter
+from postroad.delivery.sender import Sender
+from postroad.delivery.siblings import Siblings
+from postroad.doors import bundles as bundle_door
+from postroad.doors import control, imap, submission
+from postroad.doors.network import NetworkDesk
+from postroad.peers.directory.service import Directory
+from postroad.peers.gate import Gate
+from postroad.peers.link import Links
+from postroad.peers.reach import Reach
+from postroad.peers.relay import RelayServer
+from postroad.store import filed, housekeeping, queue
+from postroad.store.contents import Contents
+from postroad.store.database import Database, Sql
+from postroad.store.keyring import OwnKeys
+from postroad.store.mailboxes import Mailboxes
+from postroad.store.pauses import Pauses
+from postroad.store.sealed import SealedStore
+
+log = logging.getLogger(__name__)
+TIDY_SECONDS = limits.HOUR
+RESTART_SECONDS_FIRST = 1.0
+RESTART_SECONDS_MAX = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """Listening sockets of the doors; a door without any stays shut."""
+
+    submission: Sequence[socket] = ()
+    imap: Sequence[socket] = ()
+    control: socket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The owner's name at the doors, and the mailbox password."""
+
+    keyring: OwnKeys
+
+    def check(self, user: str, password: bytes) -> bool:
+        """`user` may be the whole address, the part before the @, or the plain name."""
+        mine = self.keyring.address
+        names = (str(mine), str(mine).partition("@")[0], mine.name)
+        return user.lower() in names and self.keyring.password.verify(password)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that is put together. `serve` runs it; the rest is for doors and tests."""
+
+    machine: Machine
+    keyring: OwnKeys
+    endpoint: Gate
+    pauses: Pauses
+    database: Database
+    contents: Contents
+    sealed: SealedStore
+    mailboxes: Mailboxes
+    outbox: Outbox
+    introductions: Introductions
+    renter: Renter
+    links: Links
+    helpers: Helpers
+    herald: Herald
+    siblings: Siblings
+    receiver: Receiver
+    sender: Sender
+    reach: Reach
+    relay: RelayServer | None
+    relay_port: int
+    bundles: Bundles
+    neighbours: Neighbours | None
+    directory: Directory
+
+    async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
+        """Run until cancelled. `ready` is called when the doors are served; unless the node is
+        paused, the network is joined by then."""
+        if self.endpoint.is_open:
+            await wake_all(self.database, self.machine.clock)
+            await self.reach.begin()
+            await self.renter.record()  # others ask for it as soon as they can reach us
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.database.watch(), name="database")
+            tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
+            self._open_doors(tasks, sockets)
+            ready()
+
+    async def _keep_to_pauses(self, tasks: asyncio.TaskGroup) -> None:
+        """Be on the network whenever the node is not paused. The doors do not care."""
+        while True:
+            await self.pauses.wait_for_end()
+            serving = keep_running("network", self._serve_peers)
+            network = tasks.create_task(serving, name="network")
+            await self.pauses.wait_for_begin()
+            network.cancel()
+            await asyncio.wait({network})
+            await self.endpoint.close()
+            log.info("paused")
+
+    async def _serve_peers(self) -> None:
+        # Whether there was a pause just now is not the question: one may have ended while we left.
+        if not self.endpoint.is_open:
+            await self._join_again()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._serve_links(), name="links")
+            if self.neighbours is not None:
+                finding = keep_running("neighbours", self.neighbours.run)
+                tasks.create_task(finding, name="neighbours")
+            for name, service in (
+                ("herald", self.herald.run),
+                ("sender", self.sender.run),
+                ("receiver", self.receiver.run),
+                ("renter", self.renter.run),
+                ("directory", self.directory.run),
+                ("siblings", self.siblings.run),
+                ("reach", self.reach.run),
+            ):
+                tasks.create_task(keep_running(name, service), name=name)
+            if self.relay is not None:
+                tasks.create_task(keep_running("relay", self._serve_relay), name="relay")
+
+    async def _serve_relay(self) -> None:
+        """Raises NotToBeHad while somebody else has the port; the node does without, and tries
+        again."""
+        assert self.relay is not None
+        port = self.relay_port or self.endpoint.addresses()[-1].port
+        await self.relay.serve(self.machine.listeners.relay(port))
+
+    async def _join_again(self) -> None:
+        """Open the endpoint after a pause; all that waited is due now.
+
+        Raises NotToBeHad while somebody else has the port."""
+        await wake_all(self.database, self.machine.clock)
+        await self.endpoint.open()
+        await self.reach.begin()
+        await self.renter.record()
+        log.info("on the network again")
+
+    async def _serve_links(self) -> None:
+        await self.links.serve()
+        await self.endpoint.close()
+        raise TemporaryFailure("The endpoint was closed, and nobody paused the node.")
+
+    def _open_doors(self, tasks: asyncio.TaskGroup, sockets: Sockets) -> None:
+        credentials = Credentials(self.keyring)
+        own = (str(self.keyring.address),)
+        machine = self.machine
+        if sockets.submission:
+            tasks.create_task(
+                submission.serve(
+                    sockets.submission,
+                    self.outbox,
+                    credentials,
+                    machine.peer_uid,
+                    own,
+                    machine.clock,
+                    machine.entropy,
+                ),
+                name="submission",
+            )
+        if sockets.imap:
+            tasks.create_task(
+                imap.serve(sockets.imap, self.mailboxes, credentials, machine.peer_uid),
+                name="imap",
+            )
+        if sockets.control is not None:
+            tasks.create_task(
+                control.serve(
+                    sockets.control,
+                    self.database,
+                    self.introductions,
+                    self.keyring,
+                    machine.clock,
+                    self.pauses,
+                    self.links.counts,
+                    self.helpers,
+                    NetworkDesk(
+                        self.database,
+                        self.reach,
+                        self.endpoint.me,
+                        self.links.path,
+                        self.relay is not None,
+                        lambda: self.pauses.pause is not None,
+                    ),
+                    {
+                        name: door[0].getsockname()[1]
+                        for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
+                        if door
+                    },
+                    bundle_door.requests(self.bundles),
+                ),
+                name="control",
+            )
+
+    async def _tidy(self) -> None:
+        while True:
+            now = self.machine.clock.now()
+            await housekeeping.tidy(self.database, self.contents, self.sealed, now)
+            if self.pauses.pause is not None:  # promise M1 holds in a pause, too
+                await self.sender.look_at_clocks()
+            await asyncio.sleep(TIDY_SECONDS)
+
+
+async def wake_all(database: Database, clock: Clock) -> None:
+    """All that waits is due now: whoever was away when it was put off may be on for minutes."""
+    now = clock.now()
+
+    def wake(sql: Sql) -> None:
+        queue.wake_all(sql, now)
+        filed.wake_all_receipts(sql, now)
+
+    try:
+        await database.run(wake)
+    except TemporaryFailure as error:  # then each goes when its own time has come
+        log.warning("what waited was not woken: %s", error)
+
+
+async def keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
+    """Begin again when the disk failed a service; a fault of our own ends the node, loudly."""
+    time = asyncio.get_running_loop().time
+    wait = RESTART_SECONDS_FIRST
+    while True:
+        began = time()
+        try:
+            await service()
+            raise AssertionError(f"{name} ended")
+        except* PostroadError as group:
+            log.error("%s begins again: %s", name, _first(group))
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # a group of errors can swallow a cancellation
+            raise asyncio.CancelledError
+        if time() - began > RESTART_SECONDS_MAX:
+            wait = RESTART_SECONDS_FIRST
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, RESTART_SECONDS_MAX)
+
+
+def _first(group: BaseExceptionGroup[PostroadError]) -> BaseException:
+    first: BaseException = group
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first
