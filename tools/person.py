@@ -88,7 +88,9 @@ class Person:
             f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
             f'peer_hosts = {json.dumps(peer_hosts)}\nlink = "{link}"\n'
             f"smtp_port = {SMTP_PORT + slot}\nimap_port = {IMAP_PORT + slot}\n"
-            f"peer_port = {PEER_PORT + slot}\ndial_private = true\n{more}"
+            f"peer_port = {PEER_PORT + slot}\n"
+            # On loopback nobody has a public address; in the laboratory they have.
+            f"dial_private = {json.dumps(bool(peer_hosts))}\n{more}"
         )
 
     @property

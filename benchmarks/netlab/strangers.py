@@ -2,12 +2,16 @@
 
     make netlab ONLY=strangers [SEED=7] [ARGS="invitation"]      only these ways
 
-Mallory, with a public address, gets addresses in front of Anna's node by each way that a stranger
-has: an invitation that Anna accepts, and the candidates that iroh exchanges over a link, made by
-him and made by her. Each kind of target (loopback, private, link-local, multicast, privileged
-ports) has a port of its own, and nftables counts what leaves Anna's node for it, UDP and TCP alike.
-What Postroad itself dials has to be nothing. What iroh probes because a connected peer named it, is
-written down; only somebody whom Anna's node links with can cause it.
+Mallory, with a public address, gets addresses in front of Anna's node by each way that he has.
+Each kind of target (loopback, private, link-local, multicast, privileged ports) has a port of its
+own, and nftables counts what leaves Anna's node for it, UDP and TCP alike.
+
+directory: many nodes of his say that they are at these places, and one answers Anna's questions
+with such contacts. He is a stranger: nothing but public unicast may be dialled.
+invitation: Anna accepts a link of his, so he is nobody strange any more. He may be in a private
+network, but not in her computer, on her cable, a group, or behind a privileged port.
+candidates: what iroh itself probes, because a connected peer names it as an address of its own. It
+is counted and written down; only somebody who has a link with Anna's node can cause it.
 """
 
 from __future__ import annotations
@@ -18,13 +22,18 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 import results
 from lab import Host
 from person import ClaimFailed, Person
+from postroad.base import limits
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, Ticket, fingerprint_from_digest
-from postroad.protocol import invitation
+from postroad.peers.exchange import Exchange
+from postroad.peers.link import Links
+from postroad.protocol import invitation, wire, wire_directory
+from postroad.protocol.contacts import encode_contact
+from postroad.protocol.directory import ID_BYTES
 from postroad.protocol.invitation import Invitation
 from postroad.sealing.keys import SigningKey
 from town import Town
@@ -52,6 +61,8 @@ TARGETS = {
     "smtp": HostPort("{victim}", 25),
     "dns": HostPort("{victim}", 53),
 }
+# Where a person may be whom Anna accepted.
+OF_A_PERSON = {"private 10", "private 172", "private 192", "private6", "shared"}
 PUBLIC = "public"  # the counter has to see what is allowed, too
 IROH_PORTS = 1000
 
@@ -97,13 +108,27 @@ def by_invitation(town: Town, anna: Person, mallory: Host, victim: Host) -> dict
         contacts = [Contact(peers[0], (at,)), Contact(peers[1], (), Relay(peers[2], at))]
         anna.type("accept", forged_invitation(contacts, dice))
     time.sleep(1)
-    counts = counters.read()
-    if not counts.pop(PUBLIC):
+    return nothing_but(counters.read(), OF_A_PERSON)
+
+
+def nothing_but(counts: dict[str, int], allowed: Set[str]) -> dict[str, int]:
+    if not counts[PUBLIC]:
         raise ClaimFailed("Not even the public address was dialled: the counters are blind.")
-    gone = {name: count for name, count in counts.items() if count}
+    gone = {name for name, count in counts.items() if count} - allowed - {PUBLIC}
     if gone:
-        raise ClaimFailed(f"Packets left for what an invitation named: {gone}.")
+        raise ClaimFailed(f"Packets left for what Mallory named ({sorted(gone)}): {counts}.")
     return counts
+
+
+def by_directory(town: Town, anna: Person, mallory: Host, victim: Host) -> dict[str, int]:
+    """As the place of the asker, and in the answers to Anna's questions."""
+    found = targets(victim)
+    counters = Counters(town.host_of(anna), found, "found")
+    where = invitation.from_link(anna.postroad("invite")["link"]).contacts[0]
+    named = [str(at) for at in found.values()]
+    at = str(where.addresses[0])
+    run_mallory(mallory, "liar", where.peer.hex(), "0", at, mallory.address, *named)
+    return nothing_but(counters.read(), set())
 
 
 def by_candidates(town: Town, anna: Person, mallory: Host, victim: Host) -> dict[str, int]:
@@ -115,59 +140,103 @@ def by_candidates(town: Town, anna: Person, mallory: Host, victim: Host) -> dict
     named = [str(at) for name, at in found.items() if name != "mapped"]
     for number in range(LINKS):
         at = str(where.addresses[0])
-        run_mallory(mallory, where.peer.hex(), str(number), at, mallory.address, *named)
+        run_mallory(mallory, "prober", where.peer.hex(), str(number), at, mallory.address, *named)
     return counters.read()
 
 
 def run_mallory(mallory: Host, *arguments: str) -> None:
-    command = [sys.executable, __file__, "mallory", *arguments]
+    command = [sys.executable, __file__, *arguments]
     done = mallory.inside(
-        lambda: subprocess.run(command, timeout=60, check=False, capture_output=True, text=True)
+        lambda: subprocess.run(command, timeout=300, check=False, capture_output=True, text=True)
     )
     if done.returncode:
         raise ClaimFailed(f"Mallory could not link with Anna's node: {done.stderr}")
 
 
-async def be_mallory(key: str, number: int, at: str, own: str, named: list[str]) -> None:
+async def be_liar(key: str, number: int, at: str, own: str, named: list[str]) -> None:
+    """A node of the directory, and many that it says there are, whom Anna's node should ask."""
+    from postroad.machine.clock import SystemClock
+    from postroad.machine.iroh_network import IrohNetwork
+
+    dice = results.dice(f"liar {number}")
+    there = Contact(PeerId(bytes.fromhex(key)), (address(at),))
+    forged = [Contact(SigningKey(dice.randbytes(32)).peer, (address(each),)) for each in named]
+    questions = 0
+
+    async def answer(_: wire.Message, exchange: Exchange) -> None:
+        nonlocal questions
+        questions += 1
+        some = dice.sample(forged, min(len(forged), limits.DIRECTORY_NEIGHBOURS))
+        named = tuple(encode_contact(one) for one in some)
+        await exchange.send(wire_directory.Nodes(named, None))
+
+    kinds = (wire_directory.Ping, wire_directory.FindNode, wire_directory.FindValue)
+    network = IrohNetwork((own,))
+    for many, place in enumerate((HostPort(own, 5000), *(address(each) for each in named))):
+        secret = dice.randbytes(32)
+        endpoint = await network.open(secret, 5000 + many)
+        links = Links(endpoint, SystemClock(), dict.fromkeys(kinds, answer), lambda *_: None)
+        serving = asyncio.create_task(links.serve())
+        await asyncio.sleep(0.1)  # until it does
+        me = encode_contact(Contact(endpoint.me, (place,)))
+        for _ in range(2):
+            request = wire_directory.FindNode(me, dice.randbytes(ID_BYTES))
+            async with links.exchange(there) as exchange:
+                await exchange.send(request)
+                await exchange.expect(wire_directory.Nodes)
+        if many == 0:
+            await asyncio.sleep(PROBING_SECONDS)  # Anna's node asks the one that can be asked
+        else:
+            await asyncio.sleep(1)
+        serving.cancel()
+        await asyncio.wait({serving})
+        await endpoint.close()
+    if not questions:
+        sys.exit("Anna's node never asked Mallory's.")
+
+
+async def be_prober(key: str, number: int, at: str, own: str, named: list[str]) -> None:
     """Link with this node, say that all these are our addresses, and stay for a while."""
     from postroad.machine.iroh_network import IrohNetwork
 
-    host, _, port = at.rpartition(":")
-    there = Contact(PeerId(bytes.fromhex(key)), (HostPort(host, int(port)),))
+    there = Contact(PeerId(bytes.fromhex(key)), (address(at),))
     secret = results.dice(f"mallory {number}").randbytes(32)
     endpoint = await IrohNetwork((own,)).open(secret, 5000 + number)
-    addresses = [each.rpartition(":") for each in named]
-    await endpoint.set_outside(
-        [HostPort(host.strip("[]"), int(port)) for host, _, port in addresses]
-    )
+    await endpoint.set_outside([address(each) for each in named])
     link = await endpoint.dial(there)
     await asyncio.sleep(PROBING_SECONDS)
     await link.close()
     await endpoint.close()
 
 
-WAYS = {"invitation": by_invitation, "candidates": by_candidates}
+def address(text: str) -> HostPort:
+    host, _, port = text.rpartition(":")
+    return HostPort(host.strip("[]"), int(port))
+
+
+MALLORYS = {"liar": be_liar, "prober": be_prober}
+WAYS = {"directory": by_directory, "invitation": by_invitation, "candidates": by_candidates}
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["mallory"]:
-        key, number, at, own, *named = sys.argv[2:]
-        asyncio.run(be_mallory(key, int(number), at, own, named))
+    if sys.argv[1:2] and sys.argv[1] in MALLORYS:
+        who, key, number, at, own, *named = sys.argv[1:]
+        asyncio.run(MALLORYS[who](key, int(number), at, own, named))
         os._exit(0)
     results.must_be_alone()
     chosen = sys.argv[1:] or list(WAYS)
     found: dict[str, object] = {"links": LINKS}
     failed = []
     for name in chosen:
-        with Town("strangers", v6=True) as town:
-            anna = town.move_in("anna")
-            mallory, victim = town.lab.host("mallory"), town.lab.host("victim")
-            anna.start()
-            try:
+        try:
+            with Town("strangers", v6=True) as town:
+                anna = town.move_in("anna", more='log_level = "debug"\n')
+                mallory, victim = town.lab.host("mallory"), town.lab.host("victim")
+                anna.start()
                 found[name] = WAYS[name](town, anna, mallory, victim)
-            except ClaimFailed as error:
-                found[name] = f"failed: {error}"
-                failed.append(name)
+        except ClaimFailed as error:
+            found[name] = f"failed: {error}"
+            failed.append(name)
         print(f"{name}: {found[name]}", flush=True)
     results.write("netlab_strangers", found, len(TARGETS))
     if failed:

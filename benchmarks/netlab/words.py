@@ -85,7 +85,7 @@ def udp_becomes_blocked(town: Town) -> dict[str, str]:
     router.take_up()
     router.forget_connections()
     anna.start()
-    return {"read": must_read(anna, "none answers"), "way": must_read(anna, "add a helper")}
+    return {"read": must_read(anna, "network blocks UDP"), "way": must_read(anna, "add a helper")}
 
 
 def no_peers(town: Town) -> dict[str, str]:

@@ -9,7 +9,6 @@ from meeting import expected_way, meet_and_write
 
 PAIRS = [
     (Kind.CONE, Kind.CONE),
-    (Kind.SYMMETRIC, Kind.SYMMETRIC),
     (Kind.UDP_BLOCKED, Kind.UDP_BLOCKED),
 ]
 

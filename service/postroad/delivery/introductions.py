@@ -134,7 +134,10 @@ class Introductions:
         if not found:
             raise TemporaryFailure(
                 "Nobody named in this invitation could be reached: not the inviter, nor those who "
-                "hold their mail. Check your network, and try again when one of them is on."
+                "hold their mail. Check your network, and try again when one of them is on. If "
+                "they are, a router or firewall stands between you. One of these will do: they "
+                "accept an invitation of yours; one of you adds a helper (postroad helper); or the "
+                "invitation goes by a file (postroad bundle write --invite)."
             )
         return max(found, key=lambda record: record.sequence)
 

@@ -282,6 +282,8 @@ class Reach:
             if slept > SLEPT_SECONDS:
                 log.info("slept for %d s", slept)
                 await self._move()
+            if self._home.relay is not None:
+                self._home.check()  # the trouble may be with it
             for seconds in SETTLE_SECONDS:
                 await asyncio.sleep(seconds)
                 own = tuple(at for at in self._endpoint.addresses() if at not in self._outside)
@@ -290,8 +292,8 @@ class Reach:
                     self._own = own
                     self._remembered = ()
                     await self._move()
-            if self._home.relay is not None or slept > SLEPT_SECONDS:
-                self._home.check()
+            if slept > SLEPT_SECONDS:
+                self._home.check()  # the network may be back now
 
     async def _move(self) -> None:
         """We are somewhere else: what was known of the ways to us is not worth much."""

@@ -120,11 +120,11 @@ def _of_family(
     for one in sorted(observations, key=lambda one: -one.at):
         if one.address is None or one.address.ip.version != version:
             continue
-        at = one.address.ip
-        is_ours = one.address in own and not is_public(one.address)
-        is_odd = at.is_loopback or at.is_link_local or not may_dial(one.address, private=True)
+        at = one.address
+        is_ours = at in own and not is_public(at)
+        is_odd = at.ip.is_loopback or at.ip.is_link_local or not may_dial(at, private=True)
         is_near = one.seen_from is None or not is_public(one.seen_from)
-        if not (is_ours or is_odd) and (is_public(one.address) or is_near):
+        if not (is_ours or is_odd) and (is_public(at) or is_near):
             found.setdefault(one.by, one)
     return list(found.values())
 
