@@ -392,6 +392,18 @@ def test_a_drop_that_we_left_is_looked_into_for_as_long_as_letters_may_lie_there
     assert [one.drop[0] for one in people.my_drops(sql)] == [3], "never one that is in use"
 
 
+def test_those_who_never_agreed_do_not_fill_the_store(sql: Sql) -> None:
+    for number in range(2 * limits.MY_DROPS_MAX):
+        drop = DropId(number.to_bytes(16, "little"))
+        people.add_my_drop(sql, drop, bytes(32), peer(number), VERA.fingerprint)
+        if number % 2 and number < 20:
+            people.drop_agreed(sql, drop)
+    rented.forget_left(sql, NOW)
+    drops = people.my_drops(sql)
+    assert sum(one.is_ours for one in drops) == 10
+    assert len(drops) == 10 + limits.MY_DROPS_MAX
+
+
 def test_whoever_names_the_node_of_a_vouched_holder_does_not_lead_us_astray(sql: Sql) -> None:
     """Mallory's record says that Vera's contact is where Mallory is; so ours would say it, too."""
     mallory = someone("mallory")

@@ -61,13 +61,20 @@ def leave(sql: sqlite3.Connection, drop: DropId, now: Instant) -> None:
 
 def forget_left(sql: sqlite3.Connection, now: Instant) -> None:
     """Forget drops in which nothing can lie that has not expired; the oldest, too, when there are
-    too many."""
+    too many. So many at most are kept for which we asked and nobody agreed: whom a contact names to
+    us need not exist."""
     limit = now - limits.RECORD_SECONDS_MAX - limits.EXPIRY_SECONDS_MAX
     sql.execute("DELETE FROM my_drop WHERE left_at < ?", (limit,))
     sql.execute(
         """DELETE FROM my_drop WHERE left_at IS NOT NULL AND drop_id NOT IN
                (SELECT drop_id FROM my_drop
                 ORDER BY left_at IS NOT NULL, left_at DESC, drop_id LIMIT ?)""",
+        (limits.MY_DROPS_MAX,),
+    )
+    sql.execute(
+        """DELETE FROM my_drop WHERE NOT agreed AND left_at IS NULL AND drop_id NOT IN
+               (SELECT drop_id FROM my_drop WHERE NOT agreed AND left_at IS NULL
+                ORDER BY drop_id LIMIT ?)""",
         (limits.MY_DROPS_MAX,),
     )
 
