@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakes import NOW, FakeClock, FakeEntropy, contact, opened_store, peer, someone
+from postroad.base import limits
 from postroad.base.errors import ConfigurationError, PeerMisbehaved
 from postroad.base.ids import HostPort, Instant, Ticket
 from postroad.base.tlv import encode
@@ -86,7 +87,7 @@ def test_a_secret_makes_one_person_known_for_good(tmp_path: Path) -> None:
 def test_who_was_removed_takes_nobodys_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(helpers, "HELPED_MAX", 1)
+    monkeypatch.setattr(limits, "HELPED_MAX", 1)
     with opened_store(tmp_path) as store:
         people.add_invitation(store.sql, SECRET, Ticket(bytes(16)), NOW, LATER)
         people.add_contact(store.sql, ANNA.record(), NOW, my_ticket=None, their_ticket=None)
