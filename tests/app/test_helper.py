@@ -18,6 +18,8 @@ import person
 from person import Person, until
 from postroad.app import helper_cli
 from postroad.app.cli import main
+from postroad.base import limits
+from postroad.base.errors import ConfigurationError
 
 HELPER = [sys.executable, "-m", "postroad", "helper"]
 
@@ -200,3 +202,14 @@ def test_a_relay_port_that_is_not_ours_to_take_is_told(tmp_path: Path) -> None:
     assert "The relay cannot use" in done.stderr
     assert "--relay-port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["a" * 64, "é" * 32, "box\n", "box\x1b[2J"])
+def test_a_name_that_its_people_could_not_be_shown_is_refused_at_the_start(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="--name"):
+        helper_cli.name_to_show(name)
+
+
+def test_without_a_name_a_helper_is_called_as_its_computer() -> None:
+    assert helper_cli.name_to_show("é" * 31) == "é" * 31
+    assert helper_cli.name_to_show(None) == socket.gethostname()[: limits.HELPER_NAME_BYTES_MAX]

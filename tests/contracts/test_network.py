@@ -93,6 +93,9 @@ def run(test: Awaitable[None]) -> None:
         async with asyncio.timeout(60):
             await test
         await asyncio.sleep(0)
+        # The caller waits a second for goodbyes; iroh may take some more, and then frees the port.
+        closing = [task for task in asyncio.all_tasks() if task.get_name() == "iroh close"]
+        await within(SOON, asyncio.gather(*closing))
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert left == []
 

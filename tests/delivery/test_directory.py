@@ -10,10 +10,13 @@ import pytest
 from delivery.test_road import ended, is_filed
 from fakes import FakeEntropy
 from postroad.app.helper import HelperConfig, build_helper
+from postroad.app.node import keep_running
 from postroad.base import limits
 from postroad.base.seams import Machine
 from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
+from postroad.peers.client import Client
+from postroad.peers.exchange import Refused
 from postroad.store import people
 from simulator.disk import SimulatedDisk
 from simulator.village import Resident, Village, play, until
@@ -161,6 +164,37 @@ def test_a_helper_keeps_what_its_people_publish(tmp_path: Path) -> None:
             for service in services:
                 service.cancel()
             await asyncio.gather(*services, return_exceptions=True)
+        disk.close()
+
+    play(tmp_path, scene)
+
+
+def test_a_helper_that_lost_its_endpoint_opens_it_anew(tmp_path: Path) -> None:
+    """It would look as if it ran, and be deaf."""
+
+    async def scene(place: Village) -> None:
+        (anna,) = await place.settle_in("anna")
+        folder = tmp_path / "helper"
+        disk = SimulatedDisk(folder, lambda _: None, reserve_bytes=0)
+        machine = Machine(
+            place.clock,
+            FakeEntropy("helper"),
+            disk,
+            place.world.network(),
+            SystemListeners(),
+            KernelPeerUid(),
+        )
+        async with build_helper(HelperConfig(folder, folder, "box"), machine) as box:
+            serving = asyncio.create_task(keep_running("links", box.serve_links))
+            asking, here = Client(anna.node.links), box.where_i_am()
+            for _ in range(2):
+                await asyncio.sleep(limits.MINUTE)
+                with pytest.raises(Refused):
+                    await asking.find_record(here, anna.node.keyring.fingerprint)
+                assert box.endpoint._endpoint is not None
+                await box.endpoint._endpoint.close()
+            serving.cancel()
+            await asyncio.wait({serving})
         disk.close()
 
     play(tmp_path, scene)

@@ -15,10 +15,11 @@ from delivery.test_road import ended, held_by, is_filed
 from postroad.base import limits
 from postroad.base.ids import Contact, DropId, Instant, MailId
 from postroad.base.tlv import encode
+from postroad.delivery import holders as renting
 from postroad.peers.client import Client
 from postroad.peers.exchange import Refused
 from postroad.protocol import wire, wire_holders
-from postroad.protocol.holding import HoldFor
+from postroad.protocol.holding import HoldFor, choose
 from postroad.protocol.records import read_person
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
@@ -758,3 +759,69 @@ def test_a_holder_keeps_nothing_that_tells_author_subject_or_true_size(tmp_path:
         )
 
     play(tmp_path, scene)
+
+
+# Without end
+
+
+def test_a_holder_that_lists_without_end_what_it_has_not_is_soon_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each listed letter is drawn, and is another one: that would be up to 32 MiB each."""
+    drawn = 0
+
+    async def scene(place: Village) -> None:
+        _, (hana, mallory), _, _ = await with_siblings(place, "hana", "mallory")
+        listed = [hashlib.sha256(b"%d" % n).digest() for n in range(limits.SYNC_LISTING_MAX)]
+        mine = mallory.node.siblings._ledger
+
+        async def changes(*_: Any) -> tuple[wire_holders.Kept, ...]:
+            return tuple(kept(one, 2, place.clock.now()) for one in listed)
+
+        async def passed_on(*_: Any) -> int:
+            nonlocal drawn
+            drawn += 1
+            return 2
+
+        async def read(mail_id: MailId, size: int) -> Any:
+            yield b"no"
+
+        monkeypatch.setattr(mine, "changes", changes)
+        monkeypatch.setattr(mine, "passed_on", passed_on)
+        holder = mallory.node.links._answers[wire_holders.Sync].__self__  # type: ignore[attr-defined]
+        monkeypatch.setattr(holder._shelves, "read", read)
+        await hana.sleep()
+        await hana.wake()
+
+        async def some() -> bool:
+            return drawn > 0
+
+        await until(some)
+        await asyncio.sleep(0.9 * limits.HOUR)
+        assert await lying(hana) == 0
+
+    play(tmp_path, scene)
+    assert 0 < drawn <= 4 * 9, "Hana asks, and Anna, who holds as well; each sees 300 listed"
+
+
+def test_only_so_many_who_could_hold_are_compared_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever knows a thousand people, and theirs, is not held up; all are asked in the end."""
+    compared: list[int] = []
+
+    def counted(candidates: Any, *arguments: Any, **named: Any) -> Any:
+        if "kept" in named:  # else they are put in order
+            compared.append(len(candidates))
+        return choose(candidates, *arguments, **named)
+
+    monkeypatch.setattr(renting, "CANDIDATES_MAX", 1)
+    monkeypatch.setattr(renting, "choose", counted)
+
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        await place.with_holders(bora, "hana", "hugo", "hedi")
+        assert await bora.holders() == 3
+
+    play(tmp_path, scene)
+    assert max(compared) == 1

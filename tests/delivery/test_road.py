@@ -55,6 +55,20 @@ def test_a_letter_waits_at_holders_and_outlives_its_sender(tmp_path: Path) -> No
     play(tmp_path, scene)
 
 
+async def waits_at_a_holder(place: Village) -> tuple[Resident, Resident, Resident]:
+    """Anna's letter to Bora, who is away, lies with Hana alone; its next try is much later."""
+    (bora,) = await place.settle_in("bora")
+    (hana,) = await place.with_holders(bora, "hana")
+    (anna,) = await place.settle_in("anna")
+    await place.with_holders(anna, "hedi")
+    await place.meet(bora, anna)
+    await asyncio.sleep(2 * limits.HOUR)  # all has been told that is new
+    await bora.sleep()
+    await anna.write(bora_address(anna))
+    await until(lambda: is_put_off(anna, limits.HOUR / 2), 5 * limits.HOUR)
+    return anna, bora, hana
+
+
 def test_a_sender_who_comes_back_tries_at_once_although_holders_keep_the_letter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,15 +76,7 @@ def test_a_sender_who_comes_back_tries_at_once_although_holders_keep_the_letter(
     monkeypatch.setattr(limits, "HOLDERS_WANTED", 1)  # neither holds for the other
 
     async def scene(place: Village) -> None:
-        (bora,) = await place.settle_in("bora")
-        (hana,) = await place.with_holders(bora, "hana")
-        (anna,) = await place.settle_in("anna")
-        await place.with_holders(anna, "hedi")
-        await place.meet(bora, anna)
-        await asyncio.sleep(2 * limits.HOUR)  # all has been told that is new
-        await bora.sleep()
-        await anna.write(bora_address(anna))
-        await until(lambda: is_put_off(anna, limits.HOUR / 2), 5 * limits.HOUR)
+        anna, bora, hana = await waits_at_a_holder(place)
         assert (await anna.states())[-1] == "held"
         await anna.sleep()
         await hana.sleep()
@@ -88,15 +94,7 @@ def test_a_recipient_who_comes_on_shows_themselves_to_senders_whose_holders_are_
     monkeypatch.setattr(limits, "HOLDERS_WANTED", 1)  # neither holds for the other
 
     async def scene(place: Village) -> None:
-        (bora,) = await place.settle_in("bora")
-        (hana,) = await place.with_holders(bora, "hana")
-        (anna,) = await place.settle_in("anna")
-        await place.with_holders(anna, "hedi")
-        await place.meet(bora, anna)
-        await asyncio.sleep(2 * limits.HOUR)  # all has been told that is new
-        await bora.sleep()
-        await anna.write(bora_address(anna))
-        await until(lambda: is_put_off(anna, limits.HOUR / 2), 5 * limits.HOUR)
+        _, bora, hana = await waits_at_a_holder(place)
         await hana.sleep()
         await bora.wake()
         await until(lambda: is_filed(bora, "hello"), limits.MINUTE)

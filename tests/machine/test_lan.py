@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -13,9 +14,10 @@ from typing import Any
 import pytest
 
 import wires
+from fakes import FakeEntropy
 from postroad.base import limits
 from postroad.machine.interfaces import local_interfaces
-from postroad.machine.lan import _is_near, _tag_of
+from postroad.machine.lan import ZeroconfLan, _is_near, _tag_of
 
 ROOT = Path(__file__).parents[2]
 HOME = (IPv4Interface("192.168.7.20/24"),)
@@ -181,3 +183,33 @@ def test_whoever_listens_in_a_quiet_place_is_at_rest() -> None:
         found = what_was_heard(listen(ours, 20, "00aa11bb22cc33dd"))
     print(found)
     assert found["switches"] <= 10  # in 10 seconds
+
+
+def test_a_network_that_goes_while_we_join_it_does_not_end_the_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What fails inside of a stay comes in a group of errors."""
+    looks = 0
+
+    def interfaces(_: ZeroconfLan) -> tuple[IPv4Interface, ...]:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            return (IPv4Interface("127.0.0.1/8"),)
+        raise OSError("too many open files")
+
+    async def run() -> None:
+        lan = ZeroconfLan(FakeEntropy(1))
+        serving = asyncio.create_task(
+            lan.serve(bytes(8), lambda: 46464, lambda _: False, lambda _: None)
+        )
+        async with asyncio.timeout(10):
+            while looks < 2:
+                await asyncio.sleep(0.05)
+        done, _ = await asyncio.wait({serving}, timeout=3)
+        serving.cancel()
+        await asyncio.wait({serving})
+        assert not done, serving
+
+    monkeypatch.setattr(ZeroconfLan, "_interfaces", interfaces)
+    asyncio.run(run())

@@ -22,7 +22,6 @@ from postroad.protocol.identity_records import (
     ROTATE,
     RevokeRecord,
     RotateRecord,
-    is_current,
     kept_until,
     kind_of,
     read_record,
@@ -240,13 +239,8 @@ def test_how_long_they_are_kept_for_others() -> None:
     """A revocation has no expiry of its own: it may come out of a drawer after years."""
     later = Instant(NOW + 900 * limits.DAY)
     assert kept_until(REVOKED, later) == later + limits.RECORD_SECONDS_MAX
-    assert is_current(REVOKED, later)
     for record in (MOVED, ANNA.record(expires=EXPIRES)):
         assert kept_until(record, later) == EXPIRES
-        assert is_current(record, NOW)
-        assert not is_current(record, Instant(EXPIRES))
-        assert not is_current(record, Instant(NOW - 2 * limits.DAY))
-        assert is_current(record, Instant(NOW - limits.DAY))
 
 
 # The page

@@ -1,5 +1,6 @@
 """From what peers say of us to where we can be reached."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -84,6 +85,46 @@ def test_a_neighbour_tells_nothing_of_the_outside() -> None:
 def test_one_liar_does_not_overrule_two_who_agree(observations: list[Observation]) -> None:
     picture = look(observations, [], [HOME])
     assert [one.address for one in picture.outside] == [DOOR]
+
+
+def test_many_nodes_of_one_network_do_not_overrule_two_networks() -> None:
+    """A contact's record may name four devices."""
+    liars = [seen(number, OTHER_PORT, 9.0, network=7) for number in range(3, 7)]
+    picture = look([seen(1, DOOR), seen(2, DOOR), *liars], [], [HOME])
+    assert [one.address for one in picture.outside] == [DOOR]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        HostPort("224.0.0.251", 5353),
+        HostPort("255.255.255.255", 4646),
+        HostPort("0.0.0.0", 4646),
+        HostPort("9.9.9.9", 53),
+        HostPort("10.0.0.138", 8080),
+        HostPort("127.0.0.1", 4646),
+        HostPort("ff02::1", 4646),
+        HostPort("fd00::1", 4646),
+        HostPort("::ffff:10.0.0.1", 4646),
+    ],
+)
+def test_nobody_in_public_has_us_tell_others_an_address_that_is_no_nodes(address: HostPort) -> None:
+    """Our contacts dial what our record says, whatever it is."""
+    assert look([seen(1, address), seen(2, address)], [], [HOME]).outside == ()
+
+
+def test_in_a_network_of_private_addresses_those_are_believed() -> None:
+    one = Observation(peer(1), HostPort("10.1.0.5", 46464), HostPort("10.2.0.5", 46464), 0.0)
+    assert [each.address for each in look([one], [], [HOME]).outside] == [one.address]
+
+
+def test_one_liar_does_not_take_the_place_of_a_public_address_of_our_own() -> None:
+    """A contact in bytes has room for one IPv4 address."""
+    ours, lie = DOOR, HostPort("9.9.9.9", 4646)
+    picture = look([seen(1, lie)], [Knock(lie, True, None)], [ours, HOME])
+    assert best_first(picture, [ours, HOME]) == (ours, lie, HOME)
+    picture = look([seen(1, lie), seen(2, lie)], [], [ours, HOME])
+    assert best_first(picture, [ours, HOME]) == (lie, ours, HOME), "our router translates"
 
 
 @given(

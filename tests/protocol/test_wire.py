@@ -81,7 +81,7 @@ MESSAGES: list[wire.Message] = [
     wire_reach.DialledBack(b"a" * 6, 1, 0),
     wire_helping.SignIn(b"r" * limits.RECORD_BYTES_MAX, None),
     wire_helping.SignIn(b"r", b"s" * 16),
-    wire_helping.SignedIn(b"c" * CONTACT_BYTES_MAX, "n" * wire_helping.NAME_BYTES_MAX),
+    wire_helping.SignedIn(b"c" * CONTACT_BYTES_MAX, "n" * limits.HELPER_NAME_BYTES_MAX),
 ]
 
 

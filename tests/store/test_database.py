@@ -353,7 +353,14 @@ def test_the_schema_keeps_its_own_laws(tmp_path: Path) -> None:
         ("INSERT INTO content (sha256, size, octets) VALUES (?, 3, x'00')", (digest,)),
         ("INSERT INTO content (sha256, size) VALUES (?, 3)", (digest[:-1],)),
         ("INSERT INTO lease VALUES (7, ?, ?, ?, 1, x'')", (bytes(16), digest, digest)),
-        ("INSERT INTO held_letter VALUES (?, ?, 1, NULL, 1, 1, NULL)", (bytes(16), digest)),
+        (
+            "INSERT INTO held_letter (drop_id, mail_id, arrival, size, expires_at)"
+            " VALUES (?, ?, 1, 1, 1)",
+            (bytes(16), digest),
+        ),
+        ("INSERT INTO holding (fingerprint) VALUES ('nobody')", ()),
+        ("INSERT INTO node_hour VALUES (?, 24, 1, 0, 1)", (digest,)),
+        ("INSERT INTO directory_record VALUES (?, 1, 1, 1, zeroblob(12289))", (bytes(20),)),
         ("INSERT INTO value (name, octets) VALUES ('a', 'text')", ()),  # STRICT
     ):
         with pytest.raises(sqlite3.IntegrityError):

@@ -86,7 +86,7 @@ def test_we_join_by_way_of_contacts_and_then_of_their_holders(tmp_path: Path) ->
                 )
             )
         await database.run(lambda sql: people.seen(sql, BORA.fingerprint, NOW))
-        found = await database.read(acquaintances)
+        found = await database.read(lambda sql: acquaintances(sql, private=True))
         assert [contact.peer for contact in found] == [BORA.device.peer, ANNA.device.peer]
 
     with_database(tmp_path, work)

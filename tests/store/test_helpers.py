@@ -83,6 +83,18 @@ def test_a_secret_makes_one_person_known_for_good(tmp_path: Path) -> None:
     assert [answer is None for answer in answers] == [False, False, True, True, True, False, True]
 
 
+def test_who_was_removed_takes_nobodys_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(helpers, "HELPED_MAX", 1)
+    with opened_store(tmp_path) as store:
+        people.add_invitation(store.sql, SECRET, Ticket(bytes(16)), NOW, LATER)
+        people.add_contact(store.sql, ANNA.record(), NOW, my_ticket=None, their_ticket=None)
+        assert helpers._why_not(store.sql, SECRET, NOW) is not None
+        people.block(store.sql, ANNA.fingerprint)
+        assert helpers._why_not(store.sql, SECRET, NOW) is None
+
+
 def test_somebody_elses_record_opens_nothing(tmp_path: Path) -> None:
     with pytest.raises(PeerMisbehaved, match="another device"):
         played(tmp_path, [(SECRET, encode(ANNA.record()), BEN.device.peer)])

@@ -292,7 +292,8 @@ def _ask_for_words(json_wanted: bool) -> str:
 def _ask_for_link() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
-    return str(click.prompt("The invitation (it begins with postroad:)", err=True))
+    asked = "The invitation, or the link to a helper (it begins with postroad)"
+    return str(click.prompt(asked, err=True))
 
 
 def _ask(config: Config, **request: str | int | None) -> dict[str, Any]:

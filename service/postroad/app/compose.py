@@ -112,8 +112,9 @@ async def _wire(
     sightings = Sightings()
     links = Links(endpoint, clock, answers, linked, missed, sightings)
     client = Client(links)
-    herald = Herald(database, client, clock)
-    ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for)
+    private = settings.dial_private
+    herald = Herald(database, client, clock, dial_private=private)
+    ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for, dial_private=private)
     siblings = Siblings(ledger, client, clock, entropy, herald.news)
 
     def deposited(drop: DropId) -> None:
@@ -152,7 +153,17 @@ async def _wire(
         clock,
         around_reach(machine.disk, database, relay_port, lambda: renter.wake(), moved),
     )
-    renter = Renter(database, client, keys, clock, entropy, reach, watch, settings.hold_for)
+    renter = Renter(
+        database,
+        client,
+        keys,
+        clock,
+        entropy,
+        reach,
+        watch,
+        settings.hold_for,
+        dial_private=private,
+    )
     outbox = Outbox(
         database,
         contents,

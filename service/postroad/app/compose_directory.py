@@ -33,7 +33,7 @@ def build_directory(
         machine.clock,
         machine.entropy,
         whereabouts,
-        lambda: database.read(acquaintances),
+        lambda: database.read(lambda sql: acquaintances(sql, private=dial_private)),
         own_records,
         private=dial_private,
     )

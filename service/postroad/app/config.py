@@ -44,7 +44,7 @@ class Config:
         default=10143, metadata=_about("Where your mail program reads: a TCP port of 127.0.0.1.")
     )
     peer_port: int = field(
-        default=46464,
+        default=limits.PEER_PORT_DEFAULT,
         metadata=_about("Where other nodes reach yours: UDP for iroh, TCP for tls and the relay."),
     )
     peer_hosts: tuple[str, ...] = field(
@@ -150,7 +150,7 @@ def write(path: Path, config: Config) -> None:
                 f"{path} cannot be changed by a program. Write there: {lines}."
             )
         draft.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
@@ -161,10 +161,11 @@ def write(path: Path, config: Config) -> None:
 def _write_through(path: Path, octets: bytes) -> None:
     """To the disk before it gets its name: a power cut would leave an empty file of that name."""
     path.write_bytes(octets)
-    _sync(path)
+    sync(path)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """What was written to this file or folder survives a power cut; OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

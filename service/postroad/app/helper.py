@@ -10,16 +10,18 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from postroad import __version__
 from postroad.app.compose_directory import build_directory
+from postroad.app.lifecycle import advised
 from postroad.app.node import TIDY_SECONDS, keep_running
 from postroad.app.surroundings import around_reach
-from postroad.base.errors import ConfigurationError, NotToBeHad
+from postroad.base import limits
+from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
@@ -63,8 +65,8 @@ class HelperConfig:
     data: Path
     runtime: Path
     name: str
-    peer_port: int = 46464
-    relay_port: int = 443
+    peer_port: int = limits.PEER_PORT_DEFAULT
+    relay_port: int = limits.HELPER_RELAY_PORT
     peer_hosts: tuple[str, ...] = ()
     address: str | None = None
     rules: Rules = Rules()
@@ -118,12 +120,17 @@ class Helper:
     ) -> None:
         """Run until cancelled. `asked_at`: the control socket; `relays_at`: the relay's."""
         desk = HelperDesk(
-            self.database, self.machine.clock, self.machine.entropy, self.where_i_am, self.facts
+            self.database,
+            self.machine.clock,
+            self.machine.entropy,
+            self.where_i_am,
+            self.facts,
+            self.relay.review_soon,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
-            tasks.create_task(self.links.serve(), name="links")
+            tasks.create_task(keep_running("links", self.serve_links), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
             tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
             tasks.create_task(keep_running("directory", self.directory.run), name="directory")
@@ -135,6 +142,16 @@ class Helper:
                 name="control",
             )
             ready()
+
+    async def serve_links(self) -> None:
+        """Raises TemporaryFailure when the endpoint was lost, NotToBeHad while somebody else has
+        its port: then it is opened anew. A helper that is deaf looks as if it ran."""
+        if not self.endpoint.is_open:
+            await self.endpoint.open()
+            await self.reach.begin()
+        await self.links.serve()
+        await self.endpoint.close()
+        raise TemporaryFailure("The endpoint was closed.")
 
     async def _tidy(self) -> None:
         while True:
@@ -260,15 +277,6 @@ def run(config: HelperConfig, ready: Callable[[HelperConfig], None]) -> None:
         asyncio.run(_run(config, machine, ready))
 
 
-@contextmanager
-def _advised(advice: str) -> Iterator[None]:
-    """Add to the machine's fact what its owner can do about it."""
-    try:
-        yield
-    except NotToBeHad as error:
-        raise ConfigurationError(f"{error} {advice}") from error
-
-
 async def _run(
     config: HelperConfig, machine: Machine, ready: Callable[[HelperConfig], None]
 ) -> None:
@@ -278,10 +286,10 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(name, main.cancel)
     try:
         asked_at = listeners.unix(config.control_path)
-        with _advised("--relay-port takes another one, but only TCP 443 is open everywhere."):
+        with advised("--relay-port takes another one, but only TCP 443 is open everywhere."):
             relays_at = machine.listeners.relay(config.relay_port)
         async with AsyncExitStack() as stack:
-            with _advised("--port takes another one."):
+            with advised("--port takes another one."):
                 helper = await stack.enter_async_context(build_helper(config, machine))
 
             def started() -> None:

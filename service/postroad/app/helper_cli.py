@@ -17,6 +17,7 @@ import click
 
 from postroad.app import telling
 from postroad.app.asking import NotRunning, as_json, ask, finish
+from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 
 HELPER_RELAY_KILOBYTES = 5000  # a second: a rented box has more to give than somebody at home
@@ -42,8 +43,8 @@ def helper() -> None:
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Its data folder.")
 @runtime_option
 @click.option("--name", help="What its people see; by default the name of this computer.")
-@click.option("--port", default=46464, help="Where nodes reach it, UDP.")
-@click.option("--relay-port", default=443, help="Where it relays, TCP.")
+@click.option("--port", default=limits.PEER_PORT_DEFAULT, help="Where nodes reach it, UDP.")
+@click.option("--relay-port", default=limits.HELPER_RELAY_PORT, help="Where it relays, TCP.")
 @click.option("--address", help="The IP address by which others know it, if not its own.")
 @click.option("--host", "hosts", multiple=True, help="Listen at this address of it only.")
 @click.option(
@@ -82,7 +83,7 @@ def run(
         config = running.HelperConfig(
             data or _data(),
             runtime or _runtime(),
-            (name or socket.gethostname())[:63] or "helper",
+            name_to_show(name),
             port,
             relay_port,
             hosts,
@@ -100,7 +101,7 @@ def run(
 @helper.command()
 @click.option("--address", help="The IP address by which others know this box, if not its own.")
 def enable(address: str | None) -> None:
-    """Start it now and whenever this computer starts (root), and show the first link."""
+    """Start a helper, now and whenever this computer starts (root), and show its first link."""
 
     def work() -> dict[str, Any]:
         if os.geteuid() != 0:
@@ -116,7 +117,7 @@ def enable(address: str | None) -> None:
 
 @helper.command()
 def disable() -> None:
-    """Stop it, now and for good (root); what it keeps stays in /var/lib/postroad-helper."""
+    """Stop the helper, now and for good (root); /var/lib/postroad-helper stays as it is."""
 
     def work() -> dict[str, Any]:
         if os.geteuid() != 0:
@@ -141,7 +142,7 @@ def invite(runtime: Path | None, json_wanted: bool) -> None:
 @runtime_option
 @as_json
 def people(runtime: Path | None, json_wanted: bool) -> None:
-    """List whom it serves."""
+    """List the people whom the helper serves."""
     finish(lambda: _asked("people", runtime), json_wanted, telling.helper_people)
 
 
@@ -162,7 +163,7 @@ def remove(name: str, runtime: Path | None, json_wanted: bool) -> None:
 @runtime_option
 @as_json
 def status(runtime: Path | None, json_wanted: bool) -> None:
-    """Tell how it does."""
+    """Tell how the helper is doing."""
     finish(lambda: _asked("status", runtime), json_wanted, telling.helper_status)
 
 
@@ -185,6 +186,17 @@ def unit(address: str | None) -> str:
     template = resources.files("postroad.app").joinpath("helper.service").read_text("utf-8")
     options = f" --address {address}" if address else ""
     return template.replace("@PROGRAM@", _program()).replace("@OPTIONS@", options)
+
+
+def name_to_show(wanted: str | None) -> str:
+    """What the helper's people see; ConfigurationError when a screen could not show it."""
+    name = wanted or socket.gethostname()[: limits.HELPER_NAME_BYTES_MAX] or "helper"
+    if len(name.encode()) > limits.HELPER_NAME_BYTES_MAX or not name.isprintable():
+        raise ConfigurationError(
+            f"A helper cannot be called {name!r}: choose a name (--name) of at most "
+            f"{limits.HELPER_NAME_BYTES_MAX} letters that can be seen."
+        )
+    return name
 
 
 def _expect_readable() -> None:

@@ -47,7 +47,7 @@ def run(config: Config, path: Path, ready: Ready) -> None:
         raise NotSetUp
     os.umask(0o077)  # whatever is written is the owner's alone
     with ExitStack() as cleanup:
-        with _advised(f"To use another folder, change data in {path}."):
+        with advised(f"To use another folder, change data in {path}."):
             disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
         cleanup.callback(disk.close)
         machine = Machine(
@@ -87,7 +87,7 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
         sockets = _sockets(config, path, machine)
         async with AsyncExitStack() as stack:
             keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
-            with _advised(f"To use another one, change {keys} in {path}."):
+            with advised(f"To use another one, change {keys} in {path}."):
                 node = await stack.enter_async_context(build_node(settings, machine))
 
             def started() -> None:
@@ -104,18 +104,18 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
 
 def _sockets(config: Config, path: Path, machine: Machine) -> Sockets:
     def door(name: str, port: int) -> Sequence[socket]:
-        with _advised(
+        with advised(
             f"To use another one, change {name}_port in {path}, and in your mail program."
         ):
             return machine.listeners.loopback(name, port)
 
     smtp, imap = door("smtp", config.smtp_port), door("imap", config.imap_port)
-    with _advised(f"Give it a folder of your own with a short name: runtime in {path}."):
+    with advised(f"Give it a folder of your own with a short name: runtime in {path}."):
         return Sockets(smtp, imap, listeners.unix(config.control_path))
 
 
 @contextmanager
-def _advised(advice: str) -> Iterator[None]:
+def advised(advice: str) -> Iterator[None]:
     """Add to the machine's fact what its owner can do about it."""
     try:
         yield

@@ -23,8 +23,8 @@ from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
 from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
-from postroad.doors import bundles as bundle_door
 from postroad.doors import control, imap, submission
+from postroad.doors.bundles import BundleDesk
 from postroad.doors.network import NetworkDesk
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
@@ -211,7 +211,7 @@ class Node:
                         for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
                         if door
                     },
-                    bundle_door.requests(self.bundles),
+                    BundleDesk(self.bundles).requests,
                 ),
                 name="control",
             )

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from postroad.app.config import sync
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, PostroadError
 
@@ -72,7 +73,7 @@ class WrittenFile:
         self._file.close()
         self._file = None
         self._draft.unlink(missing_ok=True)
-        _sync(self._path.parent)
+        sync(self._path.parent)
 
 
 class ReadFile:
@@ -135,14 +136,6 @@ def _exactly(heard: BinaryIO, size: int) -> bytes:
     if len(octets) != size:
         raise ValueError("cut short")
     return octets
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _in_words(path: Path, done: str, error: OSError) -> PostroadError:

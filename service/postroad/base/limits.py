@@ -51,6 +51,8 @@ HANDSHAKE_SECONDS_MAX = 5.0
 LINK_CLOSE_SECONDS_MAX = 1.0  # for a goodbye that the peer may not hear
 LINK_READ_BYTES = 64 * KIB  # taken from the wire at once
 
+PEER_PORT_DEFAULT = 46464  # UDP for iroh, TCP for TLS and the relay
+HELPER_RELAY_PORT = 443  # TCP: what networks leave open that block everything else
 # Reach
 KNOCK_SECONDS_MAX = 2.0  # for an answer to a stranger's word, or of a relay to a fresh connection
 DIAL_BACKS_A_MINUTE = 2  # for one peer, and for one host; after a pause so many at once
@@ -140,6 +142,11 @@ COLLECT_TOLD_SECONDS = 1 * HOUR  # the same when the holder has shown that it re
 REACHED_SECONDS = 3 * HOUR  # and for so long it counts as shown
 # A holder tells for longer than the owner's next look can be away (which is spread by a quarter).
 TELL_SECONDS = 1.5 * COLLECT_TOLD_SECONDS
+
+# Helpers
+HELPERS_MAX = 8  # of one person
+HELPED_MAX = 200  # people whom one helper serves
+HELPER_NAME_BYTES_MAX = 63  # the longest name of a host (RFC 1035 section 2.3.4)
 
 # Bundles
 BUNDLE_ITEMS_MAX = 10_000

@@ -44,6 +44,8 @@ class Duty:
         clock: Clock,
         hold_for: HoldFor,
         on_said: Callable[[PeerId, HoldFor], None],
+        *,
+        dial_private: bool,
     ) -> None:
         self._database = database
         self._client = client
@@ -51,6 +53,7 @@ class Duty:
         self._clock = clock
         self._hold_for = hold_for
         self._on_said = on_said
+        self._private = dial_private
         self._told_renters: set[PeerId] = set()  # the vouched ones, that we hold no more
 
     @property
@@ -88,7 +91,8 @@ class Duty:
             record = renters.record_of(sql, drop.fingerprint)
             if drop.voucher is None or record is None or drop.device in self._told_renters:
                 continue
-            found += [one for one in record.contacts if one.peer == drop.device]
+            named = [one for one in record.contacts if one.peer == drop.device]
+            found += renters.dialled_for(sql, drop.fingerprint, named, private=self._private)
         return found
 
     async def _tell_person(self, person: Person, holding: Holding) -> bool:
@@ -177,8 +181,7 @@ class Duty:
                     wire_holders.vouch(asker.fingerprint, at.peer, expires, self._keyring.device),
                 )
                 for person, said in willing[: limits.VOUCHERS_MAX]
-                for at in person.record.contacts
-                if at.peer == person.record.certificate.device
+                if (at := person.record.signer) is not None
             ]
 
         found = await self._database.read(work)

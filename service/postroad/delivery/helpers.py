@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import PeerId, short
 from postroad.base.seams import Clock
@@ -50,9 +51,9 @@ class Helpers:
         PermanentFailure or TemporaryFailure say in words why not, and what to do."""
         found = helping.from_link(link)
         known = await self.all()
-        if len(known) >= helpers.HELPERS_MAX and found.contact.peer not in {h.peer for h in known}:
+        if len(known) >= limits.HELPERS_MAX and found.contact.peer not in {h.peer for h in known}:
             raise PermanentFailure(
-                f"You have {helpers.HELPERS_MAX} helpers, which is as many as one can have. Remove "
+                f"You have {limits.HELPERS_MAX} helpers, which is as many as one can have. Remove "
                 "one first: postroad helpers remove NAME"
             )
         record = await self._record()
@@ -64,8 +65,9 @@ class Helpers:
             raise PermanentFailure(f"What answered there is no helper: {error}.") from error
         except TemporaryFailure as error:
             raise TemporaryFailure(
-                "The helper could not be reached. Is it on, and are its ports open (TCP 443, and "
-                "UDP and TCP 46464)? Try again then; the link stays good."
+                "The helper could not be reached. Is it on, and are its ports open (TCP "
+                f"{limits.HELPER_RELAY_PORT}, and UDP {limits.PEER_PORT_DEFAULT}, unless its owner "
+                "chose others)? Try again then; the link stays good."
             ) from error
         now = self._clock.now()
         await self._database.run(lambda sql: helpers.keep(sql, contact, name, record.sequence, now))

@@ -45,10 +45,13 @@ OnSeen = Callable[[Sighting], Awaitable[None]]
 class Herald:
     """Run `run` for as long as the node lives."""
 
-    def __init__(self, database: Database, client: Client, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, client: Client, clock: Clock, *, dial_private: bool = False
+    ) -> None:
         self._database = database
         self._client = client
         self._clock = clock
+        self._private = dial_private
         self._seen: dict[PeerId, bool] = {}
         self._news: dict[DropId, None] = {}
         self._telling: set[DropId] = set()
@@ -176,7 +179,7 @@ class Herald:
         """Tell the drop's owner to look; True: they know, or need not be told again."""
         owner = None
         try:
-            owner = await self._database.read(lambda sql: _owner(sql, drop))
+            owner = await self._database.read(lambda sql: _owner(sql, drop, self._private))
             if owner is None:
                 return True
             for device in owner.devices:
@@ -204,7 +207,7 @@ def _drop_of(sql: Sql, peer: PeerId) -> DropId | None:
     return found.drop if found else None
 
 
-def _owner(sql: Sql, drop: DropId) -> _Owner | None:
+def _owner(sql: Sql, drop: DropId, private: bool) -> _Owner | None:
     """Whoever rents the drop: a contact, or somebody whom one vouched for."""
     found = held.drop(sql, drop)
     record = renters.record_of(sql, found.fingerprint) if found else None
@@ -212,4 +215,5 @@ def _owner(sql: Sql, drop: DropId) -> _Owner | None:
         return None
     person = people.contact(sql, found.fingerprint)
     seen_at = person.seen_at if person else found.seen_at
-    return _Owner(record.contacts, seen_at or 0.0)
+    devices = renters.dialled_for(sql, found.fingerprint, record.contacts, private=private)
+    return _Owner(tuple(devices), seen_at or 0.0)

@@ -23,9 +23,10 @@ from postroad.peers.client import Client
 from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.protocol.contacts import decode_contact, encode_contact
+from postroad.protocol.dialable import dialable
 from postroad.protocol.holding import ALL_HOURS, Candidate, HoldFor, Hours, better, choose
 from postroad.protocol.records import PersonRecord
-from postroad.protocol.wire_holders import Holding, Introduced, Voucher
+from postroad.protocol.wire_holders import Holding, Introduced, Voucher, check_voucher
 from postroad.sealing.keys import SigningKey
 from postroad.store import helpers, hours, people, rented
 from postroad.store.database import Database, Sql
@@ -34,6 +35,7 @@ from postroad.store.keyring import OwnKeys
 from postroad.store.people import MyDrop, Person
 
 log = logging.getLogger(__name__)
+CANDIDATES_MAX = 256  # compared at once: a thousand would hold up the loop for a third of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Holders:
         watch: Watch,
         record: Callable[[], Awaitable[PersonRecord]],
         on_change: Callable[[], None],
+        *,
+        dial_private: bool,
     ) -> None:
         self._database = database
         self._client = client
@@ -86,9 +90,12 @@ class Holders:
         self._watch = watch
         self._record = record
         self._on_change = on_change
+        self._private = dial_private
         self._said_no: dict[PeerId, float] = {}  # who refused or lost a drop, and when, elapsed
         self._asked: dict[Fingerprint, float] = {}  # whom for introductions, and when
-        self._introduced: dict[PeerId, _Place] = {}  # by contacts, in this life
+        # In this life, by contacts: each has places of their own, so that who names many, or
+        # somebody else's and wrongly, takes nobody's.
+        self._introduced: dict[Fingerprint, dict[PeerId, _Place]] = {}
         self._swapped_at: float | None = None
 
     async def settle(self) -> bool:
@@ -115,7 +122,8 @@ class Holders:
     def has_said(self, holder: PeerId, hold_for: HoldFor) -> None:
         """This node told for whom it holds; its no of before may have been because of that."""
         if hold_for is HoldFor.OFF:
-            self._introduced.pop(holder, None)
+            for places in self._introduced.values():
+                places.pop(holder, None)
         else:
             self._said_no.pop(holder, None)
         self._on_change()
@@ -138,17 +146,18 @@ class Holders:
         found: dict[PeerId, _Place] = {}
         for person in known.people.values():
             said = known.said.get(person.fingerprint)
-            device = person.record.certificate.device  # the one that proved itself: it signed
-            at = next((one for one in person.record.contacts if one.peer == device), None)
+            at = person.record.signer
             if at is None or person.blocked or (said and said.hold_for is HoldFor.OFF):
                 continue
-            seen = known.hours.get(device, Hours())
+            seen = known.hours.get(at.peer, Hours())
             at_hours = replace(seen, said=said.hours if said else None)
-            found[device] = _Place(at, person.fingerprint, None, at_hours)
+            found[at.peer] = _Place(at, person.fingerprint, None, at_hours)
         for row in known.helpers:
             at_hours = replace(known.hours.get(row.peer, Hours()), said=ALL_HOURS)
             found[row.peer] = _Place(row.contact, OF_A_HELPER, None, at_hours)
-        for peer, place in self._introduced.items():
+        named = [place for places in self._introduced.values() for place in places.values()]
+        for place in named:
+            peer = place.contact.peer
             seen = known.hours.get(peer, Hours())
             found.setdefault(peer, replace(place, hours=replace(seen, said=place.hours.said)))
         found.pop(self._client.me, None)
@@ -181,7 +190,7 @@ class Holders:
             known = await self._database.read(self._known)
             holding, free = self._candidates(known)
             wanted = limits.HOLDERS_WANTED - len(holding)
-            free = [one for one in free if one.peer not in in_vain]
+            free = [one for one in free if one.peer not in in_vain][:CANDIDATES_MAX]
             chosen = choose(free, wanted, kept=holding, mine=self._mine(known))
             if not chosen and wanted > 0 and await self._ask_for_introductions(known):
                 continue
@@ -250,34 +259,35 @@ class Holders:
         return any(await asyncio.gather(*map(self._ask_one, due)))
 
     async def _ask_one(self, person: Person) -> bool:
-        device = person.record.certificate.device
-        at = next((one for one in person.record.contacts if one.peer == device), None)
+        at = person.record.signer
         if at is None:
             return False
         try:
             found = await self._client.find_holders(at)
         except (TemporaryFailure, PeerMisbehaved) as error:
-            log.info("nobody introduced: %s", error, extra={"peer": short(device)})
+            log.info("nobody introduced: %s", error, extra={"peer": short(at.peer)})
             soon = (
                 0.0 if isinstance(error, Refused) else limits.VOUCHERS_ASKED_SECONDS - limits.HOUR
             )
             self._asked[person.fingerprint] = self._clock.elapsed() - soon
             return False
         self._asked[person.fingerprint] = self._clock.elapsed()
-        for one in found:
-            self._note_introduced(person, one)
+        named = [self._introduced_by(person, one) for one in found]
+        self._introduced[person.fingerprint] = {one.contact.peer: one for one in named if one}
         return bool(found)
 
-    def _note_introduced(self, person: Person, one: Introduced) -> None:
+    def _introduced_by(self, person: Person, one: Introduced) -> _Place | None:
+        """The place at a node that the person vouches for, which may be anybody's: promise A4."""
         try:
-            at = decode_contact(one.holder)
-        except PeerMisbehaved:
-            return
-        voucher = one.voucher
-        fits = (voucher.holder, voucher.renter) == (at.peer, self._keyring.fingerprint)
-        if fits and len(self._introduced) < limits.VOUCHERS_MAX * limits.VOUCHERS_MAX:
-            known = Hours(said=one.hours)
-            self._introduced[at.peer] = _Place(at, person.fingerprint, voucher, known)
+            at = dialable(decode_contact(one.holder), private=self._private)
+            if at is None or one.voucher.voucher != person.record.certificate.device:
+                return None
+            mine, now = self._keyring.fingerprint, self._clock.now()
+            check_voucher(one.voucher, mine, at.peer, now)
+        except PeerMisbehaved as error:
+            log.info("an introduction is none: %s", error, extra={"contact": person.fingerprint})
+            return None
+        return _Place(at, person.fingerprint, one.voucher, Hours(said=one.hours))
 
     # To have good ones
 
@@ -302,7 +312,7 @@ class Holders:
         if len(holding) < limits.HOLDERS_WANTED:
             return
         self._swapped_at = now
-        found = better(holding, free, mine=self._mine(known))
+        found = better(holding, free[:CANDIDATES_MAX], mine=self._mine(known))
         if found is None:
             return
         leave, take = found
@@ -332,7 +342,7 @@ class Holders:
                 asked = self._asked.get(person.fingerprint, -limits.DAY)
                 if self._clock.elapsed() - asked >= limits.VOUCHERS_ASKED_SECONDS:
                     await self._ask_one(person)
-            fresh = self._introduced.get(drop.holder)
+            fresh = self._introduced.get(drop.fingerprint, {}).get(drop.holder)
             if fresh is None or fresh.voucher is None or fresh.voucher.expires < shown.expires:
                 fresh = _Place(at, drop.fingerprint, shown, Hours())
             if drop.told < record.sequence or fresh.voucher != shown:

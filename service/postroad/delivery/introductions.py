@@ -64,8 +64,8 @@ class Introductions:
         invitation = await self._new_invitation()
         told = await self._renter.tell_tickets()
         self._renter.wake()  # to tell those who were not reached now
-        invitation = replace(invitation, contacts=await self._renter.where_i_am())
-        if not any(contact.addresses for contact in invitation.contacts):
+        invitation = replace(invitation, contacts=await self._renter.where_our_record_is())
+        if not any(contact.addresses or contact.relay for contact in invitation.contacts):
             raise TemporaryFailure(
                 "Your node knows no address at which anybody could reach it or a holder of yours. "
                 "Connect this computer to a network and try again."
@@ -76,7 +76,9 @@ class Introductions:
         """A new invitation link that travels together with our record: nobody need be reached."""
         invitation = await self._new_invitation()
         self._renter.wake()  # to tell holders
-        return invitations.to_link(replace(invitation, contacts=await self._renter.where_i_am()))
+        return invitations.to_link(
+            replace(invitation, contacts=await self._renter.where_our_record_is())
+        )
 
     async def _new_invitation(self) -> Invitation:
         secret, ticket = self._entropy.token(16), Ticket(self._entropy.token(16))

@@ -47,7 +47,7 @@ class Whereabouts(Protocol):
     @property
     def here(self) -> Contact: ...
 
-    def now(self) -> Contact: ...
+    def at_this_moment(self) -> Contact: ...
 
     async def helpers(self) -> Sequence[Contact]: ...
 
@@ -65,6 +65,8 @@ class Renter:
         whereabouts: Whereabouts,
         watch: Watch,
         hold_for: HoldFor = HoldFor.VOUCHED,
+        *,
+        dial_private: bool = False,
     ) -> None:
         self._database = database
         self._client = client
@@ -78,9 +80,25 @@ class Renter:
         self.on_new_record: Callable[[], None] = lambda: None  # set by the composition root
         self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
         self.holders = Holders(
-            database, client, keyring, clock, entropy, watch, self.record, self.wake
+            database,
+            client,
+            keyring,
+            clock,
+            entropy,
+            watch,
+            self.record,
+            self.wake,
+            dial_private=dial_private,
         )
-        self.duty = Duty(database, client, keyring, clock, hold_for, self.holders.has_said)
+        self.duty = Duty(
+            database,
+            client,
+            keyring,
+            clock,
+            hold_for,
+            self.holders.has_said,
+            dial_private=dial_private,
+        )
 
     def wake(self) -> None:
         """Something changed that others should know."""
@@ -173,13 +191,16 @@ class Renter:
             self._announced = record.sequence
             self.on_new_record()
 
-    async def where_i_am(self) -> tuple[Contact, ...]:
+    async def where_our_record_is(self) -> tuple[Contact, ...]:
         """Us as we are reached now, helpers and holders: where an invitation says that our record
         is to be had. All of them have it, or are told it at once."""
         record = await self.record()
         helpers = await self._whereabouts.helpers()
         places = (*helpers[:1], *(drop.contact for drop in record.drops[:2]))
-        return (self._whereabouts.now(), *{place.peer: place for place in places}.values())
+        return (
+            self._whereabouts.at_this_moment(),
+            *{place.peer: place for place in places}.values(),
+        )
 
     def _agreed_drops(self, sql: Sql, last: PersonRecord | None, now: Instant) -> tuple[Drop, ...]:
         """The drops of our record, the best first. Another order alone makes no new record: where

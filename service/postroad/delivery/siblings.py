@@ -27,6 +27,7 @@ ASKED_AT_ONCE = 4
 BACK_SECONDS = 1 * limits.MINUTE  # whoever we asked in this time is not asked back
 AWAY_SECONDS = 2 * limits.COLLECT_TOLD_SECONDS  # without a link we were off the network
 SETTLING_SECONDS = 20.0  # after the start, until we ask
+BAD_LETTERS_MAX = 8  # of one sibling in one asking: a damaged disk has some, a liar without end
 
 
 class Siblings:
@@ -164,20 +165,31 @@ class Siblings:
             except Refused as error:
                 log.info("nothing passed on: %s", error, extra={"holder": short(peer)})
                 return True
-            except (TemporaryFailure, PeerMisbehaved) as error:
+            except TemporaryFailure as error:
                 log.info("nothing passed on: %s", error, extra={"holder": short(peer)})
+            except PeerMisbehaved as error:  # it is left alone for a while, whatever it asks
+                log.warning("nothing passed on: %s", error, extra={"holder": short(peer)})
+                self._met[sibling.mine, peer] = self._clock.elapsed() + limits.HOUR
             except Exception:  # one sibling's doorstep
                 log.exception("asking a sibling failed", extra={"holder": short(peer)})
         return False
 
     async def _take_all(self, sibling: Sibling) -> bool:
         """Whether we got a letter that we had not."""
-        key, got, seen = (sibling.mine, sibling.drop), False, 0
+        key, got, seen, bad = (sibling.mine, sibling.drop), False, 0, 0
         after = self._after.get(key, 0)
         while True:
             letters = await self._client.sync(sibling.contact, sibling.drop, sibling.mine, after)
             for kept in await self._ledger.wanted(sibling, letters):
-                got |= await self._take(sibling, kept)
+                try:
+                    got |= await self._take(sibling, kept)
+                except PeerMisbehaved as error:  # the next one may be good
+                    log.warning(
+                        "letter not passed on: %s", error, extra={"mail": kept.mail_id.hex()}
+                    )
+                    bad += 1
+                    if bad > BAD_LETTERS_MAX:
+                        raise
             if not letters:
                 return got
             seen += len(letters)
@@ -188,7 +200,8 @@ class Siblings:
                 return got
 
     async def _take(self, sibling: Sibling, kept: wire_holders.Kept) -> bool:
-        """Draw one letter, or its burial; True: a letter lies here now."""
+        """Draw one letter, or its burial; True: a letter lies here now. PeerMisbehaved when it is
+        not what was listed."""
         mail_id = MailId(kept.mail_id)
         try:
             async with self._client.draw(
@@ -204,9 +217,6 @@ class Siblings:
         except Refused as error:  # it was fetched or buried meanwhile
             if error.refusal != wire.Refusal.UNKNOWN:
                 raise
-            return False
-        except PeerMisbehaved as error:  # the next one may be good
-            log.warning("letter not passed on: %s", error, extra={"mail": mail_id.hex()})
             return False
         log.info("letter held, passed on by another holder", extra={"mail": mail_id.hex()})
         return True

@@ -19,19 +19,20 @@ class OwnersFile(Protocol):
     async def keep(self) -> None: ...
 
 
-def requests(
-    bundles: Bundles,
-) -> Mapping[str, Callable[[dict[str, Any], OwnersFile], Awaitable[Reply]]]:
-    """The requests by their names, for `doors.control`."""
-    door = _Door(bundles)
-    return {"bundle write": door.write, "bundle read": door.read}
+FileRequest = Callable[[dict[str, Any], OwnersFile], Awaitable[Reply]]
 
 
-class _Door:
+class BundleDesk:
+    """`requests` are for `doors.control`."""
+
     def __init__(self, bundles: Bundles) -> None:
         self._bundles = bundles
+        self.requests: Mapping[str, FileRequest] = {
+            "bundle write": self._write,
+            "bundle read": self._read,
+        }
 
-    async def write(self, request: dict[str, Any], file: OwnersFile) -> Reply:
+    async def _write(self, request: dict[str, Any], file: OwnersFile) -> Reply:
         """`for`: a contact's name; `if_any`: no file when there is nothing to put into it."""
         name, invite = request.get("for"), request.get("invite") is True
         planned = await self._bundles.plan(None if name is None else str(name), invite=invite)
@@ -49,7 +50,7 @@ class _Door:
             "written": is_wanted,
         }
 
-    async def read(self, request: dict[str, Any], file: OwnersFile) -> Reply:
+    async def _read(self, request: dict[str, Any], file: OwnersFile) -> Reply:
         accept = request.get("accept") is True
         found = await self._bundles.read(file.pieces(), accept=accept)
         told = (name for name in Found.__dataclass_fields__ if name != "people")

@@ -83,10 +83,10 @@ async def serve(
 
     `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell.
     `file_requests`: what else may be asked, about files of the owner's."""
-    door = _Door(
+    desk = _OwnersDesk(
         database, introductions, keyring, clock, pauses, counts, helpers, network, mail_ports
     )
-    requests = {**door.requests, **network.requests}
+    requests = {**desk.requests, **network.requests}
     await serve_requests(listening, requests, {os.getuid()}, file_requests)
 
 
@@ -105,7 +105,7 @@ async def serve_requests(
         await server.serve_forever()
 
 
-class _Door:
+class _OwnersDesk:
     """What an owner may ask of their node."""
 
     def __init__(

@@ -17,7 +17,8 @@ Reply = dict[str, Any]
 
 
 class HelperDesk:
-    """`requests` are for `doors.control`. `where_i_am`: the helper as its links name it."""
+    """`requests` are for `doors.control`. `where_i_am`: the helper as its links name it. `removed`
+    hears that somebody is served no more, who may be at the relay."""
 
     def __init__(
         self,
@@ -26,12 +27,14 @@ class HelperDesk:
         entropy: Entropy,
         where_i_am: Callable[[], Contact],
         facts: Callable[[], Reply],
+        removed: Callable[[], None],
     ) -> None:
         self._database = database
         self._clock = clock
         self._entropy = entropy
         self._where_i_am = where_i_am
         self._facts = facts
+        self._removed = removed
         self.requests = {
             "status": self._status,
             "invite": self._invite,
@@ -86,7 +89,9 @@ class HelperDesk:
             people.block(sql, found[0].fingerprint)
             return found[0].address
 
-        return {"address": await self._database.run(work)}
+        address = await self._database.run(work)
+        self._removed()
+        return {"address": address}
 
     async def _status(self, _: Mapping[str, Any]) -> Reply:
         def work(sql: Sql) -> Reply:

@@ -106,6 +106,9 @@ async def _bind(secret: bytes, hosts: Sequence[str], port: int) -> iroh.Endpoint
     return await builder.bind()
 
 
+_closing: set[asyncio.Task[None]] = set()  # endpoints that we wait for no more
+
+
 class IrohEndpoint:
     """`base.seams.Endpoint`."""
 
@@ -247,11 +250,19 @@ class IrohEndpoint:
             for link in list(self._links):
                 await link.close()
             await asyncio.wait({self._door})
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(limits.LINK_CLOSE_SECONDS_MAX):  # iroh would wait 3 s
-                    await self._endpoint.close()
-        finally:
+            # iroh may wait 3 s for goodbyes, and longer for a relay. Broken off, it would keep the
+            # port for ever, so it goes on when we do not wait any more.
+            closing = asyncio.create_task(self._endpoint.close(), name="iroh close")
+            await asyncio.wait({closing}, timeout=limits.LINK_CLOSE_SECONDS_MAX)
+            if not closing.done():
+                _closing.add(closing)
+                closing.add_done_callback(_closing.discard)
+                closing.add_done_callback(lambda _: _free(self._endpoint))
+                return
+        except BaseException:
             _free(self._endpoint)
+            raise
+        _free(self._endpoint)
 
     def _is_closed(self) -> bool:
         return self._closed

@@ -51,14 +51,16 @@ class ZeroconfLan:
         async with changes() as changed:
             while True:
                 changed.clear()
-                interfaces = self._interfaces()
                 try:
-                    if interfaces:
+                    if interfaces := self._interfaces():
                         visit = _Visit(self._type, interfaces, wanted, heard)
                         await visit.stay(self._info(tag, port(), interfaces), changed, self._differ)
                         changed.set()
-                except (OSError, RuntimeError, Error) as error:  # no multicast here
-                    log.info("not on the local network: %s", error)
+                except* (OSError, RuntimeError, Error) as group:  # no multicast here
+                    log.info("not on the local network: %s", group.exceptions)
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():  # the group can swallow it
+                    raise asyncio.CancelledError
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS):
                         await changed.wait()

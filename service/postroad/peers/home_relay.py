@@ -2,7 +2,8 @@
 
 Purpose: measure the relays of helpers and contacts, stay at one, notice when it is gone, and go to
 the next. iroh is given one relay only: by itself it would take 52 s to leave one that is dead.
-Invariants: measured only when there is a reason; a relay that failed us is left alone for a while.
+Invariants: measured only when there is a reason; a relay that failed us is left alone for a while;
+we wait at nobody's who is no helper or contact of ours any more.
 """
 
 import asyncio
@@ -114,7 +115,8 @@ class HomeRelay:
         """Stay at a relay that answers; else measure those that are offered and go to the best."""
         self._checked_at = self._clock.elapsed()
         own = self._own()
-        if self._relay is not None and (own in (None, self._relay) or self._is_shunned(own)):
+        may_stay = self._relay is not None and self._relay.peer in await self._of_ours()
+        if self._relay and may_stay and (own in (None, self._relay) or self._is_shunned(own)):
             with suppress(Unreachable):
                 await self._endpoint.try_relay(self._relay)
                 self.is_content = self._endpoint.home_relay() == self._relay
@@ -149,6 +151,11 @@ class HomeRelay:
     def _is_shunned(self, relay: Relay | None) -> bool:
         return relay is not None and self._shunned.get(relay, -inf) > self._clock.elapsed()
 
+    async def _of_ours(self) -> set[PeerId]:
+        """Whose relays we may wait at: our own, helpers' that serve us, contacts'."""
+        known = [*await self._around.helpers(), *await self._around.contacts()]
+        return {self._endpoint.me, *(one.peer for one in known)}
+
     async def _offered(self) -> list[Relay]:
         """The relays that we may wait at, as far as we know; our own, if it is one, alone."""
         own = self._own()
@@ -156,7 +163,8 @@ class HomeRelay:
             return [own]
         helpers = await self._around.helpers()
         offers = [one.relay for one in helpers if one.relay is not None]
-        offers += self._offers.values()
+        of_ours = await self._of_ours()
+        offers += [one for one in self._offers.values() if one.peer in of_ours]
         for contact in await self._around.contacts():
             relay = contact.relay
             if relay is not None and relay.peer == contact.peer and _may_use(relay):

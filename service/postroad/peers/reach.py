@@ -82,7 +82,7 @@ class Reach:
         """Where others are told to find us."""
         return self._here
 
-    def now(self) -> Contact:
+    def at_this_moment(self) -> Contact:
         """Where we are reached at this moment, which others may not have been told yet."""
         picture = self.picture()
         seen = {one.address.ip.version for one in picture.outside}
@@ -135,7 +135,7 @@ class Reach:
         self._remembered = tuple(at for at in known if at not in self._own)
         self._outside = ()
         await self._settle()
-        self._here = last or self.now()
+        self._here = last or self.at_this_moment()
 
     async def run(self) -> None:
         self._home.check()
@@ -234,7 +234,7 @@ class Reach:
 
     async def _settle(self) -> None:
         """Use what the picture says now."""
-        outside = tuple(at for at in self.now().addresses if at not in self._own)
+        outside = tuple(at for at in self.at_this_moment().addresses if at not in self._own)
         if outside != self._outside:
             self._outside = outside
             await self._endpoint.set_outside(outside)
@@ -256,7 +256,7 @@ class Reach:
             ):
                 await asyncio.sleep(RELAY_GRACE_SECONDS)  # it may be back soon, or another found
             self._look_again.clear()
-            now = self.now()
+            now = self.at_this_moment()
             if now != self._here:
                 self._here = now
                 self._announced.append(self._clock.elapsed())
@@ -282,6 +282,8 @@ class Reach:
             if slept > SLEPT_SECONDS:
                 log.info("slept for %d s", slept)
                 await self._move()
+            if self._home.relay is not None:
+                self._home.check()  # the trouble may be with it
             for seconds in SETTLE_SECONDS:
                 await asyncio.sleep(seconds)
                 own = tuple(at for at in self._endpoint.addresses() if at not in self._outside)
@@ -290,8 +292,8 @@ class Reach:
                     self._own = own
                     self._remembered = ()
                     await self._move()
-            if self._home.relay is not None or slept > SLEPT_SECONDS:
-                self._home.check()
+            if slept > SLEPT_SECONDS:
+                self._home.check()  # the network may be back now
 
     async def _move(self) -> None:
         """We are somewhere else: what was known of the ways to us is not worth much."""

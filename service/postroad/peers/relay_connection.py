@@ -21,9 +21,8 @@ log = logging.getLogger(__name__)
 
 UNPROVEN_BYTES_MAX = protocol.HEAD_BYTES_MAX + 2 * protocol.PROOF_BYTES
 DATAGRAM_COST_BYTES = 48  # IPv6 and UDP
-SENT_TO_MAX = (
-    256  # whom a client sent to, so that they hear when it leaves; the oldest are forgotten
-)
+# Whom a client sent to, so that they hear when it leaves; the oldest are forgotten.
+SENT_TO_MAX = 256
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -1,4 +1,4 @@
-"""Which addresses may be dialled, and by whom: whether one is public, and is no service's.
+"""Whether an address that somebody named may be dialled, and which addresses are public.
 
 Purpose: promise A4 in one place. Whoever answers a question of ours may name any address; without
 this check they could make us knock at the router, at a service of this computer, or at a neighbour
@@ -83,9 +83,7 @@ def dialable_of_a_person(contact: Contact, own: Sequence[HostPort]) -> Contact |
     is_alone = all(at.ip.is_loopback for at in own)
 
     def may(at: HostPort) -> bool:
-        if not may_dial(at, private=True):
-            return False
-        return not at.ip.is_link_local and (is_alone or not at.ip.is_loopback)
+        return may_relay_at(at) and (is_alone or not at.ip.is_loopback)
 
     addresses = tuple(at for at in contact.addresses if may(at))
     relay = contact.relay if contact.relay is not None and may(contact.relay.address) else None

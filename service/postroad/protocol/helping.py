@@ -1,25 +1,22 @@
 """Links to a helper: whoever shows one to the helper is served by it from then on.
 
-Layout of the bytes behind `postroad-helper:` (base64url, no padding): version u8 = 1 | secret 16 |
-expiry u40 | contact | first 4 bytes of SHA-256 of all before. The link is for one person, and used
-once; it gives no right but that of being relayed and held for.
+Layout of the bytes behind `postroad-helper:` (`link_text`): version u8 = 1 | secret 16 |
+expiry u40 | contact. The link is for one person, and used once; it gives no right but that of being
+relayed and held for.
 """
 
-import base64
-import binascii
-import hashlib
 from dataclasses import dataclass
 
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
 from postroad.base.ids import Contact
+from postroad.protocol import link_text
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, decode_contact, encode_contact
 
 SCHEME = "postroad-helper:"
 VERSION = 1
 SECRET_BYTES = 16
 _FIXED = 1 + SECRET_BYTES + 5
-_CHECK = 4
-CHARACTERS_MAX = len(SCHEME) + 4 * (_FIXED + CONTACT_BYTES_MAX + _CHECK + 2) // 3
+CHARACTERS_MAX = len(SCHEME) + 4 * (_FIXED + CONTACT_BYTES_MAX + link_text.CHECK_BYTES + 2) // 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,33 +29,28 @@ class HelperLink:
 def to_link(helper: HelperLink) -> str:
     written = bytes([VERSION]) + helper.secret + helper.expires.to_bytes(5, "big")
     written += encode_contact(helper.contact)
-    written += hashlib.sha256(written).digest()[:_CHECK]
-    return SCHEME + base64.urlsafe_b64encode(written).decode().rstrip("=")
+    return link_text.write(SCHEME, written)
 
 
 def is_link(text: str) -> bool:
     """Whether this is meant to be one, so that whoever pastes it is told what is wrong with it."""
-    return "".join(text.split()).startswith(SCHEME)
+    return link_text.unwrapped(text).startswith(SCHEME)
 
 
 def from_link(link: str) -> HelperLink:
     """The helper in a link; PermanentFailure tells a person what is wrong with it."""
-    text = "".join(link.split())  # mail programs wrap long lines
-    body = text.removeprefix(SCHEME)
+    text = link_text.unwrapped(link)
     try:
-        if body == text or len(text) > CHARACTERS_MAX:
-            raise PeerMisbehaved("it has another beginning or is too long")
-        octets = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        written, check = octets[:-_CHECK], octets[-_CHECK:]
-        if len(written) <= _FIXED or hashlib.sha256(written).digest()[:_CHECK] != check:
-            raise PeerMisbehaved("it is not complete")
+        if not text.startswith(SCHEME) or len(text) > CHARACTERS_MAX:
+            raise link_text.LinkDamaged("it has another beginning or is too long")
+        written = link_text.read(SCHEME, text)
         if written[0] != VERSION:
             raise PermanentFailure("This helper needs a newer Postroad; update yours and retry.")
         secret, expires = written[1 : 1 + SECRET_BYTES], written[1 + SECRET_BYTES : _FIXED]
         found = HelperLink(secret, int.from_bytes(expires, "big"), decode_contact(written[_FIXED:]))
         if to_link(found) != text:
-            raise PeerMisbehaved("it is not in its one form")
-    except (binascii.Error, ValueError, PeerMisbehaved) as error:
+            raise link_text.LinkDamaged("it is not in its one form")
+    except (link_text.LinkDamaged, PeerMisbehaved) as error:
         raise PermanentFailure(
             f"This is not a whole link to a helper ({error}). Copy it again: it begins with "
             f"{SCHEME}"

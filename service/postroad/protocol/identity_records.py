@@ -17,7 +17,7 @@ from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant, PeerId
 from postroad.base.tlv import NUMBER_MAX, decode, encode, fixed, nested, number, several
 from postroad.protocol.records import PERSON, PersonRecord, read_person
-from postroad.sealing import certificate, hybrid
+from postroad.sealing import hybrid
 from postroad.sealing.hybrid import IdentityKeys, Signatures
 from postroad.sealing.keys import Identity, load_ed25519
 
@@ -171,13 +171,6 @@ def kept_until(record: AnyRecord, got_at: Instant) -> Instant:
     if isinstance(record, RevokeRecord):
         return Instant(got_at + limits.RECORD_SECONDS_MAX)
     return Instant(float(record.expires))
-
-
-def is_current(record: AnyRecord, now: Instant) -> bool:
-    """Whether somebody who keeps records for others should take it: it has not expired, and does
-    not ask to be kept for longer than any may (clocks differ by a day)."""
-    longest = now + limits.RECORD_SECONDS_MAX + certificate.CLOCK_SKEW_SECONDS
-    return now < kept_until(record, now) <= longest
 
 
 def _check_size(octets: bytes, kind: int) -> None:

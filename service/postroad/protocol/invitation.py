@@ -1,25 +1,23 @@
 """Invitations: a link that makes two people contacts, used once.
 
-Layout of the bytes behind `postroad:` (base64url, no padding): version u8 = 1 | fingerprint 20 |
-secret 16 | ticket 16 | expiry u40 | up to 3 x (size u8, contact) | first 4 bytes of SHA-256 of all
-before. Whoever has the link can use it, so it is shown to its owner and logged nowhere.
+Layout of the bytes behind `postroad:` (`link_text`): version u8 = 1 | fingerprint 20 | secret 16 |
+ticket 16 | expiry u40 | up to 3 x (size u8, contact). Whoever has the link can use it, so it is
+shown to its owner and logged nowhere.
 """
 
 import base64
-import binascii
-import hashlib
 from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
 from postroad.base.ids import Contact, Fingerprint, Ticket, is_fingerprint
+from postroad.protocol import link_text
 from postroad.protocol.contacts import decode_contact, encode_contact
 
 SCHEME = "postroad:"
 VERSION = 1
 CONTACTS_MAX = 3
 _FIXED = 1 + 20 + 16 + 16 + 5
-_CHECK = 4
 _BYTES_MAX = (limits.INVITATION_CHARACTERS_MAX - len(SCHEME)) * 6 // 8
 
 
@@ -39,33 +37,32 @@ def to_link(invitation: Invitation) -> str:
     for place, contact in enumerate(invitation.contacts[:CONTACTS_MAX]):
         encoded = encode_contact(contact)
         # The last ones are left out where relays make them large: the first is the inviter.
-        if place and len(written) + 1 + len(encoded) > _BYTES_MAX - _CHECK:
+        if place and len(written) + 1 + len(encoded) > _BYTES_MAX - link_text.CHECK_BYTES:
             break
         written += bytes([len(encoded)]) + encoded
-    written += hashlib.sha256(written).digest()[:_CHECK]
-    link = SCHEME + base64.urlsafe_b64encode(written).decode().rstrip("=")
+    link = link_text.write(SCHEME, written)
     assert len(link) <= limits.INVITATION_CHARACTERS_MAX
     return link
 
 
 def from_link(link: str) -> Invitation:
     """The invitation in a link; PermanentFailure tells a person what is wrong with it."""
-    text = "".join(link.split())  # mail programs wrap long lines
+    text = link_text.unwrapped(link)
     if not text.startswith(SCHEME):
         raise PermanentFailure(f"An invitation begins with {SCHEME} ; this one does not.")
     if len(text) > limits.INVITATION_CHARACTERS_MAX:
         raise PermanentFailure("This invitation is too long; copy exactly the line with the link.")
     try:
-        body = text.removeprefix(SCHEME)
-        octets = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise PermanentFailure("This invitation has strange characters; copy it again.") from error
-    body_octets, check = octets[:-_CHECK], octets[-_CHECK:]
-    if len(octets) < _FIXED + _CHECK or hashlib.sha256(body_octets).digest()[:_CHECK] != check:
-        raise PermanentFailure("This invitation is not complete; copy the whole link again.")
-    if body_octets[0] != VERSION:
+        octets = link_text.read(SCHEME, text)
+        if len(octets) < _FIXED:
+            raise link_text.LinkDamaged("it is not complete")
+    except link_text.LinkDamaged as error:
+        raise PermanentFailure(
+            f"This invitation was damaged on the way ({error}); copy the whole link again."
+        ) from error
+    if octets[0] != VERSION:
         raise PermanentFailure("This invitation needs a newer Postroad; update yours and retry.")
-    return _read(body_octets, link=text)
+    return _read(octets, link=text)
 
 
 def _read(octets: bytes, link: str) -> Invitation:

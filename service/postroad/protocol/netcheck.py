@@ -12,7 +12,7 @@ from postroad.base.ids import Contact, HostPort, Relay
 from postroad.protocol import reach
 from postroad.protocol.reach import Nat, Picture
 
-ADD_HELPER = "add a helper (postroad helper, on a small box that both of you can reach)"
+ADD_HELPER = "add a helper (postroad helper enable, on a small box that both of you can reach)"
 BOTH_ON = "have both computers on at the same time: the nodes try each other every minute"
 BUNDLE = "carry the letters as a file (postroad bundle write)"
 
@@ -87,8 +87,8 @@ def _peers(facts: Facts) -> Finding:
             "peers",
             State.LIMITED,
             f"{nobody} of your contacts {does} now: they are off, or this network blocks UDP.",
-            "Letters wait here. Where UDP is blocked they need a helper (postroad helper, at TCP "
-            "port 443 of a small box), or a file (postroad bundle write).",
+            "Letters wait here. Where UDP is blocked they need a helper (postroad helper enable, "
+            "on a small box), or a file (postroad bundle write).",
         )
     return Finding(
         "peers",

@@ -3,8 +3,9 @@
 Purpose: decide which outside addresses hold, what kind of NAT stands before us, which relay to
 wait at, and when to tell others. Touches nothing; the caller asks, knocks and keeps the time.
 Invariants: one peer alone never overrules two that agree (a router that got another address is
-believed when two say so); what was seen from one network only is
-used, and marked as not sure.
+believed when two say so), nor many of one network those of two; what was seen from one network only
+is used, marked as not sure, and told after a public address that this machine has; and nobody has
+us tell others an address that no node can have.
 What a knock proves: a peer sends from a port to which nothing was ever sent from here. If that is
 answered, whoever knows the address can begin, unless the router lets in all ports of a host that
 we wrote to: of the two kinds of filter that RFC 4787 section 5 calls address-dependent, only the
@@ -19,7 +20,7 @@ from enum import StrEnum
 
 from postroad.base import limits
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
-from postroad.protocol.dialable import is_public
+from postroad.protocol.dialable import is_public, may_dial
 
 TOGETHER_SECONDS = 60.0  # within this, a NAT keeps a mapping that is in use
 CLOCK_WRONG_SECONDS = 10 * limits.MINUTE
@@ -112,13 +113,18 @@ def look(
 def _of_family(
     observations: Sequence[Observation], version: int, own: set[HostPort]
 ) -> list[Observation]:
-    """The newest of each peer, newest first; without what neighbours on our own network see."""
+    """The newest of each peer, newest first; without what neighbours on our own network see, and
+    without what would have our contacts knock where no node is: whoever sees us at an address that
+    is not public is at none itself."""
     found: dict[PeerId, Observation] = {}
     for one in sorted(observations, key=lambda one: -one.at):
         if one.address is None or one.address.ip.version != version:
             continue
-        is_ours = one.address in own and not is_public(one.address)
-        if not (is_ours or one.address.ip.is_loopback or one.address.ip.is_link_local):
+        at = one.address
+        is_ours = at in own and not is_public(at)
+        is_odd = at.ip.is_loopback or at.ip.is_link_local or not may_dial(at, private=True)
+        is_near = one.seen_from is None or not is_public(one.seen_from)
+        if not (is_ours or is_odd) and (is_public(at) or is_near):
             found.setdefault(one.by, one)
     return list(found.values())
 
@@ -128,7 +134,9 @@ def _family(seen: list[Observation], own: set[HostPort]) -> tuple[HostPort | Non
     if not seen:
         return None, Nat.UNKNOWN, False
     voices = Counter(one.address for one in seen)  # in the order of the newest
-    address, count = voices.most_common(1)[0]
+    apart = Counter(where for where, _ in {(one.address, network(one.seen_from)) for one in seen})
+    address = max(voices, key=lambda one: (apart[one], voices[one]))
+    count = voices[address]
     assert address is not None
     if count == 1 and len(seen) > 1:
         together = [one for one in seen if seen[0].at - one.at <= TOGETHER_SECONDS]
@@ -172,11 +180,14 @@ def is_contradicted(observations: Iterable[Observation], own: Iterable[HostPort]
 
 
 def best_first(picture: Picture, own: Sequence[HostPort]) -> tuple[HostPort, ...]:
-    """All our addresses: those proven open, then those that peers saw, then this machine's public
-    ones, then the rest. A contact in bytes has room for the first of each family only."""
+    """All our addresses: those that peers of two networks saw, or that this machine has, too; then
+    this machine's public ones, then those that somebody saw, then the rest; of each those proven
+    open first. A contact in bytes has room for the first of each family only: one peer that lies
+    must not take the place of an address that is ours."""
     outside = sorted(picture.outside, key=lambda one: (not one.is_open, not one.is_sure))
+    sure = [one.address for one in outside if one.is_sure or one.address in own]
     public = [at for at in own if is_public(at)]
-    return tuple(dict.fromkeys((*(one.address for one in outside), *public, *own)))
+    return tuple(dict.fromkeys((*sure, *public, *(one.address for one in outside), *own)))
 
 
 def choose_relay(seconds: Mapping[Relay, float], home: Relay | None) -> Relay | None:

@@ -80,6 +80,13 @@ class PersonRecord:
         """The devices, where letters are brought when they are awake."""
         return tuple(decode_contact(device) for device in self.devices)
 
+    @property
+    def signer(self) -> Contact | None:
+        """Where the device is that signed this: the only one that is proven to be theirs. None when
+        the record does not say."""
+        device = self.certificate.device
+        return next((one for one in self.contacts if one.peer == device), None)
+
 
 def next_sequence(previous: int, device: PeerId, now: Instant) -> int:
     """A sequence above `previous`, which no other device of the person would choose.

@@ -6,8 +6,6 @@ from postroad.base import limits
 from postroad.base.tlv import fixed, octets, optional, text
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, CONTACT_BYTES_MIN
 
-NAME_BYTES_MAX = 63  # of a helper: the longest name of a host (RFC 1035 section 2.3.4)
-
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
@@ -23,4 +21,4 @@ class SignedIn:
     """The helper serves you; where it is, and what its owner calls it."""
 
     contact: bytes = octets(1, CONTACT_BYTES_MIN, CONTACT_BYTES_MAX)
-    name: str = text(2, NAME_BYTES_MAX)
+    name: str = text(2, limits.HELPER_NAME_BYTES_MAX)

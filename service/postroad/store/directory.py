@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from postroad.base import limits
 from postroad.base.ids import Contact
 from postroad.protocol.contacts import decode_contact
+from postroad.protocol.dialable import dialable
 from postroad.protocol.directory import Statement
 from postroad.store import helpers, people
 from postroad.store.database import Database, Sql
@@ -69,9 +70,12 @@ class DirectoryShelf:
         await self._database.run(work)
 
 
-def acquaintances(sql: Sql) -> list[Contact]:
+def acquaintances(sql: Sql, *, private: bool) -> list[Contact]:
     """The owner's helpers, and the nodes that the owner's contacts name in their records: theirs,
-    and those of their holders. Who was seen last comes first."""
+    and those of their holders. Who was seen last comes first.
+
+    Their holders are strangers to us, who told them where they are: of these only what any stranger
+    may name (promise A4; `private`: see `protocol.dialable`)."""
     found = {row.peer: row.contact for row in helpers.helpers(sql) if not row.refusal}
     known = sorted(people.contacts(sql), key=lambda person: -(person.seen_at or 0.0))
     for person in known:
@@ -81,6 +85,7 @@ def acquaintances(sql: Sql) -> list[Contact]:
     for person in known:
         if not person.blocked:
             for drop in person.record.drops:
-                contact = decode_contact(drop.holder)
-                found.setdefault(contact.peer, contact)
+                holder = dialable(decode_contact(drop.holder), private=private)
+                if holder is not None:
+                    found.setdefault(holder.peer, holder)
     return list(found.values())[: limits.DIRECTORY_PEERS_KEPT]

@@ -8,6 +8,7 @@ makes one person known, once.
 import sqlite3
 from dataclasses import dataclass
 
+from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Contact, Fingerprint, Instant, PeerId
 from postroad.base.seams import Clock
@@ -18,8 +19,6 @@ from postroad.store import people
 from postroad.store.database import Database
 
 OF_A_HELPER = Fingerprint("")  # stands where a holder's person would: a helper is nobody's node
-HELPERS_MAX = 8  # of one person
-HELPED_MAX = 200  # people whom one helper serves
 NOT_NAMED = "This helper serves only those whom its owner named."
 
 
@@ -128,6 +127,7 @@ def _why_not(sql: sqlite3.Connection, secret: bytes | None, now: Instant) -> str
     invitation = people.invitation(sql, secret)
     if invitation is None or invitation.used_by is not None or now > invitation.expires_at:
         return "This link to the helper was used, or has expired. Ask its owner for a new one."
-    if len(people.contacts(sql)) >= HELPED_MAX:
+    served = sum(not person.blocked for person in people.contacts(sql))
+    if served >= limits.HELPED_MAX:
         return "This helper serves as many people as it can."
     return None

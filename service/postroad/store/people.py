@@ -39,14 +39,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class MyDrop:
-    """A drop of ours, at a contact's node or at one that a contact introduced (`place`).
+    """A drop of ours, at a contact's node, a helper, or one that a contact introduced (`place`).
 
     One that we `left` is no longer in our record, but letters may still lie in it."""
 
     drop: DropId
     seed: bytes
     holder: PeerId
-    fingerprint: Fingerprint  # the contact: whose node holds, or who introduced it
+    fingerprint: Fingerprint  # the contact whose node holds, or who introduced it; "": a helper
     agreed: bool
     tickets: bytes  # SHA-256 of the ticket hashes that the holder has
     place: bytes | None = None  # an encoded Contact

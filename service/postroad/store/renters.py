@@ -8,14 +8,16 @@ See: docs/adr/0007-holders.md.
 """
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import DropId, Fingerprint, Instant, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
 from postroad.base.tlv import decode
 from postroad.protocol import wire_holders
+from postroad.protocol.dialable import dialable
 from postroad.protocol.holding import HoldFor, Quota, Relation
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.store import held, people
@@ -34,6 +36,17 @@ def record_of(sql: sqlite3.Connection, fingerprint: Fingerprint) -> PersonRecord
         with suppress(PeerMisbehaved):  # the row is damaged
             found.append(decode(PersonRecord, octets))  # verified before it was kept
     return max(found, key=lambda record: record.sequence, default=None)
+
+
+def dialled_for(
+    sql: sqlite3.Connection, renter: Fingerprint, named: Iterable[Contact], *, private: bool
+) -> list[Contact]:
+    """The nodes that a renter's record names, with only what we dial of them: a contact's as they
+    are, those of others as of any stranger (promise A4; `private`: see `protocol.dialable`). One of
+    which nothing is left can still be met over a link at hand."""
+    if people.contact(sql, renter) is not None:
+        return list(named)
+    return [dialable(one, private=private) or Contact(one.peer) for one in named]
 
 
 def relation(sql: sqlite3.Connection, drop: HeldDrop, hold_for: HoldFor, now: Instant) -> Relation:

@@ -127,10 +127,10 @@ MIGRATIONS: tuple[str, ...] = (
         drop_id    BLOB PRIMARY KEY CHECK (length(drop_id) = 16),
         seed       BLOB NOT NULL CHECK (length(seed) = 32),
         holder     BLOB NOT NULL UNIQUE CHECK (length(holder) = 32),
-        fingerprint TEXT NOT NULL,           -- the contact whose node holds
+        fingerprint TEXT NOT NULL,           -- whose node holds, or who introduced it; '': nobody's
         agreed     INTEGER NOT NULL,         -- the holder said yes
         tickets    BLOB NOT NULL DEFAULT x'', -- SHA-256 of the ticket list that the holder has
-        place      BLOB,                     -- a vouched holder's contact; NULL: by its record
+        place      BLOB,                     -- of a vouched holder, or a helper that we removed
         voucher    BLOB,                     -- what it was shown last
         told       INTEGER NOT NULL DEFAULT 0, -- sequence of our record that a vouched one has
         left_at    REAL,                     -- not in our record since then, but still looked into
@@ -183,7 +183,6 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX held_letter_mail ON held_letter (mail_id);
     CREATE INDEX held_letter_expiry ON held_letter (expires_at);
-
     CREATE INDEX held_letter_arrival ON held_letter (drop_id, arrival);
 
     -- For whom our contacts hold and when they are on, as they say; and what we last told them.

@@ -35,11 +35,17 @@ class Sibling:
     large_to_it: bool
 
 
-def of_drop(sql: sqlite3.Connection, drop_id: DropId, me: PeerId) -> list[Sibling]:
+def of_drop(
+    sql: sqlite3.Connection, drop_id: DropId, me: PeerId, *, private: bool = False
+) -> list[Sibling]:
     """All siblings in this drop, in the owner's order; none unless the owner names us, too."""
     found = held.drop(sql, drop_id)
     record = renters.record_of(sql, found.fingerprint) if found else None
-    named = [(one.contact, one.id) for one in record.drops] if record else []
+    if found is None or record is None:
+        return []
+    holders = [one.contact for one in record.drops]
+    dialled = renters.dialled_for(sql, found.fingerprint, holders, private=private)
+    named = list(zip(dialled, (one.id for one in record.drops), strict=True))
     places = {drop: place for place, (contact, drop) in enumerate(named) if contact.peer == me}
     if drop_id not in places:
         return []
@@ -66,12 +72,15 @@ class Ledger:
         clock: Clock,
         me: PeerId,
         hold_for: HoldFor = HoldFor.VOUCHED,
+        *,
+        dial_private: bool = False,
     ) -> None:
         self._database = database
         self._sealed = sealed
         self._clock = clock
         self._me = me
         self._hold_for = hold_for
+        self._private = dial_private
 
     async def drops(self) -> list[DropId]:
         """The drops here whose renters have room with us."""
@@ -87,7 +96,9 @@ class Ledger:
         return await self._database.read(work)
 
     async def siblings(self, drop_id: DropId) -> list[Sibling]:
-        return await self._database.read(lambda sql: of_drop(sql, drop_id, self._me))
+        return await self._database.read(
+            lambda sql: of_drop(sql, drop_id, self._me, private=self._private)
+        )
 
     async def has_letters(self, drop_id: DropId) -> bool:
         """Whether letters wait in it."""
