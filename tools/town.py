@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +26,7 @@ from typing import Any, Protocol, Self
 
 from lab import Host, Kind, Lab
 from mail_program import Incoming, incoming, outgoing, write_letter
-from person import ClaimFailed, Person, surroundings, until
+from person import ClaimFailed, Person, Place, surroundings, until
 
 KIB, MIB = 1024, 1024 * 1024
 FOUND_SECONDS_MAX = 60.0
@@ -41,13 +42,16 @@ class Resident(Protocol):
 
 
 class HelperBox:
-    """A box with `postroad helper` on it; TCP 443 and the peers' UDP port are open."""
+    """A box with `postroad helper` on it; TCP 443 and the peers' UDP port are open.
 
-    def __init__(self, name: str, folder: Path, host: Host) -> None:
+    `more`: options of `helper run`."""
+
+    def __init__(self, name: str, folder: Path, place: Place, more: Sequence[str] = ()) -> None:
         self.name = name
         self.folder = folder / name
         self.folder.mkdir()
-        self._host = host
+        self._place = place
+        self._more = more
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,16 +59,20 @@ class HelperBox:
         return self.name.capitalize()
 
     def start(self) -> None:
+        self.begin_start()
+        until(self.answers, f"the helper {self.title} starts")
+
+    def begin_start(self) -> None:
         with open(self.folder / "log", "ab") as log:
-            command = self._command("run", "--data", str(self.folder / "data"), "--name", self.name)
-            self.process = self._host.inside(
+            run = ("run", "--data", str(self.folder / "data"), "--name", self.name, *self._more)
+            command = self._command(*run)
+            self.process = self._place.inside(
                 lambda: subprocess.Popen(
                     command, stdout=log, stderr=log, start_new_session=True, env=surroundings()
                 )
             )
-        until(self._answers, f"the helper {self.title} starts")
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         with contextlib.suppress(ClaimFailed):
             self.ask("status")
             return True
@@ -73,7 +81,7 @@ class HelperBox:
     def ask(self, *words: str) -> dict[str, Any]:
         """Type a command of the helper's owner; its answer."""
         command = self._command(*words, "--json")
-        done = self._host.inside(
+        done = self._place.inside(
             lambda: subprocess.run(
                 command, capture_output=True, timeout=90, check=False, env=surroundings()
             )
@@ -92,6 +100,16 @@ class HelperBox:
         if self.process is not None and self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(10)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(10)
+
+    def destroy(self) -> None:
+        """kill -9, and everything on its disk deleted."""
+        self.kill()
+        shutil.rmtree(self.folder / "data")
 
     def _command(self, *words: str) -> list[str]:
         runtime = ["--runtime", str(self.folder / "run")]

@@ -2,11 +2,12 @@
 
     make soak ONLY=blow_up [SEED=7] [LINK=tls] [ARGS="20 8 1000"]     rounds, holders each, letters
 
-Twelve hold, five read, three write, each a real process. Everybody who reads rents at so many of
-the twelve, the first of them always, through whom they met the others' invitations: the bootstrap.
-While the readers are off, the letters are left with all their holders; then the writers go off,
-too. From here each round begins anew, with the same folders: six of the twelve, the first always
-and five by lot, are killed with kill -9 and their disks wiped, all at once; the readers come on.
+Twelve hold, five read, three write, each a real process. The first of the twelve is a `postroad
+helper`: holder, relay and the place where all who read join the directory, and each of them rents
+there; the others hold and relay for their contacts, as every node does. While the readers are off,
+the letters are left with all their holders; then the writers go off, too. From here each round
+begins anew, with the same folders: six of the twelve, the helper always and five by lot, are killed
+with kill -9 and their disks wiped, all at once; the readers come on.
 Counted are readers who miss anything then. In the end the writers come back: nobody may miss
 anything any more.
 
@@ -27,6 +28,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -35,9 +37,14 @@ from math import comb
 from pathlib import Path
 
 import results
-from person import ClaimFailed, Person, until
+from person import PEER_PORT, ClaimFailed, Here, Person, until
+from town import HelperBox
 
 SLOT = 70
+HELPER_OPTIONS = (
+    *("--port", str(PEER_PORT + SLOT), "--relay-port", str(PEER_PORT + SLOT)),
+    *("--host", "127.0.0.1", "--dial-private"),
+)
 HOLDERS, READERS, WRITERS, WIPED = 12, 5, 3, 6
 HELD_SECONDS_MAX = 900.0
 FILED_SECONDS_MAX = 240.0
@@ -46,10 +53,13 @@ BACK_SECONDS_MAX = 300.0  # promise M7: after the network heals, all queued mail
 SUBJECT = re.compile(rb"^Subject: letter (\d+)", re.MULTILINE | re.IGNORECASE)
 
 
+Holder = Person | HelperBox
+
+
 @dataclass(slots=True)
 class Town:
     folder: Path
-    holders: list[Person]
+    holders: list[Holder]
     readers: list[Person]
     writers: list[Person]
     rents: dict[str, list[str]] = field(default_factory=dict)  # the holders of each reader
@@ -57,7 +67,7 @@ class Town:
     leased: dict[int, set[str]] = field(default_factory=dict)  # who holds each letter
 
     @property
-    def everybody(self) -> list[Person]:
+    def everybody(self) -> list[Holder]:
         return [*self.holders, *self.readers, *self.writers]
 
 
@@ -75,20 +85,20 @@ class Round:
 
 def settle(folder: Path, each: int, dice: random.Random) -> Town:
     """Everybody set up, met, and renting."""
-    names = [f"holder{n:02}" for n in range(HOLDERS)]
+    names = [f"holder{n:02}" for n in range(1, HOLDERS)]
     names += [f"reader{n}" for n in range(READERS)] + [f"writer{n}" for n in range(WRITERS)]
     # So that we know who holds for whom: else readers would hold for each other while off.
     people = [
         Person(name, folder, SLOT + at, f'hold_for = "{"contacts" if at < HOLDERS else "off"}"\n')
-        for at, name in enumerate(names)
+        for at, name in enumerate(names, 1)
     ]
-    town = Town(
-        folder, people[:HOLDERS], people[HOLDERS : HOLDERS + READERS], people[HOLDERS + READERS :]
-    )
+    others = people[HOLDERS - 1 :]
+    helper = HelperBox("helper", folder, Here(), HELPER_OPTIONS)
+    town = Town(folder, [helper, *people[: HOLDERS - 1]], others[:READERS], others[READERS:])
     try:
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(Person.set_up, people))
-        start(people)
+        start(town.everybody)
         for reader in town.readers:
             chosen = [town.holders[0], *dice.sample(town.holders[1:], each - 1)]
             town.rents[reader.name] = [one.name for one in chosen]
@@ -101,13 +111,17 @@ def settle(folder: Path, each: int, dice: random.Random) -> Town:
             until(partial(rents, reader, each), f"{reader.title} has {each} holders", 120)
         until(lambda: not any(map(owed, people)), "all introductions are through", 120)
     except BaseException:
-        stop(people, kill=True)
+        stop(town.everybody, kill=True)
         raise
     return town
 
 
-def acquaint(inviter: Person, guest: Person) -> None:
-    """Make them contacts; their introductions may still be on their way."""
+def acquaint(inviter: Holder, guest: Person) -> None:
+    """Make them contacts, though their introductions may still be on their way; or let the helper
+    serve the guest."""
+    if isinstance(inviter, HelperBox):
+        inviter.serve(guest)
+        return
     guest.postroad("accept", inviter.postroad("invite")["link"])
 
 
@@ -117,17 +131,16 @@ def rents(reader: Person, holders: int) -> bool:
         return count == holders
 
 
-def start(people: list[Person]) -> None:
+def start(people: Sequence[Holder]) -> None:
     for person in people:
         person.begin_start()
     for person in people:
         until(person.answers, f"{person.title}'s node starts", 60)
-        person.state = "on"
 
 
-def stop(people: list[Person], *, kill: bool = False) -> None:
+def stop(people: Sequence[Holder], *, kill: bool = False) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(Person.kill if kill else Person.stop, people))
+        list(pool.map(lambda one: one.kill() if kill else one.stop(), people))
 
 
 def leave_letters(town: Town, letters: int, dice: random.Random) -> None:
@@ -175,17 +188,16 @@ def leave_letters(town: Town, letters: int, dice: random.Random) -> None:
     stop(town.everybody)
 
 
-READER_0 = "reader0"
-
-
 def leases(town: Town) -> dict[int, set[str]]:
     """Who signed a lease for each letter, as its writer's store says."""
-    owners = {one.address: one.name for one in town.everybody}
+    owners = {one.address: one.name for one in town.everybody if isinstance(one, Person)}
+    owners[""] = town.holders[0].name  # a helper is nobody's node
     drops: dict[bytes, str] = {}
     for reader in town.readers:
         with closing(store(reader)) as sql:
             rows = sql.execute(
-                "SELECT drop_id, address FROM my_drop JOIN contact USING (fingerprint)"
+                """SELECT drop_id, coalesce(address, '')
+                   FROM my_drop LEFT JOIN contact USING (fingerprint) WHERE agreed"""
             )
             drops |= {drop: owners[address] for drop, address in rows}
     found: dict[int, set[str]] = {}
@@ -203,7 +215,7 @@ def leases(town: Town) -> dict[int, set[str]]:
     return found
 
 
-def store(person: Person) -> sqlite3.Connection:
+def store(person: Holder) -> sqlite3.Connection:
     path = f"file:{person.folder}/data/postroad.sqlite?mode=ro"
     return sqlite3.connect(path, uri=True, timeout=30)
 
@@ -246,7 +258,7 @@ def blow_up(town: Town, dice: random.Random) -> Round:
     start(town.holders)
     wiped = [town.holders[0], *dice.sample(town.holders[1:], WIPED - 1)]
     with ThreadPoolExecutor(WIPED) as pool:
-        list(pool.map(Person.destroy, wiped))
+        list(pool.map(lambda one: one.destroy(), wiped))
     gone = {one.name for one in wiped}
     doomed = {number for number, holders in town.leased.items() if holders <= gone}
     came = time.monotonic()
