@@ -6,7 +6,8 @@ what others are told (`here`). Nothing is asked again and again: in a settled ne
 Invariants: only contacts are asked, believed and served; nobody makes us send to an address that
 they named: we knock only where we see them (promise A4), and seldom; what changes quickly is told
 ever more slowly.
-See: protocol/reach.py for what is concluded.
+See: protocol/reach.py for what is concluded. Longer than 400 lines, because what is asked, answered
+and told share one state.
 """
 
 import asyncio
