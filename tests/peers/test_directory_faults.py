@@ -158,7 +158,9 @@ def test_2_stock_lets_mallory_replace_what_alice_stored() -> None:
         async with stock(5) as servers:
             await servers[1].set("alice", "alice's address")
             await servers[2].set("alice", "mallory's")
-            assert [await one.get("alice") for one in servers] == ["mallory's"] * 5
+            # The writer may have kept an old copy of its own, which it prefers: fault 3.
+            readers = [one for n, one in enumerate(servers) if n != 2]
+            assert [await one.get("alice") for one in readers] == ["mallory's"] * 4
 
     asyncio.run(scene())
 
