@@ -102,6 +102,8 @@ def nobody_wakes_the_sender(patch: pytest.MonkeyPatch) -> None:
         return None
 
     patch.setattr(Sender, "peer_seen", deaf)
+    for wakes in ("wake", "wake_all"):  # by a newer record; at a start, and after a pause
+        patch.setattr(f"postroad.store.queue.{wakes}", lambda *_: None)
     patch.setattr(limits, "RETRY_SECONDS_MAX", 4 * limits.HOUR)
     patch.setattr(limits, "HELD_SECONDS_MAX", 4 * limits.HOUR)
 
