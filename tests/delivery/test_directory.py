@@ -26,6 +26,13 @@ async def is_joined(resident: Resident) -> bool:
     return resident.node.directory.has_joined
 
 
+def a_box(place: Village, folder: Path) -> tuple[SimulatedDisk, Machine]:
+    """A machine for a helper, and its disk, which is to be closed."""
+    disk = SimulatedDisk(folder, lambda _: None, reserve_bytes=0)
+    entropy, network = FakeEntropy("helper"), place.world.network()
+    return disk, Machine(place.clock, entropy, disk, network, SystemListeners(), KernelPeerUid())
+
+
 async def keeps(resident: Resident, count: int) -> bool:
     """Whether its directory keeps so many records."""
     return len(resident.node.directory.storage) >= count
@@ -141,15 +148,7 @@ def test_a_helper_keeps_what_its_people_publish(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         (anna,) = await place.settle_in("anna")
         folder = tmp_path / "helper"
-        disk = SimulatedDisk(folder, lambda _: None, reserve_bytes=0)
-        machine = Machine(
-            place.clock,
-            FakeEntropy("helper"),
-            disk,
-            place.world.network(),
-            SystemListeners(),
-            KernelPeerUid(),
-        )
+        disk, machine = a_box(place, folder)
         config = HelperConfig(folder, folder, "box", dial_private=True)
         async with build_helper(config, machine) as box:
             services = [
@@ -175,15 +174,7 @@ def test_a_helper_that_lost_its_endpoint_opens_it_anew(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         (anna,) = await place.settle_in("anna")
         folder = tmp_path / "helper"
-        disk = SimulatedDisk(folder, lambda _: None, reserve_bytes=0)
-        machine = Machine(
-            place.clock,
-            FakeEntropy("helper"),
-            disk,
-            place.world.network(),
-            SystemListeners(),
-            KernelPeerUid(),
-        )
+        disk, machine = a_box(place, folder)
         async with build_helper(HelperConfig(folder, folder, "box"), machine) as box:
             serving = asyncio.create_task(keep_running("links", box.serve_links))
             asking, here = Client(anna.node.links), box.where_i_am()

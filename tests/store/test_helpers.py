@@ -9,10 +9,11 @@ import pytest
 from fakes import NOW, FakeClock, FakeEntropy, contact, opened_store, peer, someone
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, PeerMisbehaved
-from postroad.base.ids import HostPort, Instant, Ticket
+from postroad.base.ids import DropId, HostPort, Instant, Ticket
 from postroad.base.tlv import encode
 from postroad.machine.disk import FolderDisk
-from postroad.store import helper_key, helpers, people
+from postroad.protocol.contacts import encode_contact
+from postroad.store import helper_key, helpers, people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import GuestBook
 
@@ -39,6 +40,18 @@ def test_a_helper_is_kept_told_and_forgotten(tmp_path: Path) -> None:
         assert helpers.helpers(sql) == []
         helpers.forget(sql, box.peer, NOW)
         assert sql.execute("SELECT count(*) FROM helper").fetchone() == (0,)
+
+
+def test_a_damaged_row_of_a_helper_does_not_hide_our_drop_there(tmp_path: Path) -> None:
+    with opened_store(tmp_path) as store:
+        sql, box = store.sql, contact(peer(1))
+        helpers.keep(sql, box, "box", 7, NOW)
+        drop = DropId(bytes(16))
+        place = encode_contact(box)
+        people.add_my_drop(sql, drop, bytes(32), box.peer, helpers.OF_A_HELPER, place=place)
+        sql.execute("UPDATE helper SET contact = x'00'")
+        (mine,) = people.my_drops(sql)
+        assert rented.holder_of(sql, mine) == box
 
 
 def played(tmp_path: Path, steps: list[tuple[bytes | None, bytes, bytes]]) -> list[str | None]:

@@ -24,6 +24,7 @@ HELPER_RELAY_KILOBYTES = 5000  # a second: a rented box has more to give than so
 UNIT = "postroad-helper.service"
 UNIT_PATH = Path("/etc/systemd/system") / UNIT
 START_SECONDS_MAX = 20.0
+ASK_AGAIN_SECONDS = 0.1
 HOMES = ("/home", "/root", "/run/user")  # what ProtectHome= hides
 SYSTEM_DATA, SYSTEM_RUNTIME = Path("/var/lib/postroad-helper"), Path("/run/postroad-helper")
 
@@ -178,7 +179,7 @@ def _first_link() -> dict[str, Any]:
                 raise ConfigurationError(
                     f"The helper does not start. See why: journalctl -u {UNIT}"
                 ) from error
-        time.sleep(0.1)
+        time.sleep(ASK_AGAIN_SECONDS)  # systemd hears of no readiness yet
 
 
 def unit(address: str | None) -> str:

@@ -211,7 +211,9 @@ class Holders:
         drop = next((one for one in known.drops if one.holder == holder), None)
         if drop is None:
             drop_id, seed = DropId(self._entropy.token(16)), self._entropy.token(32)
-            at = encode_contact(place.contact) if place.voucher else None
+            # Of a contact its record tells; a helper's own row may be damaged, or gone.
+            is_contact = place.voucher is None and place.fingerprint != OF_A_HELPER
+            at = None if is_contact else encode_contact(place.contact)
             drop = MyDrop(drop_id, seed, holder, place.fingerprint, False, b"", at)
             await self._database.run(
                 lambda sql: people.add_my_drop(

@@ -130,7 +130,7 @@ MIGRATIONS: tuple[str, ...] = (
         fingerprint TEXT NOT NULL,           -- whose node holds, or who introduced it; '': nobody's
         agreed     INTEGER NOT NULL,         -- the holder said yes
         tickets    BLOB NOT NULL DEFAULT x'', -- SHA-256 of the ticket list that the holder has
-        place      BLOB,                     -- of a vouched holder, or a helper that we removed
+        place      BLOB,                     -- of a vouched holder or a helper; NULL: by its record
         voucher    BLOB,                     -- what it was shown last
         told       INTEGER NOT NULL DEFAULT 0, -- sequence of our record that a vouched one has
         left_at    REAL,                     -- not in our record since then, but still looked into
