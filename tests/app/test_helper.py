@@ -4,11 +4,13 @@ import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,10 @@ def test_a_helper_holds_for_whom_it_serves_and_tells_nobody(box: Box, anna: Pers
     try:
         anna.postroad("accept", box.link())
         until(lambda: anna.postroad("status")["holders"] == 1, "Anna rents a drop at the helper")
+        database = f"file:{anna.folder}/data/postroad.sqlite?mode=ro"
+        with closing(sqlite3.connect(database, uri=True)) as sql:
+            (place,) = sql.execute("SELECT place FROM my_drop").fetchone()
+        assert place is not None, "where the helper is stands in one row only"
         person.meet(anna, ben)
         until(lambda: ben.postroad("status")["letters_waiting"] == 0, "Ben's introduction is filed")
         anna.stop()
