@@ -144,6 +144,35 @@ def test_a_paused_node_is_no_node_of_the_directory(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_a_fault_in_looking_somebody_up_does_not_end_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What strangers answer is taken apart there: one letter's search is not worth all others."""
+    looked: list[int] = []
+
+    async def fails(*_: object) -> None:
+        looked.append(1)
+        raise RuntimeError("planted")
+
+    async def has_looked() -> bool:
+        return bool(looked)
+
+    async def scene(place: Village) -> None:
+        bora, anna = await place.settle_in("bora", "anna")
+        await place.meet(bora, anna)
+        bora_is = bora.address
+        await bora.sleep()
+        monkeypatch.setattr(anna.node.sender, "_find_newer", fails)
+        await anna.write(bora_is)
+        await until(has_looked)
+        await asyncio.sleep(1)
+        assert not place.faults
+        await bora.wake()
+        await until(lambda: is_filed(bora, "hello"))
+
+    play(tmp_path, scene)
+
+
 def test_a_helper_keeps_what_its_people_publish(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         (anna,) = await place.settle_in("anna")

@@ -290,6 +290,8 @@ class Sender:
                     self.wake()
             except (TemporaryFailure, PeerMisbehaved) as error:
                 log.info("not found in the directory: %s", error)
+            except Exception:  # strangers' answers are not worth the node: a doorstep (A7)
+                log.exception("looking in the directory failed")
             finally:
                 self._looking_for.discard(person.fingerprint)
 
