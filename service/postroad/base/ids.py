@@ -42,7 +42,12 @@ class HostPort:
     @property
     def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         """The address itself, without the zone of a link-local one; ValueError when it is none."""
-        return ipaddress.ip_address(self.host.partition("%")[0])
+        return _ip(self.host)
+
+
+@lru_cache(1024)  # the same few are asked for at every link
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(host.partition("%")[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -286,13 +286,15 @@ def _own_record(octets: bytes | None, fingerprint: Fingerprint) -> tuple[PersonR
     """Our last record, None when there is none that can be used; and the sequence it had."""
     if octets is None:
         return None, 0
-    sequence = 0
     try:
-        sequence = decode(PersonRecord, octets).sequence
-        return read_person(octets, fingerprint), sequence
+        record = read_person(octets, fingerprint)
+        return record, record.sequence
     except PeerMisbehaved as error:  # damaged, or signed when the clock was wrong
         log.warning("our own record is made anew: %s", error)
-        return None, sequence
+    try:
+        return None, decode(PersonRecord, octets).sequence
+    except PeerMisbehaved:
+        return None, 0
 
 
 def _place(drop: Drop) -> bytes:

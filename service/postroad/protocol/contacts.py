@@ -22,6 +22,7 @@ _RELAY_IPV6 = 8
 _ADDRESS_BYTES = {_IPV4: 4, _IPV6: 16, _RELAY_IPV4: 4, _RELAY_IPV6: 16}
 
 
+@lru_cache(maxsize=CONTACTS_AT_HAND_MAX)  # the same few are asked for all day long
 def encode_contact(contact: Contact) -> bytes:
     """The first IPv4 and the first IPv6 address of the contact, and its relay; the other addresses
     are left out."""
@@ -41,7 +42,7 @@ def encode_contact(contact: Contact) -> bytes:
     return bytes([flags]) + contact.peer + written
 
 
-@lru_cache(maxsize=CONTACTS_AT_HAND_MAX)  # the same few are asked for all day long
+@lru_cache(maxsize=CONTACTS_AT_HAND_MAX)
 def decode_contact(octets: bytes) -> Contact:
     """The contact that these bytes say, or PeerMisbehaved."""
     flags = octets[0] if octets else 0xFF
