@@ -297,6 +297,10 @@ class Lab:
         host.ip(f"route replace default via {host.gateway} dev eth0 onlink")
         host.address = new
 
+    def take_away(self, host: Host, version: int) -> None:
+        """The host has no address of this version of IP (4 or 6) any more."""
+        host.run("ip", f"-{version}", "address", "flush", "dev", "eth0", "scope", "global")
+
     def unplug(self, host: Host) -> None:
         host.ip("link set eth0 down")
 

@@ -144,9 +144,15 @@ class Town:
         else:
             print(f"The nodes' folders stay in {self.folder}", flush=True)
 
-    def move_in(self, name: str, kind: Kind = Kind.OPEN, more: str = "") -> Person:
-        """A computer for somebody, with a node that is set up and not yet on."""
+    def move_in(
+        self, name: str, kind: Kind = Kind.OPEN, more: str = "", without: int | None = None
+    ) -> Person:
+        """A computer for somebody, with a node that is set up and not yet on.
+
+        `without`: the version of IP that it does not have."""
         host = self.lab.host(name, kind)
+        if without is not None:
+            self.lab.take_away(host, without)
         person = Person(name, self.folder, 0, more, place=host, peer_hosts=())
         self.people[name] = person
         person.set_up()
@@ -168,7 +174,9 @@ class Town:
 
     def octets(self, source: Resident, target: Resident) -> int:
         """What the internet carried from one straight to the other until now."""
-        return self.lab.passed(self.host_of(source).outside, self.host_of(target).outside)
+        one, other = self.host_of(source), self.host_of(target)
+        v4 = self.lab.passed(one.outside, other.outside)
+        return v4 + self.lab.passed(one.address_v6, other.address_v6)
 
 
 def send(sender: Person, to: Person, size: int, dice: random.Random, watching: Incoming) -> float:

@@ -84,7 +84,9 @@ class Directory(Server):
         self._joined = asyncio.Event()
         self._met = asyncio.Event()
         self._changed = asyncio.Event()
-        self._looked_at: dict[Fingerprint, float] = {}
+        self._looks = Allowance(
+            limits.DIRECTORY_LOOKS_MAX, limits.DIRECTORY_LOOKS_PER_SECOND, PEOPLE_REMEMBERED_MAX
+        )
         self._questions = Allowance(
             limits.DIRECTORY_QUESTIONS_MAX, limits.DIRECTORY_QUESTIONS_PER_SECOND
         )
@@ -115,16 +117,10 @@ class Directory(Server):
         return None if found is None else read_person(found, fingerprint)
 
     async def find_newer(self, fingerprint: Fingerprint, above: int) -> PersonRecord | None:
-        """The same for somebody who is looked for again and again: the directory is asked once in
-        half an hour for each person."""
-        now, last = self._clock.elapsed(), self._looked_at.get(fingerprint)
-        if not self.is_joined:
+        """The same for somebody who is looked for again and again: some times soon, since what was
+        not there a moment ago may be published now, and then seldom."""
+        if not self.is_joined or not self._looks.takes(fingerprint, self._clock.elapsed()):
             return None
-        if last is not None and now - last < limits.DIRECTORY_LOOK_AGAIN_SECONDS:
-            return None
-        if len(self._looked_at) >= PEOPLE_REMEMBERED_MAX:
-            self._looked_at.pop(min(self._looked_at, key=lambda one: self._looked_at[one]))
-        self._looked_at[fingerprint] = now
         return await self.find(fingerprint, above)
 
     def look_again(self) -> None:
