@@ -66,6 +66,7 @@ def told(report: dict[str, Any], people: int, days: int) -> dict[str, Any]:
         "late": late[:LATE_TOLD_MAX],
         "traveller": report["traveller"],
         "notices": report["notices"],
+        "expired_for_the_living": report["expired_for_the_living"],
         "broken": report["broken"],
         "virtual_days": report["virtual_days"],
         "arrivals": report["arrivals"],
@@ -106,9 +107,10 @@ def main() -> None:
         if away.get("letters") != away.get("filed"):
             failed = True
             print(f"{name}: who was away did not get all: {away}")
-        if sum(report.get("notices", {}).get(one, 0) for one in ("refused", "expired")):
+        if report.get("notices", {}).get("refused") or report.get("expired_for_the_living"):
             failed = True
-            print(f"{name}: senders were told of failures: {report['notices']}")
+            expired = report["expired_for_the_living"]
+            print(f"{name}: senders were told of failures: {report['notices']}, {expired}")
         if failed:
             print(f"To play it again, in {results.ROOT / 'tests'}:")
             print(f"    PYTHONPATH=../service:. {sys.executable} -m simulator", *report["words"])

@@ -71,6 +71,9 @@ class Report:
     late: list[dict[str, object]] = field(default_factory=list)
     traveller: dict[str, object] = field(default_factory=dict)
     notices: dict[str, int] = field(default_factory=dict)
+    # "Expired" is the end of a letter to somebody who has left, and is corrected where the receipt
+    # was only late (its sender was off for as long); of these letters neither is true:
+    expired_for_the_living: list[int] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
@@ -317,9 +320,20 @@ class _Month:
             )
             for kind in Notice
         }
+        report.expired_for_the_living = self._expired_for_the_living()
         report.counts = town.counts
         report.broken = town.model.broken + [f"A7: {fault}" for fault in faults]
         return report
+
+    def _expired_for_the_living(self) -> list[int]:
+        town, found = self._town, []
+        for name in town.addresses:
+            notices = town.model.inbox(name).notices
+            for of, number, recipient in list(notices):
+                is_corrected = notices[Notice.CORRECTED, number, recipient]
+                if of is Notice.EXPIRED and recipient not in town.dead and not is_corrected:
+                    found.append(number)
+        return sorted(found)
 
     def _first_session(self, sent: Sent) -> Period | None:
         return self._diaries[sent.recipient].first_session(sent.at)
