@@ -9,6 +9,7 @@ is taken down, no process and no network of it is left. The folders stay when a 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -235,6 +236,35 @@ def wait_for(person: Person, subject: str, seconds: float = FOUND_SECONDS_MAX) -
 
     until(has_come, f"{subject!r} is in {person.title}'s INBOX", seconds)
     return found[0]
+
+
+def must_have_once(person: Person, subject: str, octets: bytes) -> None:
+    """Somebody's INBOX has one letter of this subject, octet for octet as it was written."""
+    found = wait_for(person, subject)
+    if not found.endswith(octets):
+        digest = hashlib.sha256(found).hexdigest()
+        raise ClaimFailed(f"What came is not what was written: {len(found)} bytes, {digest}.")
+    with person.imap() as imap:
+        count = len(imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split())
+    if count != 1:
+        raise ClaimFailed(f"{person.title} has {subject!r} {count} times.")
+
+
+def try_each(
+    cases: Iterable[str], play: Callable[[str], object]
+) -> tuple[dict[str, object], list[str]]:
+    """What came of each case, told on the way; and those in which a claim failed."""
+    table: dict[str, object] = {}
+    failed = []
+    for name in cases:
+        began = time.monotonic()
+        try:
+            table[name] = play(name)
+        except ClaimFailed as error:
+            table[name] = {"failed": str(error)}
+            failed.append(name)
+        print(f"{name}: {table[name]} ({time.monotonic() - began:.1f} s)", flush=True)
+    return table, failed
 
 
 def wait_for_holders(person: Person, count: int) -> None:

@@ -10,7 +10,6 @@ public addresses and are contacts of both, so that another relay or a holder is 
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ import results
 from lab import Host, Kind
 from mail_program import write_letter
 from person import ClaimFailed, Person, until
-from town import MIB, Town, make_contacts, wait_for
+from town import MIB, Town, make_contacts, must_have_once
 
 LETTER_BYTES = 25 * MIB
 KILOBYTES_PER_SECOND = 4000
@@ -104,19 +103,8 @@ def disturb(case: str, number: int) -> dict[str, object]:
             submitting.result()
         until(lambda: bora.find("letter 0") is not None, "it arrives", ARRIVAL_SECONDS_MAX)
         took = time.monotonic() - began
-        must_be_whole(bora, octets)
+        must_have_once(bora, "letter 0", octets)
     return {"who": who, "arrived_after_s": round(took, 1)}
-
-
-def must_be_whole(bora: Person, octets: bytes) -> None:
-    found = wait_for(bora, "letter 0")
-    if not found.endswith(octets):
-        digest = hashlib.sha256(found).hexdigest()
-        raise ClaimFailed(f"What came is not what was written: {len(found)} bytes, {digest}.")
-    with bora.imap() as imap:
-        count = len(imap.search(None, "SUBJECT", '"letter 0"')[1][0].split())
-    if count != 1:
-        raise ClaimFailed(f"The letter was filed {count} times.")
 
 
 def main() -> None:

@@ -11,27 +11,19 @@ must be reachable, or both NATs keep their ports.
 from __future__ import annotations
 
 import sys
-import time
 
 import results
 from meeting import PAIRS, meet_and_write
-from person import ClaimFailed
+from town import try_each
 
 
 def main() -> None:
     results.must_be_alone()
     chosen = sys.argv[1:] or list(PAIRS)
     chosen = results.dice("pairs").sample(chosen, len(chosen))
-    table: dict[str, object] = {}
-    failed = []
-    for name in chosen:
-        began = time.monotonic()
-        try:
-            table[name] = meet_and_write(*PAIRS[name], results.dice(f"pairs {name}"))
-        except ClaimFailed as error:
-            table[name] = {"failed": str(error)}
-            failed.append(name)
-        print(f"{name}: {table[name]} ({time.monotonic() - began:.1f} s)", flush=True)
+    table, failed = try_each(
+        chosen, lambda name: meet_and_write(*PAIRS[name], results.dice(f"pairs {name}"))
+    )
     results.write("netlab_pairs", {"pairs": dict(sorted(table.items()))}, len(table))
     if failed:
         sys.exit(f"These pairs did not do what they should: {', '.join(failed)}.")

@@ -10,14 +10,13 @@ a letter each way, and one of 1 MiB each way shows which way their packets go.
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 
 import results
 from lab import Kind
 from meeting import settle_ways
 from person import ClaimFailed
-from town import Town, make_contacts, write_both_ways
+from town import Town, make_contacts, try_each, write_both_ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +56,7 @@ def play(name: str) -> dict[str, object]:
 
 def main() -> None:
     results.must_be_alone()
-    table: dict[str, object] = {}
-    failed = []
-    for name in sys.argv[1:] or CASES:
-        began = time.monotonic()
-        try:
-            table[name] = play(name)
-        except ClaimFailed as error:
-            table[name] = {"failed": str(error)}
-            failed.append(name)
-        print(f"{name}: {table[name]} ({time.monotonic() - began:.1f} s)", flush=True)
+    table, failed = try_each(sys.argv[1:] or CASES, play)
     results.write("netlab_versions", {"cases": table}, len(table))
     if failed:
         sys.exit(f"These did not do what they should: {', '.join(failed)}.")

@@ -179,7 +179,9 @@ def _first_link() -> dict[str, Any]:
                 raise ConfigurationError(
                     f"The helper does not start. See why: journalctl -u {UNIT}"
                 ) from error
-        time.sleep(ASK_AGAIN_SECONDS)  # systemd hears of no readiness yet
+        # systemd calls it started once the process is there, and its socket comes a moment later.
+        # A person waits for this command, START_SECONDS_MAX at most.
+        time.sleep(ASK_AGAIN_SECONDS)
 
 
 def unit(address: str | None) -> str:
