@@ -21,6 +21,7 @@ from postroad.app import config as configuration
 from postroad.app import telling, telling_network
 from postroad.app.asking import NotRunning, as_json, finish
 from postroad.app.asking import ask as ask_at
+from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
 from postroad.app.helper_cli import helper
@@ -234,6 +235,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 
 main.add_command(helper)
 main.add_command(bundle)
+main.add_command(audit)
 
 
 @main.group("peers", invoke_without_command=True)

@@ -32,6 +32,7 @@ from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
 from postroad.protocol.holding import HoldFor
+from postroad.store import audit
 from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,9 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
             keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
             with advised(f"To use another one, change {keys} in {path}."):
                 node = await stack.enter_async_context(build_node(settings, machine))
+            await node.database.run(
+                lambda sql: audit.note(sql, machine.clock.now(), "started", version=__version__)
+            )
 
             def started() -> None:
                 # What was imported and built stays: the collector need not walk over it again.

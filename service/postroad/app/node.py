@@ -24,6 +24,7 @@ from postroad.delivery.renter import Renter
 from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
 from postroad.doors import control, imap, submission
+from postroad.doors.audit import AuditDesk
 from postroad.doors.bundles import BundleDesk
 from postroad.doors.network import NetworkDesk
 from postroad.peers.directory.service import Directory
@@ -212,6 +213,7 @@ class Node:
                         if door
                     },
                     BundleDesk(self.bundles).requests,
+                    [AuditDesk(self.database).requests],
                 ),
                 name="control",
             )

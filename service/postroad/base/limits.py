@@ -155,6 +155,11 @@ BUNDLE_RECEIPTS_MAX = 5_000
 BUNDLE_LETTERS_MAX = 2_000
 BUNDLE_PIECE_BYTES = 256 * KIB  # of a file, between the command line and the node
 
+# Audit log
+AUDIT_ENTRIES_MAX = 20_000  # then the oldest are forgotten, in an entry of their own
+AUDIT_ENTRIES_KEPT = 18_000
+AUDIT_OUTSIDE_PER_DAY = 50  # of one event that anybody can cause
+
 # Doors
 DOOR_CONNECTIONS_MAX = 16
 DOOR_IDLE_SECONDS = 30 * MINUTE  # RFC 9051 section 5.4: at least 30 minutes

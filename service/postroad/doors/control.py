@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping
 from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -78,15 +78,18 @@ async def serve(
     network: Network,
     mail_ports: Mapping[str, int] = MappingProxyType({}),
     file_requests: Mapping[str, FileRequest] = MappingProxyType({}),
+    desks: Iterable[Mapping[str, Request]] = (),
 ) -> None:
     """Serve on this socket until cancelled; then close it and every connection.
 
     `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell.
-    `file_requests`: what else may be asked, about files of the owner's."""
+    `file_requests`: what else may be asked, about files of the owner's; `desks`: and of others."""
     desk = _OwnersDesk(
         database, introductions, keyring, clock, pauses, counts, helpers, network, mail_ports
     )
     requests = {**desk.requests, **network.requests}
+    for more in desks:
+        requests.update(more)
     await serve_requests(listening, requests, {os.getuid()}, file_requests)
 
 

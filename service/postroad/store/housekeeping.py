@@ -4,11 +4,16 @@ Purpose: bounded growth. Files go in a later commit than the rows that named the
 in between leaves a file too many and never a row without its file.
 """
 
+import logging
+
+from postroad.base.errors import PostroadError
 from postroad.base.ids import Instant
-from postroad.store import filed, held, hours, people, queue, renters
+from postroad.store import audit, filed, held, hours, people, queue, renters
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.sealed import SealedStore
+
+log = logging.getLogger(__name__)
 
 
 async def tidy(database: Database, contents: Contents, sealed: SealedStore, now: Instant) -> None:
@@ -29,5 +34,9 @@ async def tidy(database: Database, contents: Contents, sealed: SealedStore, now:
         sealed.remove_orphans(sql)
         contents.remove_orphans(sql)
 
+    try:
+        await audit.tidy(database, now)
+    except PostroadError as error:  # no reason to leave all the rest
+        log.error("the audit log was not looked after: %s", error)
     await database.run(forget)
     await database.run(remove)

@@ -9,8 +9,18 @@ Moments are REAL seconds UTC. Octets above 64 KiB live in files of the data fold
 SHA-256, and the row says so; a row is written only after its file is durable.
 """
 
+# The audit log: an entry as the line that is hashed (protocol/audit.py). Also made anew beside a
+# damaged one.
+AUDIT_TABLE = """
+    CREATE TABLE audit (
+        number INTEGER PRIMARY KEY CHECK (number >= 1),
+        line   BLOB NOT NULL CHECK (length(line) <= 16384),
+        hash   BLOB NOT NULL CHECK (length(hash) = 32)
+    ) STRICT
+"""
+
 MIGRATIONS: tuple[str, ...] = (
-    """
+    f"""
     -- Octets of letters: in the row (octets) or in a file named by the hash (octets IS NULL).
     CREATE TABLE content (
         id     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -297,6 +307,16 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE value (
         name  TEXT PRIMARY KEY,
         octets BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- AUDIT -------------------------------------------------------------------------------------
+    {AUDIT_TABLE};
+
+    -- How often what anybody can cause was noted, since when.
+    CREATE TABLE audit_outside (
+        event TEXT PRIMARY KEY,
+        since REAL NOT NULL,
+        count INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
 )
