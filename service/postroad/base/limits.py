@@ -11,7 +11,7 @@ DAY = 86400
 
 # Letters
 LETTER_BYTES_MAX = 25 * MIB
-TRACE_BYTES_MAX = 4 * KIB  # what the submission door may put on top of it
+TRACE_BYTES_MAX = 4 * KIB  # what a node may put on top of it
 RECIPIENTS_MAX = 50
 EXPIRY_SECONDS_DEFAULT = 30 * DAY
 EXPIRY_SECONDS_MIN = 1 * HOUR
@@ -22,6 +22,9 @@ SEALED_BYTES_MAX = 32 * MIB  # a letter of the greatest size after padding and s
 
 # Headers and MIME, as the intake scanner bounds them
 HEADER_BYTES_MAX = 64 * KIB
+# A header of the greatest size with the fields on top of it of its sender's node and of ours: what
+# was not looked at could say something else than what was checked.
+HEADER_READ_BYTES_MAX = HEADER_BYTES_MAX + 2 * TRACE_BYTES_MAX
 MIME_PARTS_MAX = 100
 MIME_DEPTH_MAX = 20
 ADDRESSES_MAX = 500

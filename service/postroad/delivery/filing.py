@@ -20,7 +20,7 @@ from postroad.base.seams import Clock, Entropy
 from postroad.message import address as addresses
 from postroad.message import submitted
 from postroad.protocol.imap.render import Rendered, render
-from postroad.sealing.letter import Kind, Opened, Person, Read, open_sealed
+from postroad.sealing.letter import Header, Kind, NotOpened, Opened, Person, Read, open_sealed
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
 from postroad.store import filed, people, quarantine
 from postroad.store.database import Database, Sql
@@ -52,7 +52,7 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    """One that was opened, as it will be filed. `opened`: all but its body."""
+    """One that was opened, as it will be filed. `opened`: all but its octets."""
 
     opened: Opened
     octets: bytes
@@ -100,8 +100,8 @@ class Filing:
     async def file(self, mail_id: MailId, read: Read, size: int, *, told: bool) -> Result:
         """File a sealed letter, or refuse it, and say so.
 
-        `told`: the caller hands the receipt to the sender itself. Raises PeerMisbehaved when the
-        letter cannot be opened, TemporaryFailure when the disk did not take it."""
+        `told`: the caller hands the receipt to the sender itself. Raises NotOpened when the letter
+        cannot be opened, TemporaryFailure when the disk did not take it."""
         await self._keyring.renew(self._clock.now())
         open_it = partial(self._open, mail_id, read, size)
 
@@ -127,20 +127,22 @@ class Filing:
                 then=committed,
             )
         except PeerMisbehaved as error:
-            reason, now = str(error), self._clock.now()
+            reason = error.reason if isinstance(error, NotOpened) else str(error)
+            now = self._clock.now()
             await self._database.run(
                 lambda sql: quarantine.note(sql, QUARANTINE, mail_id.hex(), reason, now)
             )
-            log.warning("letter not opened: %s", error, extra={"mail": mail_id.hex()})
+            log.warning("letter not opened: %s", reason, extra={"mail": mail_id.hex()})
             raise
 
     def _open(self, mail_id: MailId, read: Read, size: int) -> _Letter:
-        """Blocking work; PeerMisbehaved when it does not open or is not for us."""
-        opened = open_sealed(read, size, self._epoch_keys, self._clock.now())
-        self._check_recipient(opened)
+        """Blocking work; NotOpened when it does not open or is not for us."""
+        trace = partial(self._trace, mail_id=mail_id)
+        opened = open_sealed(read, size, self._epoch_keys, self._clock.now(), trace)
+        self._check_persons(opened.header)
         objection = self._objection(opened)
-        octets = self._trace(opened, mail_id) + opened.body
-        opened = replace(opened, body=b"")  # a large letter is kept once
+        octets = opened.octets
+        opened = replace(opened, octets=b"", above=0)  # a large letter is kept once
         return _Letter(opened, octets, render(octets), objection)
 
     def _file(self, sql: Sql, mail_id: MailId, letter: _Letter, *, told: bool) -> Result:
@@ -160,19 +162,17 @@ class Filing:
             filed.told(sql, mail_id)
         return Result(opened, receipt, verdict, added)
 
-    def _check_recipient(self, opened: Opened) -> None:
-        header = opened.header
+    def _check_persons(self, header: Header) -> None:
+        """NotOpened unless it is for us, and everybody in it stands there in their one form."""
         try:
-            sender = addresses.parse(header.sender.address)
-            recipient = addresses.parse(header.recipient.address)
+            persons = (header.sender, header.recipient, *header.visible)
+            sender, recipient, *_ = map(_read_person, persons)
         except PermanentFailure as error:
-            raise PeerMisbehaved("a letter names an address that is not one of ours") from error
+            raise NotOpened("It names an address that is not one of ours.") from error
         if recipient.fingerprint != self._keyring.fingerprint:
-            raise PeerMisbehaved("a letter is for somebody else")
-        if header.recipient != Person(str(recipient), recipient.fingerprint):
-            raise PeerMisbehaved("a letter's recipient is not written as it should be")
-        if sender.fingerprint != header.sender.fingerprint or sender.tag:
-            raise PeerMisbehaved("a letter's sender has another identity's address")
+            raise NotOpened("It is for somebody else.")
+        if sender.tag:
+            raise NotOpened("Its sender's address has a tag.")
 
     def _objection(self, opened: Opened) -> Verdict | None:
         """What alone speaks against filing it, before asking who the sender is to us."""
@@ -180,9 +180,9 @@ class Filing:
         if self._clock.now() > header.expires + limits.EXPIRY_GRACE_SECONDS:
             return Verdict.EXPIRED
         # As strict as a submission door: a sender's node need not have one of ours.
-        most = limits.HEADER_BYTES_MAX + limits.TRACE_BYTES_MAX
+        most = opened.above + limits.HEADER_BYTES_MAX + limits.TRACE_BYTES_MAX
         try:
-            head = submitted.checked_header(opened.body, most)
+            head = submitted.checked_header(opened.octets, most)
             submitted.check_author(head, (header.sender.address,))
         except PermanentFailure:
             return Verdict.FORGED
@@ -225,13 +225,20 @@ class Filing:
             nonce=self._entropy.token(NONCE_BYTES),
         )
 
-    def _trace(self, opened: Opened, mail_id: MailId) -> bytes:
+    def _trace(self, header: Header, mail_id: MailId) -> bytes:
         """Our fields on top: RFC 5321 section 4.4. What follows is what the sender signed."""
         date = format_datetime(datetime.fromtimestamp(self._clock.now(), UTC))
-        header = opened.header
         return (
             f"Return-Path: <{header.sender.address}>\r\n"
             f"Delivered-To: {header.recipient.address}\r\n"
             f"Received: from {Fingerprint(header.sender.fingerprint)} by "
             f"{self._keyring.fingerprint}\r\n\t(Postroad) id {mail_id.hex()[:32]}; {date}\r\n"
         ).encode()
+
+
+def _read_person(person: Person) -> addresses.Address:
+    """Their address; NotOpened or PermanentFailure when it is not written as it must be."""
+    address = addresses.parse(person.address)
+    if person != Person(str(address), address.fingerprint):
+        raise NotOpened("It does not write somebody's address in its one form.")
+    return address

@@ -130,31 +130,32 @@ class Outbox:
 
 
 def visible_recipients(octets: bytes) -> tuple[str, ...]:
-    """The Postroad addresses in To and Cc, in their normal form, each once."""
+    """The Postroad addresses in To and Cc, in their normal form; each person's first one."""
     header = octets[: headers.header_size(octets)]
-    found: dict[str, None] = {}
+    found: dict[Fingerprint, str] = {}
     for name in (b"to", b"cc"):
         for value in headers.all_of(header, name):
             for mailbox in headers.addresses(value):
                 try:
-                    found[str(addresses.parse(mailbox.address))] = None
+                    address = addresses.parse(mailbox.address)
                 except PermanentFailure:  # an ordinary address among them: not ours to seal for
                     continue
-    return tuple(list(found)[: limits.RECIPIENTS_MAX])
+                found.setdefault(address.fingerprint, str(address))
+    return tuple(list(found.values())[: limits.RECIPIENTS_MAX])
 
 
 def parcels_for(
     recipients: tuple[Recipient, ...], visible: tuple[str, ...]
 ) -> list[queue.NewParcel]:
-    """One parcel for each recipient address; blind are those that To and Cc do not name."""
+    """One parcel for each recipient address; blind are those that To and Cc do not name.
+
+    The blind ones come last: the others go out as they would without them."""
     seen = {addresses.parse(text).fingerprint for text in visible}
     made: dict[str, queue.NewParcel] = {}
     for recipient in recipients:
         wanted = addresses.parse(recipient.address)
         made.setdefault(
             recipient.address,
-            queue.NewParcel(
-                recipient, Fingerprint(wanted.fingerprint), wanted.fingerprint not in seen
-            ),
+            queue.NewParcel(recipient, wanted.fingerprint, wanted.fingerprint not in seen),
         )
-    return list(made.values())
+    return sorted(made.values(), key=lambda parcel: parcel.blind)

@@ -26,6 +26,7 @@ from postroad.peers.client import Client
 from postroad.peers.exchange import Answer, Exchange, Refused
 from postroad.protocol import wire, wire_holders
 from postroad.sealing.keys import SigningKey
+from postroad.sealing.letter import NotOpened
 from postroad.store import filed, people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -34,6 +35,7 @@ from postroad.store.sealed import Arriving, SealedStore
 
 log = logging.getLogger(__name__)
 RECEIPTS_AT_ONCE = 16
+NOT_OPENED = wire.No(wire.Refusal.FORBIDDEN, "It cannot be opened.")  # whatever is wrong with it
 
 
 class Receiver:
@@ -131,21 +133,29 @@ class Receiver:
             await exchange.send(wire.No(wire.Refusal.TOO_LARGE, "It is too large for me."))
             return
         elif before.is_bad:
-            await exchange.send(wire.No(wire.Refusal.FORBIDDEN, "It cannot be opened."))
+            await exchange.send(NOT_OPENED)
             return
         else:
-            self._sealed.disk.require_room(2 * size)
-            if whole is not None:
-                receipt = await self._take_whole(mail_id, whole)
-            else:
-                await exchange.send(wire.Take())
-                arriving = self._sealed.arriving(size)
-                try:
-                    pieces = exchange.receive_bulk(size)
-                    receipt = await self._take(mail_id, arriving, pieces, told=True)
-                finally:
-                    arriving.discard()
+            try:
+                receipt = await self._take_offered(mail_id, size, whole, exchange)
+            except NotOpened:
+                await exchange.send(NOT_OPENED)
+                return
         await exchange.send(wire.Tombstone(mail_id, receipt))
+
+    async def _take_offered(
+        self, mail_id: MailId, size: int, whole: bytes | None, exchange: Exchange
+    ) -> bytes:
+        """File a letter that a sender offers, `whole` when it came at once; the sealed receipt."""
+        self._sealed.disk.require_room(2 * size)
+        if whole is not None:
+            return await self._take_whole(mail_id, whole)
+        await exchange.send(wire.Take())
+        arriving = self._sealed.arriving(size)
+        try:
+            return await self._take(mail_id, arriving, exchange.receive_bulk(size), told=True)
+        finally:
+            arriving.discard()
 
     async def _take_whole(self, mail_id: MailId, whole: bytes) -> bytes:
         """File a letter that came with its offer; the sealed receipt."""

@@ -2,7 +2,7 @@
 
 Purpose: find what doors and delivery need in the headers of a letter that anybody may have written.
 Invariants: linear time and no recursion, whatever comes in; nothing raises on garbage, the best
-guess is given instead; at most HEADER_BYTES_MAX octets and ADDRESSES_MAX addresses are looked at.
+guess is given instead; at most HEADER_READ_BYTES_MAX octets are read, and ADDRESSES_MAX addresses.
 Why not the standard library: `email.policy.default` fails on `To: a:b:;;`, and comments nested 300
 deep exhaust its stack.
 See: RFC 5322 sections 2.2, 3.4 and 4.4, RFC 2047.
@@ -91,7 +91,7 @@ def body_start(octets: bytes, start: int, end: int) -> int:
 def fields(header: bytes) -> list[Field]:
     """The fields of a header block in their order; stops at the empty line, if there is one."""
     found: list[Field] = []
-    header = header[: limits.HEADER_BYTES_MAX]
+    header = header[: limits.HEADER_READ_BYTES_MAX]
     at = 0
     while at < len(header) and not header.startswith((b"\r\n", b"\n"), at):
         field = _FIELD.match(header, at)
@@ -116,7 +116,7 @@ def wanted(*names: bytes) -> re.Pattern[bytes]:
 def first_of(header: bytes, names: re.Pattern[bytes]) -> dict[bytes, bytes]:
     """The first value of each wanted name, in lower case; does not slow down on many others."""
     found: dict[bytes, bytes] = {}
-    for field in names.finditer(b"\n" + header[: limits.HEADER_BYTES_MAX]):
+    for field in names.finditer(b"\n" + header[: limits.HEADER_READ_BYTES_MAX]):
         found.setdefault(field.group(1).lower(), field.group(2))
     return found
 
@@ -148,7 +148,7 @@ def address_list(value: bytes) -> list[AddressItem]:
     Nothing that a reader could take for an address is dropped: what does not follow the grammar
     turns up as a mailbox of its own, or within one."""
     scan = _AddressScan()
-    for kind, text in tokens(value[: limits.HEADER_BYTES_MAX]):
+    for kind, text in tokens(value[: limits.HEADER_READ_BYTES_MAX]):
         scan.take(kind, text)
         if len(scan.items) >= limits.ADDRESSES_MAX:
             break
@@ -303,7 +303,7 @@ def _normalised(charset: str) -> str:
 
 def decode_words(value: bytes) -> str:
     """A header value for people: unfolded, encoded words decoded, control characters taken out."""
-    text = unfold(value[: limits.HEADER_BYTES_MAX]).decode("utf-8", "replace")
+    text = unfold(value[: limits.HEADER_READ_BYTES_MAX]).decode("utf-8", "replace")
     pieces: list[str] = []
     for number, piece in enumerate(_WORDS.split(text)):
         pieces.append(_decode_word(piece) if number % 2 else piece)

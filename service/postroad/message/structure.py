@@ -17,7 +17,7 @@ from postroad.message.headers import body_start, first_of, tokens, unfold, wante
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
-_HEADER_BYTES_IN_ALL = 4 * limits.HEADER_BYTES_MAX  # of all parts; what is beyond is not looked at
+_HEADER_BYTES_IN_ALL = 4 * limits.HEADER_READ_BYTES_MAX  # of all parts; what is beyond is not read
 _SCANNED_BYTES_MAX = 5 * limits.LETTER_BYTES_MAX  # over all levels: a fraction of a second
 _FIELDS = wanted(
     b"content-type",
@@ -90,7 +90,7 @@ def structure(octets: bytes) -> Part:
     while waiting:
         found = waiting.popleft()
         body = body_start(octets, found.start, found.end)
-        header_end = min(body, found.start + min(limits.HEADER_BYTES_MAX, header_bytes_left))
+        header_end = min(body, found.start + min(limits.HEADER_READ_BYTES_MAX, header_bytes_left))
         said = _Said(octets[found.start : header_end])
         header_bytes_left -= header_end - found.start
         kind, subtype, parameters = said.content_type(found.in_digest)
@@ -223,7 +223,7 @@ def value_and_parameters(value: bytes) -> tuple[bytes, Parameters]:
     RFC 2231 pieces (`name*0*`) are left as they stand: IMAP hands them on so."""
     pieces: list[list[bytes]] = [[]]
     before = ""
-    for kind, text in tokens(unfold(value[: limits.HEADER_BYTES_MAX])):
+    for kind, text in tokens(unfold(value[: limits.HEADER_READ_BYTES_MAX])):
         if kind == "special" and text == b";":
             pieces.append([])
         elif kind != "comment":

@@ -2,17 +2,21 @@
 
 Purpose: build and open the bytes that holders keep. Opening checks the commitment first, then every
 chunk, then the signature and the digest; nothing is believed before all of them.
-Layout: MAGIC | wraps u8 | payload size u64 | payload | wraps x (epoch key id 16, HPKE 1200).
+Invariants: one letter has one form, to which nobody can add anything afterwards, so its mail id is
+its sender's choice alone; whatever is wrong with it, the error is the same (ADR 16); a letter is in
+memory once, however large it is.
+Layout: MAGIC | wraps u8 = 1 | payload size u64 | payload | epoch key id 16 | HPKE 1200.
 Payload: chunks of 64 KiB plaintext, ChaCha20-Poly1305 (STREAM: counter and last flag in the nonce).
 See: docs/architecture.md; Hoang et al., Online Authenticated-Encryption (2015).
 """
 
 import hashlib
 import hmac
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from io import BytesIO
+from itertools import chain
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -36,17 +40,33 @@ VERSION = 1
 SUITE = 1  # Ed25519, MLKEM768_X25519 with HKDF-SHA256, ChaCha20-Poly1305
 CHUNK = 64 * limits.KIB
 TAG = 16
-WRAPS_MAX = 4
+WRAPS = 1
 WRAP = keys.EPOCH_ID_BYTES + 1136 + 64
 PREFIX = len(MAGIC) + 1 + 8
 
 _hpke = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
+class NotOpened(PeerMisbehaved):
+    """A sealed letter that does not open, or is not as its sender must have signed it.
+
+    Its text is always the same, so that nobody who hears it learns how far a forgery came; `reason`
+    is for the owner of this node."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("a sealed letter does not open")
+        self.reason = reason
+
+
 class Kind(IntEnum):
+    """3 is kept for what gateways will bring in."""
+
     PERSON = 1
     INTRODUCTION = 2
-    GATEWAY = 3
+
+
+_KINDS = frozenset(Kind)
+_INTRODUCES = {Kind.PERSON: False, Kind.INTRODUCTION: True}  # whether it must have one, or may not
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +118,19 @@ class _Signed:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A letter that was sealed to us and signed by the device in its certificate."""
+    """A letter that was sealed to us and signed by the device in its certificate.
+
+    `octets`: its body below what was put on top of it, `above` octets of it."""
 
     header: Header
     certificate: Certificate
-    body: bytes
-    content_key: bytes
+    octets: bytes = field(repr=False)
+    content_key: bytes = field(repr=False)
+    above: int = 0
+
+    @property
+    def body(self) -> bytes:
+        return self.octets[self.above :]
 
     @property
     def nonce(self) -> Nonce:
@@ -163,7 +190,7 @@ def seal(
 
     chunks = max(1, -(-size // CHUNK))
     payload_size = size + chunks * TAG
-    yield MAGIC + b"\x01" + payload_size.to_bytes(8, "big")
+    yield MAGIC + bytes([WRAPS]) + payload_size.to_bytes(8, "big")
     for index in range(chunks):
         plain = _slice(front, body, index * CHUNK, min(size, (index + 1) * CHUNK))
         chunk = cipher.encrypt(_chunk_nonce(index, index == chunks - 1), plain, commitment)
@@ -185,118 +212,189 @@ Read = Callable[[int, int], bytes]
 """read(offset, size) of the sealed letter: exactly size bytes, or fewer at its end."""
 
 
-def open_sealed(read: Read, size: int, epoch_keys: dict[bytes, EpochKey], now: Instant) -> Opened:
-    """Open a sealed letter of `size` bytes with the epoch key that it names, or PeerMisbehaved.
+def _nothing(_: Header) -> bytes:
+    return b""
 
-    Checked here: layout, commitment, every chunk, padding, certificate, signature, size, digest.
-    A letter from the future is a TemporaryFailure: it may be our own clock that is wrong.
-    For the caller: that the recipient is me, expiry, nonce, revocation, From.
+
+def open_sealed(
+    read: Read,
+    size: int,
+    epoch_keys: Mapping[bytes, EpochKey],
+    now: Instant,
+    above: Callable[[Header], bytes] = _nothing,
+) -> Opened:
+    """Open a sealed letter of `size` bytes with the epoch key that it names, or NotOpened.
+
+    Checked here: layout, commitment, every chunk, padding, certificate, signature, digest, and that
+    the header agrees with itself. A letter from the future is a TemporaryFailure: it may be our own
+    clock that is wrong. For the caller: that the recipient is me, expiry, nonce, revocation, From.
+    `above`: gives what shall stand on top of the body, for a header that nothing is proven of yet.
     """
-    payload_size, wraps = _layout(read, size)
-    epoch_key_id, key, commitment = _unwrap(read, payload_size, wraps, epoch_keys)
-    signed, body = _content(_chunks(read, payload_size, key, commitment))
+    try:
+        return _open(read, size, epoch_keys, now, above)
+    except NotOpened:
+        raise
+    except PeerMisbehaved as error:
+        raise NotOpened(str(error)) from error
+
+
+def _open(
+    read: Read,
+    size: int,
+    epoch_keys: Mapping[bytes, EpochKey],
+    now: Instant,
+    above: Callable[[Header], bytes],
+) -> Opened:
+    payload_size = _payload_size(read, size)
+    epoch_key_id, key, commitment = _unwrap(read, payload_size, epoch_keys)
+    content = _content(read, payload_size, key, commitment, above)
+    signed = content.signed
     header = signed.header
-    if (header.version, header.suite) != (VERSION, SUITE):
-        raise PeerMisbehaved("a letter of an unknown version or suite")
     if header.epoch_key != epoch_key_id or header.device != signed.certificate.device:
-        raise PeerMisbehaved("a letter names another key than it was made with")
-    # What is remembered of a letter is forgotten after its expiry: that must come.
-    longest = limits.EXPIRY_SECONDS_MAX + certificates.CLOCK_SKEW_SECONDS
-    if header.expires > header.created + longest:
-        raise PeerMisbehaved("a letter expires later than any may")
+        raise NotOpened("It names another key than it was made with.")
+    _check_agreement(header)
     # The certificate has to be good when the letter was written: a letter may wait for longer than
     # its sender's certificate lasts.
     certificates.check(signed.certificate, Fingerprint(header.sender.fingerprint), header.created)
     keys.verify(header.device, SIGNATURE_CONTEXT, encode(header), signed.signature)
-    if hashlib.sha256(body).digest() != header.digest:
-        raise PeerMisbehaved("a letter is not what its sender signed")
+    if content.digest != header.digest:
+        raise NotOpened("It is not what its sender signed.")
     if header.created > now + certificates.CLOCK_SKEW_SECONDS:
         raise TemporaryFailure("The letter is dated in the future: one of two clocks is wrong.")
-    return Opened(header, signed.certificate, body, key)
+    return Opened(header, signed.certificate, content.octets, key, content.above)
+
+
+def _check_agreement(header: Header) -> None:
+    """Raise NotOpened when a header says what no honest sender's can."""
+    if (header.version, header.suite) != (VERSION, SUITE):
+        raise NotOpened("It is of an unknown version or suite.")
+    if header.kind not in _KINDS:
+        raise NotOpened("It is of an unknown kind.")
+    introduces = header.introduction is not None
+    if introduces is not _INTRODUCES.get(Kind(header.kind), introduces):
+        raise NotOpened("Its kind and its introduction do not belong together.")
+    visible = {person.fingerprint for person in header.visible}
+    if len(visible) != len(header.visible):
+        raise NotOpened("It names somebody twice among its recipients.")
+    if header.blind != (header.recipient.fingerprint not in visible):
+        raise NotOpened("It is a blind copy for whom it names, or none for whom it does not.")
+    # What is remembered of a letter is forgotten after its expiry: that must come.
+    longest = limits.EXPIRY_SECONDS_MAX + certificates.CLOCK_SKEW_SECONDS
+    if header.expires > header.created + longest:
+        raise NotOpened("It expires later than any may.")
+    if header.created > header.expires + limits.EXPIRY_GRACE_SECONDS + limits.MINUTE:
+        raise NotOpened("It expired before it was written.")
 
 
 def is_sealed_to(read: Read, size: int, epoch_key_ids: Container[bytes]) -> bool:
     """Whether this is laid out as a sealed letter and names one of these epoch keys: a look at its
     outside, which proves nothing."""
     try:
-        payload_size, wraps = _layout(read, size)
-    except PeerMisbehaved:
+        payload_size = _payload_size(read, size)
+    except NotOpened:
         return False
-    places = (PREFIX + payload_size + index * WRAP for index in range(wraps))
-    return any(read(at, keys.EPOCH_ID_BYTES) in epoch_key_ids for at in places)
+    return read(PREFIX + payload_size, keys.EPOCH_ID_BYTES) in epoch_key_ids
 
 
-def _layout(read: Read, size: int) -> tuple[int, int]:
-    """The size of the payload and the number of wraps, or PeerMisbehaved."""
+def _payload_size(read: Read, size: int) -> int:
+    """NotOpened unless the letter is laid out as one, and nothing stands behind it."""
     prefix = read(0, PREFIX)
     payload_size = int.from_bytes(prefix[-8:], "big")
-    wraps = prefix[len(MAGIC)] if len(prefix) == PREFIX else 0
-    if prefix[: len(MAGIC)] != MAGIC or not 1 <= wraps <= WRAPS_MAX:
-        raise PeerMisbehaved("not a sealed letter")
-    if size > limits.SEALED_BYTES_MAX or size != PREFIX + payload_size + wraps * WRAP:
-        raise PeerMisbehaved("a sealed letter has the wrong size")
-    return payload_size, wraps
+    if len(prefix) != PREFIX or prefix[:-8] != MAGIC + bytes([WRAPS]):
+        raise NotOpened("It is not a sealed letter.")
+    if size > limits.SEALED_BYTES_MAX or size != PREFIX + payload_size + WRAP:
+        raise NotOpened("It has the wrong size.")
+    return payload_size
 
 
 def _unwrap(
-    read: Read, payload_size: int, wraps: int, epoch_keys: dict[bytes, EpochKey]
+    read: Read, payload_size: int, epoch_keys: Mapping[bytes, EpochKey]
 ) -> tuple[bytes, bytes, bytes]:
-    """The epoch key id, the content key and its commitment, from the wrap that is for us."""
+    """The epoch key id, the content key and its commitment."""
+    wrap = read(PREFIX + payload_size, WRAP)
+    epoch_key_id = wrap[: keys.EPOCH_ID_BYTES]
+    epoch_key = epoch_keys.get(epoch_key_id)
+    if epoch_key is None:
+        raise NotOpened("It is for a key that this node does not have.")
     digest = hashlib.sha256()
     for offset in range(PREFIX, PREFIX + payload_size, CHUNK):
         digest.update(read(offset, min(CHUNK, PREFIX + payload_size - offset)))
-    for index in range(wraps):
-        wrap = read(PREFIX + payload_size + index * WRAP, WRAP)
-        epoch_key_id = wrap[: keys.EPOCH_ID_BYTES]
-        if epoch_key_id not in epoch_keys:
-            continue
-        info = WRAP_CONTEXT + b"\0" + epoch_key_id + digest.digest()
-        try:
-            private = epoch_keys[epoch_key_id].private()
-            opened = _hpke.decrypt(wrap[keys.EPOCH_ID_BYTES :], private, info=info)
-        except (InvalidTag, ValueError) as error:
-            raise PeerMisbehaved("a sealed letter does not open") from error
-        key, commitment = opened[:32], opened[32:]
-        if not hmac.compare_digest(commitment, _expand(key, b"commitment")):
-            raise PeerMisbehaved("a sealed letter does not open")
-        return epoch_key_id, key, commitment
-    raise PeerMisbehaved("a sealed letter is for a key that this node does not have")
+    info = WRAP_CONTEXT + b"\0" + epoch_key_id + digest.digest()
+    try:
+        opened = _hpke.decrypt(wrap[keys.EPOCH_ID_BYTES :], epoch_key.private(), info=info)
+    except (InvalidTag, ValueError) as error:
+        raise NotOpened("Its content key does not open.") from error
+    key, commitment = opened[:32], opened[32:]
+    if not hmac.compare_digest(commitment, _expand(key, b"commitment")):
+        raise NotOpened("Its content key does not open.")
+    return epoch_key_id, key, commitment
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What was inside, with nothing proven but that one sender of it had the content key.
+
+    `digest`: of the body, which stands below the first `above` of the octets."""
+
+    signed: _Signed
+    octets: bytes
+    above: int
+    digest: bytes
+
+
+def _content(
+    read: Read,
+    payload_size: int,
+    key: bytes,
+    commitment: bytes,
+    above: Callable[[Header], bytes],
+) -> _Content:
+    """The signed front and the body; all that follows must be zeros."""
+    chunks = _chunks(read, payload_size, key, commitment)
+    first = next(chunks, b"")
+    front_size = int.from_bytes(first[:4], "big")
+    if len(first) < 4 or front_size > len(first) - 4:
+        raise NotOpened("Its front is cut short.")
+    begins = 4 + front_size
+    signed = decode(_Signed, first[4:begins])
+    left = signed.header.size
+    if left > limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX:
+        raise NotOpened("It is larger than any may be.")
+    if padded_size(begins + left) != payload_size - _chunk_count(payload_size) * TAG:
+        raise NotOpened("Its padding is not as it should be.")
+    on_top = above(signed.header)
+    octets = BytesIO()  # gives away what it holds: a large letter is in memory once
+    if left:
+        octets.seek(len(on_top) + left - 1)
+        octets.write(b"\0")  # all its room at once: a buffer that grows would need more
+        octets.seek(0)
+    octets.write(on_top)
+    digest = hashlib.sha256()
+    for chunk in chain([memoryview(first)[begins:]], map(memoryview, chunks)):
+        piece, padding = chunk[:left], chunk[left:]
+        left -= len(piece)
+        digest.update(piece)
+        octets.write(piece)
+        if padding != bytes(len(padding)):
+            raise NotOpened("Its padding is not as it should be.")
+    return _Content(signed, octets.getvalue(), len(on_top), digest.digest())
+
+
+def _chunk_count(payload_size: int) -> int:
+    return -(-payload_size // (CHUNK + TAG))
 
 
 def _chunks(read: Read, payload_size: int, key: bytes, commitment: bytes) -> Iterator[bytes]:
     cipher = ChaCha20Poly1305(_expand(key, b"payload"))
     step = CHUNK + TAG
-    count = -(-payload_size // step)
+    count = _chunk_count(payload_size)
     for index in range(count):
         start = index * step
         sealed = read(PREFIX + start, min(step, payload_size - start))
         try:
             yield cipher.decrypt(_chunk_nonce(index, index == count - 1), sealed, commitment)
         except InvalidTag as error:
-            raise PeerMisbehaved("a sealed letter does not open") from error
-
-
-def _content(chunks: Iterator[bytes]) -> tuple[_Signed, bytes]:
-    """The signed front and the body; all that follows must be zeros."""
-    first = next(chunks, b"")
-    front_size = int.from_bytes(first[:4], "big")
-    if len(first) < 4 or front_size > len(first) - 4:
-        raise PeerMisbehaved("a letter's front is cut short")
-    signed = decode(_Signed, first[4 : 4 + front_size])
-    if signed.header.size > limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX:
-        raise PeerMisbehaved("a letter is larger than any may be")
-    body = BytesIO()  # gives away what it holds: a large letter is in memory once
-    body.write(first[4 + front_size :])
-    for chunk in chunks:
-        body.write(chunk)
-    size = body.tell()
-    body.seek(signed.header.size)
-    if size < signed.header.size or any(body.read()):
-        raise PeerMisbehaved("a letter's padding is not as it should be")
-    if 4 + front_size + size != padded_size(4 + front_size + signed.header.size):
-        raise PeerMisbehaved("a letter's padding is not as it should be")
-    body.truncate(signed.header.size)
-    return signed, body.getvalue()
+            raise NotOpened("A piece of it does not open.") from error
 
 
 def _chunk_nonce(index: int, last: bool) -> bytes:

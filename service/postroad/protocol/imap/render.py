@@ -48,14 +48,14 @@ class Rendered:
     envelope: bytes
     body: bytes
     body_structure: bytes
-    header: bytes  # the header block as it stands, at most HEADER_BYTES_MAX octets of it
+    header: bytes  # the header block as it stands, at most HEADER_READ_BYTES_MAX octets of it
 
 
 def render(octets: bytes) -> Rendered:
     """Scan a letter once; never raises, linear in its size."""
     top = structure(octets)
     size = header_size(octets)
-    header = octets[: min(size, limits.HEADER_BYTES_MAX)]
+    header = octets[: min(size, limits.HEADER_READ_BYTES_MAX)]
     return Rendered(
         size, envelope(header), body(top, octets), body(top, octets, extended=True), header
     )
