@@ -1,5 +1,6 @@
 """The node's own keys: one file, whole or as it was, and never in a log."""
 
+import asyncio
 import os
 import stat
 from collections.abc import Iterator
@@ -10,15 +11,19 @@ import pytest
 
 from fakes import NOW, FakeEntropy, someone
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, DiskFull
+from postroad.base.errors import ConfigurationError, DiskFull, Locked
 from postroad.base.ids import Instant
 from postroad.machine.disk import FolderDisk
 from postroad.sealing import certificate as certificates
-from postroad.sealing import keys
+from postroad.sealing import keys, wrapping
 from postroad.sealing.password import verifier
+from postroad.sealing.wrapping import PLAIN, Protection
 from postroad.store import keyring
-from postroad.store.keyring import FILE_NAME, Keyring, StoredEpochKey
+from postroad.store.keyring import FILE_NAME, Keyring, OwnKeys, StoredEpochKey
 
+WRAPPING = wrapping.by_secret(
+    wrapping.new_header(Protection.KEYRING, bytes(range(16))), bytes(range(32))
+)
 IDENTITY = someone("anna").identity
 
 
@@ -111,7 +116,7 @@ def test_nobody_else_reads_the_keys(disk: FolderDisk, tmp_path: Path) -> None:
 def test_no_secret_reaches_a_log_by_accident() -> None:
     made = new()
     for shown in (repr(made), str(made), f"{made}", repr([made])):
-        assert shown.count("Keyring(name='anna')") == 1
+        assert shown.count("Keyring(name='anna',") == 1
         for secret in (made.entropy, made.device_seed, made.stored_epoch_keys[0].secret):
             assert repr(secret)[2:-1] not in shown
             assert secret.hex() not in shown
@@ -151,3 +156,48 @@ def test_a_keyring_with_all_the_epoch_keys_it_may_have_fits_its_file(disk: Folde
     full = replace(new(), name="n" * 31, stored_epoch_keys=many)
     keyring.save(disk, full)
     assert keyring.load(disk) == full
+
+
+def test_wrapped_keys_open_by_their_wrapping_only(disk: FolderDisk, tmp_path: Path) -> None:
+    made = new()
+    keyring.save(disk, made, WRAPPING)
+    assert keyring.stored(disk).protection is Protection.KEYRING
+    assert keyring.load(disk, WRAPPING) == made
+    for wrong in (PLAIN, replace(WRAPPING, key=bytes(64))):
+        with pytest.raises(Locked, match="does not open them"):
+            keyring.load(disk, wrong)
+    octets = (tmp_path / FILE_NAME).read_bytes()
+    for secret in (made.entropy, made.device_seed, made.stored_epoch_keys[0].secret):
+        assert secret[:16] not in octets
+
+
+def test_a_damaged_wrapped_file_is_not_taken_for_a_wrong_passphrase(
+    disk: FolderDisk, tmp_path: Path
+) -> None:
+    keyring.save(disk, new(), WRAPPING)
+    octets = bytearray((tmp_path / FILE_NAME).read_bytes())
+    octets[100] ^= 1
+    (tmp_path / FILE_NAME).write_bytes(octets)
+    with pytest.raises(ConfigurationError, match="it is damaged"):
+        keyring.load(disk, WRAPPING)
+
+
+def test_what_is_wrapped_stays_so_when_the_node_changes_its_keys(
+    disk: FolderDisk, tmp_path: Path
+) -> None:
+    """Also when both happen at once: who saves the old wrapping again would unwrap them."""
+    made = new()
+    keyring.save(disk, made)
+    later = Instant(made.certificate.statement.ends - 1)
+
+    async def change() -> None:
+        own = OwnKeys(disk, made)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(own.protect(WRAPPING))
+            tasks.create_task(own.renew(later))
+        assert own.wrapping is WRAPPING
+
+    asyncio.run(change())
+    found = keyring.load(disk, WRAPPING)
+    assert found == made.renewed(later)
+    assert made.device_seed not in (tmp_path / FILE_NAME).read_bytes()

@@ -27,6 +27,7 @@ from postroad.app.config import LINKS, Config
 from postroad.app.helper_cli import helper
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp
+from postroad.machine import hardening
 
 WORDS_BYTES_MAX = 4096
 
@@ -63,6 +64,7 @@ class _Place:
 @click.pass_context
 def main(context: click.Context, path: Path | None) -> None:
     """Postroad: email with no mail server."""
+    hardening.keep_memory_private()
     context.obj = _Place(path)
 
 

@@ -266,6 +266,8 @@ def run(config: HelperConfig, ready: Callable[[HelperConfig], None]) -> None:
     Raises ConfigurationError when it cannot start; the sentence says what to do."""
     os.umask(0o077)
     with closing(FolderDisk(config.data)) as disk:
+        for line in disk.mended:
+            log.warning("%s", line)
         machine = Machine(
             SystemClock(),
             SystemEntropy(),

@@ -51,6 +51,8 @@ def run(config: Config, path: Path, ready: Ready) -> None:
         with advised(f"To use another folder, change data in {path}."):
             disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
         cleanup.callback(disk.close)
+        for line in disk.mended:
+            log.warning("%s", line)
         machine = Machine(
             SystemClock(),
             SystemEntropy(),

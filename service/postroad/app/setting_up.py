@@ -11,7 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from postroad.app import config as configuration
@@ -33,8 +33,8 @@ class SetUp:
     """What its owner has to see once: nothing of it is kept in words."""
 
     address: Address
-    words: str
-    password: str
+    words: str = field(repr=False)
+    password: str = field(repr=False)
     config: Config
 
 

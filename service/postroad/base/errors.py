@@ -28,6 +28,10 @@ class NotSetUp(ConfigurationError):
         super().__init__("You are not set up yet. Run: postroad setup --name YOURNAME")
 
 
+class Locked(ConfigurationError):
+    """The keys are wrapped, and what opens them is not at hand; says what to do."""
+
+
 class NotToBeHad(ConfigurationError):
     """The machine does not give us a port, a folder or a socket; says why, as a fact.
 

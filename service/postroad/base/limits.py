@@ -163,6 +163,18 @@ AUDIT_ENTRIES_MAX = 20_000  # then the oldest are forgotten, in an entry of thei
 AUDIT_ENTRIES_KEPT = 18_000
 AUDIT_OUTSIDE_PER_DAY = 50  # of one event that anybody can cause
 
+# Keys at rest (ADR 13): what a passphrase costs to try, and what a file may ask for
+ARGON2_MEMORY_KIB = 64 * 1024
+ARGON2_MEMORY_KIB_MAX = 128 * 1024
+ARGON2_PASSES = 3
+ARGON2_PASSES_MAX = 16
+ARGON2_LANES = 4
+ARGON2_LANES_MAX = 16
+PASSPHRASE_CHARACTERS_MIN = 8
+PASSPHRASE_BYTES_MAX = 1024
+WRONG_PASSPHRASE_SECONDS_FIRST = 1.0  # before the answer to a wrong one; then twice as long, up to
+WRONG_PASSPHRASE_SECONDS_MAX = 30.0
+
 # Doors
 DOOR_CONNECTIONS_MAX = 16
 DOOR_IDLE_SECONDS = 30 * MINUTE  # RFC 9051 section 5.4: at least 30 minutes

@@ -59,8 +59,10 @@ class Disk(Protocol):
 
         It and its folder are fsynced when this returns; the spool is closed."""
 
-    def write(self, name: str, octets: bytes) -> None:
-        """`spool`, fill and `keep` in one: durable when it returns."""
+    def write(self, name: str, octets: bytes, *, blot: bool = False) -> None:
+        """`spool`, fill and `keep` in one: durable when it returns.
+
+        `blot`: the octets of the old one are overwritten then, as far as the disk lets us."""
 
     def remove(self, name: str) -> None:
         """Remove a file; nothing happens when there is none."""

@@ -135,6 +135,11 @@ def several(declared: Any, count_max: int, count_min: int = 0) -> Any:
     return _declare(_Kind(kind.tag, kind.write, kind.read, count_min, count_max, is_list=True))
 
 
+def hidden(declared: Any) -> Any:
+    """The value stays out of the message's repr, so that none reaches a log by accident."""
+    return field(metadata={"tlv": _kind_of(declared)}, repr=False)
+
+
 def encode(message: Any) -> bytes:
     """The message's bytes. Values out of their bounds are our own bug."""
     written = bytearray()

@@ -1,7 +1,8 @@
 """One data folder on a real disk, and the one thread that writes to it.
 
 Invariants: a kept file is whole and durable, and so is its name, before `keep` returns; nobody but
-the owner can read what is written; two processes never work in one folder.
+the owner can read what is written (`machine.privacy` looks at what is there already); two processes
+never work in one folder.
 """
 
 import asyncio
@@ -19,24 +20,25 @@ from typing import Any, BinaryIO, TypeVar
 
 from postroad.base import limits
 from postroad.base.errors import DiskFull, NotToBeHad
+from postroad.machine import privacy
 
 T = TypeVar("T")
 FOLDERS = ("bodies", "sealed", "spool")
+BLOT_BYTES_MAX = 1 << 20  # only small files hold keys
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class FolderDisk:
     """`base.seams.Disk`. Takes the folder for this process until `close`.
 
-    Raises NotToBeHad when another node works in it, or it cannot be used."""
+    `mended`: what others could reach when we came, in words. Raises NotToBeHad when another node
+    works in it, it cannot be used, or could not be kept from others."""
 
     def __init__(self, folder: Path, *, reserve_bytes: int = limits.DISK_RESERVE_BYTES) -> None:
         self._folder = folder.absolute()
         self._reserve_bytes = reserve_bytes
         try:
-            for path in (self._folder, *(self._folder / name for name in FOLDERS)):
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                path.chmod(0o700)
+            self.mended = tuple(privacy.close_to_others(self._folder, FOLDERS))
             self._lock = _new_or_old(self._folder / "lock")
         except OSError as error:
             raise NotToBeHad(
@@ -59,7 +61,7 @@ class FolderDisk:
         return await self._thread.run(work)
 
     def open(self, name: str) -> BinaryIO:
-        return open(self._folder / name, "rb")
+        return open(self._folder / name, "rb", opener=_no_link)
 
     def spool(self) -> BinaryIO:
         return _Spool(self._folder / "spool" / secrets.token_hex(16))
@@ -76,14 +78,21 @@ class FolderDisk:
         finally:
             spool.close()
 
-    def write(self, name: str, octets: bytes) -> None:
-        spool = self.spool()
+    def write(self, name: str, octets: bytes, *, blot: bool = False) -> None:
+        old = _open_to_blot(self._folder / name) if blot else None
         try:
-            spool.write(octets)
-        except OSError as error:
-            spool.close()
-            raise _in_words(error) from error
-        self.keep(spool, name)
+            spool = self.spool()
+            try:
+                spool.write(octets)
+            except OSError as error:
+                spool.close()
+                raise _in_words(error) from error
+            self.keep(spool, name)
+            if old is not None:
+                _blot(old)
+        finally:
+            if old is not None:
+                os.close(old)
 
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
@@ -193,9 +202,28 @@ class _Spool(io.BufferedRandom):
 
 
 def _new_or_old(path: Path) -> BinaryIO:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     os.fchmod(handle, 0o600)
     return open(handle, "r+b", buffering=0)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
+def _open_to_blot(path: Path) -> int | None:
+    with suppress(OSError):  # there is none, or whoever keeps the new one will hear of it
+        return os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return None
+
+
+def _blot(old: int) -> None:
+    """Write zeros over a file that has no name any more. The new one is durable: this may fail."""
+    with suppress(OSError):
+        found = os.fstat(old)
+        if found.st_nlink == 0 and found.st_size <= BLOT_BYTES_MAX:  # else it is somebody's copy
+            os.pwrite(old, bytes(found.st_size), 0)
+            os.fsync(old)
 
 
 def _in_words(error: OSError) -> Exception:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import HostPort
+from postroad.machine import privacy
 from postroad.machine.own_addresses import EVERYWHERE
 
 BACKLOG = 128
@@ -97,7 +98,8 @@ def unix(path: Path) -> socket.socket:
     when there cannot be one."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.parent.chmod(0o700)  # also fails where the folder is not ours
+        privacy.expect_own_folder(path.parent)
+        path.parent.chmod(0o700)
         _remove_stale(path)
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

@@ -5,7 +5,7 @@ expiry u40 | contact. The link is for one person, and used once; it gives no rig
 relayed and held for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
 from postroad.base.ids import Contact
@@ -21,7 +21,7 @@ CHARACTERS_MAX = len(SCHEME) + 4 * (_FIXED + CONTACT_BYTES_MAX + link_text.CHECK
 
 @dataclass(frozen=True, slots=True)
 class HelperLink:
-    secret: bytes  # 16 bytes; the helper keeps only its hash
+    secret: bytes = field(repr=False)  # 16 bytes; the helper keeps only its hash
     expires: int  # seconds UTC
     contact: Contact
 

@@ -6,7 +6,7 @@ shown to its owner and logged nowhere.
 """
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
@@ -24,8 +24,9 @@ _BYTES_MAX = (limits.INVITATION_CHARACTERS_MAX - len(SCHEME)) * 6 // 8
 @dataclass(frozen=True, slots=True)
 class Invitation:
     fingerprint: Fingerprint
-    secret: bytes  # 16 bytes; the inviter knows only its hash once the link was shown
-    ticket: Ticket  # becomes the acceptor's ticket
+    # 16 bytes; the inviter knows only its hash once the link was shown
+    secret: bytes = field(repr=False)
+    ticket: Ticket = field(repr=False)  # becomes the acceptor's ticket
     expires: int  # seconds UTC
     contacts: tuple[Contact, ...]  # the inviter, then holders: where the record is to be had
 

@@ -17,7 +17,18 @@ from typing import TypeVar
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import PeerId
-from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.base.tlv import (
+    decode,
+    encode,
+    fixed,
+    hidden,
+    nested,
+    number,
+    octets,
+    optional,
+    several,
+    text,
+)
 from postroad.protocol import wire_directory
 from postroad.protocol.wire_directory import DirectoryMessage
 from postroad.protocol.wire_helping import SignedIn, SignIn
@@ -71,7 +82,7 @@ class Deposit:
     mail_id: bytes = fixed(2, 32)
     size: int = number(3, 4)
     expires: int = number(4, 8)
-    ticket: bytes | None = optional(fixed(5, 16))
+    ticket: bytes | None = hidden(optional(fixed(5, 16)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from postroad.base import limits
-from postroad.base.tlv import fixed, octets, optional, text
+from postroad.base.tlv import fixed, hidden, octets, optional, text
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, CONTACT_BYTES_MIN
 
 
@@ -13,7 +13,7 @@ class SignIn:
     tell it the newest record. Answer: SignedIn or No."""
 
     record: bytes = octets(1, 1, limits.RECORD_BYTES_MAX)
-    secret: bytes | None = optional(fixed(2, 16))
+    secret: bytes | None = hidden(optional(fixed(2, 16)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ See: RFC 8032; draft-ietf-hpke-pq (MLKEM768-X25519); docs/architecture.md.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
@@ -78,7 +78,7 @@ def verify(key: bytes, context: bytes, signed: bytes, signature: bytes) -> None:
 class SigningKey:
     """An Ed25519 key of ours: a device's or a drop's."""
 
-    seed: bytes
+    seed: bytes = field(repr=False)
 
     @property
     def public(self) -> bytes:
@@ -105,7 +105,7 @@ def _public(seed: bytes) -> bytes:
 class EpochKey:
     """The key that letters are sealed to: the MLKEM768_X25519 hybrid of HPKE."""
 
-    secret: bytes  # EPOCH_SECRET_BYTES of entropy
+    secret: bytes = field(repr=False)  # EPOCH_SECRET_BYTES of entropy
 
     def private(self) -> MLKEM768X25519PrivateKey:
         return MLKEM768X25519PrivateKey(
@@ -142,7 +142,7 @@ class IdentityPublic:
 class Identity:
     """A person's long-lived keys, from 32 bytes that the 24 words spell (BIP 39, English)."""
 
-    entropy: bytes
+    entropy: bytes = field(repr=False)
 
     @property
     def words(self) -> str:

@@ -27,7 +27,18 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, Nonce, PeerId
-from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.base.tlv import (
+    decode,
+    encode,
+    fixed,
+    hidden,
+    nested,
+    number,
+    octets,
+    optional,
+    several,
+    text,
+)
 from postroad.sealing import certificate as certificates
 from postroad.sealing import keys
 from postroad.sealing.certificate import Certificate
@@ -81,8 +92,10 @@ class Person:
 class Introduction:
     """What two people give each other when an invitation is accepted."""
 
-    secret: bytes = octets(1, 0, 16)  # of the invitation; empty in the inviter's answer
-    ticket: bytes = fixed(2, 16)  # for the recipient of this letter, to deposit in our drops with
+    # of the invitation; empty in the inviter's answer
+    secret: bytes = hidden(octets(1, 0, 16))
+    # for the recipient of this letter, to deposit in our drops with
+    ticket: bytes = hidden(fixed(2, 16))
     record: bytes = octets(3, 1, limits.RECORD_BYTES_MAX)
 
 

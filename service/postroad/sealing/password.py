@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from postroad.base.tlv import fixed, number
+from postroad.base.tlv import fixed, hidden, number
 
 ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"  # 32 characters, none like another
 ENTROPY_BYTES = 20
@@ -20,10 +20,10 @@ class PasswordVerifier:
     """What is kept of a password."""
 
     salt: bytes = fixed(1, 16)
-    digest: bytes = fixed(2, 32)
+    digest: bytes = hidden(fixed(2, 32))
     iterations: int = number(3, 4)
-    stored_key: bytes = fixed(4, 32)
-    server_key: bytes = fixed(5, 32)
+    stored_key: bytes = hidden(fixed(4, 32))
+    server_key: bytes = hidden(fixed(5, 32))
 
     def verify(self, password: bytes) -> bool:
         """Whether this is the password; takes the same time for all wrong ones."""

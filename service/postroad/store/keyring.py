@@ -1,25 +1,38 @@
 """The node's own keys, in one file of the data folder: whole, or as it was before.
 
 What stands in it never leaves it but for the 24 words, which are shown at set-up.
-Layout: the keyring in `base.tlv`, and its SHA-256: with a flipped bit in an epoch key all letters
-would come in vain.
+Layout: the keyring in `base.tlv`, wrapped as its owner chose (`sealing.wrapping`), and the SHA-256
+of that: with a flipped bit in an epoch key all letters would come in vain, and a damaged file must
+not look like a wrong passphrase.
+Invariant: what is written once wrapped is never written otherwise, unless its owner asks.
+See: docs/adr/0013-keys-at-rest.md.
 """
 
+import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, DiskFull, NotSetUp, PeerMisbehaved
+from postroad.base.errors import (
+    ConfigurationError,
+    DiskFull,
+    Locked,
+    NotSetUp,
+    PeerMisbehaved,
+    PermanentFailure,
+)
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Disk, Entropy
-from postroad.base.tlv import decode, encode, fixed, nested, number, several, text
+from postroad.base.tlv import decode, encode, fixed, hidden, nested, number, several, text
 from postroad.message.address import Address
 from postroad.sealing import certificate as certificates
 from postroad.sealing import keys
 from postroad.sealing.certificate import Certificate
 from postroad.sealing.keys import EpochKey, Identity, SigningKey
 from postroad.sealing.password import PasswordVerifier
+from postroad.sealing.wrapping import PLAIN, Wrapped, Wrapping, parse
 
 FILE_NAME = "keys"
 DIGEST_BYTES = 32
@@ -29,7 +42,7 @@ CERTIFICATE_RENEWAL_SECONDS = 30 * limits.DAY  # before it ends
 
 @dataclass(frozen=True, slots=True)
 class StoredEpochKey:
-    secret: bytes = fixed(1, keys.EPOCH_SECRET_BYTES)
+    secret: bytes = hidden(fixed(1, keys.EPOCH_SECRET_BYTES))
     since: int = number(2, 8)
 
 
@@ -38,16 +51,13 @@ class Keyring:
     """Everything secret that a node has. The last epoch key is the current one."""
 
     name: str = text(1, 31)
-    entropy: bytes = fixed(2, 32)
-    device_seed: bytes = fixed(3, 32)
+    entropy: bytes = hidden(fixed(2, 32))
+    device_seed: bytes = hidden(fixed(3, 32))
     certificate: Certificate = nested(4, Certificate)
     stored_epoch_keys: tuple[StoredEpochKey, ...] = several(
         nested(5, StoredEpochKey), EPOCH_KEYS_MAX, 1
     )
     password: PasswordVerifier = nested(6, PasswordVerifier)
-
-    def __repr__(self) -> str:  # it must not reach a log by accident
-        return f"Keyring(name={self.name!r})"
 
     @property
     def identity(self) -> Identity:
@@ -88,9 +98,11 @@ class Keyring:
 class OwnKeys:
     """The node's own keys as they are now: what is renewed, everybody signs with from then on."""
 
-    def __init__(self, disk: Disk, keyring: Keyring) -> None:
+    def __init__(self, disk: Disk, keyring: Keyring, wrapping: Wrapping = PLAIN) -> None:
         self._disk = disk
         self._keyring = keyring
+        self._wrapping = wrapping
+        self._changing = asyncio.Lock()
         # Made once: each takes its time, and none of them changes when the certificate is renewed.
         self._epoch_keys = keyring.epoch_keys()
         self._epoch_public = keyring.epoch.public
@@ -99,10 +111,26 @@ class OwnKeys:
 
     async def renew(self, now: Instant) -> None:
         """Make what will soon expire anew; to be called before anything is signed."""
-        renewed = self._keyring.renewed(now)
-        if renewed is not self._keyring:
-            await self._disk.run(lambda: save(self._disk, renewed))
-            self._keyring = renewed
+        await self._change(lambda keyring: keyring.renewed(now))
+
+    async def protect(self, wrapping: Wrapping) -> None:
+        """From now on they lie on the disk in this wrapping, and only in it."""
+        await self._change(lambda keyring: keyring, wrapping)
+
+    async def _change(
+        self, change: Callable[[Keyring], Keyring], wrapping: Wrapping | None = None
+    ) -> None:
+        """One change at a time: another one would write what it changed back, or unwrapped."""
+        async with self._changing:
+            changed = change(self._keyring)
+            new = wrapping or self._wrapping
+            if changed is not self._keyring or new is not self._wrapping:
+                await self._disk.run(lambda: save(self._disk, changed, new))
+                self._keyring, self._wrapping = changed, new
+
+    @property
+    def wrapping(self) -> Wrapping:
+        return self._wrapping
 
     @property
     def name(self) -> str:
@@ -156,34 +184,55 @@ def exists(disk: Disk) -> bool:
     return FILE_NAME in disk.names("")
 
 
-def load(disk: Disk) -> Keyring:
-    """The keyring; NotSetUp when there is none yet, ConfigurationError when it cannot be read."""
+def stored(disk: Disk) -> Wrapped:
+    """The keyring as it lies there; NotSetUp when there is none yet, ConfigurationError when it
+    cannot be read."""
     try:
         with disk.open(FILE_NAME) as file:
             octets = file.read(limits.FRAME_BYTES_MAX)
         encoded, digest = octets[:-DIGEST_BYTES], octets[-DIGEST_BYTES:]
         if hashlib.sha256(encoded).digest() != digest:
             raise PeerMisbehaved("it is damaged")
-        return decode(Keyring, encoded)
+        return parse(encoded)
     except FileNotFoundError as error:
         raise NotSetUp from error
     except (OSError, PeerMisbehaved) as error:
-        raise ConfigurationError(
-            f"The keys in {disk.folder}/{FILE_NAME} cannot be read ({error}). Restore that file "
-            "from a backup, or move the folder away and set up again with your 24 words."
+        raise _unreadable(disk, error) from error
+
+
+def load(disk: Disk, wrapping: Wrapping = PLAIN) -> Keyring:
+    """The keyring. As `stored`; Locked when it is wrapped, and this is not what it was wrapped
+    with."""
+    wrapped = stored(disk)
+    try:
+        content = wrapping.unwrap(wrapped)
+    except PermanentFailure as error:
+        raise Locked(
+            f"The keys in {disk.folder}/{FILE_NAME} are wrapped, and this does not open them."
         ) from error
+    try:
+        return decode(Keyring, content)
+    except PeerMisbehaved as error:
+        raise _unreadable(disk, error) from error
 
 
-def save(disk: Disk, keyring: Keyring) -> None:
-    """Make it durable in the old one's place."""
-    disk.write(FILE_NAME, _file(keyring))
+def _unreadable(disk: Disk, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"The keys in {disk.folder}/{FILE_NAME} cannot be read ({error}). Restore that file "
+        "from a backup, or move the folder away and set up again with your 24 words."
+    )
 
 
-def draft(disk: Disk, keyring: Keyring) -> BinaryIO:
+def save(disk: Disk, keyring: Keyring, wrapping: Wrapping = PLAIN) -> None:
+    """Make it durable in the old one's place; the old one's octets are overwritten."""
+    disk.write(FILE_NAME, _file(keyring, wrapping), blot=True)
+
+
+def draft(disk: Disk, keyring: Keyring, wrapping: Wrapping = PLAIN) -> BinaryIO:
     """A first keyring on the disk, which nobody finds yet: `keep` it, or close it to forget it."""
     spool = disk.spool()
     try:
-        spool.write(_file(keyring))
+        spool.write(_file(keyring, wrapping))
         spool.flush()
     except OSError:
         spool.close()
@@ -200,6 +249,6 @@ def keep(disk: Disk, drafted: BinaryIO) -> None:
         raise
 
 
-def _file(keyring: Keyring) -> bytes:
-    encoded = encode(keyring)
+def _file(keyring: Keyring, wrapping: Wrapping) -> bytes:
+    encoded = wrapping.wrap(encode(keyring))
     return encoded + hashlib.sha256(encoded).digest()

@@ -8,7 +8,7 @@ identity; an invitation is used once.
 import hashlib
 import logging
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from postroad.base import limits
@@ -30,8 +30,8 @@ class Person:
     name: str  # how the owner calls them; the address's name until they say otherwise
     record: PersonRecord
     learnt_at: Instant
-    my_ticket: Ticket | None
-    their_ticket: Ticket | None
+    my_ticket: Ticket | None = field(repr=False)
+    their_ticket: Ticket | None = field(repr=False)
     seen_at: Instant | None
     blocked: bool
     told: int  # the sequence of our record that they have
@@ -44,7 +44,7 @@ class MyDrop:
     One that we `left` is no longer in our record, but letters may still lie in it."""
 
     drop: DropId
-    seed: bytes
+    seed: bytes = field(repr=False)
     holder: PeerId
     fingerprint: Fingerprint  # the contact whose node holds, or who introduced it; "": a helper
     agreed: bool
@@ -68,7 +68,7 @@ class MyDrop:
 
 @dataclass(frozen=True, slots=True)
 class InvitationRow:
-    ticket: Ticket
+    ticket: Ticket = field(repr=False)
     expires_at: Instant
     used_by: Fingerprint | None
 

@@ -7,7 +7,7 @@ Functions with `sql` run in the database thread, inside a transaction of `Databa
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from postroad.base import limits
@@ -45,7 +45,7 @@ class Sealed:
     """A parcel's sealed letter, and the secrets that its receipt is known by."""
 
     mail_id: MailId
-    content_key: bytes
+    content_key: bytes = field(repr=False)
     header_hash: bytes
 
 

@@ -7,7 +7,7 @@ See: RFC 3501 section 6 and RFC 9051 section 6; RFC 2177 (IDLE), 2342 (NAMESPACE
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from postroad.base.ids import Instant
@@ -47,13 +47,13 @@ class Namespace:
 @dataclass(frozen=True, slots=True)
 class Login:
     user: str
-    password: bytes
+    password: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
     mechanism: str
-    initial: bytes | None  # base64 as it came; `=` is an empty answer
+    initial: bytes | None = field(repr=False)  # base64 as it came; `=` is an empty answer
 
 
 @dataclass(frozen=True, slots=True)

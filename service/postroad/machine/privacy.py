@@ -1,0 +1,98 @@
+"""Keep the data folder from others: 0600 in 0700, its owner's own, and no links (promise C3).
+
+Purpose: at each start, mend what can be mended without a loss, and refuse the rest in words.
+Where an access control list lets somebody in, the kernel shows its mask in the mode's group bits,
+and a chmod closes it; what a list of defaults would grant to new files their mode 0600 takes away.
+"""
+
+import os
+import pwd
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from postroad.base.errors import NotToBeHad
+
+OTHERS = 0o077
+KEYS = ("keys", "helper-key")
+DATABASE = "postroad.sqlite"  # and what SQLite puts beside it
+OURS = (*KEYS, "lock", "pause", "place")
+
+
+def close_to_others(folder: Path, below: Sequence[str] = ()) -> Iterator[str]:
+    """Make the folder and those `below` it where they are missing, and mend their modes and those
+    of the files in it; gives a sentence for each thing that others could reach until now.
+
+    Raises NotToBeHad where that could not help, OSError where the disk does not let us."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for above in folder.resolve().parents:
+        _expect_safe(above)
+    yield from _close(folder.resolve(), is_folder=True)
+    for name in below:
+        with_name = folder / name
+        with_name.mkdir(mode=0o700, exist_ok=True)
+        yield from _close(with_name, is_folder=True)
+    for name in sorted(os.listdir(folder)):
+        path = folder / name
+        if name in OURS or name.startswith(DATABASE) or _is_private_file(path):
+            yield from _close(path, is_folder=False)
+
+
+def expect_own_folder(folder: Path) -> None:
+    """Raise NotToBeHad unless this is a folder of ours, itself and not a link."""
+    _expect_ours(folder, folder.lstat(), is_folder=True)
+
+
+def _close(path: Path, *, is_folder: bool) -> Iterator[str]:
+    found = path.lstat()
+    _expect_ours(path, found, is_folder=is_folder)
+    if path.name in KEYS and found.st_nlink > 1:
+        raise NotToBeHad(
+            f"{path} has another name as well, under which the keys would stay when they change. "
+            f"Find it with: find / -xdev -samefile {path}    and remove that one."
+        )
+    mode, right = stat.S_IMODE(found.st_mode), 0o700 if is_folder else 0o600
+    if mode & OTHERS or mode & right != right:  # a umask may have taken from us, too
+        path.chmod(right)
+    if mode & OTHERS:
+        yield f"{path} could be reached by others (mode {mode:04o}); now it is yours alone."
+
+
+def _expect_ours(path: Path, found: os.stat_result, *, is_folder: bool) -> None:
+    if stat.S_ISLNK(found.st_mode):
+        raise NotToBeHad(
+            f"{path} is a link to {os.readlink(path)}, and could lead elsewhere tomorrow. "
+            "Put what it leads to in its place."
+        )
+    if found.st_uid != os.geteuid():
+        raise NotToBeHad(
+            f"{path} belongs to {_name(found.st_uid)}, and you are {_name(os.geteuid())}. "
+            f"If it is yours, make it so: sudo chown -R {_name(os.geteuid())} {path}"
+        )
+    right = stat.S_ISDIR(found.st_mode) if is_folder else stat.S_ISREG(found.st_mode)
+    if not right:
+        kind = "a folder" if is_folder else "a file"
+        raise NotToBeHad(f"{path} is not {kind}, as it should be. Move it away.")
+
+
+def _expect_safe(above: Path) -> None:
+    """Whoever may write to a folder above ours can put another one in its place."""
+    found = above.stat()
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise NotToBeHad(
+            f"Everybody may rename what is in {above}, and so put another folder in the place of "
+            f"yours. Close it: chmod o-w {above}"
+        )
+
+
+def _is_private_file(path: Path) -> bool:
+    """Whether it is a file of ours, whatever it is for; of what else lies there we know nothing."""
+    found = path.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"the user with the number {uid}"
