@@ -225,3 +225,21 @@ def test_the_fingerprint_commits_to_both_keys() -> None:
     assert len(found) == 3
     digest = hashlib.sha256(b"postroad address" + public.ed25519 + public.mldsa_hash).digest()
     assert public.fingerprint == fingerprint_from_digest(digest)
+
+
+def test_no_secret_shows_in_a_repr_and_what_is_loaded_makes_no_key_another() -> None:
+    seed, secret = bytes(range(32)), bytes(range(96))
+    signing, epoch = SigningKey(seed), EpochKey(secret)
+    signing.sign(b"context", b"said")
+    epoch.private()
+    assert (signing, hash(signing)) == (SigningKey(seed), hash(SigningKey(seed)))
+    assert (epoch, hash(epoch)) == (EpochKey(secret), hash(EpochKey(secret)))
+    shown = repr((signing, epoch, Identity(seed)))
+    assert shown == "(SigningKey(), EpochKey(), Identity())"
+
+
+def test_an_epoch_key_is_loaded_once_and_forgotten_with_its_last_holder() -> None:
+    key = EpochKey(bytes(range(96)))
+    assert key.private() is key.private()
+    assert key.public == EpochKey(bytes(range(96))).public
+    assert EpochKey(bytes(range(96))).private() is not key.private()

@@ -4,6 +4,7 @@ See: docs/architecture.md.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
@@ -13,6 +14,7 @@ from postroad.sealing import keys
 from postroad.sealing.keys import Identity, IdentityPublic
 
 CONTEXT = b"postroad/device-certificate/1"
+CERTIFICATES_AT_HAND_MAX = 1024  # some 500 bytes each
 CLOCK_SKEW_SECONDS = limits.DAY  # a certificate is good a day before it begins: clocks differ
 
 
@@ -55,9 +57,16 @@ def certify(identity: Identity, device: PeerId, now: Instant) -> Certificate:
 def check(certificate: Certificate, fingerprint: Fingerprint, at: float) -> None:
     """Raise PeerMisbehaved unless that identity certified the device for the moment `at`."""
     statement = certificate.statement
-    if certificate.fingerprint != fingerprint:
+    if _signer(certificate) != fingerprint:
         raise PeerMisbehaved("a device certificate is another identity's")
-    keys.load_ed25519(statement.device)
-    keys.verify(statement.identity, CONTEXT, encode(statement), certificate.signature)
     if not statement.begins - CLOCK_SKEW_SECONDS <= at <= statement.ends:
         raise PeerMisbehaved("a device certificate is not valid at that time")
+
+
+@lru_cache(CERTIFICATES_AT_HAND_MAX)  # the same one comes with every letter of a device
+def _signer(certificate: Certificate) -> Fingerprint:
+    """Whose certificate it is, and not only claims to be; PeerMisbehaved."""
+    statement = certificate.statement
+    keys.load_ed25519(statement.device)
+    keys.verify(statement.identity, CONTEXT, encode(statement), certificate.signature)
+    return certificate.fingerprint

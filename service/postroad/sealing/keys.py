@@ -29,6 +29,7 @@ EPOCH_PUBLIC_BYTES = 1216
 EPOCH_SECRET_BYTES = 96  # ML-KEM-768 seed (64), X25519 private key (32)
 EPOCH_ID_BYTES = 16
 WORDS = 24
+PUBLIC_KEYS_AT_HAND_MAX = 128  # some 3 kB each
 
 _PRIME = 2**255 - 19
 # The y coordinates of all eight points of small order; with y < p this refuses each encoding.
@@ -53,6 +54,7 @@ def load_ed25519(octets: bytes) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(octets)
 
 
+@lru_cache(PUBLIC_KEYS_AT_HAND_MAX)  # a person's is asked for with every letter to them
 def load_epoch_key(octets: bytes) -> MLKEM768X25519PublicKey:
     """A public epoch key from outside, ML-KEM-768 | X25519; else PeerMisbehaved."""
     if len(octets) != EPOCH_PUBLIC_BYTES:
@@ -76,9 +78,10 @@ def verify(key: bytes, context: bytes, signed: bytes, signature: bytes) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An Ed25519 key of ours: a device's or a drop's."""
+    """An Ed25519 key of ours: a device's or a drop's. What is loaded of it is gone with it."""
 
     seed: bytes = field(repr=False)
+    _loaded: Ed25519PrivateKey | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def public(self) -> bytes:
@@ -93,7 +96,10 @@ class SigningKey:
         return self._key().sign(context + b"\0" + signed)
 
     def _key(self) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(self.seed)
+        if self._loaded is None:
+            object.__setattr__(self, "_loaded", Ed25519PrivateKey.from_private_bytes(self.seed))
+        assert self._loaded is not None
+        return self._loaded
 
 
 @lru_cache(64)  # the device's own is asked for several times with every letter
@@ -102,22 +108,42 @@ def _public(seed: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class _EpochHalves:
+    mlkem: MLKEM768PrivateKey
+    x25519: X25519PrivateKey
+    private: MLKEM768X25519PrivateKey
+
+
+def _load_halves(secret: bytes) -> _EpochHalves:
+    mlkem = MLKEM768PrivateKey.from_seed_bytes(secret[:64])
+    x25519 = X25519PrivateKey.from_private_bytes(secret[64:])
+    return _EpochHalves(mlkem, x25519, MLKEM768X25519PrivateKey(mlkem, x25519))
+
+
+@dataclass(frozen=True, slots=True)
 class EpochKey:
-    """The key that letters are sealed to: the MLKEM768_X25519 hybrid of HPKE."""
+    """The key that letters are sealed to: the MLKEM768_X25519 hybrid of HPKE.
+
+    Loading it takes a tenth of a millisecond, so it is loaded once; nothing of it is kept
+    elsewhere, so that whoever lets go of the last of these has forgotten it."""
 
     secret: bytes = field(repr=False)  # EPOCH_SECRET_BYTES of entropy
+    _loaded: _EpochHalves | None = field(default=None, init=False, repr=False, compare=False)
 
     def private(self) -> MLKEM768X25519PrivateKey:
-        return MLKEM768X25519PrivateKey(
-            MLKEM768PrivateKey.from_seed_bytes(self.secret[:64]),
-            X25519PrivateKey.from_private_bytes(self.secret[64:]),
-        )
+        return self._halves().private
 
     @property
     def public(self) -> bytes:
-        mlkem = MLKEM768PrivateKey.from_seed_bytes(self.secret[:64])
-        x25519 = X25519PrivateKey.from_private_bytes(self.secret[64:])
-        return mlkem.public_key().public_bytes_raw() + x25519.public_key().public_bytes_raw()
+        halves = self._halves()
+        mlkem, x25519 = halves.mlkem.public_key(), halves.x25519.public_key()
+        return mlkem.public_bytes_raw() + x25519.public_bytes_raw()
+
+    def _halves(self) -> _EpochHalves:
+        if self._loaded is None:
+            object.__setattr__(self, "_loaded", _load_halves(self.secret))
+        assert self._loaded is not None
+        return self._loaded
 
 
 def epoch_key_id(public: bytes) -> bytes:

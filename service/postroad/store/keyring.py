@@ -106,6 +106,7 @@ class OwnKeys:
         # Made once: each takes its time, and none of them changes when the certificate is renewed.
         self._epoch_keys = keyring.epoch_keys()
         self._epoch_public = keyring.epoch.public
+        self._device = keyring.device
         self._fingerprint = keyring.fingerprint
         self._address = keyring.address
 
@@ -146,7 +147,9 @@ class OwnKeys:
 
     @property
     def device(self) -> SigningKey:
-        return self._keyring.device
+        if self._device.seed != self._keyring.device_seed:
+            self._device = self._keyring.device
+        return self._device
 
     @property
     def certificate(self) -> Certificate:
