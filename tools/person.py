@@ -101,11 +101,12 @@ class Person:
     def command(self) -> list[str]:
         return [sys.executable, "-m", "postroad", "--config", str(self.config)]
 
-    def type(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Type a postroad command."""
+    def type(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Type a postroad command, and answer `stdin` to what it asks."""
         return self.place.inside(
             lambda: subprocess.run(
                 [*self.command, *words],
+                input=stdin,
                 capture_output=True,
                 text=True,
                 timeout=90,

@@ -417,8 +417,16 @@ def test_what_is_no_time_is_refused_in_words(config: Path, text: str) -> None:
 
 
 def test_a_contact_who_was_never_seen_is_told_so(config: Path, node: Node) -> None:
-    node({"contacts": [{"name": "anna", "address": ADDRESS, "seen_at": None}]})
-    assert typed(config, "contacts").stdout == f"anna          {ADDRESS}  last seen: never\n"
+    anna = {
+        "name": "anna",
+        "address": ADDRESS,
+        "seen_at": None,
+        "verified": False,
+        "blocked": False,
+    }
+    node({"contacts": [anna]})
+    told = f"anna          {ADDRESS}  not verified  last seen: never\n"
+    assert typed(config, "contacts").stdout == told
 
 
 # Bundles

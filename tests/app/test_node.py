@@ -390,7 +390,9 @@ def test_an_invitation_can_be_read_aloud_and_a_broken_one_is_explained(
     assert again.returncode == 0
     assert again.stdout == f"You and {bora.address} are contacts already.\n"
     (known,) = anna.postroad("contacts")["contacts"]
-    assert set(known) == {"name", "address", "seen_at"}
+    assert set(known) == {
+        "name", "address", "seen_at", "verified", "verified_at", "blocked"
+    }  # fmt: skip
 
 
 def test_status_tells_how_the_node_is_doing(people: list[Person]) -> None:

@@ -121,7 +121,7 @@ async def ask(path: Path, request: str | dict[str, Any]) -> dict[str, Any]:
 
 
 def test_reading_begins_no_transaction_and_status_tells_where_the_doors_are(folder: Path) -> None:
-    status, contacts, queue = asked(folder, "status", "contacts", "queue")
+    status, queue = asked(folder, "status", "queue")
     assert (status["smtp_port"], status["imap_port"]) == (10588, 10144)
     assert status["user_name"] == status["address"]
     assert status["address"].startswith("anna.")
@@ -129,7 +129,6 @@ def test_reading_begins_no_transaction_and_status_tells_where_the_doors_are(fold
     assert (status["holders"], status["holders_wanted"]) == (0, limits.HOLDERS_WANTED)
     assert status["quarantine"] == [{"kind": "letter", "name": "7", "reason": "bad", "at": NOW}]
     assert status["network"] == ["This computer has no network."]
-    assert contacts == {"ok": True, "contacts": []}
     assert (status["messages_sent"], status["messages_heard"]) == (3, 2)
     not_paused = {"paused": False, "paused_until": None}
     assert queue == {"ok": True, "queue": [], "now": NOW, **not_paused}

@@ -64,16 +64,21 @@ def test_a_contact_is_known_by_fingerprint_and_by_device(sql: Sql) -> None:
     assert people.contact(sql, BEN.fingerprint) is None
 
 
-def test_a_contact_is_called_by_name_or_address_and_one_of_two_by_the_address(sql: Sql) -> None:
+def test_a_contact_is_called_by_name_or_address_and_a_second_of_a_name_has_a_number(
+    sql: Sql,
+) -> None:
     other = replace(BEN, name="anna")
     add(sql, ANNA.record())
     assert people.called(sql, " Anna ").fingerprint == ANNA.fingerprint
     with pytest.raises(PermanentFailure, match="no contact called 'ben'"):
         people.called(sql, "ben")
     add(sql, other.record())
+    assert people.called(sql, "anna").fingerprint == ANNA.fingerprint
+    assert people.called(sql, "anna-2").fingerprint == other.fingerprint
+    assert people.called(sql, str(other.address)).fingerprint == other.fingerprint
+    sql.execute("UPDATE contact SET name = 'anna'")  # as no node of ours does
     with pytest.raises(PermanentFailure, match="say the whole address"):
         people.called(sql, "anna")
-    assert people.called(sql, str(other.address)).fingerprint == other.fingerprint
 
 
 def test_a_contact_who_was_blocked_is_served_no_more(sql: Sql) -> None:

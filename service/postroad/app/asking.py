@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from postroad.app.config import Config
 from postroad.app.owners_file import ReadFile, WrittenFile, converse
 from postroad.base import limits
 from postroad.base.errors import NotSetUp, PostroadError
@@ -68,6 +69,16 @@ def ask(control: Path, **request: str | int | None) -> dict[str, Any]:
 
     Raises PostroadError with the node's own sentence when it refuses."""
     return _ask(control, request, None)
+
+
+def ask_own(config: Config, **request: str | int | None) -> dict[str, Any]:
+    """What the owner's running node answers; NotSetUp when there can be none."""
+    try:
+        return ask(config.control_path, **request)
+    except NotRunning:
+        if not config.is_set_up:
+            raise NotSetUp from None
+        raise
 
 
 def ask_about(

@@ -19,14 +19,15 @@ import click
 from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import telling, telling_network
-from postroad.app.asking import NotRunning, as_json, finish
-from postroad.app.asking import ask as ask_at
+from postroad.app.asking import as_json, finish
+from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
+from postroad.app.contacts_cli import contacts, verify
 from postroad.app.helper_cli import helper
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, NotSetUp
+from postroad.base.errors import ConfigurationError
 from postroad.machine import hardening
 
 WORDS_BYTES_MAX = 4096
@@ -176,14 +177,6 @@ def status(place: _Place, json_wanted: bool) -> None:
 @main.command()
 @as_json
 @click.pass_obj
-def contacts(place: _Place, json_wanted: bool) -> None:
-    """List the people you can write to."""
-    finish(lambda: _ask(place.config, do="contacts"), json_wanted, telling.contacts)
-
-
-@main.command()
-@as_json
-@click.pass_obj
 def queue(place: _Place, json_wanted: bool) -> None:
     """List the letters that are on their way, and what they wait for."""
     finish(lambda: _ask(place.config, do="queue"), json_wanted, telling.queue)
@@ -238,6 +231,8 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 main.add_command(helper)
 main.add_command(bundle)
 main.add_command(audit)
+main.add_command(contacts)
+main.add_command(verify)
 
 
 @main.group("peers", invoke_without_command=True)
@@ -298,13 +293,3 @@ def _ask_for_link() -> str:
         return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
     asked = "The invitation, or the link to a helper (it begins with postroad)"
     return str(click.prompt(asked, err=True))
-
-
-def _ask(config: Config, **request: str | int | None) -> dict[str, Any]:
-    """What the owner's running node answers to this request."""
-    try:
-        return ask_at(config.control_path, **request)
-    except NotRunning:
-        if not config.is_set_up:
-            raise NotSetUp from None
-        raise

@@ -14,6 +14,7 @@ from postroad.app.surroundings import around_reach
 from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.bundles import Bundles
+from postroad.delivery.contact_book import ContactBook
 from postroad.delivery.filing import Filing
 from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
@@ -184,6 +185,12 @@ async def _wire(
         if neighbours is not None:
             neighbours.met()
 
+    def stand_otherwise() -> None:
+        renter.wake()
+        sender.wake()
+        if relay is not None:
+            relay.review_soon()
+
     directory, tell_directory = directory_of(
         renter,
         machine,
@@ -276,6 +283,7 @@ async def _wire(
         relay,
         settings.relay_port or settings.peer_port,
         bundles,
+        ContactBook(database, keys, clock, stand_otherwise),
         neighbours,
         directory,
     )

@@ -14,6 +14,7 @@ from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.seams import Clock, Machine
 from postroad.delivery.bundles import Bundles
+from postroad.delivery.contact_book import ContactBook
 from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
@@ -26,6 +27,7 @@ from postroad.delivery.siblings import Siblings
 from postroad.doors import control, imap, submission
 from postroad.doors.audit import AuditDesk
 from postroad.doors.bundles import BundleDesk
+from postroad.doors.contacts import ContactsDesk
 from postroad.doors.network import NetworkDesk
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
@@ -93,6 +95,7 @@ class Node:
     relay: RelayServer | None
     relay_port: int
     bundles: Bundles
+    contact_book: ContactBook
     neighbours: Neighbours | None
     directory: Directory
 
@@ -213,7 +216,7 @@ class Node:
                         if door
                     },
                     BundleDesk(self.bundles).requests,
-                    [AuditDesk(self.database).requests],
+                    [AuditDesk(self.database).requests, ContactsDesk(self.contact_book).requests],
                 ),
                 name="control",
             )

@@ -257,15 +257,6 @@ def qr(text: str) -> str:
     return out.getvalue()
 
 
-def contacts(answer: dict[str, Any]) -> None:
-    if not answer["contacts"]:
-        click.echo("Nobody yet. Make an invitation with: postroad invite")
-        return
-    for person in answer["contacts"]:
-        seen = moment(person["seen_at"])
-        click.echo(f"{person['name']:<12}  {person['address']}  last seen: {seen}")
-
-
 def queue(answer: dict[str, Any]) -> None:
     if not answer["queue"]:
         click.echo("No letter is waiting.")
@@ -365,6 +356,9 @@ def _wait_in_words(seconds: int) -> str:
 
 def _number(count: int, noun: str, nouns: str = "") -> str:
     return f"{count or 'no'} {noun if count == 1 else nouns or noun + 's'}"
+
+
+number_of = _number  # for those who tell of one thing in a module of its own
 
 
 def moment(at: float | None) -> str:

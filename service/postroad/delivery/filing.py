@@ -193,7 +193,7 @@ class Filing:
         header = opened.header
         person = people.contact(sql, opened.sender)
         if person is not None and person.blocked:
-            return Verdict.STRANGER
+            return Verdict.UNWANTED
         if header.kind == Kind.INTRODUCTION:
             return Verdict.FILED if self._introductions.meet(sql, opened) else Verdict.STRANGER
         if header.kind != Kind.PERSON:

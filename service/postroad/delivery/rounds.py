@@ -77,6 +77,12 @@ class Rounds:
             lambda sql: (self._letter(sql, mail_id, outcome), queue.leases(sql, row.id))
         )
         held_in = {lease.drop for lease in leases}
+        if person.blocked:
+            letter = None  # it goes nowhere now; what holders have may have been fetched before
+            outcome.reason = (
+                f"You have blocked {person.name}, so it waits: until you unblock them (postroad "
+                "contacts unblock), or it expires."
+            )
         waiting: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as tasks:
             if letter is not None:

@@ -134,7 +134,6 @@ class _OwnersDesk:
         self._mail_ports = mail_ports
         self.requests: dict[str, Request] = {
             "status": self._status,
-            "contacts": self._contacts,
             "queue": self._queue,
             "invite": self._invite,
             "accept": self._accept,
@@ -164,19 +163,6 @@ class _OwnersDesk:
             }
 
         return {**await self._database.read(work), "network": await self._network.troubles()}
-
-    async def _contacts(self, _: dict[str, Any]) -> Reply:
-        found = await self._database.read(people.contacts)
-        return {
-            "contacts": [
-                {
-                    "name": person.name,
-                    "address": person.address,
-                    "seen_at": person.seen_at,
-                }
-                for person in found
-            ]
-        }
 
     async def _queue(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> list[Reply]:

@@ -127,6 +127,19 @@ REFUSALS = {
         "5.7.1",
         "The recipient takes letters from contacts only; ask for an invitation.",
     ),
+    Verdict.UNWANTED: ("5.7.1", "The recipient does not want letters from you."),
+    Verdict.INVITATION_USED: (
+        "5.7.1",
+        "Somebody else has used this invitation before; each works once. Ask for a new one.",
+    ),
+    Verdict.INVITATION_OVER: (
+        "5.7.1",
+        "This invitation is over: it has expired, or was taken back. Ask for a new one.",
+    ),
+    Verdict.NOT_INTRODUCED: (
+        "5.7.1",
+        "The recipient did not say yes to this introduction, or not in time.",
+    ),
     Verdict.FORGED: ("5.7.7", "Its From is not the address of the key that signed it."),
 }
 

@@ -33,6 +33,10 @@ class Verdict(IntEnum):
     EXPIRED = 1  # it arrived later than its signed expiry
     STRANGER = 2  # the recipient takes letters from contacts only
     FORGED = 3  # its From is not the address of the key that signed it
+    UNWANTED = 16  # the recipient has blocked the sender
+    INVITATION_USED = 17  # by somebody else
+    INVITATION_OVER = 18  # it has expired, or was taken back
+    NOT_INTRODUCED = 19  # the recipient did not say yes to an introduction
 
 
 @dataclass(frozen=True, slots=True)

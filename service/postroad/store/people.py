@@ -15,6 +15,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, Ticket
 from postroad.base.tlv import decode, encode
+from postroad.message import nicknames
 from postroad.protocol.records import PersonRecord
 from postroad.store import quarantine
 
@@ -35,6 +36,11 @@ class Person:
     seen_at: Instant | None
     blocked: bool
     told: int  # the sequence of our record that they have
+    verified_at: Instant | None = None  # when the owner found the safety number to be theirs
+
+    @property
+    def verified(self) -> bool:
+        return self.verified_at is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,7 @@ class InvitationRow:
 
 
 _COLUMNS = """fingerprint, address, name, record, learnt_at, my_ticket, their_ticket, seen_at,
-    blocked, told"""
+    blocked, told, verified_at"""
 
 
 def contacts(sql: sqlite3.Connection) -> list[Person]:
@@ -106,8 +112,11 @@ def add_contact(
     *,
     my_ticket: Ticket | None,
     their_ticket: Ticket | None,
+    name: str = "",
 ) -> None:
-    """Accept a person, or complete what is known of them; a ticket once known stays."""
+    """Accept a person, or complete what is known of them; a ticket once known stays.
+
+    `name`: how the owner would call somebody new, unless another contact is called so."""
     sql.execute(
         """INSERT INTO contact (fingerprint, address, name, record, sequence, learnt_at, since,
                                 my_ticket, their_ticket)
@@ -118,7 +127,7 @@ def add_contact(
         (
             record.fingerprint,
             str(record.address),
-            record.name,
+            name_for(sql, record, name),
             encode(record),
             record.sequence,
             now,
@@ -131,6 +140,25 @@ def add_contact(
     known = contact(sql, record.fingerprint)
     assert known is not None
     _note_devices(sql, known.record)  # of the newest: this one may be older
+
+
+def name_for(sql: sqlite3.Connection, record: PersonRecord, wanted: str = "") -> str:
+    """A name for this person that no other contact has."""
+    taken = {key for key, _ in names_taken(sql, record.fingerprint)}
+    return nicknames.free(wanted or record.name, taken)
+
+
+def names_taken(sql: sqlite3.Connection, but_of: Fingerprint) -> list[tuple[str, str]]:
+    """What no other contact may be called, as `nicknames.key` has it, and whose it is: the names of
+    contacts, and those in their addresses."""
+    rows = sql.execute(
+        "SELECT name, address FROM contact WHERE fingerprint <> ? ORDER BY since", (but_of,)
+    ).fetchall()
+    return [
+        (nicknames.key(text), name)
+        for name, address in rows
+        for text in (name, address.partition(".")[0])
+    ]
 
 
 def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
@@ -185,11 +213,11 @@ def is_served(sql: sqlite3.Connection, peer: PeerId) -> bool:
 def called(sql: sqlite3.Connection, name: str) -> Person:
     """The one contact of this name or address; PermanentFailure when it is nobody's, or the name of
     several."""
-    wanted = name.strip().lower()
+    wanted = name.strip().casefold()
     found = [
         person
         for person in contacts(sql)
-        if wanted in (person.name.lower(), person.address, person.fingerprint)
+        if wanted in (person.name.casefold(), person.address, person.fingerprint)
     ]
     if not found:
         raise PermanentFailure(f"You have no contact called {name!r}. See: postroad contacts")
@@ -350,6 +378,7 @@ def _person(
     seen_at: float | None,
     blocked: int,
     told: int,
+    verified_at: float | None,
 ) -> Person | None:
     named = Fingerprint(fingerprint)
     try:
@@ -368,4 +397,5 @@ def _person(
         None if seen_at is None else Instant(seen_at),
         bool(blocked),
         told,
+        None if verified_at is None else Instant(verified_at),
     )

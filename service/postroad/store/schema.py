@@ -50,7 +50,8 @@ MIGRATIONS: tuple[str, ...] = (
         visible     TEXT NOT NULL,           -- JSON list of the addresses in To and Cc
         envelope_id TEXT,                    -- RFC 3461 ENVID
         return_full INTEGER NOT NULL DEFAULT 0,
-        introduction BLOB                    -- the introduction that a letter of that kind carries
+        introduction BLOB,                   -- the introduction that a letter of that kind carries
+        proposal    BLOB                     -- the same of a proposal
     ) STRICT;
 
     CREATE TABLE parcel (
@@ -116,7 +117,8 @@ MIGRATIONS: tuple[str, ...] = (
         their_ticket BLOB CHECK (length(their_ticket) = 16), -- what they deposit in ours with
         seen_at     REAL,                    -- when a device of theirs last proved itself to us
         told        INTEGER NOT NULL DEFAULT 0, -- sequence of our record that they have
-        blocked     INTEGER NOT NULL DEFAULT 0
+        blocked     INTEGER NOT NULL DEFAULT 0,
+        verified_at REAL                     -- when the owner found the safety number to be theirs
     ) STRICT, WITHOUT ROWID;
 
     CREATE TABLE device (
@@ -129,8 +131,25 @@ MIGRATIONS: tuple[str, ...] = (
         ticket      BLOB NOT NULL CHECK (length(ticket) = 16),
         created_at  REAL NOT NULL,
         expires_at  REAL NOT NULL,
-        used_by     TEXT
+        used_by     TEXT,
+        used_at     REAL,
+        revoked_at  REAL,                    -- by its maker; or its user was removed since
+        name        TEXT NOT NULL DEFAULT '' -- for whom it is, in the owner's words
     ) STRICT, WITHOUT ROWID;
+
+    -- Introductions that a contact proposes: somebody whom they know, and the owner, to each other.
+    CREATE TABLE proposal (
+        secret     BLOB PRIMARY KEY CHECK (length(secret) = 16), -- which both are told
+        introducer TEXT NOT NULL,
+        other      TEXT NOT NULL,            -- who is proposed
+        record     BLOB NOT NULL,            -- theirs, verified
+        word       BLOB NOT NULL,            -- what the introducer signed
+        came_at    REAL NOT NULL,
+        expires_at REAL NOT NULL,
+        ticket     BLOB CHECK (length(ticket) = 16), -- what they will deposit in our drops with
+        state      TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'declined', 'refused', 'met'))
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX proposal_other ON proposal (other);
 
     -- Drops that we rent from our holders.
     CREATE TABLE my_drop (
@@ -145,7 +164,8 @@ MIGRATIONS: tuple[str, ...] = (
         told       INTEGER NOT NULL DEFAULT 0, -- sequence of our record that a vouched one has
         left_at    REAL,                     -- not in our record since then, but still looked into
         silent_seconds REAL NOT NULL DEFAULT 0, -- of our time on the network, since it was seen
-        refusal    TEXT NOT NULL DEFAULT ''  -- what it said last when we asked for the drop
+        refusal    TEXT NOT NULL DEFAULT '', -- what it said last when we asked for the drop
+        unwanted   INTEGER NOT NULL DEFAULT 0 -- the person behind it was blocked or removed
     ) STRICT, WITHOUT ROWID;
 
     -- Helpers that serve us: their contact is their own word, and told the sequence of our record

@@ -1,0 +1,58 @@
+"""How the owner stands with a contact: what they call them, whether they verified or blocked them.
+
+Functions run in the database thread, inside a transaction of `Database.run`.
+Invariants: no two contacts are called alike, and none as another's address begins; a verification
+is of one identity's keys, so it goes with its row and never comes over to another one.
+"""
+
+import sqlite3
+
+from postroad.base.errors import PermanentFailure
+from postroad.base.ids import Fingerprint, Instant
+from postroad.message import nicknames
+from postroad.store import people
+
+
+def rename(sql: sqlite3.Connection, fingerprint: Fingerprint, wanted: str) -> str:
+    """Call this contact so, in the name's normal form; PermanentFailure says why not."""
+    name = nicknames.checked(wanted)
+    whose = dict(reversed(people.names_taken(sql, fingerprint))).get(nicknames.key(name))
+    if whose is not None:
+        raise PermanentFailure(
+            f"{name!r} looks like your contact {whose!r}: their name, or how their address begins. "
+            "Choose another one."
+        )
+    sql.execute("UPDATE contact SET name = ? WHERE fingerprint = ?", (name, fingerprint))
+    return name
+
+
+def verify(sql: sqlite3.Connection, fingerprint: Fingerprint, at: Instant | None) -> None:
+    """The owner found the safety number to be theirs; None: that does not count any more."""
+    sql.execute("UPDATE contact SET verified_at = ? WHERE fingerprint = ?", (at, fingerprint))
+
+
+def since(sql: sqlite3.Connection, fingerprint: Fingerprint) -> Instant:
+    """When they became a contact."""
+    (at,) = sql.execute(
+        "SELECT since FROM contact WHERE fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    return Instant(at)
+
+
+def block(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    """This person is served no more and may not deposit any more; other holders are looked for in
+    the place of those that we have through them."""
+    people.block(sql, fingerprint)
+    _want_drops(sql, fingerprint, wanted=False)
+
+
+def unblock(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    people.unblock(sql, fingerprint)
+    _want_drops(sql, fingerprint, wanted=True)
+
+
+def _want_drops(sql: sqlite3.Connection, fingerprint: Fingerprint, *, wanted: bool) -> None:
+    """The drops at their node, and at those for which they vouched. For whom we hold is told them
+    anew: it has changed, as far as they are concerned."""
+    sql.execute("UPDATE my_drop SET unwanted = ? WHERE fingerprint = ?", (not wanted, fingerprint))
+    sql.execute("UPDATE holding SET told = NULL WHERE fingerprint = ?", (fingerprint,))

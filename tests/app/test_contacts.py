@@ -1,0 +1,87 @@
+"""Contacts as their owner types them: two real nodes, and what their mail programs then see."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.test_node import all_subjects, letter
+from person import Person, meet, until
+
+
+@pytest.fixture
+def couple(tmp_path: Path) -> Iterator[list[Person]]:
+    """Anna and Bora, who have met."""
+    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
+    folder.mkdir(mode=0o700)
+    made = [Person("anna", folder, 0), Person("bora", folder, 1)]
+    try:
+        for one in made:
+            one.set_up()
+            one.start()
+        meet(*made)
+        yield made
+    finally:
+        for one in made:
+            one.kill()
+        subprocess.run(["rm", "-r", str(folder)], check=True)
+
+
+def test_a_contact_is_shown_renamed_verified_exported_and_blocked(
+    couple: list[Person], tmp_path: Path
+) -> None:
+    anna, bora = couple
+    assert f"{bora.address}  not verified" in anna.type("contacts").stdout
+    assert anna.type("contacts", "rename", "bora", "Bora B.").stdout == (
+        f"bora is called Bora B. now: {bora.address}\n"
+    )
+    refused = anna.type("contacts", "rename", "Bora B.", bora.address)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "looks like an address" in refused.stderr
+    shown = anna.postroad("contacts", "show", "bora b.")
+    assert (shown["name"], shown["address"], shown["verified"]) == ("Bora B.", bora.address, False)
+    told = anna.type("contacts", "show", "bora b.").stdout
+    assert f"not yet. Compare the safety number: postroad verify {bora.address}" in told
+
+    number = anna.postroad("verify", "bora b.")["number"]
+    assert number == bora.postroad("verify", "anna")["number"]
+    at_bora = bora.type("verify", "anna", "--qr").stdout
+    assert "   " + "  ".join(number[:4]) + "\n" in at_bora
+    code = next(line for line in at_bora.splitlines() if line.startswith("postroad-verify:"))
+    scanned = anna.type("verify", "Bora B.", "--scan", stdin=code + "\n")
+    assert "It matches the safety number of you and Bora B." in scanned.stdout
+    assert "--matches" in scanned.stdout
+    own = bora.type("verify", "anna", "--code", code, "--matches")
+    assert (own.returncode, "your own node shows" in own.stderr) == (1, True)
+    wrong = anna.type("verify", "Bora B.", "--code", " ".join(reversed(number)), "--matches")
+    assert "NOT the safety number" in wrong.stderr
+    assert not anna.postroad("contacts", "show", "bora b.")["verified"]
+    right = anna.type("verify", "Bora B.", "--code", " ".join(number), "--matches")
+    assert "Bora B. is verified by you" in right.stdout
+    assert f"{bora.address}  verified" in anna.type("contacts").stdout
+    assert anna.type("verify", "Bora B.", "--forget", "--qr").returncode == 1
+    assert "not verified any more" in anna.type("verify", "Bora B.", "--forget").stdout
+
+    file = tmp_path / "contacts.ldif"
+    done = anna.type("contacts", "export", "--format", "thunderbird", "--to", str(file))
+    assert done.stdout == f"{file}: 1 contact.\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert f"mail: {bora.address}\n" in file.read_text()
+    again = anna.type("contacts", "export", "--format", "thunderbird", "--to", str(file))
+    assert (again.returncode, "already" in again.stderr) == (1, True)
+    assert anna.type("contacts", "export", "--format", "vcard").stdout.startswith("BEGIN:VCARD")
+
+    assert "Letters of theirs are refused" in anna.type("contacts", "block", "Bora B.").stdout
+    assert f"{bora.address}  blocked" in anna.type("contacts").stdout
+    bora.submit(anna.address, letter(bora, anna))
+    until(lambda: "Subject: Not delivered: hello" in all_subjects(bora), "Bora is told")
+    assert "Subject: hello" not in all_subjects(anna)
+    assert anna.postroad("contacts", "export", "--format", "vcard")["left_out"] == 1
+    assert "not blocked any more" in anna.type("contacts", "unblock", "Bora B.").stdout
+    bora.submit(anna.address, letter(bora, anna, "again"))
+    until(lambda: "Subject: again" in all_subjects(anna), "it arrives")
