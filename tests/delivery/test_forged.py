@@ -1,5 +1,6 @@
 """Letters that are wrong in themselves, brought to a real node by whoever has keys to make them."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -19,7 +20,7 @@ from postroad.peers.exchange import Refused
 from postroad.sealing import keys, letter
 from postroad.sealing.letter import Header, Kind, Opened, Person, open_sealed
 from postroad.sealing.receipt import Receipt, Verdict, open_receipt, seal_receipt
-from postroad.store import quarantine, queue
+from postroad.store import people, quarantine, queue
 from simulator.village import Resident, Village, play, until
 
 KEY = bytes(range(32))
@@ -333,5 +334,68 @@ def test_a_person_is_named_once_and_the_blind_copies_go_out_last(tmp_path: Path)
         asked = tuple(map(Recipient, (carl.address, bora.address, tagged)))
         made = [(one.recipient.address, one.blind) for one in parcels_for(asked, visible)]
         assert made == [(bora.address, False), (tagged, False), (carl.address, True)]
+
+    play(tmp_path, scene)
+
+
+async def sequence_known(owner: Resident, of: Resident) -> int:
+    fingerprint = of.node.keyring.fingerprint
+    person = await owner.node.database.read(lambda sql: people.contact(sql, fingerprint))
+    assert person is not None
+    return person.record.sequence
+
+
+def test_a_record_dated_in_the_future_is_learnt_from_nobody_and_the_next_one_is(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        anna, hana = await place.settle_in("anna", "hana")
+        await place.meet(bora, anna, hana)
+        await asyncio.sleep(limits.HOUR)
+        knows = await sequence_known(anna, bora)
+        bora.clock.wrong_by = 30.0 * limits.DAY
+        early = await bora.node.renter.record()
+        assert early.sequence > knows
+        await asyncio.sleep(2 * limits.HOUR)
+        (there,) = early.contacts
+        asking = Client(anna.node.links)
+        assert (await asking.find_record(there, early.fingerprint)).sequence == early.sequence
+        await Client(bora.node.links).tell_record(
+            (await anna.node.renter.record()).contacts[0], encode(early)
+        )
+        assert await sequence_known(anna, bora) == knows
+        assert await sequence_known(hana, bora) == knows
+        await anna.write(bora.address)
+        await until(lambda: is_filed(bora, "hello"), limits.HOUR)
+
+        bora.clock.wrong_by = 0.0
+        right = await bora.node.renter.record()
+        assert right.sequence > early.sequence
+
+        async def known_again() -> bool:
+            return await sequence_known(anna, bora) == right.sequence
+
+        bora.node.renter.wake()
+        await until(known_again, 2 * limits.HOUR)
+
+    play(tmp_path, scene)
+
+
+def test_whoever_introduces_themselves_with_a_clock_ahead_is_met_on_its_day(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        bora, anna = await place.settle_in("bora", "anna")
+        link, _, _ = await bora.node.introductions.invite()
+        anna.clock.wrong_by = 3.0 * limits.DAY
+        await anna.node.renter.record()
+        await anna.node.introductions.accept(link)
+        await asyncio.sleep(limits.HOUR)
+        assert not await bora.contacts()
+        assert await set_aside(bora) == 0
+        bora.clock.wrong_by = 2.5 * limits.DAY
+        anna.node.sender.wake()
+        await until(lambda: is_filed(bora, "Anna accepted your invitation"), limits.HOUR)
 
     play(tmp_path, scene)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fakes import NOW, Someone, opened_store, peer, someone
 from postroad.base import limits
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.ids import DropId, Instant, PeerId, Ticket
 from postroad.base.tlv import encode
 from postroad.protocol.records import PersonRecord
@@ -258,11 +258,11 @@ def test_a_drop_is_ours_when_its_holder_agreed(sql: Sql) -> None:
 
 def test_the_newest_record_is_kept_to_be_served(sql: Sql) -> None:
     assert people.kept_record(sql, ANNA.fingerprint) is None
-    assert people.keep_record(sql, ANNA.record(2))
-    assert not people.keep_record(sql, ANNA.record(1))
-    assert not people.keep_record(sql, ANNA.record(2, name="annie"))
+    assert people.keep_record(sql, ANNA.record(2), NOW)
+    assert not people.keep_record(sql, ANNA.record(1), NOW)
+    assert not people.keep_record(sql, ANNA.record(2, name="annie"), NOW)
     assert people.kept_record(sql, ANNA.fingerprint) == encode(ANNA.record(2))
-    assert people.keep_record(sql, ANNA.record(3))
+    assert people.keep_record(sql, ANNA.record(3), NOW)
     assert people.kept_record(sql, ANNA.fingerprint) == encode(ANNA.record(3))
 
 
@@ -271,5 +271,20 @@ def test_the_greatest_sequence_that_can_be_read_can_be_kept(sql: Sql) -> None:
     greatest = replace(ANNA.record(), sequence=2**63 - 1)
     add(sql, ANNA.record())
     assert people.learn(sql, greatest, NOW)
-    assert people.keep_record(sql, greatest)
+    assert people.keep_record(sql, greatest, NOW)
     assert found(sql, ANNA).record.sequence == 2**63 - 1
+
+
+def test_a_record_from_the_future_is_not_taken_whoever_brings_it(sql: Sql) -> None:
+    a_day_ahead = NOW + limits.DAY + limits.RECORD_SECONDS_MAX
+    early, too_early = ANNA.record(2, expires=a_day_ahead), ANNA.record(3, expires=a_day_ahead + 1)
+    with pytest.raises(TemporaryFailure, match="one of your two clocks is wrong"):
+        people.add_contact(sql, too_early, NOW, my_ticket=None, their_ticket=None)
+    assert people.contacts(sql) == []
+    add(sql, ANNA.record())
+    assert not people.learn(sql, too_early, NOW)
+    assert not people.keep_record(sql, too_early, NOW)
+    assert found(sql, ANNA).record == ANNA.record()
+    assert people.learn(sql, early, NOW)
+    assert people.keep_record(sql, early, NOW)
+    assert people.learn(sql, too_early, Instant(NOW + 1))

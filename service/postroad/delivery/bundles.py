@@ -252,7 +252,7 @@ class Bundles:
         def work(sql: Sql) -> bool:
             is_newer = people.learn(sql, record, now)
             if people.contact(sql, fingerprint) is not None:
-                people.keep_record(sql, record)
+                people.keep_record(sql, record, now)
             if is_newer:
                 queue.wake(sql, fingerprint, now)
             return is_newer

@@ -140,7 +140,7 @@ class Neighbours:
 
             def work(sql: Sql) -> None:
                 people.learn(sql, record, now)
-                people.keep_record(sql, record)
+                people.keep_record(sql, record, now)
 
             await self._database.run(work)
             log.info("a contact is on the local network")

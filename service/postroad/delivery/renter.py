@@ -181,7 +181,7 @@ class Renter:
                 certificate=self._keyring.certificate,
                 device=self._keyring.device,
             )
-            people.keep_record(sql, record)
+            people.keep_record(sql, record, now)
             return record
 
         return await self._database.run(work, then=self._announce)

@@ -97,6 +97,14 @@ def next_sequence(previous: int, device: PeerId, now: Instant) -> int:
     return max((previous >> 32) + 1, minutes) << 32 | int.from_bytes(device[:4], "big")
 
 
+def is_from_the_future(record: PersonRecord, now: float) -> bool:
+    """Whether it was issued more than a day from now: one of two clocks is wrong.
+
+    Its date decides, and not its sequence: whoever's clock was ahead once counts on from there."""
+    issued = record.expires - limits.RECORD_SECONDS_MAX
+    return issued > now + certificates.CLOCK_SKEW_SECONDS
+
+
 def sign_person(
     *,
     name: str,

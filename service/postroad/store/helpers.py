@@ -114,7 +114,7 @@ class GuestBook:
                 people.use_invitation(sql, secret, newest.fingerprint)
             people.learn(sql, newest, now)
             people.seen(sql, newest.fingerprint, now)
-            people.keep_record(sql, newest)
+            people.keep_record(sql, newest, now)
             return None
 
         return await self._database.run(work)

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure
+from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.message import nicknames
-from postroad.protocol.records import PersonRecord
+from postroad.protocol.records import PersonRecord, is_from_the_future
 from postroad.store import quarantine
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,13 @@ def add_contact(
 ) -> None:
     """Accept a person, or complete what is known of them; a ticket once known stays.
 
-    `name`: how the owner would call somebody new, unless another contact is called so."""
+    `name`: how the owner would call somebody new, unless another contact is called so. Raises
+    TemporaryFailure when their record is from the future."""
+    if is_from_the_future(record, now):
+        raise TemporaryFailure(
+            f"The record of {record.address} is dated in the future: one of your two clocks is "
+            "wrong. Set it right, and try again."
+        )
     sql.execute(
         """INSERT INTO contact (fingerprint, address, name, record, sequence, learnt_at, since,
                                 my_ticket, their_ticket)
@@ -162,7 +168,12 @@ def names_taken(sql: sqlite3.Connection, but_of: Fingerprint) -> list[tuple[str,
 
 
 def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
-    """Keep a contact's record when it is newer than ours; whether it was."""
+    """Keep a contact's record when it is newer than ours; whether it was.
+
+    One from the future is not kept, whoever brings it: it would stand in the way of the next."""
+    if is_from_the_future(record, now):
+        log.info("a contact's record is dated in the future: one of two clocks is wrong")
+        return False
     changed = sql.execute(
         """UPDATE contact SET record = ?, sequence = ?, address = ?
            WHERE fingerprint = ? AND sequence < ?""",
@@ -345,8 +356,11 @@ def forget_drop(sql: sqlite3.Connection, drop: DropId) -> None:
     sql.execute("DELETE FROM my_drop WHERE drop_id = ?", (drop,))
 
 
-def keep_record(sql: sqlite3.Connection, record: PersonRecord) -> bool:
-    """Keep a record to serve to others, when it is newer than what we have; whether it was."""
+def keep_record(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
+    """Keep a record to serve to others, when it is newer than what we have, and not from the
+    future; whether it was."""
+    if is_from_the_future(record, now):
+        return False
     kept = sql.execute(
         """INSERT INTO record (fingerprint, sequence, octets) VALUES (?, ?, ?)
            ON CONFLICT (fingerprint) DO UPDATE

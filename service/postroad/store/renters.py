@@ -211,7 +211,7 @@ def rent(
         if not has_place_for_vouched(sql, drop_id, asker.voucher, now):
             return "This node holds for as many contacts of contacts as it may: its quota is full."
     people.learn(sql, newest, now)
-    people.keep_record(sql, newest)
+    people.keep_record(sql, newest, now)
     held.rent(
         sql,
         drop_id,

@@ -162,7 +162,7 @@ class Shelves:
             newest = read_person(record, person.fingerprint)
             if people.learn(sql, newest, now):
                 queue.wake(sql, person.fingerprint, now)
-            people.keep_record(sql, newest)
+            people.keep_record(sql, newest, now)
             return True
 
         return await self._database.run(work)
