@@ -26,6 +26,7 @@ from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
 from postroad.app.contacts_cli import contacts, verify
 from postroad.app.helper_cli import helper
+from postroad.app.policy_cli import policy
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 from postroad.machine import hardening
@@ -89,6 +90,7 @@ def setup(
     json_wanted: bool,
 ) -> None:
     """Make your address and keys; shows your 24 words and mailbox password, once."""
+    from postroad.app import policy as policies
     from postroad.app import setting_up
     from postroad.machine.clock import SystemClock
     from postroad.machine.entropy import SystemEntropy
@@ -99,6 +101,8 @@ def setup(
             config = replace(config, data=data.absolute())
         if link is not None:
             config = replace(config, link=link)
+        policy = policies.load()
+        config = policies.to_set_up(config, policy, link)
         chosen = name or _ask_for_name(json_wanted)
         words = _ask_for_words(json_wanted) if restore else None
         made = until_shown.enter_context(
@@ -108,8 +112,8 @@ def setup(
             "address": str(made.address),
             "words": made.words,
             "password": made.password,
-            "smtp_port": made.config.smtp_port,
-            "imap_port": made.config.imap_port,
+            "smtp_port": policies.narrowed(made.config, policy).smtp_port,
+            "imap_port": policies.narrowed(made.config, policy).imap_port,
         }
 
     def settle() -> dict[str, Any]:
@@ -126,11 +130,13 @@ def setup(
 def run(place: _Place) -> None:
     """Run your node in the foreground, until Ctrl-C."""
     from postroad.app import lifecycle, log
+    from postroad.app import policy as policies
 
     def work() -> dict[str, Any]:
+        policy = policies.load()
         config = place.config
         log.start(config.log_level)
-        lifecycle.run(config, place.path, telling.ready)
+        lifecycle.run(config, place.path, telling.ready, policy)
         return {}
 
     finish(work, False, lambda _: None)
@@ -233,6 +239,7 @@ main.add_command(bundle)
 main.add_command(audit)
 main.add_command(contacts)
 main.add_command(verify)
+main.add_command(policy)
 
 
 @main.group("peers", invoke_without_command=True)

@@ -118,18 +118,22 @@ def default() -> Config:
 
 def load(path: Path) -> Config:
     """What the file says, over the defaults; ConfigurationError names file, key and reason."""
+    config = default()
+    for key, value in written_in(path).items():
+        config = replace(config, **{_known(path, key): checked(path, key, value)})
+    return config
+
+
+def written_in(path: Path) -> dict[str, Any]:
+    """The keys and values that stand in the file, unchecked; none when there is no file."""
     try:
-        written = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        return default()
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
         raise ConfigurationError(f"{path} is not valid TOML: {error}. Mend that line.") from error
-    config = default()
-    for key, value in written.items():
-        config = replace(config, **{_known(path, key): _checked(path, key, value)})
-    return config
 
 
 def write(path: Path, config: Config) -> None:
@@ -240,10 +244,24 @@ def _known(path: Path, key: str) -> str:
     return key
 
 
-def _checked(path: Path, key: str, value: Any) -> Any:
-    def wrong(reason: str) -> ConfigurationError:
-        return ConfigurationError(f"{path}: {key} = {value!r}: {reason}.")
+def checked(path: Path, key: str, value: Any) -> Any:
+    """The value of this key as the file says it; ConfigurationError."""
+    try:
+        return valid(key, value)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {key} = {shown(value)}: {error}.") from error
 
+
+def shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except ValueError:  # more digits than Python prints
+        return "a number with thousands of digits"
+
+
+def valid(key: str, value: Any) -> Any:
+    """What the value of this key means; ValueError says what it must be."""
+    wrong = ValueError
     if key in ("data", "runtime"):
         if (
             not isinstance(value, str)

@@ -9,18 +9,20 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from socket import socket
 
 from postroad import __version__
+from postroad.app import policy as policies
 from postroad.app.compose import Settings, build_node
 from postroad.app.config import Config
 from postroad.app.node import Node, Sockets
+from postroad.app.policy import Policy
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
-from postroad.base.seams import Lan, Machine, Network
+from postroad.base.seams import Clock, Lan, Machine, Network
 from postroad.machine import listeners
 from postroad.machine.clock import SystemClock
 from postroad.machine.disk import FolderDisk
@@ -33,20 +35,29 @@ from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
 from postroad.protocol.holding import HoldFor
 from postroad.store import audit
+from postroad.store.database import Sql
 from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
+POLICY_LOOK_SECONDS = 60.0
+POLICY_CHANGED = (
+    "Your administrator changed the policy of this computer, so your node stopped; nothing is "
+    "lost. Start it again with: postroad run"
+)
 Ready = Callable[[Sockets, Pause | None], None]
 """Hears when the doors are served, and of the pause that the node starts in."""
 
 
-def run(config: Config, path: Path, ready: Ready) -> None:
-    """Run the node in the foreground until it is told to stop. `path`: where `config` comes from.
+def run(config: Config, path: Path, ready: Ready, policy: Policy) -> None:
+    """Run the node in the foreground until it is told to stop. `path`: where `config` comes from;
+    `policy`: to which it is cut.
 
     Raises NotSetUp, or ConfigurationError when it cannot start; the sentence says what to do."""
     if not config.is_set_up:
         raise NotSetUp
     os.umask(0o077)  # whatever is written is the owner's alone
+    cut = policies.narrowed_keys(config, policy)
+    config = policies.narrowed(config, policy)
     with ExitStack() as cleanup:
         with advised(f"To use another folder, change data in {path}."):
             disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
@@ -63,7 +74,7 @@ def run(config: Config, path: Path, ready: Ready) -> None:
             _lan(config),
         )
         try:
-            asyncio.run(_run(config, path, machine, ready))
+            asyncio.run(_run(config, path, machine, ready, policy, cut))
         except BaseExceptionGroup as group:
             log.exception("the node failed")
             raise PostroadError(
@@ -72,7 +83,15 @@ def run(config: Config, path: Path, ready: Ready) -> None:
             ) from group
 
 
-async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> None:
+async def _run(
+    config: Config,
+    path: Path,
+    machine: Machine,
+    ready: Ready,
+    policy: Policy,
+    cut: Sequence[str],
+) -> None:
+    """`cut`: the keys in which `policy` narrowed what the owner wanted."""
     main = asyncio.current_task()
     assert main is not None
     loop = asyncio.get_running_loop()
@@ -92,9 +111,8 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
             keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
             with advised(f"To use another one, change {keys} in {path}."):
                 node = await stack.enter_async_context(build_node(settings, machine))
-            await node.database.run(
-                lambda sql: audit.note(sql, machine.clock.now(), "started", version=__version__)
-            )
+            await node.database.run(lambda sql: _note_start(sql, machine.clock, policy, cut))
+            await stack.enter_async_context(_ended_by_another(policy, main.cancel))
 
             def started() -> None:
                 # What was imported and built stays: the collector need not walk over it again.
@@ -106,6 +124,37 @@ async def _run(config: Config, path: Path, machine: Machine, ready: Ready) -> No
             await node.serve(sockets, started)
     except asyncio.CancelledError:
         log.info("stopped")
+        if policies.has_changed(policy):
+            raise ConfigurationError(POLICY_CHANGED) from None
+
+
+def _note_start(sql: Sql, clock: Clock, policy: Policy, cut: Sequence[str]) -> None:
+    audit.note(
+        sql,
+        clock.now(),
+        "started",
+        version=__version__,
+        policy=policy.digest[:16] or "none",
+        narrowed=", ".join(cut),
+    )
+
+
+@asynccontextmanager
+async def _ended_by_another(policy: Policy, stop: Callable[[], object]) -> AsyncIterator[None]:
+    """While within: `stop` is called when the computer's policy is another one than this, or one
+    that nobody can read. A node that goes on with the old one would be wider than allowed."""
+
+    async def watch() -> None:
+        while not policies.has_changed(policy):  # noqa: ASYNC110  (it is a file of somebody else's)
+            await asyncio.sleep(POLICY_LOOK_SECONDS)
+        stop()
+
+    watching = asyncio.create_task(watch(), name="policy")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait({watching})
 
 
 def _sockets(config: Config, path: Path, machine: Machine) -> Sockets:

@@ -1,0 +1,57 @@
+"""`postroad policy`: which settings take effect, and who said so."""
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from postroad.app import config as configuration
+from postroad.app import policy as policies
+from postroad.app.asking import as_json, finish
+
+
+@click.command()
+@as_json
+@click.pass_context
+def policy(context: click.Context, json_wanted: bool) -> None:
+    """Show the settings that take effect, and what your administrator's policy makes of yours.
+
+    Also while no node runs; one that runs keeps to the policy, or stops when it changes."""
+
+    def work() -> dict[str, Any]:
+        found = policies.load()
+        config = context.obj.config
+        written = frozenset(configuration.written_in(context.obj.path))
+        settings = [asdict(one) for one in policies.effective(config, written, found)]
+        for one in settings:
+            for name in ("value", "wanted"):
+                one[name] = str(one[name]) if one["key"] in ("data", "runtime") else one[name]
+        return {
+            "policy": str(policies.PATH) if found.is_there else None,
+            "digest": found.digest or None,
+            "settings": settings,
+        }
+
+    finish(work, json_wanted, _show)
+
+
+def _show(answer: dict[str, Any]) -> None:
+    if answer["policy"] is None:
+        click.echo(f"This computer has no policy ({policies.PATH}): your configuration decides.\n")
+    else:
+        click.echo(f"The policy of this computer is {answer['policy']}.\n")
+    for one in answer["settings"]:
+        source = {"default": "default", "configuration": "your configuration"}.get(one["source"])
+        if source is None:
+            source = f"POLICY; you wanted {_told(one['wanted'])}"
+        elif one["bound"]:
+            source += ", which the policy allows"
+        click.echo(f"{one['key']:<28} {_told(one['value']):<34} {source}")
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "all"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,334 @@
+"""The administrator's policy: users narrow it, and nothing widens it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from postroad.app import cli, policy
+from postroad.app import config as configuration
+from postroad.app.config import Config
+from postroad.app.policy import RULES, AnyOf, AtMost, Choice, Hosts, Port, Switch, load, narrowed
+from postroad.base.errors import ConfigurationError
+
+PORTS = st.integers(1, 65535)
+HOSTS = st.lists(st.sampled_from(["192.0.2.7", "2001:db8::7", "127.0.0.1"]), unique=True)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="pr-", dir=Path.home()))  # /tmp is everybody's to write
+    made.chmod(0o755)
+    monkeypatch.setattr(policy, "OWNERS", frozenset({0, os.getuid()}))
+    monkeypatch.setattr(policy, "UID_MAP", made / "uid_map")
+    (made / "uid_map").write_text("0 0 4294967295\n")
+    monkeypatch.setattr(policy, "PATH", made / "policy.toml")
+    yield made
+    shutil.rmtree(made)
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "policy.toml"
+    path.write_text(text)
+    path.chmod(0o644)
+    return path
+
+
+def refused(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigurationError) as found:
+        load(written(folder, text))
+    sentence = str(found.value)
+    assert str(folder / "policy.toml") in sentence
+    assert sentence.endswith(policy.WHAT_TO_DO)
+    return sentence
+
+
+def default() -> Config:
+    return Config(Path("/data"), Path("/run/x"))
+
+
+# What a user may say, and what an administrator may
+
+
+def wanted_of(key: str) -> st.SearchStrategy[Any]:
+    rule = RULES[key]
+    match rule:
+        case Choice():
+            return st.sampled_from(rule.row)
+        case AnyOf():
+            return st.sampled_from(rule.words)
+        case Switch():
+            return st.booleans()
+        case Port():
+            return st.integers(0, 65535)
+        case Hosts():
+            return HOSTS.map(tuple)
+        case AtMost():
+            return st.integers(1, 1_000_000) if "kilobytes" in key else st.floats(0.05, 30)
+        case _:
+            pass
+    raise AssertionError(f"say here what a user may write for {key}")
+
+
+def allowed_of(key: str) -> st.SearchStrategy[Any]:
+    """As it stands in the file."""
+    rule = RULES[key]
+    match rule:
+        case AnyOf():
+            return st.lists(st.sampled_from(rule.words), min_size=1, unique=True)
+        case Port():
+            ranges = st.tuples(PORTS, PORTS).map(lambda two: f"{min(two)}-{max(two)}")
+            return PORTS | ranges
+        case Hosts():
+            return HOSTS
+        case _:
+            pass
+    return wanted_of(key)
+
+
+def is_within(key: str, value: Any, most: Any) -> bool:
+    """Written down once more, by what the words mean and not by how `narrowed` works."""
+    match key:
+        case "relay":
+            return (most, value) not in {
+                ("off", "contacts"), ("off", "anybody"), ("contacts", "anybody"),
+            }  # fmt: skip
+        case "hold_for":
+            return (most, value) not in {
+                ("off", "contacts"), ("off", "vouched"), ("contacts", "vouched"),
+            }  # fmt: skip
+        case "link":
+            return bool(value in most)
+        case "lan" | "dial_private" | "directory":
+            return bool(most or not value)
+        case "relay_kilobytes_per_second" | "expiry_days":
+            return bool(value <= most)
+        case "smtp_port" | "imap_port" | "peer_port":
+            low, _, high = str(most).partition("-")
+            return bool(int(low) <= value <= int(high or low))
+        case "peer_hosts":
+            return bool(not most or (value and set(value) <= set(most)))
+        case _:
+            pass
+    raise AssertionError(f"say here what is within the policy for {key}")
+
+
+CONFIGS = st.fixed_dictionaries({}, optional={key: wanted_of(key) for key in RULES})
+POLICIES = st.fixed_dictionaries({}, optional={key: allowed_of(key) for key in RULES})
+
+
+@given(CONFIGS, POLICIES)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_the_user_says_nothing_is_wider_than_the_policy(
+    wants: dict[str, Any], most: dict[str, Any]
+) -> None:
+    config = replace(default(), **wants)
+    read = policy.Policy({key: RULES[key].read(key, value) for key, value in most.items()}, "x")
+    cut = narrowed(config, read)
+    for each in fields(Config):
+        key = each.name
+        value, wanted = getattr(cut, key), getattr(config, key)
+        if key not in most:
+            assert value == wanted
+        else:
+            assert is_within(key, value, most[key])
+            assert value == wanted or not is_within(key, wanted, most[key])
+    assert narrowed(cut, read) == cut
+    said = policy.effective(config, frozenset(wants), read)
+    assert [one.key for one in said] == [each.name for each in fields(Config)]
+    assert {one.key for one in said if one.source == "policy"} == set(
+        policy.narrowed_keys(config, read)
+    )
+
+
+# The file
+
+
+def test_without_a_policy_the_configuration_decides(folder: Path) -> None:
+    assert load() == policy.NO_POLICY
+    assert narrowed(default(), load()) == default()
+    load(written(folder, ""))
+    assert load().is_there
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("relay = ", "not valid TOML"),
+        ("a = " + "9" * 5000, "not valid TOML"),
+        ("expiry_days = 0x" + "f" * 5000, "thousands of digits"),
+        ("relays = 'off'", "a key that is not known here, relays. The keys are: link,"),
+        ("[relay]\nfor = 'off'", "must be one of off, contacts, anybody"),
+        ("relay = 'nobody'", "must be one of off, contacts, anybody"),
+        ("hold_for = true", "must be one of off, contacts, vouched"),
+        ("link = []", "a list of one or more of iroh, tls"),
+        ("link = ['tls', 'http']", "a list of one or more of iroh, tls"),
+        ("lan = 0", "must be true or false"),
+        ("expiry_days = 31", "a number of days"),
+        ("expiry_days = nan", "a number of days"),
+        ("peer_port = 0", "a port like 46464"),
+        ("peer_port = [46464]", "no value for it"),
+        ("smtp_port = '7-5'", "a port like 46464"),
+        ("peer_hosts = ['everywhere']", "a list of addresses"),
+        ("data = '/tmp'", "a key that is not known here, data"),
+    ],
+)
+def test_what_cannot_be_understood_starts_nothing(folder: Path, text: str, why: str) -> None:
+    assert why in refused(folder, text)
+
+
+def test_what_cannot_be_read_starts_nothing(folder: Path) -> None:
+    path = folder / "policy.toml"
+    path.write_bytes(b"relay = '\xff'")
+    with pytest.raises(ConfigurationError, match="not valid TOML"):
+        load()
+    path.write_bytes(b"#" * (policy.POLICY_BYTES_MAX + 1))
+    with pytest.raises(ConfigurationError, match="longer than"):
+        load()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigurationError, match="is not a file"):
+        load()
+    path.rmdir()
+    os.mkfifo(path)  # nobody waits for whoever would write into it
+    with pytest.raises(ConfigurationError, match="is not a file"):
+        load()
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load()
+    path.unlink()
+    path.symlink_to(folder / "uid_map" / "policy.toml")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load()
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])
+def test_a_policy_that_others_may_write_starts_nothing(folder: Path, mode: int) -> None:
+    path = written(folder, "relay = 'off'\n")
+    assert load().most == {"relay": "off"}
+    path.chmod(mode)
+    with pytest.raises(ConfigurationError, match="others than root may write"):
+        load()
+    path.chmod(0o644)
+    folder.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="others than root may write"):
+        load()
+
+
+def test_a_policy_of_anybody_but_root_starts_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(folder, "relay = 'off'\n")
+    me = os.getuid()
+    monkeypatch.setattr(policy, "OWNERS", frozenset({me + 1}))
+    with pytest.raises(ConfigurationError, match=f"belongs to user {me}, not root"):
+        load()
+    # In the sandbox root has no number of its own; ours is still not root's.
+    (folder / "uid_map").write_text(f"{me + 1} {me + 1} 1\n")
+    with pytest.raises(ConfigurationError, match=f"{path} belongs to user {me}, not root"):
+        load()
+    monkeypatch.setattr(policy, "OVERFLOW_UID", folder / "overflow")
+    (folder / "overflow").write_text(f"{me}\n")  # as root's files look in there
+    monkeypatch.setattr(policy, "OWNERS", frozenset({0, me + 1}))
+    assert load().most == {"relay": "off"}
+    (folder / "uid_map").write_text("0 0 4294967295\n")
+    monkeypatch.setattr(policy, "OWNERS", frozenset({me + 1}))
+    with pytest.raises(ConfigurationError, match="not root"):
+        load()
+
+
+def test_a_changed_or_broken_policy_is_noticed(folder: Path) -> None:
+    assert not policy.has_changed(policy.NO_POLICY)
+    path = written(folder, "relay = 'off'\n")
+    assert policy.has_changed(policy.NO_POLICY)
+    now = load()
+    assert not policy.has_changed(now)
+    path.write_text("relay = ")
+    assert policy.has_changed(now)
+    path.unlink()
+    assert policy.has_changed(now)
+
+
+# The command line
+
+
+@pytest.fixture
+def config(folder: Path) -> Path:
+    path = folder / "config.toml"
+    path.write_text(
+        f'data = "{folder}/data"\nruntime = "{folder}/run"\nrelay = "anybody"\nlan = false\n'
+    )
+    return path
+
+
+def typed(config: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli.main, ["--config", str(config), *words])
+
+
+def test_policy_shows_each_setting_and_who_said_so(folder: Path, config: Path) -> None:
+    assert "has no policy" in typed(config, "policy").stdout
+    written(folder, "relay = 'contacts'\nlan = true\nlink = ['tls']\n")
+    told = json.loads(typed(config, "policy", "--json").stdout)
+    assert told["policy"] == str(folder / "policy.toml")
+    found = {one["key"]: one for one in told["settings"]}
+    assert found["relay"] == {
+        "key": "relay",
+        "value": "contacts",
+        "wanted": "anybody",
+        "source": "policy",
+        "bound": True,
+    }
+    assert (found["lan"]["value"], found["lan"]["source"]) == (False, "configuration")
+    assert (found["link"]["value"], found["link"]["source"]) == ("tls", "policy")
+    assert (found["hold_for"]["source"], found["hold_for"]["bound"]) == ("default", False)
+    shown = typed(config, "policy").stdout
+    assert "POLICY; you wanted anybody" in shown
+    assert "your configuration, which the policy allows" in shown
+
+
+@pytest.mark.parametrize("command", ["run", "setup --name anna", "policy"])
+def test_nothing_starts_under_a_policy_that_is_broken(
+    folder: Path, config: Path, command: str
+) -> None:
+    written(folder, "relay = 'of'\n")
+    done = typed(config, *command.split())
+    assert done.exit_code == 1
+    assert "must be one of off, contacts, anybody" in done.stderr
+    assert not (folder / "data").exists()
+
+
+def test_setup_keeps_to_the_policy(folder: Path, config: Path) -> None:
+    written(folder, "link = ['tls']\nsmtp_port = '20587-20600'\n")
+    wrong = typed(config, "setup", "--name", "anna", "--link", "iroh")
+    assert wrong.exit_code == 1
+    assert "does not allow --link iroh" in wrong.stderr
+    made = json.loads(typed(config, "setup", "--name", "anna", "--json").stdout)
+    assert 20587 <= made["smtp_port"] <= 20600
+    assert configuration.load(config).smtp_port == made["smtp_port"]
+    assert configuration.load(config).link == "iroh"  # the policy may be another one tomorrow
+
+
+# The documentation
+
+
+def test_each_key_is_documented_and_the_example_is_a_policy(folder: Path) -> None:
+    text = (ROOT / "docs" / "policy.md").read_text()
+    for key in RULES:
+        assert f"`{key}`" in text, f"docs/policy.md does not say what {key} does"
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    assert set(load(written(folder, example)).most) == set(tomllib.loads(example))
+    assert len(tomllib.loads(example)) > 5
