@@ -9,7 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.tlv import decode, encode, fixed, nested, number, octets, optional, several, text
+from postroad.base.tlv import (
+    decode,
+    encode,
+    fixed,
+    flag,
+    nested,
+    number,
+    octets,
+    optional,
+    plan,
+    several,
+    sizes,
+    text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,3 +224,32 @@ def test_a_number_that_no_database_can_keep_is_refused(value: int) -> None:
     said = encode(message).replace((7).to_bytes(8, "big"), value.to_bytes(8, "big"))
     with pytest.raises(PeerMisbehaved):
         decode(Outer, said)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    yes: bool = flag(1)
+    word: str = text(2, 5, 2)
+
+
+def test_a_flag_is_yes_or_no_and_nothing_else() -> None:
+    for yes, octet in ((True, 1), (False, 0)):
+        written = bytes([1, 0, 1, octet, 2, 0, 2]) + b"so"
+        assert encode(Said(yes, "so")) == written
+        assert decode(Said, written) == Said(yes, "so")
+    for bad in (b"\x01\x00\x01\x02", b"\x01\x00\x01\xff", b"\x01\x00\x02\x00\x01", b"\x01\x00\x00"):
+        with pytest.raises(PeerMisbehaved):
+            decode(Said, bad + b"\x02\x00\x02so")
+
+
+def test_a_text_may_be_too_short() -> None:
+    with pytest.raises(PeerMisbehaved):
+        decode(Said, b"\x01\x00\x01\x01\x02\x00\x01s")
+
+
+def test_how_much_a_message_has_at_least_and_at_most_is_known() -> None:
+    assert sizes(Inner) == (7, 7 + 23)
+    kinds = dict(plan(Outer))
+    assert (kinds["inner"].message, kinds["inner"].size_max) == (Inner, 30)
+    assert (kinds["many"].count_min, kinds["many"].count_max) == (0, 3)
+    assert sizes(Nothing) == (0, 0)

@@ -234,7 +234,7 @@ def test_holders_with_nothing_to_pass_on_ask_nothing_of_each_other(
 # What a lying sibling cannot do
 
 
-def kept(mail_id: bytes, size: int, now: float, *, buried: int = 0) -> wire_holders.Kept:
+def kept(mail_id: bytes, size: int, now: float, *, buried: bool = False) -> wire_holders.Kept:
     return wire_holders.Kept(mail_id, size, 10**6, int(now) + limits.DAY, buried, None)
 
 
@@ -256,7 +256,7 @@ def test_a_lying_holder_cannot_make_another_drop_a_letter(
         ledger, asked = mallory.node.siblings._ledger, asyncio.Event()
 
         async def changes(*_: Any) -> tuple[wire_holders.Kept, ...]:
-            return (kept(row[0], row[1], place.clock.now(), buried=1),)
+            return (kept(row[0], row[1], place.clock.now(), buried=True),)
 
         async def passed_on(*_: Any) -> wire_holders.Burial:
             asked.set()

@@ -23,7 +23,7 @@ RECEIPT = b"r" * RECEIPT_BYTES
 DEPOSIT = wire.Deposit(DROP, ID, 5000, int(NOW) + 3600, None)
 VOUCHER = wire_holders.Voucher("f" * 32, ID, ID, int(NOW), SIGNED)
 INTRODUCED = wire_holders.Introduced(encode_contact(HOLDER.contact), b"\xff" * 3, VOUCHER)
-KEPT = wire_holders.Kept(ID, 1, 2**63 - 1, int(NOW), 1, b"h" * 32)
+KEPT = wire_holders.Kept(ID, 1, 2**63 - 1, int(NOW), True, b"h" * 32)
 OWNED: list[Any] = [
     wire.Rent(DROP, DROP_KEY.public, b"record", bytes(64), None),
     wire.Tickets(DROP, b"h" * 64, bytes(64)),
@@ -78,7 +78,7 @@ MESSAGES: list[wire.Message] = [
     wire_reach.Seen(int(NOW), b"a" * 18, b"\xb5\x80"),
     wire_reach.DialBack(None),
     wire_reach.DialBack(b"\xb5\x80"),
-    wire_reach.DialledBack(b"a" * 6, 1, 0),
+    wire_reach.DialledBack(b"a" * 6, True, False),
     wire_helping.SignIn(b"r" * limits.RECORD_BYTES_MAX, None),
     wire_helping.SignIn(b"r", b"s" * 16),
     wire_helping.SignedIn(b"c" * CONTACT_BYTES_MAX, "n" * limits.HELPER_NAME_BYTES_MAX),

@@ -104,7 +104,7 @@ def test_a_receipt_for_another_letter_sender_or_recipient_is_refused() -> None:
         replace(RECEIPT, nonce=bytes(16)),
         replace(RECEIPT, sender=CARL.fingerprint),
         replace(RECEIPT, recipient=CARL.fingerprint),
-        replace(RECEIPT, recipient=""),
+        replace(RECEIPT, recipient="a" * 32),
     ):
         refused(sealed(said))
 

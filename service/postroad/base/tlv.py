@@ -13,12 +13,13 @@ then writing must give the same bytes, else the input is refused: one meaning ha
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from postroad.base.errors import PeerMisbehaved
 
 T = TypeVar("T")
+FIELD_HEAD = 3
 VALUE_BYTES_MAX = 0xFFFF
 NUMBER_MAX = 2**63 - 1  # the largest integer of SQLite, and of most languages
 # Controls, line separators and turns of direction: they forge lines, or hide what stands there.
@@ -26,37 +27,44 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
-    """How one field is written: its tag, its value's encoding, and how often it may stand."""
+class Kind:
+    """How one field is written: its tag, its value's encoding, and how often it may stand.
+
+    `form`, `size_min` and `size_max` say the same as `write` and `read`, for docs/protocol/ to be
+    held to it; `message`: what stands in a nested field."""
 
     tag: int
     write: Callable[[Any], bytes]
     read: Callable[[bytes], Any]
+    form: str
+    size_min: int
+    size_max: int
+    message: type[Any] | None = None
     count_min: int = 1
     count_max: int = 1
     is_list: bool = False
 
 
-def _declare(kind: _Kind) -> Any:
+def _declare(kind: Kind) -> Any:
     return field(metadata={"tlv": kind})
 
 
-def _kind_of(declared: Any) -> _Kind:
+def _kind_of(declared: Any) -> Kind:
     kind = declared.metadata["tlv"]
-    assert isinstance(kind, _Kind)
+    assert isinstance(kind, Kind)
     return kind
 
 
-_plans: dict[type[Any], tuple[tuple[str, _Kind], ...]] = {}
+_plans: dict[type[Any], tuple[tuple[str, Kind], ...]] = {}
 
 
-def _plan(message: type[Any]) -> tuple[tuple[str, _Kind], ...]:
+def plan(message: type[Any]) -> tuple[tuple[str, Kind], ...]:
     """The fields of a message in their order: looked up once, not for every letter."""
-    plan = _plans.get(message)
-    if plan is None:
-        plan = tuple((declared.name, _kind_of(declared)) for declared in fields(message))
-        _plans[message] = plan
-    return plan
+    found = _plans.get(message)
+    if found is None:
+        found = tuple((declared.name, _kind_of(declared)) for declared in fields(message))
+        _plans[message] = found
+    return found
 
 
 def octets(tag: int, size_min: int, size_max: int) -> Any:
@@ -67,7 +75,7 @@ def octets(tag: int, size_min: int, size_max: int) -> Any:
             raise PeerMisbehaved(f"field {tag} has {len(value)} bytes")
         return bytes(value)
 
-    return _declare(_Kind(tag, check, check))
+    return _declare(Kind(tag, check, check, "bytes", size_min, size_max))
 
 
 def fixed(tag: int, size: int) -> Any:
@@ -90,11 +98,22 @@ def number(tag: int, size: int) -> Any:
             raise PeerMisbehaved(f"field {tag} is too large a number")
         return found
 
-    return _declare(_Kind(tag, write, read))
+    return _declare(Kind(tag, write, read, "number", size, size))
 
 
-def text(tag: int, size_max: int) -> Any:
-    """UTF-8 of at most `size_max` bytes, without what could not be seen on a screen."""
+def flag(tag: int) -> Any:
+    """One byte, 0 or 1: no other byte says yes."""
+
+    def read(value: bytes) -> bool:
+        if value not in (b"\0", b"\1"):
+            raise PeerMisbehaved(f"field {tag} is neither yes nor no")
+        return value == b"\1"
+
+    return _declare(Kind(tag, lambda value: bytes([bool(value)]), read, "flag", 1, 1))
+
+
+def text(tag: int, size_max: int, size_min: int = 0) -> Any:
+    """UTF-8 of so many bytes, without what could not be seen on a screen."""
 
     def check(value: str) -> str:
         if _UNSEEN.search(value):
@@ -103,36 +122,48 @@ def text(tag: int, size_max: int) -> Any:
 
     def write(value: str) -> bytes:
         encoded = check(value).encode()
-        assert len(encoded) <= size_max, (tag, len(encoded))
+        assert size_min <= len(encoded) <= size_max, (tag, len(encoded))
         return encoded
 
     def read(value: bytes) -> str:
-        if len(value) > size_max:
+        if not size_min <= len(value) <= size_max:
             raise PeerMisbehaved(f"field {tag} has {len(value)} bytes")
         try:
             return check(value.decode())
         except UnicodeDecodeError as error:
             raise PeerMisbehaved(f"field {tag} is not UTF-8") from error
 
-    return _declare(_Kind(tag, write, read))
+    return _declare(Kind(tag, write, read, "text", size_min, size_max))
 
 
 def nested(tag: int, message: type[Any]) -> Any:
     """Another message of this encoding."""
     # Not checked for being canonical here: who reads the whole writes the whole again.
-    return _declare(_Kind(tag, encode, lambda value: _read(message, value)))
+    size_min, size_max = sizes(message)
+    return _declare(
+        Kind(tag, encode, lambda value: _read(message, value), "", size_min, size_max, message)
+    )
 
 
 def optional(declared: Any) -> Any:
     """The field may be absent: its value is then None."""
     kind = _kind_of(declared)
-    return _declare(_Kind(kind.tag, kind.write, kind.read, 0, 1))
+    return _declare(replace(kind, count_min=0))
 
 
 def several(declared: Any, count_max: int, count_min: int = 0) -> Any:
     """The field may stand up to `count_max` times: its value is a tuple."""
     kind = _kind_of(declared)
-    return _declare(_Kind(kind.tag, kind.write, kind.read, count_min, count_max, is_list=True))
+    return _declare(replace(kind, count_min=count_min, count_max=count_max, is_list=True))
+
+
+def sizes(message: type[Any]) -> tuple[int, int]:
+    """How many bytes a message of this kind has at least and at most."""
+    kinds = [kind for _, kind in plan(message)]
+    return (
+        sum(kind.count_min * (FIELD_HEAD + kind.size_min) for kind in kinds),
+        sum(kind.count_max * (FIELD_HEAD + kind.size_max) for kind in kinds),
+    )
 
 
 def hidden(declared: Any) -> Any:
@@ -143,7 +174,7 @@ def hidden(declared: Any) -> Any:
 def encode(message: Any) -> bytes:
     """The message's bytes. Values out of their bounds are our own bug."""
     written = bytearray()
-    for name, kind in _plan(type(message)):
+    for name, kind in plan(type(message)):
         value = getattr(message, name)
         values = value if kind.is_list else () if value is None else (value,)
         assert kind.count_min <= len(values) <= kind.count_max, (name, len(values))
@@ -166,7 +197,7 @@ def _read(message: type[T], octets: bytes) -> T:
     found = _split(octets)
     values: dict[str, Any] = {}
     at = 0
-    for name, kind in _plan(message):
+    for name, kind in plan(message):
         mine: list[Any] = []
         while at < len(found) and found[at][0] == kind.tag:
             mine.append(kind.read(found[at][1]))
@@ -185,12 +216,12 @@ def _split(octets: bytes) -> list[tuple[int, bytes]]:
     found: list[tuple[int, bytes]] = []
     at = 0
     while at < len(octets):
-        if at + 3 > len(octets):
+        if at + FIELD_HEAD > len(octets):
             raise PeerMisbehaved("a field is cut short")
-        size = int.from_bytes(octets[at + 1 : at + 3], "big")
-        end = at + 3 + size
+        size = int.from_bytes(octets[at + 1 : at + FIELD_HEAD], "big")
+        end = at + FIELD_HEAD + size
         if end > len(octets):
             raise PeerMisbehaved("a field is cut short")
-        found.append((octets[at], octets[at + 3 : end]))
+        found.append((octets[at], octets[at + FIELD_HEAD : end]))
         at = end
     return found

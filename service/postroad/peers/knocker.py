@@ -70,7 +70,7 @@ class Knocker:
             if may_relay_at(relay_at):
                 tcp = await self.relays_at(Relay(exchange.peer, relay_at))
         await exchange.send(
-            wire_reach.DialledBack(wire_reach.write_address(at), int(udp), int(tcp))
+            wire_reach.DialledBack(wire_reach.write_address(at), udp, tcp)
         )
 
     def _may_serve(self, who: bytes) -> bool:

@@ -227,8 +227,8 @@ class Reach:
         port = self._around.relay_port()
         answer = await self._client.dial_back(Contact(peer), port)
         at = answer.knocked_at
-        tcp = None if port is None else bool(answer.by_tcp)
-        self._knocks[peer, at] = Knock(at, bool(answer.by_udp), tcp)
+        tcp = None if port is None else answer.by_tcp
+        self._knocks[peer, at] = Knock(at, answer.by_udp, tcp)
         while len(self._knocks) > limits.OBSERVATIONS_MAX:
             self._knocks.pop(next(iter(self._knocks)))
         log.info("a peer knocked: %s", "open" if answer.by_udp else "no way in")

@@ -219,7 +219,7 @@ class News:
 class FindRecord:
     """The newest record of this person, please. Answer: Record or No."""
 
-    fingerprint: str = text(1, 32)
+    fingerprint: str = text(1, 32, 32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant, MailId, PeerId
-from postroad.base.tlv import encode, fixed, nested, number, octets, optional, several, text
+from postroad.base.tlv import (
+    encode,
+    fixed,
+    flag,
+    nested,
+    number,
+    octets,
+    optional,
+    several,
+    text,
+)
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, CONTACT_BYTES_MIN
 from postroad.protocol.holding import HOURS_BYTES, HoldFor
 from postroad.sealing import keys
@@ -49,7 +59,7 @@ class Voucher:
 
     `expires`: seconds UTC. It names no more than these three, and is of use to nobody else."""
 
-    renter: str = text(1, 32)
+    renter: str = text(1, 32, 32)
     holder: bytes = fixed(2, 32)
     voucher: bytes = fixed(3, 32)
     expires: int = number(4, 8)
@@ -87,13 +97,13 @@ class Sync:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A letter that lies there, or that lay there and is `buried` (1)."""
+    """A letter that lies there, or that lay there and is `buried`."""
 
     mail_id: bytes = fixed(1, 32)
     size: int = number(2, 4)
     arrival: int = number(3, 8)
     expires: int = number(4, 8)
-    buried: int = number(5, 1)
+    buried: bool = flag(5)
     ticket_hash: bytes | None = optional(fixed(6, 32))
 
 

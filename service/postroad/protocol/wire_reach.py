@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import HostPort
-from postroad.base.tlv import fixed, number, octets, optional
+from postroad.base.tlv import fixed, flag, number, octets, optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class DialBack:
 
 @dataclass(frozen=True, slots=True)
 class DialledBack:
-    """`address` is where it knocked; the two others are 1 when somebody answered there, else 0."""
+    """`address` is where it knocked; the two others: whether somebody answered there."""
 
     address: bytes = octets(1, 6, 18)
-    by_udp: int = number(2, 1)
-    by_tcp: int = number(3, 1)
+    by_udp: bool = flag(2)
+    by_tcp: bool = flag(3)
 
     @property
     def knocked_at(self) -> HostPort:

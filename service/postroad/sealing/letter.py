@@ -31,6 +31,7 @@ from postroad.base.tlv import (
     decode,
     encode,
     fixed,
+    flag,
     hidden,
     nested,
     number,
@@ -85,7 +86,7 @@ class Person:
     """Somebody named in a header."""
 
     address: str = text(1, 320)
-    fingerprint: str = text(2, 32)
+    fingerprint: str = text(2, 32, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Header:
     visible: tuple[Person, ...] = several(nested(6, Person), limits.RECIPIENTS_MAX)
     recipient: Person = nested(7, Person)
     epoch_key: bytes = fixed(8, keys.EPOCH_ID_BYTES)
-    blind: int = number(9, 1)
+    blind: bool = flag(9)
     nonce: bytes = fixed(10, 16)
     created: int = number(11, 8)
     expires: int = number(12, 8)

@@ -43,10 +43,10 @@ class Verdict(IntEnum):
 class Receipt:
     """`at` is in seconds UTC; `letter` is SHA-256 of the header that the sender signed."""
 
-    sender: str = text(1, 32)
+    sender: str = text(1, 32, 32)
     nonce: bytes = fixed(2, 16)
     letter: bytes = fixed(3, 32)
-    recipient: str = text(4, 32)
+    recipient: str = text(4, 32, 32)
     verdict: int = number(5, 1)
     at: int = number(6, 8)
 
