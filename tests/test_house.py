@@ -18,6 +18,7 @@ import click
 import pytest
 
 import dev
+import pages
 from postroad.app.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -182,6 +183,11 @@ def test_the_arguments_of_make_run_reach_postroad(monkeypatch: pytest.MonkeyPatc
     assert became == [["python", "-m", "postroad", "--config", "my file.toml", "run"]]
     monkeypatch.setattr(click.Command, "invoke", lambda *_: None)
     main.main(became[0][3:], prog_name="postroad", standalone_mode=False)
+
+
+def test_the_pages_of_the_protocol_say_what_the_code_does() -> None:
+    """A message, field, verdict or limit that only one of them has: docs/protocol/ comes along."""
+    assert list(pages.differences()) == []
 
 
 def test_no_marker_was_left_behind() -> None:

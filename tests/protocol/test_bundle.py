@@ -10,7 +10,8 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.protocol import bundle
 from postroad.protocol.bundle import BundleDamaged, Event, Piece, Reader, Writer
-from protocol import bundle_vectors, independent_bundle, record_vectors
+from protocol import bundle_vectors, record_vectors
+from second_reader import bundle as independent_bundle
 
 WHOLE = bundle_vectors.vector()
 

@@ -35,7 +35,8 @@ from postroad.protocol.records import PERSON, PersonRecord, next_sequence
 from postroad.sealing import hybrid
 from postroad.sealing.hybrid import Signatures
 from postroad.sealing.keys import Identity
-from protocol import independent_records, record_vectors
+from protocol import record_vectors
+from second_reader import records as independent_records
 
 ANNA, BEN = someone("anna"), someone("ben")
 SEQUENCE = next_sequence(0, ANNA.device.peer, NOW)

@@ -388,11 +388,7 @@ def test_nobody_can_make_another_letter_out_of_one_by_adding_a_wrap() -> None:
 
 
 def test_a_header_changed_and_signed_by_another_device_is_refused() -> None:
-<<<<<<< HEAD
     changed = replace(header_for(BODY), nonce=b"n" * 16)
-=======
-    changed = replace(header_for(BODY), blind=True)
->>>>>>> ea89a94 (base: a flag is one byte, 0 or 1; a fingerprint has its 32 characters)
     refused(forged(content_of(changed, BODY, device=BEN.device)))
     refused(forged(content_of(changed, BODY, device=BEN.device, certificate=BEN.certificate)))
     with_device = replace(changed, device=BEN.device.public)

@@ -202,7 +202,7 @@ def seal(
     cipher = ChaCha20Poly1305(_expand(content_key, b"payload"))
     digest = hashlib.sha256()
 
-    chunks = max(1, -(-size // CHUNK))
+    chunks = _chunks_of(size)
     payload_size = size + chunks * TAG
     yield MAGIC + bytes([WRAPS]) + payload_size.to_bytes(8, "big")
     for index in range(chunks):
@@ -374,7 +374,8 @@ def _content(
     left = signed.header.size
     if left > limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX:
         raise NotOpened("It is larger than any may be.")
-    if padded_size(begins + left) != payload_size - _chunk_count(payload_size) * TAG:
+    size = padded_size(begins + left)
+    if payload_size != size + _chunks_of(size) * TAG:  # nor is there a last chunk of nothing
         raise NotOpened("Its padding is not as it should be.")
     on_top = above(signed.header)
     octets = BytesIO()  # gives away what it holds: a large letter is in memory once
@@ -394,14 +395,14 @@ def _content(
     return _Content(signed, octets.getvalue(), len(on_top), digest.digest())
 
 
-def _chunk_count(payload_size: int) -> int:
-    return -(-payload_size // (CHUNK + TAG))
+def _chunks_of(content_size: int) -> int:
+    return -(-content_size // CHUNK)
 
 
 def _chunks(read: Read, payload_size: int, key: bytes, commitment: bytes) -> Iterator[bytes]:
     cipher = ChaCha20Poly1305(_expand(key, b"payload"))
     step = CHUNK + TAG
-    count = _chunk_count(payload_size)
+    count = -(-payload_size // step)
     for index in range(count):
         start = index * step
         sealed = read(PREFIX + start, min(step, payload_size - start))

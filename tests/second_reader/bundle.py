@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from protocol.independent_records import fields, must, number, sized, split
+from second_reader.records import fields, must, number, sized, split
 
 NAMES = {1: "record", 2: "invitation", 3: "receipt", 4: "letter"}
 
