@@ -41,7 +41,7 @@ def header_for(sender: Resident, recipient: Resident, body: bytes, /, **changes:
         (person(recipient),),
         person(recipient),
         keys.epoch_key_id(recipient.node.keyring.epoch_public),
-        0,
+        False,
         hashlib.sha256(body).digest()[:16],
         now,
         now + limits.DAY,

@@ -434,10 +434,9 @@ def test_a_body_that_was_not_signed_is_refused() -> None:
         lambda header: replace(header, kind=255),
         lambda header: replace(header, kind=Kind.INTRODUCTION),
         lambda header: replace(header, introduction=Introduction(b"", bytes(16), b"x")),
-        lambda header: replace(header, blind=1),
+        lambda header: replace(header, blind=True),
         lambda header: replace(header, visible=(person(CARL),)),
         lambda header: replace(header, visible=()),
-        lambda header: replace(header, visible=(), blind=2),
         lambda header: replace(header, visible=(person(BEN), person(BEN))),
         lambda header: replace(
             header, visible=(*header.visible, Person("other", BEN.fingerprint))
@@ -546,7 +545,7 @@ def test_a_letter_that_says_it_is_huge_is_refused_before_it_is_read() -> None:
 
 
 def test_a_blind_copy_names_its_recipient_nowhere_but_as_such() -> None:
-    header = replace(header_for(BODY), visible=(person(CARL),), blind=1)
+    header = replace(header_for(BODY), visible=(person(CARL),), blind=True)
     assert opened(b"".join(sealed_pieces(header, BODY))).header == header
 
 
