@@ -39,6 +39,8 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "Xvfb": "xvfb",
     "import": "imagemagick",
     "strace": "strace",
+    "gnome-keyring-daemon": "gnome-keyring",
+    "dbus-monitor": "dbus",
 }
 
 

@@ -16,9 +16,9 @@ import click
 from postroad.app.config import Config
 from postroad.app.owners_file import ReadFile, WrittenFile, converse
 from postroad.base import limits
-from postroad.base.errors import NotSetUp, PostroadError
+from postroad.base.errors import Locked, NotSetUp, PostroadError
 
-FAILED, NOT_RUNNING, NOT_SET_UP = 1, 3, 4
+FAILED, NOT_RUNNING, NOT_SET_UP, LOCKED = 1, 3, 4, 5
 WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
@@ -41,6 +41,8 @@ def finish(
         fail(str(error), NOT_RUNNING, json_wanted)
     except NotSetUp as error:
         fail(str(error), NOT_SET_UP, json_wanted)
+    except Locked as error:
+        fail(str(error), LOCKED, json_wanted)
     except PostroadError as error:
         fail(str(error), FAILED, json_wanted)
     except click.Abort:
@@ -101,6 +103,8 @@ def _ask(
     except OSError as error:
         raise NotRunning from error
     if not answer.pop("ok"):
+        if answer.get("locked"):
+            raise Locked(answer["error"])
         raise PostroadError(answer["error"])
     return dict(answer)
 

@@ -1,10 +1,10 @@
 """The command line: `postroad setup`, `run`, `invite`, `accept`, `status`, `pause` and so on.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 the node is not running, 4 not set up. With --json nothing is
-asked, and the answer is one JSON object on stdout, a failure likewise: {"error": "a sentence"}.
-Only a command that cannot be understood (exit code 2) is told by click, in words on stderr. Where
-`setup` cannot keep its keys after it showed them, the answer is out already: the sentence is on
-stderr, the exit code is 1, and what was shown counts for nothing.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 the node is not running, 4 not set up, 5 the keys are locked.
+With --json nothing is asked, and the answer is one JSON object on stdout, a failure likewise:
+{"error": "a sentence"}. Only a command that cannot be understood (exit code 2) is told by click, in
+words on stderr. Where `setup` cannot keep its keys after it showed them, the answer is out already:
+the sentence is on stderr, the exit code is 1, and what was shown counts for nothing.
 """
 
 # Most commands only ask the running node; the two that need a node import what it is made of.
@@ -18,7 +18,7 @@ import click
 
 from postroad import __version__
 from postroad.app import config as configuration
-from postroad.app import telling, telling_network
+from postroad.app import telling, telling_keys, telling_network
 from postroad.app.asking import as_json, finish
 from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
@@ -26,6 +26,7 @@ from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
 from postroad.app.contacts_cli import contacts, verify
 from postroad.app.helper_cli import helper
+from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
@@ -79,6 +80,13 @@ def main(context: click.Context, path: Path | None) -> None:
 )
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
 @click.option("--link", type=click.Choice(LINKS), help="How nodes reach each other.")
+@click.option(
+    "--protect",
+    type=click.Choice(WAYS),
+    default="plain",
+    help="What opens your keys (see: postroad keys protect); a passphrase is asked for, and with "
+    "--json read from the first line of stdin.",
+)
 @as_json
 @click.pass_obj
 def setup(
@@ -87,6 +95,7 @@ def setup(
     restore: bool,
     data: Path | None,
     link: str | None,
+    protect: str,
     json_wanted: bool,
 ) -> None:
     """Make your address and keys; shows your 24 words and mailbox password, once."""
@@ -104,9 +113,12 @@ def setup(
         policy = policies.load()
         config = policies.to_set_up(config, policy, link)
         chosen = name or _ask_for_name(json_wanted)
+        wrapping = wrapping_asked(protect, json_wanted)
         words = _ask_for_words(json_wanted) if restore else None
         made = until_shown.enter_context(
-            setting_up.set_up(place.path, config, chosen, words, SystemClock(), SystemEntropy())
+            setting_up.set_up(
+                place.path, config, chosen, words, SystemClock(), SystemEntropy(), wrapping
+            )
         )
         return {
             "address": str(made.address),
@@ -136,7 +148,7 @@ def run(place: _Place) -> None:
         policy = policies.load()
         config = place.config
         log.start(config.log_level)
-        lifecycle.run(config, place.path, telling.ready, policy)
+        lifecycle.run(config, place.path, telling.ready, policy, telling_keys.locked)
         return {}
 
     finish(work, False, lambda _: None)
@@ -237,6 +249,8 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 main.add_command(helper)
 main.add_command(bundle)
 main.add_command(audit)
+main.add_command(keys)
+main.add_command(unlock)
 main.add_command(contacts)
 main.add_command(verify)
 main.add_command(policy)

@@ -39,10 +39,12 @@ from postroad.peers.relay import RelayServer, Rules
 from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
+from postroad.sealing.wrapping import PLAIN, Wrapping
 from postroad.store import keyring, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.keyring import OwnKeys
+from postroad.store.locksmith import Locksmith
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
@@ -63,13 +65,18 @@ class Settings:
 
 
 @asynccontextmanager
-async def build_node(settings: Settings, machine: Machine) -> AsyncIterator[Node]:
+async def build_node(
+    settings: Settings,
+    machine: Machine,
+    wrapping: Wrapping = PLAIN,
+    locksmith: Locksmith | None = None,
+) -> AsyncIterator[Node]:
     """A node over this machine, its store open and, unless it is paused, its endpoint bound; closed
-    on leaving.
+    on leaving. `wrapping`: what opens its keys; `locksmith` makes others.
 
     Raises ConfigurationError when the node is not set up, or its folder or port is taken."""
     disk, clock = machine.disk, machine.clock
-    keys = OwnKeys(disk, keyring.load(disk))
+    keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)
     await keys.renew(clock.now())
     async with Database(disk) as database:
         device = keys.device
@@ -78,7 +85,7 @@ async def build_node(settings: Settings, machine: Machine) -> AsyncIterator[Node
         if pauses.pause is None:
             await endpoint.open()
         try:
-            yield await _wire(settings, machine, keys, database, endpoint, pauses)
+            yield await _wire(settings, machine, keys, database, endpoint, pauses, locksmith)
         finally:
             await endpoint.close()
 
@@ -90,6 +97,7 @@ async def _wire(
     database: Database,
     endpoint: Gate,
     pauses: Pauses,
+    locksmith: Locksmith | None,
 ) -> Node:
     clock, entropy = machine.clock, machine.entropy
     contents = Contents(machine.disk)
@@ -286,6 +294,7 @@ async def _wire(
         ContactBook(database, keys, clock, stand_otherwise),
         neighbours,
         directory,
+        locksmith,
     )
 
 

@@ -19,12 +19,14 @@ from postroad.app import policy as policies
 from postroad.app.compose import Settings, build_node
 from postroad.app.config import Config
 from postroad.app.node import Node, Sockets
+from postroad.app.opening import opened
 from postroad.app.policy import Policy
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
 from postroad.base.seams import Clock, Lan, Machine, Network
-from postroad.machine import listeners
+from postroad.machine import credential, listeners
 from postroad.machine.clock import SystemClock
+from postroad.machine.desktop_keyring import DesktopKeyring
 from postroad.machine.disk import FolderDisk
 from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
@@ -36,6 +38,7 @@ from postroad.peers.relay import Rules
 from postroad.protocol.holding import HoldFor
 from postroad.store import audit
 from postroad.store.database import Sql
+from postroad.store.locksmith import Locksmith
 from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
@@ -48,9 +51,16 @@ Ready = Callable[[Sockets, Pause | None], None]
 """Hears when the doors are served, and of the pause that the node starts in."""
 
 
-def run(config: Config, path: Path, ready: Ready, policy: Policy) -> None:
+def run(
+    config: Config,
+    path: Path,
+    ready: Ready,
+    policy: Policy,
+    waiting: Callable[[str], None] = lambda _: None,
+) -> None:
     """Run the node in the foreground until it is told to stop. `path`: where `config` comes from;
-    `policy`: to which it is cut.
+    `policy`: to which it is cut; `waiting` hears why, when the node has to wait until its keys are
+    unlocked.
 
     Raises NotSetUp, or ConfigurationError when it cannot start; the sentence says what to do."""
     if not config.is_set_up:
@@ -74,7 +84,7 @@ def run(config: Config, path: Path, ready: Ready, policy: Policy) -> None:
             _lan(config),
         )
         try:
-            asyncio.run(_run(config, path, machine, ready, policy, cut))
+            asyncio.run(_run(config, path, machine, ready, policy, cut, waiting))
         except BaseExceptionGroup as group:
             log.exception("the node failed")
             raise PostroadError(
@@ -90,6 +100,7 @@ async def _run(
     ready: Ready,
     policy: Policy,
     cut: Sequence[str],
+    waiting: Callable[[str], None],
 ) -> None:
     """`cut`: the keys in which `policy` narrowed what the owner wanted."""
     main = asyncio.current_task()
@@ -107,10 +118,14 @@ async def _run(
     try:
         # Doors first: a mail program never waits for peers.
         sockets = _sockets(config, path, machine)
+        locksmith = Locksmith(machine.entropy, DesktopKeyring(), credential.fetch)
+        wrapping = await opened(machine.disk, locksmith, machine.peer_uid, sockets, waiting)
         async with AsyncExitStack() as stack:
             keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
             with advised(f"To use another one, change {keys} in {path}."):
-                node = await stack.enter_async_context(build_node(settings, machine))
+                node = await stack.enter_async_context(
+                    build_node(settings, machine, wrapping, locksmith)
+                )
             await node.database.run(lambda sql: _note_start(sql, machine.clock, policy, cut))
             await stack.enter_async_context(_ended_by_another(policy, main.cancel))
 

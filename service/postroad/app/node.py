@@ -28,6 +28,7 @@ from postroad.doors import control, imap, submission
 from postroad.doors.audit import AuditDesk
 from postroad.doors.bundles import BundleDesk
 from postroad.doors.contacts import ContactsDesk
+from postroad.doors.keys import KeysDesk
 from postroad.doors.network import NetworkDesk
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
@@ -38,6 +39,7 @@ from postroad.store import filed, housekeeping, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
+from postroad.store.locksmith import Locksmith
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
@@ -98,6 +100,7 @@ class Node:
     contact_book: ContactBook
     neighbours: Neighbours | None
     directory: Directory
+    locksmith: Locksmith | None
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -216,7 +219,13 @@ class Node:
                         if door
                     },
                     BundleDesk(self.bundles).requests,
-                    [AuditDesk(self.database).requests, ContactsDesk(self.contact_book).requests],
+                    [
+                        AuditDesk(self.database).requests,
+                        ContactsDesk(self.contact_book).requests,
+                        KeysDesk(
+                            self.keyring, self.locksmith, self.database, machine.clock
+                        ).requests,
+                    ],
                 ),
                 name="control",
             )

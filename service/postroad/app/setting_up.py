@@ -9,20 +9,27 @@ listen while they set up; a node that finds its port taken later says which key 
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from postroad.app import config as configuration
 from postroad.app.config import Config
-from postroad.base.errors import ConfigurationError, DiskFull, NotToBeHad, PermanentFailure
+from postroad.base.errors import (
+    ConfigurationError,
+    DiskFull,
+    Locked,
+    NotToBeHad,
+    PermanentFailure,
+)
 from postroad.base.seams import Clock, Entropy
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address, is_name
 from postroad.sealing.keys import Identity, identity_from_words
 from postroad.sealing.password import ENTROPY_BYTES, new_password, verifier
+from postroad.sealing.wrapping import PLAIN, Wrapping
 from postroad.store import keyring
 
 SLOTS = 40  # how many users of one machine may have ports of their own
@@ -40,9 +47,16 @@ class SetUp:
 
 @contextmanager
 def set_up(
-    path: Path, config: Config, name: str, words: str | None, clock: Clock, entropy: Entropy
+    path: Path,
+    config: Config,
+    name: str,
+    words: str | None,
+    clock: Clock,
+    entropy: Entropy,
+    wrapping: Callable[[], Wrapping] = lambda: PLAIN,
 ) -> Iterator[SetUp]:
     """Make a new identity, or this device for the identity of 24 words; show it, then leave.
+    `wrapping` makes what its keys are wrapped in.
 
     It counts when this is left without an error. Raises ConfigurationError or PermanentFailure with
     a sentence, both at the beginning and at the end."""
@@ -55,9 +69,8 @@ def set_up(
     password = new_password(entropy.token(ENTROPY_BYTES))
     with closing(_folder(config)) as disk:
         if keyring.exists(disk):
-            known = keyring.load(disk)
             raise ConfigurationError(
-                f"You are set up already, as {known.address}, in {disk.folder}. "
+                f"You are set up already{_address(disk)}, in {disk.folder}. "
                 "Start your node with: postroad run"
             )
         keys = keyring.new_keyring(
@@ -65,12 +78,19 @@ def set_up(
         )
         chosen = with_free_ports(config, path)
         with _writing_keys(disk):
-            draft = keyring.draft(disk, keys)
+            draft = keyring.draft(disk, keys, wrapping())
         with closing(draft):
             configuration.write(path, chosen)
             yield SetUp(keys.address, identity.words, password, chosen)
             with _writing_keys(disk):
                 keyring.keep(disk, draft)
+
+
+def _address(disk: FolderDisk) -> str:
+    try:
+        return f", as {keyring.load(disk).address}"
+    except Locked:
+        return ""
 
 
 @contextmanager

@@ -89,6 +89,9 @@ def acceptance(answer: dict[str, Any]) -> None:
 
 
 def status(answer: dict[str, Any]) -> None:
+    if answer.get("locked"):
+        click.echo(f"Your node is locked. {answer['reason']}")
+        return
     running = "paused" if answer["paused"] else "running"
     click.echo(f"You are {answer['address']}, and your node is {running}.")
     if answer["paused"]:

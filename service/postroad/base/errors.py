@@ -32,6 +32,13 @@ class Locked(ConfigurationError):
     """The keys are wrapped, and what opens them is not at hand; says what to do."""
 
 
+class WrongPassphrase(PermanentFailure):
+    """It does not open the keys."""
+
+    def __init__(self) -> None:
+        super().__init__("That is not the passphrase of your keys.")
+
+
 class NotToBeHad(ConfigurationError):
     """The machine does not give us a port, a folder or a socket; says why, as a fact.
 

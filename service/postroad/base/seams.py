@@ -243,6 +243,20 @@ class PeerUid(Protocol):
         every case of doubt: no entry, more than one, or an entry without an inode."""
 
 
+class SecretKeeper(Protocol):
+    """A place outside of the data folder that keeps small secrets for this user. All of it blocks,
+    for as long as its owner takes to type a password; NotToBeHad says as a fact why it failed."""
+
+    def fetch(self, name: str, *, ask: bool) -> bytes:
+        """The secret kept under this name. `ask`: whether its owner may be asked to unlock it."""
+
+    def keep(self, name: str, secret: bytes) -> None:
+        """Keep it durably; its owner may be asked."""
+
+    def forget(self, name: str) -> None:
+        """Nothing happens when there is none."""
+
+
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 

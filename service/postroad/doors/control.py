@@ -15,12 +15,13 @@ import logging
 import os
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping
+from contextlib import suppress
 from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from postroad.base import limits
-from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
+from postroad.base.errors import Locked, PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.address import Address
@@ -33,6 +34,8 @@ from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 
 log = logging.getLogger(__name__)
+LAST_WORD_SECONDS = 2.0
+ACCEPT_PAUSE_SECONDS = 0.5  # when there is no descriptor for another connection
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 
 Reply = dict[str, Any]
@@ -108,6 +111,40 @@ async def serve_requests(
         await server.serve_forever()
 
 
+async def serve_for_a_while(
+    listening: socket, requests: Mapping[str, Request], until: asyncio.Event
+) -> None:
+    """Answer the owner's processes until the event; whoever is being answered then still is.
+
+    The socket stays open: whoever comes afterwards waits for the one who serves it next."""
+    step = _Doorstep(requests, {os.getuid()}, {})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as tasks:
+            accepting = tasks.create_task(_accept(listening, step, tasks), name="accept")
+            await until.wait()
+            accepting.cancel()
+            limit.reschedule(asyncio.get_running_loop().time() + LAST_WORD_SECONDS)
+
+
+async def _accept(listening: socket, step: "_Doorstep", tasks: asyncio.TaskGroup) -> None:
+    loop = asyncio.get_running_loop()
+    slots = asyncio.Semaphore(limits.DOOR_CONNECTIONS_MAX)
+    while True:
+        await slots.acquire()
+        try:
+            connection, _ = await loop.sock_accept(listening)
+            reader, writer = await asyncio.open_connection(
+                sock=connection, limit=limits.CONTROL_LINE_BYTES_MAX
+            )
+        except OSError as error:
+            log.warning("control: a connection could not be taken: %s", error)
+            slots.release()
+            await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
+            continue
+        answering = tasks.create_task(step.connected(reader, writer), name="control connection")
+        answering.add_done_callback(lambda _: slots.release())
+
+
 class _OwnersDesk:
     """What an owner may ask of their node."""
 
@@ -147,6 +184,8 @@ class _OwnersDesk:
         def work(sql: Sql) -> Reply:
             return {
                 "address": str(self._keyring.address),
+                "locked": False,
+                "protection": self._keyring.wrapping.protection.value,
                 "user_name": str(self._keyring.address),
                 "smtp_port": self._mail_ports.get("smtp"),
                 "imap_port": self._mail_ports.get("imap"),
@@ -317,6 +356,8 @@ class _Doorstep:
                 return {"ok": True, **await work(request)}
         except TimeoutError:
             return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
+        except Locked as error:
+            return {"ok": False, "error": str(error), "locked": True}
         except PostroadError as error:
             return {"ok": False, "error": str(error)}
         except (ConnectionError, EOFError):

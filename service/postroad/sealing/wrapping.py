@@ -153,7 +153,8 @@ def by_passphrase(header: Header, passphrase: str) -> Wrapping:
         ad=_CONTEXT,
     )
     # One keyboard writes é as one character, another as two.
-    return Wrapping(header, derive.derive(unicodedata.normalize("NFC", passphrase).encode()))
+    typed = unicodedata.normalize("NFC", passphrase).encode(errors="surrogatepass")
+    return Wrapping(header, derive.derive(typed))
 
 
 def by_secret(header: Header, secret: bytes) -> Wrapping:

@@ -1,0 +1,200 @@
+"""`postroad keys ...` and `unlock`: how the keys lie on the disk, and what opens them.
+
+The running node is asked; while none runs, its folder is taken for the moment. Passphrases are
+typed at a terminal or come on stdin, never as an argument or in the environment: those others see.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postroad.app import telling_keys as telling
+from postroad.app.asking import NotRunning, as_json, ask, ask_own, finish
+from postroad.app.config import Config
+from postroad.base import limits
+from postroad.base.errors import ConfigurationError, NotSetUp, WrongPassphrase
+
+if TYPE_CHECKING:
+    from postroad.machine.disk import FolderDisk
+    from postroad.sealing.wrapping import Wrapping
+    from postroad.store.locksmith import Locksmith
+
+LINE_BYTES_MAX = 2 * limits.PASSPHRASE_BYTES_MAX
+WAYS = ("passphrase", "keyring", "credential", "plain")
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def keys(context: click.Context, json_wanted: bool) -> None:
+    """Show how your keys are protected on the disk."""
+    if context.invoked_subcommand is None:
+        finish(lambda: _protection(context.obj.config), json_wanted, telling.protection)
+
+
+@keys.command()
+@click.option("--passphrase", "how", flag_value="passphrase", help="By one that you type.")
+@click.option("--keyring", "how", flag_value="keyring", help="By your desktop keyring.")
+@click.option(
+    "--credential", "how", flag_value="credential", help="By systemd's credential postroad-keys."
+)
+@click.option("--plain", "how", flag_value="plain", help="By the modes of the file alone.")
+@as_json
+@click.pass_context
+def protect(context: click.Context, how: str | None, json_wanted: bool) -> None:
+    """Choose what opens your keys when your node starts.
+
+    Passphrases are asked for; without a terminal, or with --json, they are read from stdin, one a
+    line: the one of now, where there is one, then the new one."""
+
+    def work() -> dict[str, Any]:
+        config: Config = context.obj.config
+        if how is None:
+            ways = ", ".join(f"--{way}" for way in WAYS)
+            raise ConfigurationError(f"Say how, by one of these: {ways}.")
+        now = _protection(config)
+        if now["locked"]:
+            raise ConfigurationError("Your node is locked. Type first: postroad unlock")
+        given = _Passphrases(json_wanted)
+        current = given.current() if now["protection"] == "passphrase" else ""
+        new = given.new() if how == "passphrase" else ""
+        try:
+            return ask(config.control_path, do="protect", how=how, current=current, passphrase=new)
+        except NotRunning:
+            return _protect_here(config, how, current, new)
+
+    finish(work, json_wanted, telling.protected)
+
+
+@click.command()
+@as_json
+@click.pass_context
+def unlock(context: click.Context, json_wanted: bool) -> None:
+    """Open the keys of a node that has started locked; it goes on then.
+
+    A passphrase is asked for, or read from stdin without a terminal or with --json."""
+
+    def work() -> dict[str, Any]:
+        config: Config = context.obj.config
+        now = ask_own(config, do="keys")
+        if now["locked"] and now["protection"] == "passphrase":
+            return ask_own(config, do="unlock", passphrase=_Passphrases(json_wanted).current())
+        return ask_own(config, do="unlock")
+
+    finish(work, json_wanted, telling.unlocked)
+
+
+class _Passphrases:
+    """Asked for one after the other, at the terminal or on stdin."""
+
+    def __init__(self, json_wanted: bool) -> None:
+        self._asks = sys.stdin.isatty() and not json_wanted
+
+    def current(self) -> str:
+        return self._given("The passphrase of your keys", confirm=False)
+
+    def new(self) -> str:
+        return self._given("A new passphrase for your keys", confirm=True)
+
+    def _given(self, question: str, *, confirm: bool) -> str:
+        if self._asks:
+            return str(
+                click.prompt(question, err=True, hide_input=True, confirmation_prompt=confirm)
+            )
+        octets = sys.stdin.buffer.readline(LINE_BYTES_MAX)
+        if not octets:
+            raise ConfigurationError(f"{question} is wanted on stdin, in a line of its own.")
+        try:
+            return octets.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise ConfigurationError("The passphrase on stdin is not UTF-8.") from error
+
+
+def _protection(config: Config) -> dict[str, Any]:
+    file = str(config.data / "keys")
+    try:
+        return {**ask(config.control_path, do="keys"), "file": file, "running": True}
+    except NotRunning:
+        from postroad.doors.keys import told
+        from postroad.store import keyring
+
+        def look(disk: "FolderDisk") -> dict[str, Any]:
+            return told(keyring.stored(disk).header, locked=False)
+
+        return {**_with_folder(config, look), "file": file, "running": False}
+
+
+def _protect_here(config: Config, how: str, current: str, new: str) -> dict[str, Any]:
+    """Where no node runs, we do what it would do."""
+    from postroad.doors.keys import facts, told
+    from postroad.machine.clock import SystemClock
+    from postroad.sealing.wrapping import Protection
+    from postroad.store import keyring
+
+    smith = _locksmith()
+
+    def change(disk: "FolderDisk") -> "tuple[Wrapping, Wrapping]":
+        try:
+            before = smith.by_passphrase(keyring.stored(disk), current)
+        except WrongPassphrase:
+            time.sleep(limits.WRONG_PASSPHRASE_SECONDS_FIRST)
+            raise
+        opened = keyring.load(disk, before)
+        made = smith.make(Protection(how), new)
+        keyring.save(disk, opened, made)
+        _note(disk, SystemClock().now(), facts(made, before))
+        smith.forget(before)
+        return made, before
+
+    made, before = _with_folder(config, change)
+    return {**told(made.header, locked=False), "before": before.protection.value}
+
+
+def wrapping_asked(how: str, json_wanted: bool) -> "Callable[[], Wrapping]":
+    """What makes the wrapping of a new keyring; a passphrase for it is asked for at once."""
+    from postroad.sealing.wrapping import Protection
+    from postroad.store import locksmith
+
+    passphrase = ""
+    if how == "passphrase":
+        passphrase = _Passphrases(json_wanted).new()
+        locksmith.check(passphrase)
+    return lambda: _locksmith().make(Protection(how), passphrase)
+
+
+def _locksmith() -> "Locksmith":
+    from postroad.machine import credential
+    from postroad.machine.desktop_keyring import DesktopKeyring
+    from postroad.machine.entropy import SystemEntropy
+    from postroad.store.locksmith import Locksmith
+
+    return Locksmith(SystemEntropy(), DesktopKeyring(), credential.fetch)
+
+
+def _note(disk: "FolderDisk", now: Any, noted: dict[str, str]) -> None:
+    """In the audit log, where there is a store already."""
+    from postroad.doors.keys import EVENT
+    from postroad.store import audit
+    from postroad.store.database import FILE_NAME, connect
+
+    if FILE_NAME in disk.names(""):
+        with closing(connect(f"{disk.folder}/{FILE_NAME}")) as sql:
+            sql.execute("BEGIN IMMEDIATE")
+            audit.note(sql, now, EVENT, **noted)
+            sql.execute("COMMIT")
+
+
+def _with_folder(config: Config, work: "Callable[[FolderDisk], Any]") -> Any:
+    """Do it with the data folder taken; NotSetUp where there are no keys."""
+    from postroad.machine.disk import FolderDisk
+
+    if not config.is_set_up:
+        raise NotSetUp
+    with closing(FolderDisk(config.data)) as disk:
+        for line in disk.mended:
+            click.echo(f"postroad: {line}", err=True)
+        return work(disk)

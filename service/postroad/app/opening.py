@@ -1,0 +1,123 @@
+"""Open the keys of a node that starts: at once where that can be done, else once its owner helps.
+
+Purpose: a node whose keys are locked is in a state, and not broken: its doors say so, `status` says
+why, and it goes on as soon as `postroad unlock`, or the desktop keyring, has opened them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from postroad.app.node import Sockets
+from postroad.base.errors import Locked
+from postroad.base.seams import Disk, PeerUid
+from postroad.doors import control, locked
+from postroad.doors.keys import told
+from postroad.sealing.wrapping import Protection, Wrapping
+from postroad.store import keyring
+from postroad.store.locksmith import Locksmith, Tries
+
+log = logging.getLogger(__name__)
+LOOK_AGAIN_SECONDS = 20.0  # whether the desktop keyring was unlocked: its owner has logged in
+
+
+async def opened(
+    disk: Disk,
+    locksmith: Locksmith,
+    peer_uid: PeerUid,
+    sockets: Sockets,
+    waiting: Callable[[str], None],
+) -> Wrapping:
+    """What opens the keys. Until there is something, the doors are served as those of a locked
+    node; `waiting` is told why, once.
+
+    Raises NotSetUp or ConfigurationError when there are no keys that can be read."""
+    opening = _Opening(disk, locksmith)
+    try:
+        return await opening.look(ask=False)
+    except Locked as error:
+        opening.reason = str(error)
+    log.warning("the keys are locked: %s", opening.reason)
+    waiting(opening.reason)
+    async with asyncio.TaskGroup() as tasks:
+        until_open = [
+            tasks.create_task(locked.refuse(listening, words, peer_uid), name="locked door")
+            for door, words in ((sockets.submission, locked.SMTP), (sockets.imap, locked.IMAP))
+            for listening in door
+        ]
+        until_open.append(tasks.create_task(opening.look_again(), name="look again"))
+        if sockets.control is not None:
+            tasks.create_task(
+                control.serve_for_a_while(sockets.control, opening.requests, opening.is_open),
+                name="locked control",
+            )
+        await opening.is_open.wait()
+        for task in until_open:
+            task.cancel()
+    assert opening.found is not None
+    log.info("the keys are open")
+    return opening.found
+
+
+class _Opening:
+    def __init__(self, disk: Disk, locksmith: Locksmith) -> None:
+        self._disk = disk
+        self._locksmith = locksmith
+        self._tries = Tries()
+        self.reason = ""
+        self.found: Wrapping | None = None
+        self.is_open = asyncio.Event()
+        known: dict[str, locked.Request] = {
+            "status": self._status,
+            "keys": self._keys,
+            "unlock": self._unlock,
+        }
+        self.requests = locked.LockedRequests(known, lambda: self.reason)
+
+    async def look(self, *, ask: bool, passphrase: str | None = None) -> Wrapping:
+        """What opens the keys as they lie there now; Locked, or WrongPassphrase."""
+        wrapped = await self._disk.run(lambda: keyring.stored(self._disk))
+
+        def work() -> Wrapping:
+            if passphrase is None:
+                return self._locksmith.opener(wrapped, ask=ask)
+            return self._locksmith.by_passphrase(wrapped, passphrase)
+
+        # Not in the thread of the disk: a desktop keyring may take its time.
+        return await asyncio.to_thread(work)
+
+    async def look_again(self) -> None:
+        """Without asking: the owner unlocks the desktop keyring when they log in."""
+        while True:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            wrapped = await self._disk.run(lambda: keyring.stored(self._disk))
+            if wrapped.protection is Protection.KEYRING:
+                with suppress(Locked):
+                    self._open(await self.look(ask=False))
+
+    def _open(self, found: Wrapping) -> None:
+        self.found = found
+        self.is_open.set()
+
+    async def _unlock(self, request: dict[str, Any]) -> dict[str, Any]:
+        passphrase = request.get("passphrase")
+
+        async def work() -> Wrapping:
+            return await self.look(ask=True, passphrase=passphrase and str(passphrase))
+
+        try:
+            found = await self._tries.give(work)
+        except Locked as error:
+            self.reason = str(error)
+            raise
+        self._open(found)
+        return {**told(found.header, locked=False), "was_locked": True}
+
+    async def _keys(self, _: dict[str, Any]) -> dict[str, Any]:
+        wrapped = await self._disk.run(lambda: keyring.stored(self._disk))
+        return {**told(wrapped.header, locked=True), "reason": self.reason}
+
+    async def _status(self, request: dict[str, Any]) -> dict[str, Any]:
+        return await self._keys(request)

@@ -1,0 +1,91 @@
+"""What the owner may ask about the keys: how they are protected, and to protect them otherwise.
+
+Passphrases come over the control socket only: it is the owner's alone, and nothing of it is logged.
+"""
+
+import asyncio
+from typing import Any
+
+from postroad.base.errors import PermanentFailure, WrongPassphrase
+from postroad.base.seams import Clock
+from postroad.sealing import wrapping
+from postroad.sealing.wrapping import Header, Protection, Wrapping
+from postroad.store import audit
+from postroad.store.database import Database
+from postroad.store.keyring import OwnKeys
+from postroad.store.locksmith import Locksmith, Tries
+
+Reply = dict[str, Any]
+EVENT = "keys protected"
+
+
+class KeysDesk:
+    """`requests` are for `doors.control`. Without a locksmith there is nothing to choose."""
+
+    def __init__(
+        self, keyring: OwnKeys, locksmith: Locksmith | None, database: Database, clock: Clock
+    ) -> None:
+        self._keyring = keyring
+        self._locksmith = locksmith
+        self._database = database
+        self._clock = clock
+        self._tries = Tries()
+        self.requests = {"keys": self._keys, "protect": self._protect, "unlock": self._unlock}
+
+    async def _keys(self, _: dict[str, Any]) -> Reply:
+        return told(self._keyring.wrapping.header, locked=False)
+
+    async def _unlock(self, _: dict[str, Any]) -> Reply:
+        return {**told(self._keyring.wrapping.header, locked=False), "was_locked": False}
+
+    async def _protect(self, request: dict[str, Any]) -> Reply:
+        how = protection_asked(request)
+        smith = self._locksmith
+        if smith is None:
+            raise PermanentFailure("This node cannot protect its keys.")
+        before = self._keyring.wrapping
+        await self._expect_owner(before, str(request.get("current", "")))
+        # Not in the database thread: while a keyring asks its owner, letters go on.
+        new = await asyncio.to_thread(smith.make, how, str(request.get("passphrase", "")))
+        await self._keyring.protect(new)
+        noted = facts(new, before)
+        await self._database.run(lambda sql: audit.note(sql, self._clock.now(), EVENT, **noted))
+        await asyncio.to_thread(smith.forget, before)
+        return {**told(new.header, locked=False), "before": before.protection.value}
+
+    async def _expect_owner(self, before: Wrapping, passphrase: str) -> None:
+        """Whoever found a terminal open shall not take the passphrase away."""
+        if before.protection is not Protection.PASSPHRASE:
+            return
+
+        async def work() -> None:
+            given = await asyncio.to_thread(wrapping.by_passphrase, before.header, passphrase)
+            if not before.is_same(given):
+                raise WrongPassphrase
+
+        await self._tries.give(work)
+
+
+def protection_asked(request: dict[str, Any]) -> Protection:
+    try:
+        return Protection(request.get("how"))
+    except ValueError:
+        known = ", ".join(each.value for each in Protection)
+        raise PermanentFailure(f"Keys are protected in one of these ways: {known}.") from None
+
+
+def facts(new: Wrapping, before: Wrapping) -> dict[str, str]:
+    """For the audit log."""
+    return {"how": new.protection.value, "before": before.protection.value}
+
+
+def told(header: Header, *, locked: bool) -> Reply:
+    """How the keys are protected; nothing of it is secret."""
+    answer: Reply = {"protection": header.protection.value, "locked": locked}
+    if header.protection is Protection.PASSPHRASE:
+        answer["argon2id"] = {
+            "memory_kib": header.memory_kib,
+            "passes": header.passes,
+            "lanes": header.lanes,
+        }
+    return answer

@@ -1,0 +1,115 @@
+"""The desktop keyring: what GNOME Keyring, KWallet or KeePassXC keep as the Secret Service.
+
+Purpose: keep one small secret there for us; the only place that imports SecretStorage.
+Invariants: a secret crosses the bus only encrypted (Diffie-Hellman with the keyring), never in
+clear, though the library would; every wait ends.
+See: the Secret Service API, version 0.2 (freedesktop.org).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from postroad.base.errors import NotToBeHad, PostroadError
+
+if TYPE_CHECKING:
+    from secretstorage import Collection
+
+ANSWER_SECONDS_MAX = 10.0
+OWNER_SECONDS_MAX = 50.0  # to type the keyring's password; the control socket waits for 60
+LABEL = "Postroad: opens the keys of your mail"
+
+
+class DesktopKeyring:
+    """`base.seams.SecretKeeper`."""
+
+    def fetch(self, name: str, *, ask: bool) -> bytes:
+        with _collection(ask=ask) as collection:
+            found = list(collection.search_items(_attributes(name)))
+            if not found:
+                raise NotToBeHad("The desktop keyring has no entry of Postroad any more.")
+            return bytes(found[0].get_secret())
+
+    def keep(self, name: str, secret: bytes) -> None:
+        with _collection(ask=True) as collection:
+            collection.create_item(
+                LABEL, _attributes(name), secret, True, "application/octet-stream"
+            )
+            for kept in collection.search_items(_attributes(name)):
+                if kept.get_secret() == secret:
+                    return
+        raise NotToBeHad("The desktop keyring did not keep what it was given.")
+
+    def forget(self, name: str) -> None:
+        with _collection(ask=False) as collection:
+            for item in list(collection.search_items(_attributes(name))):
+                item.delete()
+
+
+def _attributes(name: str) -> dict[str, str]:
+    return {"application": "postroad", "keys": name}
+
+
+@contextmanager
+def _collection(*, ask: bool) -> Iterator["Collection"]:
+    """The owner's default keyring, unlocked; whatever fails in it is NotToBeHad, in words."""
+    # Imported here: most commands never need it.
+    from jeepney import DBusErrorResponse  # type: ignore[import-untyped]
+    from secretstorage import SecretStorageException
+
+    try:
+        connection = _connect()
+        try:
+            yield _unlocked(connection, ask)
+        finally:
+            connection.close()
+    except PostroadError:
+        raise
+    except TimeoutError as error:
+        raise NotToBeHad("The desktop keyring did not answer in time.") from error
+    except (SecretStorageException, DBusErrorResponse, OSError, ValueError, KeyError) as error:
+        raise NotToBeHad(f"No desktop keyring answers here ({_why(error)}).") from error
+
+
+def _unlocked(connection: Any, ask: bool) -> "Collection":
+    from secretstorage import Collection, ItemNotFoundException, create_collection
+    from secretstorage.util import open_session
+
+    session = open_session(connection)
+    if not session.encrypted:
+        raise NotToBeHad("The desktop keyring would send secrets over the bus in clear.")
+    try:
+        collection = Collection(connection, session=session)
+    except ItemNotFoundException:
+        if not ask:
+            raise NotToBeHad("The desktop keyring is not open, or has never been used.") from None
+        collection = create_collection(connection, "Default", "default", session)
+    if collection.is_locked() and (not ask or collection.unlock(timeout=OWNER_SECONDS_MAX)):
+        raise NotToBeHad("The desktop keyring is locked.")
+    return collection
+
+
+def _connect() -> Any:
+    """A connection to the owner's bus on which no wait is for ever."""
+    from jeepney.bus import get_bus  # type: ignore[import-untyped]
+    from jeepney.io.blocking import DBusConnection, prep_socket  # type: ignore[import-untyped]
+    from secretstorage.util import add_match_rules
+
+    class InTime(DBusConnection):  # type: ignore[misc]
+        def receive(self, *, timeout: float | None = None) -> Any:
+            return super().receive(timeout=ANSWER_SECONDS_MAX if timeout is None else timeout)
+
+        def send_and_get_reply(self, message: Any, *, timeout: float | None = None) -> Any:
+            limit = ANSWER_SECONDS_MAX if timeout is None else timeout
+            return super().send_and_get_reply(message, timeout=limit)
+
+    connection = InTime(prep_socket(get_bus("SESSION"), timeout=ANSWER_SECONDS_MAX))
+    add_match_rules(connection)
+    return connection
+
+
+def _why(error: Exception) -> str:
+    """What the bus said; without a bus, the library only names the variable that would tell."""
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is not set: no desktop session"
+    return str(error) or type(error).__name__
