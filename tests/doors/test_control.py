@@ -34,7 +34,7 @@ from postroad.store.people import Person
 class NobodyAnswers:
     """Introductions whose network never answers."""
 
-    async def invite(self) -> tuple[str, int, int]:
+    async def invite(self, seconds: float, name: str) -> tuple[str, int, int]:
         await asyncio.sleep(3600)
         raise AssertionError("somebody waited for an hour")
 

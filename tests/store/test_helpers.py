@@ -13,7 +13,7 @@ from postroad.base.ids import DropId, HostPort, Instant, Ticket
 from postroad.base.tlv import encode
 from postroad.machine.disk import FolderDisk
 from postroad.protocol.contacts import encode_contact
-from postroad.store import helper_key, helpers, people, rented
+from postroad.store import helper_key, helpers, invitations, people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import GuestBook
 
@@ -65,7 +65,7 @@ def played(tmp_path: Path, steps: list[tuple[bytes | None, bytes, bytes]]) -> li
 
                 def invite(sql: Sql) -> None:
                     for secret in (SECRET, OTHER_SECRET):
-                        people.add_invitation(sql, secret, Ticket(bytes(16)), NOW, LATER)
+                        invitations.add(sql, secret, Ticket(bytes(16)), NOW, LATER)
 
                 await database.run(invite)
                 book = GuestBook(database, clock)
@@ -102,7 +102,7 @@ def test_who_was_removed_takes_nobodys_place(
 ) -> None:
     monkeypatch.setattr(limits, "HELPED_MAX", 1)
     with opened_store(tmp_path) as store:
-        people.add_invitation(store.sql, SECRET, Ticket(bytes(16)), NOW, LATER)
+        invitations.add(store.sql, SECRET, Ticket(bytes(16)), NOW, LATER)
         people.add_contact(store.sql, ANNA.record(), NOW, my_ticket=None, their_ticket=None)
         assert helpers._why_not(store.sql, SECRET, NOW) is not None
         people.block(store.sql, ANNA.fingerprint)

@@ -16,7 +16,7 @@ from postroad.base.tlv import encode
 from postroad.protocol.records import PersonRecord
 from postroad.sealing.certificate import certify
 from postroad.sealing.keys import SigningKey
-from postroad.store import people
+from postroad.store import invitations, people
 from postroad.store.database import Sql
 
 ANNA, BEN, MALLORY = someone("anna"), someone("ben"), someone("mallory")
@@ -198,25 +198,7 @@ def test_when_somebody_was_seen_and_what_they_know_of_us(sql: Sql) -> None:
     assert (found(sql, ANNA).seen_at, found(sql, ANNA).told) == (NOW + 7, 5)
 
 
-# Invitations and tickets
-
-
-def test_an_invitation_is_used_once(sql: Sql) -> None:
-    people.add_invitation(sql, SECRET, ONE, NOW, Instant(NOW + 60))
-    row = people.invitation(sql, SECRET)
-    assert row == people.InvitationRow(ONE, Instant(NOW + 60), None)
-    people.use_invitation(sql, SECRET, ANNA.fingerprint)
-    people.use_invitation(sql, SECRET, BEN.fingerprint)
-    row = people.invitation(sql, SECRET)
-    assert row is not None
-    assert row.used_by == ANNA.fingerprint
-    assert people.invitation(sql, b"x" * 16) is None
-
-
-def test_the_secret_of_an_invitation_is_not_kept(sql: Sql) -> None:
-    people.add_invitation(sql, SECRET, ONE, NOW, Instant(NOW + 60))
-    (columns,) = sql.execute("SELECT * FROM invitation").fetchall()
-    assert SECRET not in columns
+# Tickets
 
 
 def test_drops_take_the_tickets_of_contacts_and_of_open_invitations_only(sql: Sql) -> None:
@@ -224,18 +206,19 @@ def test_drops_take_the_tickets_of_contacts_and_of_open_invitations_only(sql: Sq
     add(sql, BEN.record(), theirs=Ticket(b"b" * 16))
     add(sql, MALLORY.record(), mine=Ticket(b"x" * 16))
     sql.execute("UPDATE contact SET blocked = 1 WHERE fingerprint = ?", (BEN.fingerprint,))
-    for number, (expires, used) in enumerate([(60, False), (-1, False), (60, True)]):
+    for number, (expires, used) in enumerate([(60, False), (-1, False), (60, True), (60, False)]):
         secret = bytes([number]) * 16
-        people.add_invitation(sql, secret, Ticket(secret), NOW, Instant(NOW + expires))
+        invitations.add(sql, secret, Ticket(secret), NOW, Instant(NOW + expires))
         if used:
-            people.use_invitation(sql, secret, ANNA.fingerprint)
+            invitations.use(sql, secret, ANNA.fingerprint, NOW)
+    invitations.revoke(sql, invitations.id_of(bytes([3]) * 16), NOW)
     assert people.tickets(sql, NOW) == [bytes(16), b"a" * 16]
 
 
 def test_no_more_tickets_are_told_than_a_drop_takes(sql: Sql) -> None:
     for number in range(limits.TICKETS_PER_DROP_MAX + 5):
         secret = number.to_bytes(16, "big")
-        people.add_invitation(sql, secret, Ticket(secret), NOW, Instant(NOW + 60))
+        invitations.add(sql, secret, Ticket(secret), NOW, Instant(NOW + 60))
     assert len(people.tickets(sql, NOW)) == limits.TICKETS_PER_DROP_MAX
 
 

@@ -24,7 +24,7 @@ from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
-from postroad.app.contacts_cli import contacts, verify
+from postroad.app.contacts_cli import contacts, invitations, verify
 from postroad.app.helper_cli import helper
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
@@ -156,9 +156,13 @@ def run(place: _Place) -> None:
 
 @main.command()
 @click.option("--qr", is_flag=True, help="Show it as a QR code too, for a camera nearby.")
+@click.option("--expires", metavar="TIME", help="How long it works, like 2h or 7d; else 14d.")
+@click.option("--name", help="For whom it is: what you will call them.")
 @as_json
 @click.pass_obj
-def invite(place: _Place, qr: bool, json_wanted: bool) -> None:
+def invite(
+    place: _Place, qr: bool, expires: str | None, name: str | None, json_wanted: bool
+) -> None:
     """Make an invitation for one person, to send them by any way you trust."""
 
     def show(answer: dict[str, Any]) -> None:
@@ -166,7 +170,11 @@ def invite(place: _Place, qr: bool, json_wanted: bool) -> None:
         if qr:
             click.echo(telling.qr(answer["link"]))
 
-    finish(lambda: _ask(place.config, do="invite"), json_wanted, show)
+    finish(
+        lambda: _ask(place.config, do="invite", seconds=_seconds(expires), name=name),
+        json_wanted,
+        show,
+    )
 
 
 @main.command()
@@ -254,6 +262,7 @@ main.add_command(unlock)
 main.add_command(contacts)
 main.add_command(verify)
 main.add_command(policy)
+main.add_command(invitations)
 
 
 @main.group("peers", invoke_without_command=True)

@@ -64,6 +64,20 @@ def unblock(context: click.Context, name: str, json_wanted: bool) -> None:
 
 
 @contacts.command()
+@named
+@click.option("--cancel-letters", is_flag=True, help="Give up what is on its way to them, too.")
+@as_json
+@click.pass_context
+def remove(context: click.Context, name: str, cancel_letters: bool, json_wanted: bool) -> None:
+    """Have no more to do with the contact NAME: they are a stranger again.
+
+    What they wrote stays in your folders; letters that they write now are a stranger's."""
+    _do(
+        context, "remove contact", name, json_wanted, telling.removed, cancel_letters=cancel_letters
+    )
+
+
+@contacts.command()
 @click.option(
     "--format",
     "form",
@@ -139,13 +153,37 @@ def verify(
     finish(work, json_wanted, show)
 
 
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def invitations(context: click.Context, json_wanted: bool) -> None:
+    """List the invitations that you made: open, used, taken back or expired."""
+    if context.invoked_subcommand is None:
+        finish(
+            lambda: ask_own(context.obj.config, do="invitations"), json_wanted, telling.invitations
+        )
+
+
+@invitations.command()
+@click.argument("id")
+@as_json
+@click.pass_context
+def revoke(context: click.Context, id: str, json_wanted: bool) -> None:  # noqa: A002
+    """Take back the open invitation ID: whoever shows it is told that it is over."""
+    finish(
+        lambda: ask_own(context.obj.config, do="revoke invitation", id=id),
+        json_wanted,
+        telling.revoked,
+    )
+
+
 def _do(
     context: click.Context,
     what: str,
     name: str,
     json_wanted: bool,
     show: Callable[[dict[str, Any]], None],
-    **more: str,
+    **more: str | bool,
 ) -> None:
     """Ask the node for this about one contact."""
     finish(lambda: ask_own(context.obj.config, do=what, name=name, **more), json_wanted, show)

@@ -46,8 +46,11 @@ def setup(made: dict[str, Any]) -> None:
 
 
 def invitation(answer: dict[str, Any]) -> None:
-    days = _number(limits.INVITATION_SECONDS_DEFAULT // limits.DAY, "day")
-    click.echo(f"Send this to one person, by a way you trust; it works once, for {days}:\n")
+    whom = answer["name"] or "one person"
+    click.echo(
+        f"Send this to {whom}, by a way you trust; it works once, until "
+        f"{moment(answer['expires_at'])}:\n"
+    )
     click.echo("Let us write to each other with Postroad: email with no mail server.")
     click.echo(f"1. Install it:      {INSTALL_LINE}")
     click.echo("                    (the folder with Postroad that comes with this)")
@@ -56,6 +59,7 @@ def invitation(answer: dict[str, Any]) -> None:
     click.echo("4. Then type:       postroad accept")
     click.echo(f"5. And paste this:  {answer['link']}")
     click.echo(f"\n{_told_in_words(answer['holders_told'], answer['holders'])}")
+    click.echo(f"To take it back: postroad invitations revoke {answer['id']}")
 
 
 def _told_in_words(told: int, holders: int) -> str:
@@ -85,6 +89,12 @@ def acceptance(answer: dict[str, Any]) -> None:
         click.echo(f"You and {answer['address']} are contacts already.")
         return
     click.echo(f"You can write to {answer['address']} now.")
+    if answer["name"] != answer["address"].partition(".")[0]:
+        click.echo(
+            f"You call them {answer['name']}: another contact of yours has that name, and another "
+            "key. Compare the safety number before you trust either: postroad verify "
+            f"{answer['name']}"
+        )
     click.echo("A letter of theirs will be in your INBOX as soon as their node has heard of you.")
 
 

@@ -50,19 +50,42 @@ def blocked(answer: dict[str, Any]) -> None:
             f"{waiting} of yours to {name} {wait} until you unblock them, or expires: postroad "
             "queue. What their holders have already, they may still get."
         )
-    if answer["holds_for_us"]:
-        click.echo(f"{name}'s node holds letters for you until another one does in its place.")
-    if answer["we_hold_for_them"]:
-        click.echo(
-            "Your node takes no more letters for them; they can fetch those that lie here, and "
-            "their node is told to look for another holder."
-        )
+    _tell_holding(answer)
 
 
 def unblocked(answer: dict[str, Any]) -> None:
     click.echo(f"{answer['name']} is not blocked any more: letters go both ways again.")
     if answer["letters_waiting"]:
         click.echo(f"{number_of(answer['letters_waiting'], 'letter')} of yours to them, now.")
+
+
+def removed(answer: dict[str, Any]) -> None:
+    name = answer["name"]
+    click.echo(
+        f"{name} is no contact of yours any more: letters of theirs are a stranger's. What they "
+        "wrote before stays in your folders."
+    )
+    if answer["letters_waiting"]:
+        waiting = number_of(answer["letters_waiting"], "letter")
+        were = "was" if answer["letters_waiting"] == 1 else "were"
+        click.echo(
+            f"{waiting} of yours to them {were} cancelled; what their holders have already, they "
+            "may still get."
+        )
+    _tell_holding(answer)
+
+
+def _tell_holding(answer: dict[str, Any]) -> None:
+    """What becomes of letters that lie at one of the two for the other."""
+    if answer["holds_for_us"]:
+        click.echo(
+            f"{answer['name']}'s node holds letters for you until another one does in its place."
+        )
+    if answer["we_hold_for_them"]:
+        click.echo(
+            "Your node takes no more letters for them; they can fetch those that lie here, and "
+            "their node is told to look for another holder."
+        )
 
 
 def exported(answer: dict[str, Any], file: Path | None) -> None:
@@ -72,6 +95,38 @@ def exported(answer: dict[str, Any], file: Path | None) -> None:
     click.echo(f"{file}: {number_of(answer['count'], 'contact')}.")
     if answer["left_out"]:
         click.echo(f"Left out: {number_of(answer['left_out'], 'blocked contact')}.")
+
+
+def invitations(answer: dict[str, Any]) -> None:
+    if not answer["invitations"]:
+        click.echo("You made none that is remembered. Make one with: postroad invite")
+    for one in answer["invitations"]:
+        click.echo(f"{one['id']}  {_state_in_words(one)}{_for_whom(one)}")
+
+
+def _state_in_words(one: dict[str, Any]) -> str:
+    match one["state"]:
+        case "open":
+            return f"open until {moment(one['expires_at'])}"
+        case "used":
+            return f"used by {one['used_by']}, {moment(one['used_at'])}"
+        case "revoked" if one["used_by"]:
+            return f"used by {one['used_by']}, who is no contact any more"
+        case "revoked":
+            return f"taken back, {moment(one['revoked_at'])}"
+        case _:
+            return f"expired, {moment(one['expires_at'])}"
+
+
+def _for_whom(one: dict[str, Any]) -> str:
+    return f"  for {one['name']}" if one["name"] else ""
+
+
+def revoked(answer: dict[str, Any]) -> None:
+    click.echo(
+        f"Invitation {answer['id']}{_for_whom(answer)} is taken back: whoever shows it from now on "
+        "is told that it is over."
+    )
 
 
 def verification(answer: dict[str, Any], *, with_qr: bool) -> None:

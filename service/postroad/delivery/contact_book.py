@@ -9,18 +9,20 @@ See: docs/adr/0014-contacts.md.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.protocol import safety_code
+from postroad.protocol.delivery import Cancelled, advance
 from postroad.protocol.safety_code import Comparison
 from postroad.sealing.letter import Kind
 from postroad.sealing.safety import Keys, safety_number
-from postroad.store import held, people, queue, standing
+from postroad.store import audit, held, invitations, people, queue, standing
 from postroad.store.database import Database, Sql
+from postroad.store.invitations import InvitationRow, State
 from postroad.store.keyring import OwnKeys
 from postroad.store.people import Person
 
@@ -50,7 +52,7 @@ class Safety:
 
 
 class ContactBook:
-    """`on_change` is called when somebody was blocked or is not any more."""
+    """`on_change` is called when somebody was blocked or unblocked, or removed."""
 
     def __init__(
         self, database: Database, keyring: OwnKeys, clock: Clock, on_change: Callable[[], None]
@@ -82,6 +84,7 @@ class ContactBook:
         def work(sql: Sql) -> Relations:
             person = people.called(sql, name)
             standing.block(sql, person.fingerprint)
+            self._note(sql, "contact blocked", person)
             return _relations(sql, person)
 
         return await self._database.run(work, then=self._changed("contact blocked"))
@@ -94,10 +97,60 @@ class ContactBook:
             if not person.blocked:
                 raise PermanentFailure(f"{person.name} is not blocked.")
             standing.unblock(sql, person.fingerprint)
+            self._note(sql, "contact unblocked", person)
             queue.wake(sql, person.fingerprint, self._clock.now())
             return _relations(sql, person)
 
         return await self._database.run(work, then=self._changed("contact unblocked"))
+
+    async def remove(self, name: str, *, cancel_letters: bool) -> Relations:
+        """Have no more to do with them: they are as any stranger. Letters of ours that are on the
+        way to them are cancelled with `cancel_letters`, else PermanentFailure says that there are
+        some, and nothing is done."""
+
+        def work(sql: Sql) -> Relations:
+            now, person = self._clock.now(), people.called(sql, name)
+            found = _relations(sql, person)
+            if found.waiting and not cancel_letters:
+                letters = "1 letter" if found.waiting == 1 else f"{found.waiting} letters"
+                raise PermanentFailure(
+                    f"{letters} of yours to {person.name} did not arrive yet (postroad queue). "
+                    "Wait for that, or remove them with --cancel-letters."
+                )
+            for row in queue.waiting(sql):
+                if row.fingerprint == person.fingerprint:
+                    ended = advance(row.parcel, Cancelled(), now, 0.0)
+                    queue.record(sql, row.id, ended.parcel, now)
+            standing.remove(sql, person.fingerprint, now)
+            self._note(sql, "contact removed", person)
+            return found
+
+        return await self._database.run(work, then=self._changed("contact removed"))
+
+    async def invitations(self) -> list[tuple[InvitationRow, State, str | None]]:
+        """All that the owner made and that are remembered, and what the user of each is called."""
+        return await self._database.read(
+            lambda sql: [self._with_state(sql, row) for row in invitations.all_made(sql)]
+        )
+
+    async def revoke(self, wanted: str) -> tuple[InvitationRow, State, str | None]:
+        """Take back an open invitation: who shows it from now on is told that it is over."""
+
+        def work(sql: Sql) -> tuple[InvitationRow, State, str | None]:
+            now = self._clock.now()
+            row = invitations.revoke(sql, wanted, now)
+            audit.note(sql, now, "invitation revoked", id=row.id)
+            return self._with_state(sql, replace(row, revoked_at=now))
+
+        return await self._database.run(work, then=self._changed("invitation revoked"))
+
+    def _with_state(self, sql: Sql, row: InvitationRow) -> tuple[InvitationRow, State, str | None]:
+        used_by = row.used_by and people.contact(sql, row.used_by)
+        name = used_by.name if used_by else row.used_by
+        return row, row.state(self._clock.now()), name
+
+    def _note(self, sql: Sql, event: str, person: Person) -> None:
+        audit.note(sql, self._clock.now(), event, address=person.address)
 
     def _changed(self, what: str) -> Callable[[object], None]:
         def committed(_: object) -> None:
@@ -129,6 +182,7 @@ class ContactBook:
     async def _set_verified(self, person: Person, at: Instant | None) -> Person:
         def work(sql: Sql) -> Person:
             standing.verify(sql, person.fingerprint, at)
+            self._note(sql, "contact verified" if at else "contact unverified", person)
             return people.called(sql, person.fingerprint)
 
         done = await self._database.run(work)

@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
@@ -31,6 +32,17 @@ from postroad.store.people import Person
 
 log = logging.getLogger(__name__)
 HOURS_CHANGED_MIN = 3  # hours of ours that are others than we told
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a round begins with: our hours, what contacts were told, who rents here, and the devices
+    of those for whom we hold no more."""
+
+    mine: Hours
+    told: dict[Fingerprint, bytes | None]
+    renting: set[Fingerprint]
+    held_no_more: list[Contact]
 
 
 class Duty:
@@ -54,7 +66,7 @@ class Duty:
         self._hold_for = hold_for
         self._on_said = on_said
         self._private = dial_private
-        self._told_renters: set[PeerId] = set()  # the vouched ones, that we hold no more
+        self._told_renters: set[PeerId] = set()  # that we hold no more for them
 
     @property
     def answers(self) -> Mapping[type[wire.Message], Answer]:
@@ -64,32 +76,38 @@ class Duty:
         """Tell contacts for whom we hold, and vouched renters when it is no more for them; whether
         all that are due know."""
 
-        def work(sql: Sql) -> tuple[Hours, dict[Fingerprint, bytes | None], list[Contact]]:
+        def work(sql: Sql) -> _State:
             mine = hours.known(sql, self._clock.now()).get(self._client.me, Hours())
             told = {one: told for one, (_, told) in rented.holdings(sql).items()}
-            return mine, told, self._renters_to_tell(sql)
+            renting = {drop.fingerprint for drop in held.drops(sql)}
+            return _State(mine, told, renting, self._renters_to_tell(sql))
 
-        mine, told, vouched = await self._database.read(work)
-        holding = Holding.of(self._hold_for, say_hours(mine))
+        state = await self._database.read(work)
+        holding = Holding.of(self._hold_for, say_hours(state.mine))
+        nothing = Holding.of(HoldFor.OFF, None)  # a blocked renter shall look for another holder
         due = [
-            person
+            (person, says)
             for person in persons
-            if not person.blocked and _is_news(holding, told.get(person.fingerprint))
+            for says in [nothing if person.blocked else holding]
+            if (not person.blocked or person.fingerprint in state.renting)
+            and _is_news(says, state.told.get(person.fingerprint))
         ]
         answers = await asyncio.gather(
-            *(self._tell_person(person, holding) for person in due),
-            *(self._tell_renter(at, holding) for at in vouched),
+            *(self._tell_person(person, says) for person, says in due),
+            *(self._tell_renter(at, nothing) for at in state.held_no_more),
         )
         return all(answers)
 
     def _renters_to_tell(self, sql: Sql) -> list[Contact]:
-        """Vouched renters for whom we hold no more."""
-        if self._hold_for is HoldFor.VOUCHED:
-            return []
+        """Renters for whom we hold no more: vouched ones, and those who were contacts."""
         found = []
         for drop in held.drops(sql):
             record = renters.record_of(sql, drop.fingerprint)
-            if drop.voucher is None or record is None or drop.device in self._told_renters:
+            if drop.voucher is None:
+                ended = people.contact(sql, drop.fingerprint) is None
+            else:
+                ended = self._hold_for is not HoldFor.VOUCHED
+            if not ended or record is None or drop.device in self._told_renters:
                 continue
             named = [one for one in record.contacts if one.peer == drop.device]
             found += renters.dialled_for(sql, drop.fingerprint, named, private=self._private)

@@ -22,7 +22,7 @@ from postroad.message import submitted
 from postroad.protocol.imap.render import Rendered, render
 from postroad.sealing.letter import Header, Kind, NotOpened, Opened, Person, Read, open_sealed
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
-from postroad.store import filed, people, quarantine
+from postroad.store import filed, invitations, people, quarantine
 from postroad.store.database import Database, Sql
 from postroad.store.filed import Filed, ReceiptDue
 from postroad.store.keyring import OwnKeys
@@ -35,8 +35,8 @@ QUARANTINE = "letter"
 class Introductions(Protocol):
     """Makes contacts of people who were invited, and of those whose invitation we accepted."""
 
-    def meet(self, sql: Sql, opened: Opened) -> bool:
-        """Accept the sender of an introduction, in this transaction; False: it is not welcome."""
+    def meet(self, sql: Sql, opened: Opened) -> Verdict:
+        """Accept the sender of an introduction, in this transaction; not FILED: why not."""
 
     def met(self) -> None:
         """Called after the commit of a welcome one."""
@@ -195,13 +195,13 @@ class Filing:
         if person is not None and person.blocked:
             return Verdict.UNWANTED
         if header.kind == Kind.INTRODUCTION:
-            return Verdict.FILED if self._introductions.meet(sql, opened) else Verdict.STRANGER
+            return self._introductions.meet(sql, opened)
         if header.kind != Kind.PERSON:
             return Verdict.STRANGER
         if opened.sender == self._keyring.fingerprint:
             return Verdict.FILED
         if person is None:
-            if people.expects_somebody(sql, self._clock.now()):
+            if invitations.expects_somebody(sql, self._clock.now()):
                 # Perhaps it is they, and their introduction lies where we have not looked yet.
                 raise TemporaryFailure("The recipient does not know the sender yet.")
             return Verdict.STRANGER

@@ -102,7 +102,7 @@ class Holders:
         """One round; False: somebody who would do could not be reached."""
         await self._watch.flush()
         done = await self._rent_missing()
-        await self._replace_silent()
+        await self._replace()
         if done:
             await self._swap()
         await self._renew_vouched()
@@ -161,6 +161,11 @@ class Holders:
             seen = known.hours.get(peer, Hours())
             found.setdefault(peer, replace(place, hours=replace(seen, said=place.hours.said)))
         found.pop(self._client.me, None)
+        for person in known.people.values():
+            if (
+                person.blocked
+            ):  # whoever else names their node; its key alone is proven to be theirs
+                found.pop(person.record.certificate.device, None)
         return found
 
     def _candidates(self, known: _Known) -> tuple[list[Candidate], list[Candidate]]:
@@ -171,12 +176,12 @@ class Holders:
         for peer, place in places.items():
             one = Candidate(peer, place.hours, place.voucher is None)
             drop = by_holder.get(peer)
-            if drop is not None and drop.is_ours and not drop.is_silent:
+            if drop is not None and drop.is_ours and not drop.is_silent and not drop.unwanted:
                 holding.append(one)
             elif not self._has_said_no(peer) and not (drop and drop.is_silent):
                 free.append(one)
         for drop in known.ours:  # vouched ones that nobody introduced in this life of ours
-            if drop.holder not in places and not drop.is_silent:
+            if drop.holder not in places and not drop.is_silent and not drop.unwanted:
                 holding.append(known.candidate(drop.holder, None, False))
         return holding, free
 
@@ -238,6 +243,7 @@ class Holders:
 
         def work(sql: Sql) -> None:
             people.drop_agreed(sql, drop.drop)
+            rented.through(sql, drop.drop, place.fingerprint)
             if place.voucher is not None:
                 where, shown = encode_contact(at), encode(place.voucher)
                 rented.shown(sql, drop.drop, where, shown, mine.sequence)
@@ -293,9 +299,14 @@ class Holders:
 
     # To have good ones
 
-    async def _replace_silent(self) -> None:
-        """Leave silent holders as far as there are others in their place."""
+    async def _replace(self) -> None:
+        """Leave silent holders as far as there are others in their place; and those through people
+        who were blocked or removed, as soon as anybody else holds."""
         known = await self._database.read(self._known)
+        unwanted = [drop for drop in known.ours if drop.unwanted]
+        others = any(not drop.is_silent and not drop.unwanted for drop in known.ours)
+        for drop in unwanted if others else ():
+            await self._leave(drop, "the owner has no more to do with them")
         too_many = len(known.ours) - limits.HOLDERS_WANTED
         silent = sorted(
             (drop for drop in known.ours if drop.is_silent),
@@ -331,7 +342,7 @@ class Holders:
         known = await self._database.read(self._known)
         record = await self._record()
         for drop in known.ours:
-            if drop.place is None or drop.voucher is None:
+            if drop.place is None or drop.voucher is None or drop.unwanted:
                 continue
             person = known.people.get(drop.fingerprint)
             try:

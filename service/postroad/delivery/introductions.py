@@ -20,13 +20,15 @@ from postroad.base.tlv import decode, encode
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.renter import Renter
 from postroad.message import introduction as letters
+from postroad.message import nicknames
 from postroad.message.address import Address
 from postroad.peers.client import Client
-from postroad.protocol import invitation as invitations
+from postroad.protocol import invitation as links
 from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Introduction, Opened
-from postroad.store import people
+from postroad.sealing.receipt import Verdict
+from postroad.store import audit, invitations, people
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
@@ -57,11 +59,17 @@ class Introductions:
         self._on_met = on_met
         self._find = find
 
-    async def invite(self) -> tuple[str, int, int]:
+    async def invite(
+        self, seconds: float = limits.INVITATION_SECONDS_DEFAULT, name: str = ""
+    ) -> tuple[str, int, int]:
         """A new invitation link; how many holders know it now, and how many we have.
 
-        Those that know it take the answer while we are off."""
-        invitation = await self._new_invitation()
+        Those that know it take the answer while we are off. It works once, for so many seconds;
+        `name`: what the owner will call whoever comes by it. PermanentFailure says why not so."""
+        if not limits.INVITATION_SECONDS_MIN <= seconds <= limits.INVITATION_SECONDS_MAX:
+            days = limits.INVITATION_SECONDS_MAX // limits.DAY
+            raise PermanentFailure(f"An invitation lasts between 10 minutes and {days} days.")
+        invitation = await self._new_invitation(seconds, name)
         told = await self._renter.tell_tickets()
         self._renter.wake()  # to tell those who were not reached now
         invitation = replace(invitation, contacts=await self._renter.where_our_record_is())
@@ -70,23 +78,30 @@ class Introductions:
                 "Your node knows no address at which anybody could reach it or a holder of yours. "
                 "Connect this computer to a network and try again."
             )
-        return invitations.to_link(invitation), sum(told), len(told)
+        return links.to_link(invitation), sum(told), len(told)
 
     async def invite_by_bundle(self) -> str:
         """A new invitation link that travels together with our record: nobody need be reached."""
-        invitation = await self._new_invitation()
+        invitation = await self._new_invitation(limits.INVITATION_SECONDS_DEFAULT)
         self._renter.wake()  # to tell holders
-        return invitations.to_link(
-            replace(invitation, contacts=await self._renter.where_our_record_is())
-        )
+        return links.to_link(replace(invitation, contacts=await self._renter.where_our_record_is()))
 
-    async def _new_invitation(self) -> Invitation:
+    async def _new_invitation(self, seconds: float, name: str = "") -> Invitation:
         secret, ticket = self._entropy.token(16), Ticket(self._entropy.token(16))
         now = self._clock.now()
-        expires = Instant(now + limits.INVITATION_SECONDS_DEFAULT)
-        await self._database.run(
-            lambda sql: people.add_invitation(sql, secret, ticket, now, expires)
-        )
+        expires = Instant(float(int(now + seconds)))  # as the link says it
+        wanted = nicknames.checked(name) if name else ""
+
+        def work(sql: Sql) -> None:
+            taken = dict(people.names_taken(sql, Fingerprint("")))
+            if wanted and nicknames.key(wanted) in taken:
+                raise PermanentFailure(
+                    f"{wanted!r} looks like your contact {taken[nicknames.key(wanted)]!r}. Choose "
+                    "another name."
+                )
+            invitations.add(sql, secret, ticket, now, expires, wanted)
+
+        await self._database.run(work)
         return Invitation(self._keyring.fingerprint, secret, ticket, int(expires), ())
 
     async def accept(self, link: str, at_hand: PersonRecord | None = None) -> tuple[Address, bool]:
@@ -95,7 +110,7 @@ class Introductions:
         `at_hand`: the inviter's verified record, when it came together with the link.
         Their address, and whether this was new: a link accepted again does nothing more.
         PermanentFailure or TemporaryFailure say in words why not, and what to do."""
-        invitation = invitations.from_link(link)
+        invitation = links.from_link(link)
         if invitation.fingerprint == self._keyring.fingerprint:
             raise PermanentFailure("This is your own invitation; send it to somebody else.")
         known = await self._database.read(lambda sql: people.contact(sql, invitation.fingerprint))
@@ -115,6 +130,7 @@ class Introductions:
             known = people.contact(sql, record.fingerprint)
             ticket = (known and known.their_ticket) or their_ticket
             people.add_contact(sql, record, now, my_ticket=invitation.ticket, their_ticket=ticket)
+            note_added(sql, now, record, "their invitation")
             introduction = Introduction(invitation.secret, ticket, encode(mine))
             people.told_record(sql, record.fingerprint, mine.sequence)
             self._introduce(sql, record.address, introduction, accepts=True)
@@ -150,44 +166,54 @@ class Introductions:
             log.info("no record from there: %s", error, extra={"peer": short(contact.peer)})
             return None
 
-    def meet(self, sql: Sql, opened: Opened) -> bool:
-        """Accept the sender of an introduction, in this transaction; False: it is not welcome."""
+    def meet(self, sql: Sql, opened: Opened) -> Verdict:
+        """Accept the sender of an introduction, in this transaction; not FILED: why not."""
         introduction = opened.header.introduction
         if introduction is None:
-            return False
+            return Verdict.STRANGER
         try:
             record = read_person(introduction.record, opened.sender)
         except PeerMisbehaved:
-            return False
+            return Verdict.STRANGER
         if str(record.address) != opened.header.sender.address:
-            return False
+            return Verdict.STRANGER
         ticket = Ticket(introduction.ticket)
         if not introduction.secret:  # the answer of an inviter whom we chose to trust
             if people.contact(sql, opened.sender) is None:
-                return False
+                return Verdict.STRANGER
             people.add_contact(sql, record, self._clock.now(), my_ticket=ticket, their_ticket=None)
-            return True
+            return Verdict.FILED
         return self._meet_invited(sql, introduction.secret, record, ticket, opened.header.created)
 
     def _meet_invited(
         self, sql: Sql, secret: bytes, record: PersonRecord, ticket: Ticket, written: float
-    ) -> bool:
+    ) -> Verdict:
         now = self._clock.now()
-        invitation = people.invitation(sql, secret)
-        # It may have waited in a drop since; when it was written is its author's word.
-        if invitation is None or written > invitation.expires_at:
-            return False
+        invitation = invitations.get(sql, secret)
+        if invitation is None:
+            return Verdict.STRANGER
         if invitation.used_by not in (None, record.fingerprint):
-            return False
-        people.add_contact(sql, record, now, my_ticket=ticket, their_ticket=invitation.ticket)
-        people.use_invitation(sql, secret, record.fingerprint)
+            return Verdict.INVITATION_USED
+        # It may have waited in a drop since; when it was written is its author's word.
+        if invitation.revoked_at is not None or written > invitation.expires_at:
+            return Verdict.INVITATION_OVER
+        people.add_contact(
+            sql,
+            record,
+            now,
+            my_ticket=ticket,
+            their_ticket=invitation.ticket,
+            name=invitation.name,
+        )
+        note_added(sql, now, record, "an invitation")
+        invitations.use(sql, secret, record.fingerprint, now)
         mine = people.kept_record(sql, self._keyring.fingerprint)
         assert mine is not None, "our own record is made before the network is joined"
         sequence = decode(PersonRecord, mine).sequence
         people.told_record(sql, record.fingerprint, sequence)
         answer = Introduction(b"", invitation.ticket, mine)
         self._introduce(sql, record.address, answer, accepts=False)
-        return True
+        return Verdict.FILED
 
     def met(self) -> None:
         """Somebody became a contact: write to them, perhaps rent a drop, tell our holders."""
@@ -206,3 +232,8 @@ class Introductions:
         )
         nonce = Nonce(self._entropy.token(16))
         self._outbox.introduce(sql, to, octets, introduction, nonce)
+
+
+def note_added(sql: Sql, now: Instant, record: PersonRecord, by: str) -> None:
+    """One line of the audit log: who became a contact, and by what."""
+    audit.note(sql, now, "contact added", address=str(record.address), by=by)

@@ -7,12 +7,13 @@ the same commit as the step that causes it, and never about another notice.
 from dataclasses import dataclass
 
 from postroad.base.seams import Clock, Entropy
+from postroad.base.tlv import decode
 from postroad.message import bounce, headers
 from postroad.message.bounce import Notice
 from postroad.message.envelope import Notify
 from postroad.protocol.delivery import Step
 from postroad.protocol.imap.render import render
-from postroad.sealing.letter import Kind
+from postroad.sealing.letter import Introduction, Kind
 from postroad.store import queue
 from postroad.store.contents import Contents, Damaged
 from postroad.store.database import Sql
@@ -39,8 +40,11 @@ class Notices:
     def file(self, sql: Sql, row: queue.Row, step: Step) -> Added | None:
         """File what the step calls for in the caller's transaction; announce it afterwards.
 
-        Nothing is filed that the sender did not ask for, nor about what Postroad wrote itself."""
-        if step.notice is None or row.kind is not Kind.PERSON:
+        Nothing is filed that the sender did not ask for, nor about what Postroad wrote itself but
+        for one thing: that what the owner said yes to does not come about."""
+        if step.notice is None:
+            return None
+        if row.kind is not Kind.PERSON and not _is_failed_yes(row, step):
             return None
         if not row.notify & _WANTED[step.notice]:
             return None
@@ -69,6 +73,15 @@ class Notices:
         return self.mailboxes.add(sql, "INBOX", written, render(written), date=now)
 
     def _reason(self, sql: Sql, row: queue.Row, step: Step) -> str:
+        if row.kind is Kind.INTRODUCTION and step.notice is Notice.REFUSED:
+            return f"{step.parcel.reason} Until then your letters to them are refused."
         if step.notice is not Notice.EXPIRED or not queue.leases(sql, row.id):
             return step.parcel.reason
         return "It lay at holders of the recipient, but nobody confirmed that it was fetched."
+
+
+def _is_failed_yes(row: queue.Row, step: Step) -> bool:
+    """Whether this says that an invitation which the owner accepted did not make them a contact."""
+    if step.notice not in (Notice.REFUSED, Notice.EXPIRED) or row.introduction is None:
+        return False
+    return bool(decode(Introduction, row.introduction).secret)

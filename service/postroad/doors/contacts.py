@@ -8,6 +8,7 @@ from postroad.delivery.contact_book import ContactBook, Relations
 from postroad.message import cards
 from postroad.message.cards import Card
 from postroad.protocol.safety_code import Comparison
+from postroad.store.invitations import InvitationRow, State
 from postroad.store.people import Person
 
 Reply = dict[str, Any]
@@ -49,8 +50,11 @@ class ContactsDesk:
             "rename contact": self._rename,
             "block contact": self._block,
             "unblock contact": self._unblock,
+            "remove contact": self._remove,
             "export contacts": self._export,
             "verify contact": self._verify,
+            "invitations": self._invitations,
+            "revoke invitation": self._revoke,
         }
 
     async def _list(self, _: dict[str, Any]) -> Reply:
@@ -68,6 +72,10 @@ class ContactsDesk:
 
     async def _unblock(self, request: dict[str, Any]) -> Reply:
         return _relations_told(await self._book.unblock(_name(request)))
+
+    async def _remove(self, request: dict[str, Any]) -> Reply:
+        cancel = request.get("cancel_letters") is True
+        return _relations_told(await self._book.remove(_name(request), cancel_letters=cancel))
 
     async def _export(self, request: dict[str, Any]) -> Reply:
         """All who are not blocked, as the text of a file."""
@@ -100,6 +108,12 @@ class ContactsDesk:
             "compared": found.comparison is not None,
         }
 
+    async def _invitations(self, _: dict[str, Any]) -> Reply:
+        return {"invitations": [_invitation_told(*one) for one in await self._book.invitations()]}
+
+    async def _revoke(self, request: dict[str, Any]) -> Reply:
+        return _invitation_told(*await self._book.revoke(str(request.get("id", ""))))
+
 
 def _name(request: dict[str, Any]) -> str:
     return str(request.get("name", ""))
@@ -113,6 +127,19 @@ def _told(person: Person) -> Reply:
         "verified": person.verified,
         "verified_at": person.verified_at,
         "blocked": person.blocked,
+    }
+
+
+def _invitation_told(row: InvitationRow, state: State, used_by: str | None) -> Reply:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "state": state.value,
+        "created_at": row.created_at,
+        "expires_at": row.expires_at,
+        "used_by": used_by,
+        "used_at": row.used_at,
+        "revoked_at": row.revoked_at,
     }
 
 

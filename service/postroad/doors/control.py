@@ -26,8 +26,8 @@ from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.address import Address
 from postroad.peers.exchange import Counts
-from postroad.protocol import helping
-from postroad.store import bundled, people, quarantine, queue
+from postroad.protocol import helping, invitation
+from postroad.store import bundled, invitations, people, quarantine, queue
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
@@ -45,7 +45,7 @@ _SIZE = struct.Struct(">I")
 
 
 class Introductions(Protocol):
-    async def invite(self) -> tuple[str, int, int]: ...
+    async def invite(self, seconds: float, name: str) -> tuple[str, int, int]: ...
 
     async def accept(self, link: str) -> tuple[Address, bool]: ...
 
@@ -255,10 +255,24 @@ class _OwnersDesk:
         if self._pauses.pause is not None:
             raise TemporaryFailure("Your node is paused. Type first: postroad resume")
 
-    async def _invite(self, _: dict[str, Any]) -> Reply:
+    async def _invite(self, request: dict[str, Any]) -> Reply:
+        """`seconds`: how long it works; `name`: for whom it is."""
         self._expect_no_pause()
-        link, told, holders = await self._introductions.invite()
-        return {"link": link, "holders_told": told, "holders": holders}
+        seconds = request.get("seconds")
+        if not isinstance(seconds, int):
+            seconds = limits.INVITATION_SECONDS_DEFAULT
+        name = str(request.get("name") or "")
+        link, told, holders = await self._introductions.invite(seconds, name)
+        made = invitation.from_link(link)
+        return {
+            "link": link,
+            "id": invitations.id_of(made.secret),
+            "expires_at": made.expires,
+            "seconds": seconds,
+            "name": name,
+            "holders_told": told,
+            "holders": holders,
+        }
 
     async def _list_helpers(self, _: dict[str, Any]) -> Reply:
         return {
@@ -277,7 +291,9 @@ class _OwnersDesk:
         if helping.is_link(str(request.get("link", ""))):
             return {"helper": await self._helpers.add(str(request["link"]))}
         address, is_new = await self._introductions.accept(str(request.get("link", "")))
-        return {"address": str(address), "is_new": is_new}
+        person = await self._database.read(lambda sql: people.contact(sql, address.fingerprint))
+        name = address.name if person is None else person.name
+        return {"address": str(address), "is_new": is_new, "name": name}
 
 
 class OwnersFile:

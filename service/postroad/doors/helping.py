@@ -9,7 +9,7 @@ from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, Instant, Ticket
 from postroad.base.seams import Clock, Entropy
 from postroad.protocol.helping import HelperLink, to_link
-from postroad.store import held, people
+from postroad.store import held, invitations, people
 from postroad.store.database import Database, Sql
 
 log = logging.getLogger(__name__)
@@ -52,9 +52,7 @@ class HelperDesk:
         secret, ticket = self._entropy.token(16), Ticket(self._entropy.token(16))
         now = self._clock.now()
         expires = Instant(now + limits.INVITATION_SECONDS_DEFAULT)
-        await self._database.run(
-            lambda sql: people.add_invitation(sql, secret, ticket, now, expires)
-        )
+        await self._database.run(lambda sql: invitations.add(sql, secret, ticket, now, expires))
         return {"link": to_link(HelperLink(secret, int(expires), contact)), "expires": expires}
 
     async def _people(self, _: Mapping[str, Any]) -> Reply:

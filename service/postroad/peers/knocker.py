@@ -69,9 +69,7 @@ class Knocker:
             relay_at = HostPort(at.host, int.from_bytes(message.relay_port, "big"))
             if may_relay_at(relay_at):
                 tcp = await self.relays_at(Relay(exchange.peer, relay_at))
-        await exchange.send(
-            wire_reach.DialledBack(wire_reach.write_address(at), udp, tcp)
-        )
+        await exchange.send(wire_reach.DialledBack(wire_reach.write_address(at), udp, tcp))
 
     def _may_serve(self, who: bytes) -> bool:
         """Whether this peer, or this host, did not have us knock too often lately."""

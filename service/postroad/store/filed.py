@@ -90,6 +90,11 @@ def told(sql: sqlite3.Connection, mail_id: MailId) -> None:
     sql.execute("UPDATE receipt_due SET told_sender = 1 WHERE mail_id = ?", (mail_id,))
 
 
+def call_back_no_more(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    """This sender is not called any more; their receipts wait at our holders, and for who asks."""
+    sql.execute("UPDATE receipt_due SET told_sender = 1 WHERE fingerprint = ?", (fingerprint,))
+
+
 def not_told(sql: sqlite3.Connection, mail_id: MailId, due_at: Instant) -> None:
     sql.execute(
         "UPDATE receipt_due SET tries = tries + 1, due_at = ? WHERE mail_id = ?",

@@ -15,8 +15,9 @@ from postroad.base.seams import Clock
 from postroad.base.tlv import decode
 from postroad.protocol.contacts import decode_contact, encode_contact
 from postroad.protocol.records import PersonRecord, read_person
-from postroad.store import people
+from postroad.store import invitations, people
 from postroad.store.database import Database
+from postroad.store.invitations import State
 
 OF_A_HELPER = Fingerprint("")  # stands where a holder's person would: a helper is nobody's node
 NOT_NAMED = "This helper serves only those whom its owner named."
@@ -111,7 +112,7 @@ class GuestBook:
                 assert secret is not None
                 people.add_contact(sql, newest, now, my_ticket=None, their_ticket=None)
                 people.unblock(sql, newest.fingerprint)  # removed once, and named again
-                people.use_invitation(sql, secret, newest.fingerprint)
+                invitations.use(sql, secret, newest.fingerprint, now)
             people.learn(sql, newest, now)
             people.seen(sql, newest.fingerprint, now)
             people.keep_record(sql, newest, now)
@@ -124,8 +125,8 @@ def _why_not(sql: sqlite3.Connection, secret: bytes | None, now: Instant) -> str
     """Why whoever shows this secret is not served; None: they are."""
     if secret is None:
         return NOT_NAMED
-    invitation = people.invitation(sql, secret)
-    if invitation is None or invitation.used_by is not None or now > invitation.expires_at:
+    invitation = invitations.get(sql, secret)
+    if invitation is None or invitation.state(now) is not State.OPEN:
         return "This link to the helper was used, or has expired. Ask its owner for a new one."
     served = sum(not person.blocked for person in people.contacts(sql))
     if served >= limits.HELPED_MAX:

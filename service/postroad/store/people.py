@@ -1,11 +1,10 @@
-"""People: contacts and the newest record of each, invitations, and the drops that we rent.
+"""People: contacts and the newest record of each, and the drops that we rent.
 
 Functions run in the database thread, inside a transaction of `Database.run`.
 Invariants: a contact's record is only ever replaced by one of a higher sequence of the same
-identity; an invitation is used once.
+identity.
 """
 
-import hashlib
 import logging
 import sqlite3
 from dataclasses import dataclass, field
@@ -61,6 +60,7 @@ class MyDrop:
     left_at: Instant | None = None
     silent_seconds: float = 0.0  # of our time on the network, since it was seen
     refusal: str = ""  # what it said last when we asked for the drop
+    unwanted: bool = False  # whoever it is through was blocked or removed: left once others hold
 
     @property
     def is_ours(self) -> bool:
@@ -70,13 +70,6 @@ class MyDrop:
     @property
     def is_silent(self) -> bool:
         return self.silent_seconds > limits.SILENT_SECONDS_MAX
-
-
-@dataclass(frozen=True, slots=True)
-class InvitationRow:
-    ticket: Ticket = field(repr=False)
-    expires_at: Instant
-    used_by: Fingerprint | None
 
 
 _COLUMNS = """fingerprint, address, name, record, learnt_at, my_ticket, their_ticket, seen_at,
@@ -262,50 +255,13 @@ def told_record(sql: sqlite3.Connection, fingerprint: Fingerprint, sequence: int
     )
 
 
-def add_invitation(
-    sql: sqlite3.Connection, secret: bytes, ticket: Ticket, now: Instant, expires_at: Instant
-) -> None:
-    sql.execute(
-        """INSERT INTO invitation (secret_hash, ticket, created_at, expires_at)
-           VALUES (?, ?, ?, ?)""",
-        (hashlib.sha256(secret).digest(), ticket, now, expires_at),
-    )
-
-
-def invitation(sql: sqlite3.Connection, secret: bytes) -> InvitationRow | None:
-    """The invitation with this secret, used or not."""
-    row = sql.execute(
-        "SELECT ticket, expires_at, used_by FROM invitation WHERE secret_hash = ?",
-        (hashlib.sha256(secret).digest(),),
-    ).fetchone()
-    return None if row is None else InvitationRow(*row)
-
-
-def use_invitation(sql: sqlite3.Connection, secret: bytes, by: Fingerprint) -> None:
-    sql.execute(
-        "UPDATE invitation SET used_by = ? WHERE secret_hash = ? AND used_by IS NULL",
-        (by, hashlib.sha256(secret).digest()),
-    )
-
-
-def forget_invitations(sql: sqlite3.Connection, now: Instant) -> None:
-    """Forget invitations that nobody can answer any more, not even by a letter that waited."""
-    limit = now - limits.EXPIRY_SECONDS_MAX
-    sql.execute("DELETE FROM invitation WHERE expires_at < ?", (limit,))
-
-
-def expects_somebody(sql: sqlite3.Connection, now: Instant) -> bool:
-    """Whether an invitation of ours is under way that nobody has used yet."""
-    found = sql.execute("SELECT 1 FROM invitation WHERE used_by IS NULL AND expires_at > ?", (now,))
-    return found.fetchone() is not None
-
-
 def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
     """All tickets that our drops should take: contacts', and unused invitations'."""
     rows = sql.execute(
         """SELECT their_ticket AS ticket FROM contact
                WHERE their_ticket IS NOT NULL AND NOT blocked
-           UNION SELECT ticket FROM invitation WHERE used_by IS NULL AND expires_at > ?
+           UNION SELECT ticket FROM invitation
+               WHERE used_by IS NULL AND revoked_at IS NULL AND expires_at > ?
            ORDER BY ticket LIMIT ?""",
         (now, limits.TICKETS_PER_DROP_MAX),
     )
@@ -315,12 +271,12 @@ def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
 def my_drops(sql: sqlite3.Connection) -> list[MyDrop]:
     rows = sql.execute(
         """SELECT drop_id, seed, holder, fingerprint, agreed, tickets, place, voucher, told,
-                  left_at, silent_seconds, refusal
+                  left_at, silent_seconds, refusal, unwanted
            FROM my_drop ORDER BY drop_id"""
     )
     return [
-        MyDrop(DropId(drop), seed, PeerId(holder), fp, bool(agreed), *rest)
-        for drop, seed, holder, fp, agreed, *rest in rows
+        MyDrop(DropId(drop), seed, PeerId(holder), fp, bool(agreed), *(*rest, bool(unwanted)))
+        for drop, seed, holder, fp, agreed, *rest, unwanted in rows
     ]
 
 

@@ -46,6 +46,13 @@ def refused(sql: sqlite3.Connection, drop: DropId, reason: str) -> None:
     sql.execute("UPDATE my_drop SET refusal = ? WHERE drop_id = ?", (reason, drop))
 
 
+def through(sql: sqlite3.Connection, drop: DropId, fingerprint: Fingerprint) -> None:
+    """The drop is ours through this person now, whoever it was before."""
+    sql.execute(
+        "UPDATE my_drop SET fingerprint = ?, unwanted = 0 WHERE drop_id = ?", (fingerprint, drop)
+    )
+
+
 def shown(sql: sqlite3.Connection, drop: DropId, place: bytes, voucher: bytes, told: int) -> None:
     """Where a vouched holder is, and what it has seen of us."""
     sql.execute(

@@ -96,9 +96,10 @@ def has_place_for_vouched(
 
 
 def forget_unvouched(sql: sqlite3.Connection, now: Instant) -> None:
-    """Free the drops of renters for whom nobody vouches any more, once nothing lies in them."""
+    """Free the drops of renters for whom nobody vouches any more, or who are contacts no more, once
+    nothing lies in them."""
     sql.execute(
-        """DELETE FROM held_drop WHERE voucher IS NOT NULL AND vouched_until < ?
+        """DELETE FROM held_drop WHERE (voucher IS NULL OR vouched_until < ?)
            AND fingerprint NOT IN (SELECT fingerprint FROM contact)
            AND drop_id NOT IN (SELECT drop_id FROM held_letter)""",
         (now,),

@@ -10,7 +10,8 @@ import sqlite3
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, Instant
 from postroad.message import nicknames
-from postroad.store import people
+from postroad.protocol.contacts import encode_contact
+from postroad.store import filed, invitations, people, rented
 
 
 def rename(sql: sqlite3.Connection, fingerprint: Fingerprint, wanted: str) -> str:
@@ -49,6 +50,23 @@ def block(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
 def unblock(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
     people.unblock(sql, fingerprint)
     _want_drops(sql, fingerprint, wanted=True)
+
+
+def remove(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
+    """Forget that they are a contact. What lies here for them, and what lies for us at their node,
+    stays where it is until it was fetched or has expired; by what made them a contact they do not
+    become one again. The caller has ended what was on its way to them."""
+    for drop in people.my_drops(sql):
+        if drop.fingerprint == fingerprint and drop.agreed:
+            holder = rented.holder_of(sql, drop)
+            if holder is not None and drop.place is None:
+                place = encode_contact(holder)
+                sql.execute("UPDATE my_drop SET place = ? WHERE drop_id = ?", (place, drop.drop))
+    sql.execute("DELETE FROM my_drop WHERE fingerprint = ? AND NOT agreed", (fingerprint,))
+    _want_drops(sql, fingerprint, wanted=False)
+    filed.call_back_no_more(sql, fingerprint)
+    invitations.revoke_of(sql, fingerprint, now)
+    sql.execute("DELETE FROM contact WHERE fingerprint = ?", (fingerprint,))
 
 
 def _want_drops(sql: sqlite3.Connection, fingerprint: Fingerprint, *, wanted: bool) -> None:
