@@ -38,6 +38,7 @@ STATUS = {
     "paused_until": None,
     "network": [],
 }
+INVITED = {"link": "postroad:xyz", "id": "0badcafe", "name": "", "expires_at": 1_800_000_000}
 Node = Callable[[dict[str, Any]], None]
 
 
@@ -301,15 +302,16 @@ def test_what_is_set_aside_is_told_by_its_kind(config: Path, node: Node) -> None
 def test_an_invitation_says_who_knows_of_it(
     config: Path, node: Node, told: int, holders: int, sentence: str
 ) -> None:
-    node({"link": "postroad:xyz", "holders_told": told, "holders": holders})
+    node({**INVITED, "holders_told": told, "holders": holders})
     shown = typed(config, "invite").stdout
+    assert "postroad invitations revoke 0badcafe" in shown
     assert sentence in shown
     assert "1. Install it:      pipx install ./postroad\n" in shown
     assert "(the folder with Postroad that comes with this)" in shown
 
 
 def test_an_invitation_is_drawn_for_a_camera_when_asked(config: Path, node: Node) -> None:
-    node({"link": "postroad:AbC", "holders_told": 0, "holders": 0})
+    node({**INVITED, "link": "postroad:AbC", "holders_told": 0, "holders": 0})
     drawn = typed(config, "invite", "--qr").stdout.splitlines()
     code = [line for line in drawn if line and set(line) <= set("█▀▄ ")]
     assert len(code) > 10
@@ -321,8 +323,19 @@ def test_an_invitation_that_was_accepted_before_changes_nothing(config: Path, no
     again = typed(config, "accept", "postroad:xyz")
     assert again.exit_code == 0
     assert again.stdout == f"You and {ADDRESS} are contacts already.\n"
-    node({"address": ADDRESS, "is_new": True})
-    assert f"You can write to {ADDRESS} now." in typed(config, "accept", "postroad:xyz").stdout
+    node({"address": ADDRESS, "is_new": True, "name": "anna"})
+    told = typed(config, "accept", "postroad:xyz").stdout
+    assert f"You can write to {ADDRESS} now." in told
+    assert "another key" not in told
+
+
+def test_whoever_accepts_a_second_of_a_name_hears_that_the_key_is_another(
+    config: Path, node: Node
+) -> None:
+    node({"address": ADDRESS, "is_new": True, "name": "anna-2"})
+    told = typed(config, "accept", "postroad:xyz").stdout
+    assert "You call them anna-2: another contact of yours has that name, and another key." in told
+    assert "postroad verify anna-2" in told
 
 
 @pytest.mark.parametrize(
