@@ -399,3 +399,21 @@ def test_whoever_introduces_themselves_with_a_clock_ahead_is_met_on_its_day(
         await until(lambda: is_filed(bora, "Anna accepted your invitation"), limits.HOUR)
 
     play(tmp_path, scene)
+
+
+def test_a_nonce_stands_for_one_letter_and_brings_no_receipt_for_another(tmp_path: Path) -> None:
+    """Else its sender would have our word for having got what we never saw."""
+
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        one, other = body_of(anna, bora), body_of(anna, bora, "X-More: I owe you much.\r\n")
+        header = header_for(anna, bora, one)
+        assert await verdict(anna, bora, header, one) is Verdict.FILED
+        again = replace(header, created=header.created + 1)  # sealed anew: it is still the same
+        assert await verdict(anna, bora, again, one) is Verdict.FILED
+        twin = header_for(anna, bora, other, nonce=header.nonce)
+        await not_opened(anna, bora, sealed(anna, bora, twin, other))
+        assert len(await bora.with_subject("forged")) == 1
+
+    play(tmp_path, scene)

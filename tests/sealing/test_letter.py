@@ -1,7 +1,7 @@
 """Sealed letters, against people who hold them, forge them, or were once their recipients.
 
-The hostile letters are made here with the primitives alone, from the layout in the docstring, so
-that writer and reader are not wrong together.
+The hostile letters are made with the primitives alone (`forger`), so that writer and reader are not
+wrong together.
 """
 
 import hashlib
@@ -9,10 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,10 +36,10 @@ from postroad.sealing.letter import (
     padded_size,
     seal,
 )
+from sealing import forger
+from sealing.forger import KEY, chunks_of, expand, tlv
 
 ANNA, BEN, CARL = someone("anna"), someone("ben"), someone("carl")
-KEY = bytes(range(32))
-HPKE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 
 
 def sealed_size(content_size: int) -> int:
@@ -111,40 +107,12 @@ def refused(octets: bytes, size: int | None = None) -> str:
 # What a forger does, who knows the layout and Ben's public epoch key
 
 
-def expand(content_key: bytes, purpose: bytes) -> bytes:
-    info = b"postroad/letter/1 " + purpose
-    return HKDFExpand(algorithm=SHA256(), length=32, info=info).derive(content_key)
-
-
-def chunks_of(content: bytes, commitment: bytes | None = None) -> list[bytes]:
-    cipher = ChaCha20Poly1305(expand(KEY, b"payload"))
-    plain = [content[at : at + CHUNK] for at in range(0, len(content), CHUNK)] or [b""]
-    return [
-        cipher.encrypt(
-            bytes(7) + at.to_bytes(4, "big") + bytes([at == len(plain) - 1]),
-            one,
-            expand(KEY, b"commitment") if commitment is None else commitment,
-        )
-        for at, one in enumerate(plain)
-    ]
-
-
 def wrap(payload: bytes, secret: bytes | None = None, context: bytes = b"postroad/wrap/1") -> bytes:
-    epoch_id = keys.epoch_key_id(BEN.epoch.public)
-    info = context + b"\0" + epoch_id + hashlib.sha256(payload).digest()
-    secret = KEY + expand(KEY, b"commitment") if secret is None else secret
-    return epoch_id + HPKE.encrypt(secret, keys.load_epoch_key(BEN.epoch.public), info=info)
+    return forger.wrap(BEN.epoch.public, payload, secret, context)
 
 
 def assemble(payload: bytes, *wraps: bytes) -> bytes:
-    found = wraps or (wrap(payload),)
-    return MAGIC + bytes([len(found)]) + len(payload).to_bytes(8, "big") + payload + b"".join(found)
-
-
-def tlv(*values: bytes) -> bytes:
-    return b"".join(
-        bytes([tag]) + len(value).to_bytes(2, "big") + value for tag, value in enumerate(values, 1)
-    )
+    return forger.assemble(payload, *(wraps or (wrap(payload),)))
 
 
 def content_of(
@@ -166,7 +134,7 @@ def content_of(
 
 
 def forged(content: bytes) -> bytes:
-    return assemble(b"".join(chunks_of(content)))
+    return forger.sealed_to(BEN.epoch.public, content)
 
 
 BODY = b"From: anna\r\n\r\nDear Ben,\r\n"

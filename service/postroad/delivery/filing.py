@@ -148,12 +148,15 @@ class Filing:
     def _file(self, sql: Sql, mail_id: MailId, letter: _Letter, *, told: bool) -> Result:
         opened, now = letter.opened, self._clock.now()
         before = filed.known(sql, opened.sender, opened.nonce)
+        if before is not None and before.digest != opened.header.digest:
+            # Our receipt for it would say that we had filed what we never saw.
+            raise NotOpened("Another letter of its sender had its nonce.")
         verdict = before.verdict if before else letter.objection or self._welcome(sql, opened)
         added = None
         if before is None:
             if verdict is Verdict.FILED:
                 added = self._mailboxes.add(sql, "INBOX", letter.octets, letter.rendered, date=now)
-            memory = Filed(verdict, opened.header_hash, now)
+            memory = Filed(verdict, opened.header.digest, now)
             filed.remember(sql, opened.sender, opened.nonce, memory, opened.header.expires)
         receipt = self._receipt(opened, verdict, now)
         due = ReceiptDue(mail_id, opened.sender, opened.device, receipt, 0)

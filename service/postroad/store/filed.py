@@ -17,8 +17,10 @@ REMEMBER_SECONDS = 30 * limits.DAY  # after the letter's expiry
 
 @dataclass(frozen=True, slots=True)
 class Filed:
+    """`digest`: SHA-256 of the body, which no other letter of this sender and nonce may have."""
+
     verdict: Verdict
-    header_hash: bytes
+    digest: bytes
     at: Instant
 
 
@@ -35,7 +37,7 @@ class ReceiptDue:
 
 def known(sql: sqlite3.Connection, sender: Fingerprint, nonce: Nonce) -> Filed | None:
     row = sql.execute(
-        "SELECT verdict, header_hash, at FROM filed WHERE fingerprint = ? AND nonce = ?",
+        "SELECT verdict, digest, at FROM filed WHERE fingerprint = ? AND nonce = ?",
         (sender, nonce),
     ).fetchone()
     return None if row is None else Filed(Verdict(row[0]), bytes(row[1]), Instant(row[2]))
@@ -50,9 +52,9 @@ def remember(
 ) -> None:
     """Raises sqlite3.IntegrityError when it is known already: nobody files twice."""
     sql.execute(
-        """INSERT INTO filed (fingerprint, nonce, verdict, header_hash, at, expires_at)
+        """INSERT INTO filed (fingerprint, nonce, verdict, digest, at, expires_at)
            VALUES (?, ?, ?, ?, ?, ?)""",
-        (sender, nonce, int(filed.verdict), filed.header_hash, filed.at, expires_at),
+        (sender, nonce, int(filed.verdict), filed.digest, filed.at, expires_at),
     )
 
 

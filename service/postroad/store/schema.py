@@ -259,7 +259,7 @@ MIGRATIONS: tuple[str, ...] = (
         fingerprint TEXT NOT NULL,           -- the sender's identity
         nonce       BLOB NOT NULL CHECK (length(nonce) = 16),
         verdict     INTEGER NOT NULL,
-        header_hash BLOB NOT NULL CHECK (length(header_hash) = 32),
+        digest      BLOB NOT NULL CHECK (length(digest) = 32), -- SHA-256 of its body
         at          REAL NOT NULL,
         expires_at  REAL NOT NULL,
         PRIMARY KEY (fingerprint, nonce)
