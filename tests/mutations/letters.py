@@ -84,7 +84,7 @@ class Letters:
             (scene.reader, scene.other),
             scene.reader,
             keys.epoch_key_id(scene.epoch_public),
-            0,
+            False,
             self._dice.randbytes(16),
             scene.now - 60,
             scene.now + 20 * limits.DAY,
@@ -195,7 +195,7 @@ class Letters:
             {"recipient": self._scene.other},
             {"epoch_key": self._dice.randbytes(16)},
             {"recipient": self._scene.other, "epoch_key": self._dice.randbytes(16)},
-            {"recipient": self._scene.author.person, "blind": 1},
+            {"recipient": self._scene.author.person, "blind": True},
         ]
         to_other = replace(header, **self._dice.choice(changes))
         return self.sealed(self.content(to_other, body, self._scene.author))
@@ -328,7 +328,7 @@ class Letters:
     def _swapped(self) -> bytes:
         header, body = self.honest(300)
         swaps: list[dict[str, Any]] = [
-            {"sender": header.recipient, "recipient": header.sender, "blind": 1},
+            {"sender": header.recipient, "recipient": header.sender, "blind": True},
             {"created": header.expires, "expires": header.created},
             {"nonce": header.epoch_key, "epoch_key": header.nonce},
             {"digest": header.device, "device": header.digest},
@@ -349,9 +349,9 @@ class Letters:
             {"kind": dice.choice((0, 3, 99, 255))},
             {"kind": Kind.INTRODUCTION},
             {"introduction": Introduction(b"", bytes(16), b"x")},
-            {"blind": dice.choice((1, 2, 255))},
+            {"blind": True},
             {"visible": (other,)},
-            {"visible": (), "blind": 0},
+            {"visible": (), "blind": False},
             {"visible": (reader, reader)},
             {"visible": (reader, Person("else", reader.fingerprint))},
             {"visible": (reader, Person("c@example.org", other.fingerprint))},
