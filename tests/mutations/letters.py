@@ -247,11 +247,11 @@ class Letters:
         header, body = self.honest(300)
         content = self.content(header, body, self._scene.author)
         begin = len(content.rstrip(b"\0")) - len(body)
-        how, changed = octets.broken(self._dice, body)
-        del how
-        front = content[:begin]
-        made = front + changed
-        return self.sealed(made.ljust(letter.padded_size(len(made)), b"\0"))
+        while True:
+            made = content[:begin] + octets.broken(self._dice, body)[1]
+            made = made.ljust(letter.padded_size(len(made)), b"\0")
+            if made != content:  # zeros behind the body are its padding
+                return self.sealed(made)
 
     def _commitment(self) -> bytes:
         """One ciphertext that might open by two keys: what the wrap says is not what was used."""
