@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cryptography.exceptions import InvalidSignature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +14,7 @@ from fakes import NOW, peer, someone
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant
-from postroad.base.tlv import decode, encode
+from postroad.base.tlv import encode
 from postroad.protocol.identity_records import (
     NOTHING_IS_NEWER,
     REVOKE,
@@ -35,8 +34,10 @@ from postroad.protocol.records import PERSON, PersonRecord, next_sequence
 from postroad.sealing import hybrid
 from postroad.sealing.hybrid import Signatures
 from postroad.sealing.keys import Identity
-from protocol import record_vectors
-from second_reader import records as independent_records
+from second_reader.vectors import read_file
+from vectors import files
+from vectors.world import NEW as NEW_IDENTITY
+from vectors.world import OLD as OLD_IDENTITY
 
 ANNA, BEN = someone("anna"), someone("ben")
 SEQUENCE = next_sequence(0, ANNA.device.peer, NOW)
@@ -247,72 +248,17 @@ def test_how_long_they_are_kept_for_others() -> None:
 # The page
 
 
-def written() -> dict[str, bytes]:
-    return record_vectors.read(record_vectors.FILE.read_text())
-
-
-def test_the_vectors_are_what_the_service_makes_today() -> None:
-    made = record_vectors.vectors()
-    found = written()
-    assert list(found) == list(made)
-    for name, record in record_vectors.records().items():
-        kind: type[Any] = type(record)
-        there = record_vectors.unsigned(decode(kind, found.pop(name)))
-        assert there == record_vectors.unsigned(record), name
-        made.pop(name)
-    assert found == made
-    text = record_vectors.write(written(), "x")
-    assert record_vectors.read(text) == written()
-
-
-def test_a_reader_who_has_only_the_page_reads_the_vectors() -> None:
-    found = written()
-    old = record_vectors.OLD.public.fingerprint
-    new = record_vectors.NEW.public.fingerprint
-    person = independent_records.person(found["person"])
-    assert (person["fingerprint"], person["name"]) == (old, "anna")
-    assert person["devices"] == [independent_records.contact(found["contact-full"])]
-    assert person["expires"] == record_vectors.EXPIRES
-    certificate = independent_records.certificate(found["certificate"])
-    assert certificate["fingerprint"] == old
-    bare = independent_records.contact(found["contact-bare"])
-    assert bare == {"device": record_vectors.DEVICE.public}
-    full = independent_records.contact(found["contact-full"])
-    assert full["relay"] == "198.51.100.1 443"
-    assert full["ipv6"] == "2001:db8::7 46465"
-    assert independent_records.revoke(found["revoke"])["devices"] == []
-    lost = independent_records.revoke(found["revoke-devices"])
-    assert len(lost["devices"]) == 2  # type: ignore[arg-type]
-    moved = independent_records.rotate(found["rotate"])
-    assert (moved["fingerprint"], moved["new"]) == (old, new)
-
-
-@pytest.mark.parametrize("name", ["certificate", "person", "revoke", "rotate"])
-@given(where=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
-@settings(max_examples=30)
-def test_that_reader_can_say_no(name: str, where: float, change: int) -> None:
-    octets = bytearray(written()[name])
-    octets[int(where * len(octets))] ^= change
-    read = getattr(independent_records, name)
-    try:
-        found = read(bytes(octets))
-    except (ValueError, InvalidSignature):
-        return
-    # Keys may be changed together with the fingerprint that they are known by, nothing else.
-    assert found["fingerprint"] != record_vectors.OLD.public.fingerprint
-
-
 def test_the_page_shows_the_same_vectors() -> None:
     """What the page prints of them, and what it says of their sizes and digests."""
-    page = record_vectors.FILE.with_name("records.md").read_text()
-    found = written()
+    page = (files.FOLDER / "records.md").read_text()
+    found = files.load("records")
     blocks = re.findall(r"^```vectors\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    shown = record_vectors.read("\n".join(blocks))
+    shown = read_file("\n".join(blocks))
     assert shown == {name: found[name] for name in shown}
     assert {"contact-bare", "contact-full", "certificate"} <= set(shown)
     for name in ("person", "revoke", "revoke-devices", "rotate"):
         assert f"| `{name}` | {len(found[name]):,} |" in page
-    for identity in (record_vectors.OLD, record_vectors.NEW):
+    for identity in (OLD_IDENTITY, NEW_IDENTITY):
         assert f"`{identity.public.fingerprint}`" in page
         assert f"`{identity.public.ed25519.hex()}`" in page
 

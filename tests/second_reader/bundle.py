@@ -1,41 +1,56 @@
-"""A second reader of bundles, written from docs/protocol/bundle.md alone."""
+"""Bundles, as docs/protocol/bundle.md says."""
 
 from __future__ import annotations
 
 import hashlib
 
-from second_reader.records import fields, must, number, sized, split
+from second_reader.tlv import count, fields, must, number, sized, text
 
 NAMES = {1: "record", 2: "invitation", 3: "receipt", 4: "letter"}
+ITEMS_MAX = 10_000
+SEALED_MAX = 33_554_432
+Item = tuple[str, list[bytes]]
 
 
-def read(octets: bytes) -> list[tuple[str, list[bytes]]]:
+def read(octets: bytes) -> list[Item]:
     """Each item's name and values; behind a letter's, the sealed letter."""
     must(octets[:8] == b"PRBUNDL\x01", "not a bundle")
-    found: list[tuple[str, list[bytes]]] = []
+    found: list[Item] = []
     at = 8
     while True:
+        must(len(octets) >= at + 5, "cut short")
         kind, size = octets[at], int.from_bytes(octets[at + 1 : at + 5], "big")
         body = octets[at + 5 : at + 5 + size]
-        must(len(body) == size <= 8192, "cut short")
+        must(len(body) == size <= 8192, "cut short, or too large an item")
         if kind == 5:
             (digest,) = fields(body, 1)
             must(digest == hashlib.sha256(octets[:at]).digest(), "damaged")
             must(at + 5 + size == len(octets), "more behind the end")
             return found
+        must(kind in NAMES and len(found) < ITEMS_MAX, "an unknown item, or too many")
         at += 5 + size
-        values = [value for _, value in split(body)]
-        if kind in (1, 2):
-            fields(body, 1)
-        elif kind == 3:
-            mail_id, receipt = fields(body, 1, 2)
-            must(len(sized(mail_id, 32)) > 0 and len(sized(receipt, 1052)) > 0, "receipt")
-        else:
-            must(kind == 4, "unknown kind")
-            mail_id, length, expires, *drops = fields(body, 1, 2, 3, *[4] * (len(values) - 3))
-            must(number(expires, 8) > 0 and all(len(sized(one, 16)) for one in drops), "letter")
-            sealed = octets[at : at + number(length, 4)]
-            must(hashlib.sha256(sealed).digest() == mail_id, "another letter")
-            at += len(sealed)
+        values = _values(kind, body)
+        if kind == 4:
+            length = number(values[1], 4)
+            sealed = octets[at : at + length]
+            must(0 < len(sealed) == length <= SEALED_MAX, "a letter of another size")
+            must(hashlib.sha256(sealed).digest() == values[0], "another letter than its mail id")
+            at += length
             values.append(sealed)
         found.append((NAMES[kind], values))
+
+
+def _values(kind: int, body: bytes) -> list[bytes]:
+    if kind == 1:
+        (record,) = fields(body, 1)
+        return [sized(record, 1, 4096)]
+    if kind == 2:
+        (link,) = fields(body, 1)
+        text(link, 0, 400)
+        return [link]
+    if kind == 3:
+        mail_id, receipt = fields(body, 1, 2)
+        return [sized(mail_id, 32), sized(receipt, 1052)]
+    mail_id, length, expires, *drops = fields(body, 1, 2, 3, *[4] * count(body, 4, 0, 8))
+    number(expires, 8)
+    return [sized(mail_id, 32), length, expires, *(sized(one, 16) for one in drops)]

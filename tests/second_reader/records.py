@@ -1,179 +1,175 @@
-"""A second reader of records, written from docs/protocol/records.md alone.
-
-It shares no code with the service, so that page and service cannot be wrong in the same way. It
-says no with ValueError, or with the errors of `cryptography`.
-"""
+"""Contacts, certificates and records, as docs/protocol/records.md says."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import ipaddress
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
+from second_reader.keys import ed25519, epoch_key, fingerprint, verify, verify_mldsa
+from second_reader.tlv import count, fields, must, number, sized, split, text
 
-Fields = list[tuple[int, bytes]]
-
-
-def split(octets: bytes) -> Fields:
-    found, at = [], 0
-    while at < len(octets):
-        size = int.from_bytes(octets[at + 1 : at + 3], "big")
-        value = octets[at + 3 : at + 3 + size]
-        must(len(octets) >= at + 3 and len(value) == size, "cut short")
-        found.append((octets[at], value))
-        at += 3 + size
-    return found
+DAY = 86400
+NOTHING_IS_NEWER = 2**63 - 1
 
 
-def must(holds: bool, what: str) -> None:
-    if not holds:
-        raise ValueError(what)
+@dataclass(frozen=True)
+class Contact:
+    device: bytes
+    ipv4: str = ""
+    ipv6: str = ""
+    relay_device: bytes = b""
+    relay: str = ""
 
 
-def fields(octets: bytes, *tags: int) -> list[bytes]:
-    """The values of a structure that has exactly these fields, in this order."""
-    found = split(octets)
-    must([tag for tag, _ in found] == list(tags), f"fields {[tag for tag, _ in found]}")
-    return [value for _, value in found]
-
-
-def sized(value: bytes, size: int) -> bytes:
-    must(len(value) == size, f"{len(value)} bytes, not {size}")
-    return value
-
-
-def number(value: bytes, size: int) -> int:
-    found = int.from_bytes(sized(value, size), "big")
-    must(found < 2**63, "too large a number")
-    return found
-
-
-def base32(octets: bytes, characters: int) -> str:
-    return base64.b32encode(octets).decode().lower()[:characters]
-
-
-def fingerprint(ed25519: bytes, mldsa_hash: bytes) -> str:
-    stem = base32(hashlib.sha256(b"postroad address" + ed25519 + mldsa_hash).digest(), 29)
-    return stem + base32(hashlib.sha256(b"postroad checksum" + stem.encode()).digest(), 3)
-
-
-def verify_ed25519(key: bytes, context: bytes, signed: bytes, signature: bytes) -> None:
-    y = int.from_bytes(sized(key, 32), "little") % 2**255
-    must(y < 2**255 - 19 and y not in (0, 1, 2**255 - 20), "not a key")
-    Ed25519PublicKey.from_public_bytes(key).verify(signature, context + b"\0" + signed)
-
-
-def contact(octets: bytes) -> dict[str, object]:
+def contact(octets: bytes) -> Contact:
+    must(len(octets) >= 33, "a contact is cut short")
     flags, at = octets[0], 33
-    must(flags < 16 and flags & 12 != 12, "flags")
-    found: dict[str, object] = {"device": octets[1:33]}
-    for flag, name, size in ((1, "ipv4", 4), (2, "ipv6", 16), (4, "relay", 4), (8, "relay", 16)):
-        if flags & flag:
+    must(flags < 16 and flags & 12 != 12, "unknown flags")
+    places: dict[str, str] = {}
+    relay_device = b""
+    for bit, name, size in ((1, "ipv4", 4), (2, "ipv6", 16), (4, "relay", 4), (8, "relay", 16)):
+        if flags & bit:
             if name == "relay":
-                found["relay-device"] = octets[at : at + 32]
+                relay_device = ed25519(octets[at : at + 32])
                 at += 32
+            must(len(octets) >= at + size + 2, "a contact is cut short")
             port = int.from_bytes(octets[at + size : at + size + 2], "big")
             must(port > 0, "port 0")
-            found[name] = f"{ipaddress.ip_address(octets[at : at + size])} {port}"
+            places[name] = f"{ipaddress.ip_address(octets[at : at + size])} {port}"
             at += size + 2
     must(at == len(octets), "a contact of another size")
-    return found
+    return Contact(ed25519(octets[1:33]), relay_device=relay_device, **places)
 
 
-def certificate(octets: bytes) -> dict[str, object]:
+@dataclass(frozen=True)
+class Certificate:
+    fingerprint: str
+    device: bytes
+    begins: int
+    ends: int
+
+    def check(self, person: str, at: int) -> None:
+        must(self.fingerprint == person, "another person's certificate")
+        must(self.begins - DAY <= at <= self.ends, "not certified at that time")
+
+
+def certificate(octets: bytes) -> Certificate:
     statement, signature = fields(octets, 1, 2)
     identity, mldsa_hash, device, begins, ends = fields(statement, 1, 2, 3, 4, 5)
-    context = b"postroad/device-certificate/1"
-    verify_ed25519(identity, context, statement, sized(signature, 64))
-    return {
-        "fingerprint": fingerprint(sized(identity, 32), sized(mldsa_hash, 32)),
-        "device": sized(device, 32),
-        "begins": number(begins, 8),
-        "ends": number(ends, 8),
-    }
+    verify(identity, b"postroad/device-certificate/1", statement, signature)
+    who = fingerprint(identity, mldsa_hash)
+    return Certificate(who, ed25519(device), number(begins, 8), number(ends, 8))
 
 
-def person(octets: bytes) -> dict[str, object]:
+@dataclass(frozen=True)
+class Person:
+    fingerprint: str
+    name: str
+    devices: tuple[Contact, ...]
+    drops: tuple[tuple[bytes, Contact], ...]
+    epoch_key: bytes
+    size_max: int
+    strangers: int
+    sequence: int
+    expires: int
+    signer: bytes
+
+
+def person(octets: bytes) -> Person:
     must(len(octets) <= 4096, "too large")
-    found = split(octets)
-    devices = [contact(value) for tag, value in found if tag == 3]
-    drops = [fields(value, 1, 2) for tag, value in found if tag == 4]
-    must(1 <= len(devices) <= 4 and len(drops) <= 8, "too many")
-    kind, name, *rest = fields(
-        octets, 1, 2, *[3] * len(devices), *[4] * len(drops), 5, 6, 7, 8, 9, 10, 11
-    )
+    devices, drops = count(octets, 3, 1, 4), count(octets, 4, 0, 8)
+    tags = (1, 2, *[3] * devices, *[4] * drops, *range(5, 12))
+    values = fields(octets, *tags)
+    kind, name, rest = values[0], text(values[1], 0, 31), values[2:]
     epoch, size_max, strangers, sequence, expires, certified, signature = rest[-7:]
     must(number(kind, 1) == 1, "another kind")
+    must(re.fullmatch("[a-z0-9_-]{1,31}", name) is not None, "no name")
     by = certificate(certified)
-    issued = number(expires, 8) - 45 * 86400
-    begins, ends = by["begins"], by["ends"]
-    assert isinstance(begins, int)
-    assert isinstance(ends, int)
-    must(begins - 86400 <= issued <= ends, "not certified then")
-    must(by["device"] in [one["device"] for one in devices], "signed by another device")
-    unsigned = octets[:-64] + bytes(64)
-    assert isinstance(by["device"], bytes)
-    verify_ed25519(by["device"], b"postroad/record/1", unsigned, sized(signature, 64))
-    return {
-        "fingerprint": by["fingerprint"],
-        "name": name.decode("ascii"),
-        "devices": devices,
-        "drops": [(sized(drop, 16), contact(holder)) for drop, holder in drops],
-        "epoch-key": sized(epoch, 1216),
-        "size-max": number(size_max, 4),
-        "strangers": number(strangers, 1),
-        "sequence": number(sequence, 8),
-        "expires": number(expires, 8),
-    }
+    by.check(by.fingerprint, max(number(expires, 8) - 45 * DAY, 0))
+    verify(by.device, b"postroad/record/1", octets[:-64] + bytes(64), signature)
+    known = tuple(contact(value) for value in rest[:devices])
+    must(by.device in [one.device for one in known], "signed by a device that it does not name")
+    pairs = [fields(value, 1, 2) for value in rest[devices:-7]]
+    return Person(
+        by.fingerprint,
+        name,
+        known,
+        tuple((sized(drop, 16), contact(holder)) for drop, holder in pairs),
+        epoch_key(epoch),
+        number(size_max, 4),
+        number(strangers, 1),
+        number(sequence, 8),
+        number(expires, 8),
+        by.device,
+    )
 
 
 def identity_keys(octets: bytes) -> tuple[bytes, bytes, str]:
-    ed25519, mldsa = fields(octets, 1, 2)
-    mldsa_hash = hashlib.sha256(sized(mldsa, 1952)).digest()
-    return sized(ed25519, 32), mldsa, fingerprint(ed25519, mldsa_hash)
+    key, mldsa = fields(octets, 1, 2)
+    return key, mldsa, fingerprint(key, hashlib.sha256(sized(mldsa, 1952)).digest())
 
 
-def verify_both(octets: bytes, context: bytes, signed: bytes, signatures: bytes) -> str:
+def verify_both(identity: bytes, context: bytes, signed: bytes, signatures: bytes) -> str:
     """Who signed, by their fingerprint."""
-    ed25519, mldsa, who = identity_keys(octets)
+    key, mldsa, who = identity_keys(identity)
     one, other = fields(signatures, 1, 2)
-    verify_ed25519(ed25519, context, signed, sized(one, 64))
-    key = MLDSA65PublicKey.from_public_bytes(mldsa)
-    key.verify(sized(other, 3309), context + b"\0" + signed)
+    verify(key, context, signed, one)
+    verify_mldsa(mldsa, context, signed, other)
     return who
 
 
 BLANK = b"\x01\x00\x40" + bytes(64) + b"\x02\x0c\xed" + bytes(3309)
 
 
-def revoke(octets: bytes) -> dict[str, object]:
+@dataclass(frozen=True)
+class Revoke:
+    fingerprint: str
+    devices: tuple[bytes, ...]
+    sequence: int
+
+
+def revoke(octets: bytes) -> Revoke:
     must(len(octets) <= 6 * 1024, "too large")
-    devices = [sized(value, 32) for tag, value in split(octets) if tag == 3]
+    devices = [ed25519(value) for tag, value in split(octets) if tag == 3]
     kind, identity, *_, sequence, signatures = fields(octets, 1, 2, *[3] * len(devices), 4, 5)
     must(number(kind, 1) == 2, "another kind")
-    must(devices == sorted(set(devices)) and len(devices) <= 16, "order of devices")
-    must(bool(devices) != (number(sequence, 8) == 2**63 - 1), "sequence")
+    must(devices == sorted(set(devices)) and len(devices) <= 16, "the order of devices")
+    must(bool(devices) != (number(sequence, 8) == NOTHING_IS_NEWER), "the sequence")
     unsigned = octets[: -len(BLANK)] + BLANK
     who = verify_both(identity, b"postroad/revoke/1", unsigned, signatures)
-    return {"fingerprint": who, "devices": devices, "sequence": number(sequence, 8)}
+    return Revoke(who, tuple(devices), number(sequence, 8))
 
 
-def rotate(octets: bytes) -> dict[str, object]:
+@dataclass(frozen=True)
+class Rotate:
+    fingerprint: str
+    new: str
+    sequence: int
+    expires: int
+
+
+def rotate(octets: bytes) -> Rotate:
     must(len(octets) <= 12 * 1024, "too large")
     kind, old, new, sequence, expires, old_signed, new_signed = fields(octets, 1, 2, 3, 4, 5, 6, 7)
     must(number(kind, 1) == 3, "another kind")
-    signed_part = len(octets) - 2 * (3 + len(BLANK))
     size = len(BLANK).to_bytes(2, "big")
-    unsigned = octets[:signed_part] + b"\x06" + size + BLANK + b"\x07" + size + BLANK
+    unsigned = octets[: -2 * (3 + len(BLANK))]
+    unsigned += b"\x06" + size + BLANK + b"\x07" + size + BLANK
     context = b"postroad/rotate/1"
     leaves = verify_both(old, context, unsigned, old_signed)
     becomes = verify_both(new, context, unsigned, new_signed)
-    must(leaves != becomes, "leads nowhere")
-    return {
-        "fingerprint": leaves,
-        "new": becomes,
-        "sequence": number(sequence, 8),
-        "expires": number(expires, 8),
-    }
+    must(leaves != becomes, "it leads nowhere")
+    return Rotate(leaves, becomes, number(sequence, 8), number(expires, 8))
+
+
+READERS: dict[int, Callable[[bytes], Person | Revoke | Rotate]] = {1: person, 2: revoke, 3: rotate}
+
+
+def record(octets: bytes) -> Person | Revoke | Rotate:
+    """A record of any kind, by its first four bytes."""
+    must(octets[:3] == b"\x01\x00\x01" and octets[3:4] != b"", "not a record")
+    must(octets[3] in READERS, "a record of an unknown kind")
+    return READERS[octets[3]](octets)
