@@ -10,7 +10,7 @@ from fakes import NOW, someone
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.tlv import decode, encode
-from postroad.sealing.certificate import CLOCK_SKEW_SECONDS, Certificate, certify, check
+from postroad.sealing.certificate import CLOCK_SKEW_SECONDS, CONTEXT, Certificate, certify, check
 from postroad.sealing.keys import SigningKey
 
 ANNA, BEN = someone("anna"), someone("ben")
@@ -24,6 +24,13 @@ def test_a_device_may_sign_for_90_days_and_a_day_before_since_clocks_differ() ->
     for moment in (0, begins - CLOCK_SKEW_SECONDS - 1, ends + 1, 2**63 - 1):
         with pytest.raises(PeerMisbehaved, match="not valid at that time"):
             check(ANNA.certificate, ANNA.fingerprint, moment)
+
+
+def test_a_certificate_for_more_than_90_days_is_refused_whoever_signed_it() -> None:
+    longer = replace(ANNA.certificate.statement, ends=ANNA.certificate.statement.ends + 1)
+    signed = Certificate(longer, ANNA.identity.signing.sign(CONTEXT, encode(longer)))
+    with pytest.raises(PeerMisbehaved, match="longer than any may"):
+        check(signed, ANNA.fingerprint, NOW)
 
 
 def test_a_certificate_speaks_for_one_identity_only() -> None:

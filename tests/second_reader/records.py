@@ -61,7 +61,9 @@ def certificate(octets: bytes) -> Certificate:
     identity, mldsa_hash, device, begins, ends = fields(statement, 1, 2, 3, 4, 5)
     verify(identity, b"postroad/device-certificate/1", statement, signature)
     who = fingerprint(identity, mldsa_hash)
-    return Certificate(who, ed25519(device), number(begins, 8), number(ends, 8))
+    found = Certificate(who, ed25519(device), number(begins, 8), number(ends, 8))
+    must(found.ends <= found.begins + 90 * DAY, "it lasts too long")
+    return found
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def _content() -> dict[str, bytes]:
 def _signed() -> dict[str, bytes]:
     """What a person can do whose device was certified: all of it is signed, and sealed."""
     old = certify(OLD, DEVICE.peer, NOW)
-    ended = replace(old.statement, begins=int(NOW - 91 * DAY), ends=int(NOW - 1))
+    ended = replace(old.statement, begins=int(NOW - 90 * DAY), ends=int(NOW - 1))
     too_old = Certificate(ended, OLD.signing.sign(b"postroad/device-certificate/1", encode(ended)))
     weak = replace(old.statement, device=WEAK)
     weakly = Certificate(weak, OLD.signing.sign(b"postroad/device-certificate/1", encode(weak)))

@@ -121,6 +121,7 @@ def _bad_certificates() -> dict[str, bytes]:
     signed = split(certificate())[1][1]
     return {
         "changed": certificate((5, seconds(NOW + 91 * DAY)), signature=signed),
+        "too-long": certificate((5, seconds(NOW + 90 * DAY + 1))),
         "identity-weak": certificate((1, WEAK), signature=FITS_ALL),
         "device-weak": certificate((3, WEAK)),
     }

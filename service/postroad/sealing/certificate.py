@@ -55,10 +55,13 @@ def certify(identity: Identity, device: PeerId, now: Instant) -> Certificate:
 
 
 def check(certificate: Certificate, fingerprint: Fingerprint, at: float) -> None:
-    """Raise PeerMisbehaved unless that identity certified the device for the moment `at`."""
+    """Raise PeerMisbehaved unless that identity certified the device for the moment `at`, and for
+    no longer than 90 days: a stolen device is over by itself, whatever else goes wrong."""
     statement = certificate.statement
     if _signer(certificate) != fingerprint:
         raise PeerMisbehaved("a device certificate is another identity's")
+    if statement.ends > statement.begins + limits.DEVICE_CERTIFICATE_SECONDS:
+        raise PeerMisbehaved("a device certificate lasts longer than any may")
     if not statement.begins - CLOCK_SKEW_SECONDS <= at <= statement.ends:
         raise PeerMisbehaved("a device certificate is not valid at that time")
 
