@@ -14,7 +14,11 @@ from pathlib import Path
 import pytest
 
 import person
+import weak_keys
+from fakes import someone
 from person import Person, until
+from postroad.base.ids import Ticket
+from postroad.protocol.invitation import Invitation, to_link
 
 # A node whose policy lies elsewhere: the place is a constant, so no setting could say it.
 PROGRAM = """
@@ -55,6 +59,7 @@ def test_a_node_keeps_to_the_policy_notes_it_and_stops_when_it_changes(folder: P
         assert node.wait(30) == 1
     finally:
         node.kill()
+        node.wait(10)
     assert node.stderr is not None
     with node.stderr:
         said = node.stderr.read()
@@ -79,3 +84,25 @@ def test_no_variable_moves_the_policy(folder: Path) -> None:
         check=True,
     )
     assert done.stdout == "/etc/postroad/policy.toml\n"
+
+
+def test_a_weak_key_in_a_link_is_refused_in_words_and_noted_once() -> None:
+    with person.people("weak", "anna") as (anna,):
+        link = to_link(
+            Invitation(
+                someone("ben").fingerprint,
+                b"s" * 16,
+                Ticket(b"t" * 16),
+                2_000_000_000,
+                (weak_keys.contact(weak_keys.ED25519[0]),),
+            )
+        )
+        for _ in range(2):
+            done = anna.type("accept", link)
+            assert done.returncode == 1
+            assert "This invitation is not valid; ask for a new one." in done.stderr
+        found = [one for one in anna.postroad("audit")["entries"] if "weak" in one["event"]]
+        assert [one["facts"] for one in found] == [
+            {"kind": "ed25519", "key": weak_keys.ED25519[0].hex(), "bringer": "the owner"}
+        ]
+        assert anna.postroad("contacts")["contacts"] == []

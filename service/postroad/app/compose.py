@@ -11,6 +11,7 @@ from functools import partial
 from postroad.app.compose_directory import directory_of
 from postroad.app.node import Node, wake_all
 from postroad.app.surroundings import around_reach
+from postroad.base import vigil
 from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.bundles import Bundles
@@ -40,7 +41,7 @@ from postroad.peers.sightings import Sightings
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.wrapping import PLAIN, Wrapping
-from postroad.store import keyring, people
+from postroad.store import audit, keyring, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.keyring import OwnKeys
@@ -76,9 +77,10 @@ async def build_node(
 
     Raises ConfigurationError when the node is not set up, or its folder or port is taken."""
     disk, clock = machine.disk, machine.clock
-    keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)
-    await keys.renew(clock.now())
     async with Database(disk) as database:
+        vigil.watch.set(audit.WeakKeys(database, clock))
+        keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)
+        await keys.renew(clock.now())
         device = keys.device
         endpoint = Gate(machine.network, device.seed, device.peer, settings.peer_port)
         pauses = Pauses(disk, clock)

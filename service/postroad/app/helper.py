@@ -20,7 +20,7 @@ from postroad.app.compose_directory import build_directory
 from postroad.app.lifecycle import advised
 from postroad.app.node import TIDY_SECONDS, keep_running
 from postroad.app.surroundings import around_reach
-from postroad.base import limits
+from postroad.base import limits, vigil
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
@@ -46,7 +46,7 @@ from postroad.peers.relay import RelayServer, Rules
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
-from postroad.store import helper_key, housekeeping, people
+from postroad.store import audit, helper_key, housekeeping, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.helpers import GuestBook
@@ -176,6 +176,7 @@ async def build_helper(config: HelperConfig, machine: Machine) -> AsyncIterator[
     """A helper over this machine, its store open and its endpoint bound; closed on leaving."""
     key = helper_key.load(machine.disk, machine.entropy)
     async with Database(machine.disk) as database:
+        vigil.watch.set(audit.WeakKeys(database, machine.clock))
         endpoint = Gate(machine.network, key.seed, key.peer, config.peer_port)
         await endpoint.open()
         try:

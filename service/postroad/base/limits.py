@@ -164,6 +164,7 @@ BUNDLE_PIECE_BYTES = 256 * KIB  # of a file, between the command line and the no
 AUDIT_ENTRIES_MAX = 20_000  # then the oldest are forgotten, in an entry of their own
 AUDIT_ENTRIES_KEPT = 18_000
 AUDIT_OUTSIDE_PER_DAY = 50  # of one event that anybody can cause
+AUDIT_WEAK_KEY_SECONDS = 1 * HOUR  # before the same weak key is noted again
 
 # Keys at rest (ADR 13): what a passphrase costs to try, and what a file may ask for
 ARGON2_MEMORY_KIB = 64 * 1024

@@ -288,10 +288,12 @@ class Holders:
         """The place at a node that the person vouches for, which may be anybody's: promise A4."""
         try:
             at = dialable(decode_contact(one.holder), private=self._private)
-            if at is None or one.voucher.voucher != person.record.certificate.device:
+            if at is None:
                 return None
             mine, now = self._keyring.fingerprint, self._clock.now()
             check_voucher(one.voucher, mine, at.peer, now)
+            if one.voucher.voucher != person.record.certificate.device:
+                return None
         except PeerMisbehaved as error:
             log.info("an introduction is none: %s", error, extra={"contact": person.fingerprint})
             return None

@@ -20,7 +20,7 @@ from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from postroad.base import limits
+from postroad.base import limits, vigil
 from postroad.base.errors import Locked, PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
@@ -364,6 +364,7 @@ class _Doorstep:
             work = None if with_file else self._requests[request["do"]]
         except (ValueError, KeyError, TypeError):
             return {"ok": False, "error": "This node does not know that request."}
+        vigil.bringer.set("the owner")  # a connection is a task of its own
         try:
             if with_file is not None:  # each step of it has a deadline of its own
                 return {"ok": True, **await with_file(request, file)}

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from postroad.base import limits
+from postroad.base import limits, vigil
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, Unreachable
 from postroad.base.ids import Contact, PeerId, short
 from postroad.base.seams import Clock, Endpoint, Link, Path, Stream
@@ -281,6 +281,7 @@ class Links:
     async def _doorstep(self, stream: Stream, link: Link) -> None:
         """One exchange that a peer began: whatever goes wrong in it ends here."""
         peer = link.peer
+        vigil.bringer.set(short(peer))  # this is a task of its own
         exchange = Exchange(stream, peer, link.path, self.counts)
         try:
             message = await exchange.receive()

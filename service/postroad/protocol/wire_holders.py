@@ -144,6 +144,8 @@ def check_voucher(voucher: Voucher, renter: Fingerprint, holder: PeerId, now: In
     """Raise PeerMisbehaved unless its device vouches for this renter at this holder now.
 
     Whose device that is, the caller has to know."""
+    for key in (voucher.holder, voucher.voucher):
+        keys.load_ed25519(key)
     if (voucher.renter, voucher.holder) != (renter, holder):
         raise PeerMisbehaved("a voucher is for somebody else")
     if not now < voucher.expires <= now + limits.VOUCHER_SECONDS + limits.DAY:

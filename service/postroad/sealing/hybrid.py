@@ -10,7 +10,6 @@ import hashlib
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PublicKey
 
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint
@@ -60,7 +59,6 @@ def verify(signer: IdentityKeys, context: bytes, signed: bytes, signatures: Sign
     """Raise PeerMisbehaved unless both keys of this identity signed it."""
     keys.verify(signer.ed25519, context, signed, signatures.ed25519)
     try:
-        mldsa = MLDSA65PublicKey.from_public_bytes(signer.mldsa)
-        mldsa.verify(signatures.mldsa, context + b"\0" + signed)
-    except (InvalidSignature, ValueError) as error:
+        keys.load_mldsa(signer.mldsa).verify(signatures.mldsa, context + b"\0" + signed)
+    except InvalidSignature as error:
         raise PeerMisbehaved(f"a signature does not verify ({context.decode()})") from error

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, MLDSA65PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM7
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from mnemonic import Mnemonic
 
+from postroad.base import vigil
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
 from postroad.base.ids import Fingerprint, PeerId, fingerprint_from_digest
 
@@ -42,14 +43,26 @@ _SMALL_ORDER_Y = frozenset(
         55188659117513257062467267217118295137698188065244968500265048394206261417927,
     }
 )
+# The u coordinates of all points of small order of Curve25519 and of its twist.
+_SMALL_ORDER_U = frozenset(
+    {
+        0,
+        1,
+        _PRIME - 1,
+        325606250916557431795983626356110631294008115727848805560023387167927233504,
+        39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    }
+)
+_LOW_BITS = 2**255 - 1
 
 
 def load_ed25519(octets: bytes) -> Ed25519PublicKey:
     """A public key from outside: 32 bytes, canonical, of large order; else PeerMisbehaved."""
     if len(octets) != 32:
         raise PeerMisbehaved(f"an Ed25519 key has 32 bytes, not {len(octets)}")
-    y = int.from_bytes(octets, "little") & (2**255 - 1)
+    y = int.from_bytes(octets, "little") & _LOW_BITS
     if y >= _PRIME or y in _SMALL_ORDER_Y:
+        vigil.tell("ed25519", octets)
         raise PeerMisbehaved("an Ed25519 key is not canonical or of small order")
     return Ed25519PublicKey.from_public_bytes(octets)
 
@@ -59,6 +72,10 @@ def load_epoch_key(octets: bytes) -> MLKEM768X25519PublicKey:
     """A public epoch key from outside, ML-KEM-768 | X25519; else PeerMisbehaved."""
     if len(octets) != EPOCH_PUBLIC_BYTES:
         raise PeerMisbehaved(f"an epoch key has {EPOCH_PUBLIC_BYTES} bytes, not {len(octets)}")
+    u = int.from_bytes(octets[1184:], "little")
+    if u >= _PRIME or u in _SMALL_ORDER_U:
+        vigil.tell("x25519", octets[1184:])
+        raise PeerMisbehaved("an X25519 key is not canonical or of small order")
     try:
         x25519 = X25519PublicKey.from_public_bytes(octets[1184:])
         # A key of small order gives everybody the same secret; OpenSSL refuses it at the exchange.
@@ -66,6 +83,14 @@ def load_epoch_key(octets: bytes) -> MLKEM768X25519PublicKey:
         return MLKEM768X25519PublicKey(MLKEM768PublicKey.from_public_bytes(octets[:1184]), x25519)
     except ValueError as error:
         raise PeerMisbehaved("an epoch key is not a valid key") from error
+
+
+def load_mldsa(octets: bytes) -> MLDSA65PublicKey:
+    """A public ML-DSA-65 key from outside; else PeerMisbehaved. None of them is weak by itself."""
+    try:
+        return MLDSA65PublicKey.from_public_bytes(octets)
+    except ValueError as error:
+        raise PeerMisbehaved("an ML-DSA-65 key is not a valid key") from error
 
 
 def verify(key: bytes, context: bytes, signed: bytes, signature: bytes) -> None:

@@ -264,6 +264,7 @@ def _open(
     content = _content(read, payload_size, key, commitment, above)
     signed = content.signed
     header = signed.header
+    keys.load_ed25519(header.device)
     if header.epoch_key != epoch_key_id or header.device != signed.certificate.device:
         raise NotOpened("It names another key than it was made with.")
     _check_agreement(header)

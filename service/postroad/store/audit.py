@@ -8,6 +8,7 @@ be read is set aside, and the chain goes on in a new table.
 See: protocol/audit.py for the chain, docs/policy.md for administrators.
 """
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from urllib.parse import quote
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 from postroad.base.ids import Instant
+from postroad.base.seams import Clock
 from postroad.protocol.audit import PRUNED, Fact, Head, Row, written
 from postroad.store.database import FILE_NAME, Database, Sql, migrate
 from postroad.store.schema import AUDIT_TABLE
@@ -60,6 +62,41 @@ def note_from_outside(sql: Sql, now: Instant, event: str, /, **facts: Fact) -> b
     )
     note(sql, now, event, **facts)
     return True
+
+
+class WeakKeys:
+    """`base.vigil.Watch`: each weak key that was refused becomes one entry, whoever found it out
+    and however often it is looked at on its way; and one more only an hour later."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._noted: dict[bytes, float] = {}  # there are some hundred weak keys, and no more
+
+    def __call__(self, kind: str, key: bytes, bringer: str) -> None:
+        now = self._clock.elapsed()
+        if now - self._noted.get(key, float("-inf")) < limits.AUDIT_WEAK_KEY_SECONDS:
+            return
+        self._noted[key] = now
+        try:
+            is_here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:  # in the database thread
+            is_here = False
+        if is_here:
+            self._note(kind, key, bringer)
+        else:
+            self._loop.call_soon_threadsafe(self._note, kind, key, bringer)
+
+    def _note(self, kind: str, key: bytes, bringer: str) -> None:
+        now = self._clock.now()
+
+        def work(sql: Sql) -> None:
+            note_from_outside(
+                sql, now, "weak key refused", kind=kind, key=key.hex(), bringer=bringer
+            )
+
+        self._database.later(work)
 
 
 def newest(sql: Sql) -> Head | None:

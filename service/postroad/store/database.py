@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -119,7 +120,7 @@ class Database:
         if self._closing:
             raise TemporaryFailure("The node is stopping; try again when it is back.")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Piece(work, done, reads_only, then))
+        self._pending.append(_Piece(_as_of_this_task(work), done, reads_only, then))
         self._wake.set()
         return await done
 
@@ -131,7 +132,7 @@ class Database:
     async def outside(self, work: Callable[[], T]) -> T:
         """Do blocking work that needs no transaction, in the same thread; errors as in `run`."""
         try:
-            return await self._disk.run(work)
+            return await self._disk.run(_as_of_this_task(work))
         except OSError as error:
             raise in_words(error) from error
 
@@ -168,6 +169,11 @@ class Database:
             for at, answer in zip(changes, done, strict=True):
                 answers[at] = answer
         return answers
+
+
+def _as_of_this_task(work: Callable[..., T]) -> Callable[..., T]:
+    """The work, with the context of the task that asks for it: who keeps watch (`base.vigil`)."""
+    return partial(copy_context().run, work)
 
 
 def _settle(piece: _Piece, answer: Any) -> None:

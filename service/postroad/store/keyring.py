@@ -214,7 +214,11 @@ def load(disk: Disk, wrapping: Wrapping = PLAIN) -> Keyring:
             f"The keys in {disk.folder}/{FILE_NAME} are wrapped, and this does not open them."
         ) from error
     try:
-        return decode(Keyring, content)
+        found = decode(Keyring, content)
+        # A copy of this file comes back from wherever it was kept, too.
+        keys.load_ed25519(found.certificate.statement.identity)
+        keys.load_ed25519(found.certificate.device)
+        return found
     except PeerMisbehaved as error:
         raise _unreadable(disk, error) from error
 

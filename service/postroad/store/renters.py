@@ -20,6 +20,7 @@ from postroad.protocol import wire_holders
 from postroad.protocol.dialable import dialable
 from postroad.protocol.holding import HoldFor, Quota, Relation
 from postroad.protocol.records import PersonRecord, read_person
+from postroad.sealing.keys import load_ed25519
 from postroad.store import held, people
 from postroad.store.held import HeldDrop
 
@@ -73,6 +74,7 @@ def who_vouches(
 ) -> Fingerprint | None:
     """The contact whose voucher this is, if it counts here. Raises PeerMisbehaved for one that is
     not genuine, not for this renter, or too old."""
+    load_ed25519(voucher.voucher)
     contact = people.at_device(sql, PeerId(voucher.voucher))
     # Anybody can name a device in their record; the one that signed it is proven to be theirs.
     if contact is None or contact.record.certificate.device != voucher.voucher or contact.blocked:
