@@ -75,9 +75,7 @@ def signed_content(said: bytes, signature: bytes, certificate: bytes, body: byte
     return content.ljust(padded_size(len(content)), b"\0")
 
 
-def content_by(
-    device: SigningKey, certificate: Certificate, header: Header, body: bytes
-) -> bytes:
+def content_by(device: SigningKey, certificate: Certificate, header: Header, body: bytes) -> bytes:
     said = encode(header)
     signature = device.sign(b"postroad/letter/1", said)
     return signed_content(said, signature, encode(certificate), body)
