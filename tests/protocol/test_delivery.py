@@ -19,6 +19,7 @@ from postroad.protocol.delivery import (
     NotPlaced,
     Parcel,
     ReceiptCame,
+    Revoked,
     State,
     Step,
     advance,
@@ -32,6 +33,7 @@ EVENTS: list[Event] = [
     Leased(8),
     NotPlaced("nobody answered"),
     Cancelled(),
+    Revoked("it was revoked"),
     *(ReceiptCame(verdict) for verdict in Verdict),
 ]
 CLOSED = sorted(set(State) - OPEN)
@@ -75,6 +77,13 @@ def test_a_receipt_ends_an_open_parcel_at_any_time(state: State, seconds: float)
         Notice.DELIVERED,
         "",
     )
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_a_revocation_ends_it_with_its_reason(state: State) -> None:
+    step = advance(parcel(state), Revoked("it was revoked"), at(60), 0.0)
+    assert (step.parcel.state, step.notice) == (State.REFUSED, Notice.REFUSED)
+    assert (step.parcel.reason, step.status) == ("it was revoked", "5.7.13")
 
 
 @pytest.mark.parametrize("state", sorted(OPEN))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fakes import NOW, peer, someone
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.protocol import wire, wire_helping, wire_holders, wire_reach
+from postroad.protocol import wire, wire_changes, wire_helping, wire_holders, wire_reach
 from postroad.protocol import wire_directory as directory
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, encode_contact
 from postroad.sealing.keys import SigningKey
@@ -73,6 +73,11 @@ MESSAGES: list[wire.Message] = [
     directory.Store(b"c" * 33, b"r" * limits.RECORD_BYTES_MAX),
     directory.Nodes((), None),
     directory.Nodes((b"c" * 107,) * 16, b"r" * limits.RECORD_BYTES_MAX),
+    wire_changes.Changed(b"r" * limits.REVOKE_BYTES_MAX, None),
+    wire_changes.Changed(b"r" * limits.ROTATE_BYTES_MAX, b"p" * limits.RECORD_BYTES_MAX),
+    wire_changes.FindChanges("f" * 32),
+    wire_changes.Changes(()),
+    wire_changes.Changes((b"r" * limits.ROTATE_BYTES_MAX,) * wire_changes.CHANGES_MAX),
     wire_reach.Who(),
     wire_reach.Seen(int(NOW), None, None),
     wire_reach.Seen(int(NOW), b"a" * 18, b"\xb5\x80"),

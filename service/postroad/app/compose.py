@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from postroad.app.compose_changes import changes_of, obeying_of
 from postroad.app.compose_directory import directory_of
 from postroad.app.node import Node, wake_all
 from postroad.app.surroundings import around_reach
@@ -120,8 +121,8 @@ async def _wire(
         watch.missed(peer)
         reach.doubt_relay()
 
-    sightings = Sightings()
-    links = Links(endpoint, clock, answers, linked, missed, sightings)
+    sightings, barred = Sightings(), set[PeerId]()
+    links = Links(endpoint, clock, answers, linked, missed, sightings, barred)
     client = Client(links)
     private = settings.dial_private
     herald = Herald(database, client, clock, dial_private=private)
@@ -210,9 +211,22 @@ async def _wire(
         lambda: reach.here,
         dial_private=settings.dial_private,
     )
+
+    def changed() -> None:
+        renter.wake()
+        receiver.wake()
+        sender.wake()
+        changes.wake()
+        directory.record_changed()
+
+    obeying = obeying_of(database, mailboxes, keys, clock, entropy, barred, changed)
+    await obeying.load()
+    changes = changes_of(database, client, keys, clock, entropy, obeying, directory, changed)
     introductions = Introductions(
         database, outbox, renter, client, keys, clock, entropy, met, directory.find
     )
+
+    introductions.look_up = changes.ask_about
 
     def helpers_changed() -> None:
         renter.wake()
@@ -260,6 +274,7 @@ async def _wire(
 
     answers.update(holder.answers)
     answers.update(directory.answers)
+    answers.update(obeying.answers)
     answers.update(receiver.answers)
     answers.update(renter.duty.answers)
     answers[wire.Receipt] = sender.answer_receipt
@@ -268,6 +283,7 @@ async def _wire(
         renter.peer_seen,
         receiver.peer_seen,
         sender.peer_seen,
+        changes.peer_seen,
         lambda seen: reach.peer_linked(seen.peer),
         tell_directory,
     )
@@ -297,6 +313,7 @@ async def _wire(
         neighbours,
         directory,
         locksmith,
+        changes,
     )
 
 

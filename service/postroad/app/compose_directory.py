@@ -10,7 +10,7 @@ from postroad.delivery.renter import Renter
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.link import Links
-from postroad.store import people
+from postroad.store import changes, people
 from postroad.store.database import Database
 from postroad.store.directory import DirectoryShelf, acquaintances
 
@@ -60,7 +60,9 @@ def directory_of(
     """The same for a person's node, which publishes the record that the renter signs."""
 
     async def own_records() -> list[bytes]:
-        return [encode(await renter.record())]
+        record = encode(await renter.record())
+        kept = await database.read(changes.to_publish)
+        return [record, *kept]
 
     directory, peer_seen = build_directory(
         machine,

@@ -25,6 +25,7 @@ from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
+from postroad.delivery.obeying import Obeying
 from postroad.delivery.siblings import Siblings
 from postroad.doors import control
 from postroad.doors.helping import HelperDesk
@@ -180,12 +181,12 @@ async def build_helper(config: HelperConfig, machine: Machine) -> AsyncIterator[
         endpoint = Gate(machine.network, key.seed, key.peer, config.peer_port)
         await endpoint.open()
         try:
-            yield _wire(config, machine, key, database, endpoint)
+            yield await _wire(config, machine, key, database, endpoint)
         finally:
             await endpoint.close()
 
 
-def _wire(
+async def _wire(
     config: HelperConfig, machine: Machine, key: SigningKey, database: Database, endpoint: Gate
 ) -> Helper:
     clock = machine.clock
@@ -201,7 +202,8 @@ def _wire(
         herald.news(drop)
         siblings.deposited(drop)
 
-    links = Links(endpoint, clock, answers, linked)
+    barred = set[PeerId]()
+    links = Links(endpoint, clock, answers, linked, barred=barred)
     client = Client(links)
     herald = Herald(database, client, clock)
     ledger = Ledger(database, sealed, clock, key.peer, HoldFor.CONTACTS)
@@ -251,6 +253,16 @@ def _wire(
         reach,
         directory,
     )
+    obeying = Obeying(
+        database,
+        clock,
+        tuple,  # no identity of its own
+        barred,
+        lambda sql, obeyed: None,
+        lambda obeyed, added: None,
+    )
+    await obeying.load()
+    answers.update(obeying.answers)
     answers.update(reach.answers)
     herald.listeners = (lambda seen: reach.peer_linked(seen.peer), tell_directory)
     shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)

@@ -14,6 +14,7 @@ from postroad.base import limits
 from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.seams import Clock, Machine
 from postroad.delivery.bundles import Bundles
+from postroad.delivery.changes import Changes
 from postroad.delivery.contact_book import ContactBook
 from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
@@ -101,6 +102,7 @@ class Node:
     neighbours: Neighbours | None
     directory: Directory
     locksmith: Locksmith | None
+    changes: Changes
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -143,6 +145,7 @@ class Node:
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),
                 ("directory", self.directory.run),
+                ("changes", self.changes.run),
                 ("siblings", self.siblings.run),
                 ("reach", self.reach.run),
             ):

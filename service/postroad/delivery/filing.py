@@ -22,7 +22,7 @@ from postroad.message import submitted
 from postroad.protocol.imap.render import Rendered, render
 from postroad.sealing.letter import Header, Kind, NotOpened, Opened, Person, Read, open_sealed
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
-from postroad.store import filed, invitations, people, quarantine
+from postroad.store import filed, invitations, people, quarantine, revoked
 from postroad.store.database import Database, Sql
 from postroad.store.filed import Filed, ReceiptDue
 from postroad.store.keyring import OwnKeys
@@ -151,7 +151,7 @@ class Filing:
         if before is not None and before.digest != opened.header.digest:
             # Our receipt for it would say that we had filed what we never saw.
             raise NotOpened("Another letter of its sender had its nonce.")
-        verdict = before.verdict if before else letter.objection or self._welcome(sql, opened)
+        verdict = before.verdict if before else self._verdict(sql, letter)
         added = None
         if before is None:
             if verdict is Verdict.FILED:
@@ -164,6 +164,13 @@ class Filing:
         if told or people.contact(sql, opened.sender) is None:  # a stranger is not called back
             filed.told(sql, mail_id)
         return Result(opened, receipt, verdict, added)
+
+    def _verdict(self, sql: Sql, letter: _Letter) -> Verdict:
+        """What is to become of a letter that was not here before."""
+        opened = letter.opened
+        if not revoked.speaks(sql, opened.sender, opened.device):
+            return Verdict.REVOKED
+        return letter.objection or self._welcome(sql, opened)
 
     def _check_persons(self, header: Header) -> None:
         """NotOpened unless it is for us, and everybody in it stands there in their one form."""

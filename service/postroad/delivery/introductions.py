@@ -28,7 +28,7 @@ from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Introduction, Opened
 from postroad.sealing.receipt import Verdict
-from postroad.store import audit, invitations, people
+from postroad.store import audit, invitations, people, revoked
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
@@ -57,6 +57,7 @@ class Introductions:
         self._clock = clock
         self._entropy = entropy
         self._on_met = on_met
+        self.look_up: Callable[[Fingerprint], Awaitable[None]]  # set by the composition root
         self._find = find
 
     async def invite(
@@ -122,11 +123,17 @@ class Introductions:
             record = at_hand
         else:
             record = await self._find_inviter(invitation)
+        await self.look_up(record.fingerprint)
         mine = await self._renter.record()
         their_ticket = Ticket(self._entropy.token(16))
 
         def work(sql: Sql) -> None:
             now = self._clock.now()
+            if not revoked.speaks(sql, record.fingerprint, record.certificate.device):
+                raise PermanentFailure(
+                    "The identity that made this invitation, or its device, was revoked by its "
+                    "owner. Ask them for a new invitation."
+                )
             known = people.contact(sql, record.fingerprint)
             ticket = (known and known.their_ticket) or their_ticket
             people.add_contact(sql, record, now, my_ticket=invitation.ticket, their_ticket=ticket)
@@ -177,6 +184,8 @@ class Introductions:
             return Verdict.STRANGER
         if str(record.address) != opened.header.sender.address:
             return Verdict.STRANGER
+        if not revoked.speaks(sql, record.fingerprint, record.certificate.device):
+            return Verdict.REVOKED
         ticket = Ticket(introduction.ticket)
         if not introduction.secret:  # the answer of an inviter whom we chose to trust
             if people.contact(sql, opened.sender) is None:

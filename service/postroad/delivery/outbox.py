@@ -16,7 +16,7 @@ from postroad.message import address as addresses
 from postroad.message import headers
 from postroad.message.envelope import Recipient, Submission
 from postroad.sealing.letter import Introduction, Kind
-from postroad.store import people, queue
+from postroad.store import people, queue, revoked
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -53,6 +53,7 @@ class Outbox:
             wanted = addresses.parse(address)
         except PermanentFailure as error:
             raise PermanentFailure(f"{error}{await self._hint(address)}") from error
+        await self._expect_not_revoked(wanted.fingerprint)
         if wanted.fingerprint == mine.fingerprint:
             return str(wanted)
         person = await self._database.read(lambda sql: people.contact(sql, wanted.fingerprint))
@@ -64,6 +65,22 @@ class Outbox:
         if person.blocked:
             raise PermanentFailure(f"You have blocked {person.name}; unblock them first.")
         return str(wanted)
+
+    async def _expect_not_revoked(self, wanted: Fingerprint) -> None:
+        mine, device = self._keyring.fingerprint, self._keyring.device.peer
+        ours_speaks, theirs_ended = await self._database.read(
+            lambda sql: (revoked.speaks(sql, mine, device), revoked.is_ended(sql, wanted))
+        )
+        if not ours_speaks:
+            raise PermanentFailure(
+                "This device, or your identity, was revoked: nobody takes letters from it any "
+                "more. See: postroad devices"
+            )
+        if theirs_ended:
+            raise PermanentFailure(
+                "This identity was revoked by its owner, and nobody reads letters to it. Ask them "
+                "in another way for an invitation to their new one."
+            )
 
     async def _hint(self, address: str) -> str:
         """Whom the owner may have meant, as a sentence."""

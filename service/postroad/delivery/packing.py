@@ -14,13 +14,24 @@ from postroad.base.tlv import decode
 from postroad.message import address as addresses
 from postroad.sealing import keys, letter
 from postroad.sealing.letter import Header, Introduction
-from postroad.store import people, queue
+from postroad.store import people, queue, revoked
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
+
+
+class NoKeyNow(TemporaryFailure):
+    """The only key that is known of this person is one that they have revoked."""
+
+    def __init__(self, person: people.Person) -> None:
+        super().__init__(
+            f"{person.name} has revoked the device that letters to them went to. This one waits "
+            "until their other device is found."
+        )
+        self.person = person
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +47,7 @@ class Packer:
         """The parcel with its seal, and whom it is for; None: the owner wrote to themselves.
 
         Raises Damaged when the letter's octets are no longer what was accepted, TemporaryFailure
-        when the recipient is no contact any more."""
+        when the recipient is no contact any more, NoKeyNow when they have revoked their device."""
         if row.sealed is not None:
             return row, await self.database.read(lambda sql: self._recipient(sql, row))
         await self.keyring.renew(self.clock.now())
@@ -78,6 +89,8 @@ class Packer:
         person = people.contact(sql, row.fingerprint)
         if person is None:
             raise TemporaryFailure("This person is no longer among your contacts.")
+        if not revoked.speaks(sql, person.fingerprint, person.record.certificate.device):
+            raise NoKeyNow(person)
         return person
 
     def _header(self, row: queue.Row, body: bytes, epoch_public: bytes) -> Header:

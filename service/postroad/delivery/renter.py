@@ -181,7 +181,7 @@ class Renter:
                 certificate=self._keyring.certificate,
                 device=self._keyring.device,
             )
-            people.keep_record(sql, record, now)
+            people.keep_record(sql, record, now, is_ours=True)
             return record
 
         return await self._database.run(work, then=self._announce)

@@ -19,7 +19,7 @@ from postroad.base.ids import Contact, Fingerprint, Instant, MailId, short
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.herald import Sighting
 from postroad.delivery.notices import Notices
-from postroad.delivery.packing import Packer
+from postroad.delivery.packing import NoKeyNow, Packer
 from postroad.delivery.rounds import Outcome, Rounds
 from postroad.peers.client import Client
 from postroad.peers.exchange import Exchange
@@ -30,20 +30,30 @@ from postroad.protocol.delivery import (
     NotPlaced,
     Parcel,
     ReceiptCame,
+    Revoked,
     State,
     Step,
     advance,
     look_at_clock,
 )
 from postroad.protocol.records import PersonRecord
-from postroad.sealing.receipt import Verdict, open_receipt
-from postroad.store import people, quarantine, queue
+from postroad.sealing.receipt import Verdict, open_receipt, signer
+from postroad.store import people, quarantine, queue, revoked
 from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
 
 log = logging.getLogger(__name__)
+YOURS_IS_REVOKED = (
+    "This device, or your identity, was revoked: nobody takes letters from it any more. See: "
+    "postroad devices"
+)
+THEIRS_IS_REVOKED = (
+    "The recipient has revoked their identity: no letter to this address can be answered for any "
+    "more. Ask them in another way for an invitation to their new one."
+)
+A_REVOKED_RECEIPT = "A device that the recipient has revoked said that it has the letter."
 DAMAGED_LETTER = "letter to send"  # as the quarantine calls it
 
 
@@ -201,7 +211,15 @@ class Sender:
             await self._step(row, lambda _, parcel: look_at_clock(parcel, now))
             if looked.parcel.state not in OPEN:
                 return
-        row, person = await self._packer.pack(row)
+        if await self._end_revoked(row):
+            return
+        try:
+            row, person = await self._packer.pack(row)
+        except NoKeyNow as missing:
+            await self._put_off(row, str(missing))
+            if not await self._look_for_newer_record(missing.person):
+                self._look_in_directory(missing.person)
+            return
         if person is None:
             assert row.sealed is not None
             mail_id = row.sealed.mail_id
@@ -222,6 +240,22 @@ class Sender:
             is_lost = outcome.drop_is_gone or not outcome.was_answered
             if not await self._look_for_newer_record(person) and is_lost:
                 self._look_in_directory(person)
+
+    async def _end_revoked(self, row: queue.Row) -> bool:
+        """End a parcel whose recipient's identity, or our own device, was revoked; whether so."""
+        mine, device = self._keyring.fingerprint, self._keyring.device.peer
+
+        def why(sql: Sql) -> str:
+            if not revoked.speaks(sql, mine, device):
+                return YOURS_IS_REVOKED
+            if row.fingerprint != mine and revoked.is_ended(sql, row.fingerprint):
+                return THEIRS_IS_REVOKED
+            return ""
+
+        reason, now = await self._database.read(why), self._clock.now()
+        if reason:
+            await self._step(row, lambda _, parcel: advance(parcel, Revoked(reason), now, 0.0))
+        return bool(reason)
 
     async def _end_round(self, row: queue.Row, outcome: Outcome, began: float) -> None:
         """Note when the next round is due; at once for somebody who came meanwhile."""
@@ -245,6 +279,9 @@ class Sender:
         now, dice = self._clock.now(), self._entropy.uniform()
 
         def take(sql: Sql, parcel: Parcel) -> Step:
+            sealed = queue.get(sql, row.id).sealed
+            if sealed is None or sealed.mail_id != lease.mail_id:
+                return Step(parcel)  # it is sealed anew meanwhile
             queue.add_lease(sql, row.id, lease)
             step = advance(parcel, Leased(len(queue.leases(sql, row.id))), now, dice)
             if parcel.state is not State.HELD:
@@ -326,14 +363,26 @@ class Sender:
 
     async def _end(self, row: queue.Row, verdict: Verdict, sealed: bytes) -> Parcel:
         event, now = ReceiptCame(verdict), self._clock.now()
+        assert row.sealed is not None
+        device = signer(sealed, row.sealed.content_key)
+        if verdict is Verdict.REVOKED:
+            await self._ask_why(row.fingerprint)
 
         def take(sql: Sql, parcel: Parcel) -> Step:
+            if not revoked.speaks(sql, row.fingerprint, device):
+                return advance(parcel, NotPlaced(A_REVOKED_RECEIPT), now, dice=0.5)
             step = advance(parcel, event, now, 0.0)
             if step.parcel != parcel:
                 queue.keep_receipt(sql, row.id, sealed)
             return step
 
         return await self._step(row, take)
+
+    async def _ask_why(self, fingerprint: Fingerprint) -> None:
+        """A recipient says that our device was revoked: their node can show the record."""
+        person = await self._database.read(lambda sql: people.contact(sql, fingerprint))
+        for place in () if person is None else person.record.contacts:
+            self._client.on_revoked(place)
 
     def _read_receipt(self, row: queue.Row, sealed: bytes) -> Verdict:
         """What this receipt says of the parcel; PeerMisbehaved when it is not its receipt."""

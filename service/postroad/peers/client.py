@@ -15,7 +15,7 @@ from postroad.base.ids import Contact, DropId, Fingerprint, MailId, PeerId
 from postroad.base.seams import Path
 from postroad.peers.exchange import Refused
 from postroad.peers.link import Links
-from postroad.protocol import wire, wire_holders, wire_reach
+from postroad.protocol import wire, wire_changes, wire_holders, wire_reach
 from postroad.protocol.contacts import decode_contact
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.protocol.wire_helping import SignedIn, SignIn
@@ -38,6 +38,8 @@ class Sealed:
 class Client:
     def __init__(self, links: Links) -> None:
         self._links = links
+        # Hears of each node that calls our device revoked; set by the composition root.
+        self.on_revoked: Callable[[Contact], None] = lambda _: None
 
     @property
     def me(self) -> PeerId:
@@ -92,6 +94,14 @@ class Client:
         """The newest record of this person that the node has; verified."""
         found = await self._call(at, wire.FindRecord(fingerprint), wire.Record)
         return read_person(found.record, fingerprint)
+
+    async def tell_change(self, to: Contact, record: bytes, person: bytes | None) -> None:
+        await self._call(to, wire_changes.Changed(record, person), wire.Ok)
+
+    async def find_changes(self, at: Contact, fingerprint: Fingerprint) -> tuple[bytes, ...]:
+        """What the node knows of revocations and rotations of this identity; not verified."""
+        request = wire_changes.FindChanges(fingerprint)
+        return (await self._call(at, request, wire_changes.Changes)).records
 
     async def rent(
         self,
@@ -229,11 +239,24 @@ class Client:
         """Once more when a link that was at hand turned out dead: its peer may have restarted."""
         at_hand = self._links.is_linked(to.peer)
         try:
-            return await once()
-        except LinkClosed:
-            if not at_hand:
-                raise
-            return await once()
+            try:
+                return self._heard(to, await once())
+            except LinkClosed:
+                if not at_hand:
+                    raise
+                return self._heard(to, await once())
+        except Refused as error:
+            self._refused(to, error.refusal)
+            raise
+
+    def _heard(self, to: Contact, answer: T) -> T:
+        if isinstance(answer, wire.No):
+            self._refused(to, answer.refusal)
+        return answer
+
+    def _refused(self, to: Contact, refusal: int) -> None:
+        if refusal == wire.Refusal.REVOKED:
+            self.on_revoked(to)
 
 
 def _unexpected(answer: wire.Message) -> Exception:

@@ -9,7 +9,7 @@ can neither hold more than its share of streams nor bring down the loop.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ from postroad.base.ids import Contact, PeerId, short
 from postroad.base.seams import Clock, Endpoint, Link, Path, Stream
 from postroad.peers.exchange import Answer, Counts, Exchange, deadline
 from postroad.peers.sightings import Sightings
-from postroad.protocol import wire
+from postroad.protocol import wire, wire_changes
 
 log = logging.getLogger(__name__)
 
@@ -59,13 +59,17 @@ class Links:
         on_link: OnLink,
         on_miss: OnMiss = lambda _: None,
         sightings: Sightings | None = None,
+        barred: Container[PeerId] = (),
     ) -> None:
+        """`barred`: devices that were revoked. They are not dialled, and may only tell and ask what
+        was revoked."""
         self._endpoint = endpoint
         self._clock = clock
         self._answers = answers
         self._on_link = on_link
         self._on_miss = on_miss
         self._sightings = sightings or Sightings()
+        self._barred = barred
         self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
         self._dialling: dict[Contact, _Dial] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -128,6 +132,8 @@ class Links:
 
         Raises Unreachable. When it ends with an error its stream is aborted; when the peer did not
         answer in time, the link is taken for dead and closed as well."""
+        if contact.peer in self._barred:
+            raise Unreachable("This device was revoked by its owner.")
         entry = self._newest(contact.peer) or await self._dial(contact)
         entry.busy += 1
         try:
@@ -285,6 +291,10 @@ class Links:
         exchange = Exchange(stream, peer, link.path, self.counts)
         try:
             message = await exchange.receive()
+            if peer in self._barred and not isinstance(message, wire_changes.ChangeMessage):
+                reason = "This device was revoked by its owner."
+                await exchange.refuse(wire.Refusal.REVOKED, reason)
+                return
             answer = self._answers.get(type(message))
             if answer is None:
                 raise PeerMisbehaved(f"began an exchange with {type(message).__name__}")

@@ -64,7 +64,15 @@ class Cancelled:
     """The owner does not want it sent any more."""
 
 
-Event = Leased | NotPlaced | ReceiptCame | Cancelled
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Nobody may be written to in this way any more: the recipient's identity was revoked, or ours
+    was; the reason is a sentence for the owner."""
+
+    reason: str
+
+
+Event = Leased | NotPlaced | ReceiptCame | Cancelled | Revoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,9 @@ def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
             return Step(_again(parcel, parcel.state, now, dice, reason))
         case Cancelled() if parcel.state in OPEN:
             return Step(replace(parcel, state=State.CANCELLED, reason="You cancelled it."))
+        case Revoked(reason) if parcel.state in OPEN:
+            ended = replace(parcel, state=State.REFUSED, reason=reason)
+            return Step(ended, Notice.REFUSED, REVOKED_STATUS)
         case _:  # a lease or a failure that came too late changes nothing
             return Step(parcel)
 
@@ -121,7 +132,12 @@ def _receipt(parcel: Parcel, verdict: Verdict) -> Step:
     return Step(parcel)
 
 
+REVOKED_STATUS = "5.7.13"  # account disabled, "evidence of a break-in attempt" (RFC 5248)
 REFUSALS = {
+    Verdict.REVOKED: (
+        REVOKED_STATUS,
+        "The recipient's node knows that the device or identity that signed it is revoked.",
+    ),
     Verdict.EXPIRED: ("5.4.7", "It reached the recipient's node only after it had expired."),
     Verdict.STRANGER: (
         "5.7.1",

@@ -29,7 +29,8 @@ from postroad.base.tlv import (
     several,
     text,
 )
-from postroad.protocol import wire_directory
+from postroad.protocol import wire_changes, wire_directory
+from postroad.protocol.wire_changes import ChangeMessage
 from postroad.protocol.wire_directory import DirectoryMessage
 from postroad.protocol.wire_helping import SignedIn, SignIn
 from postroad.protocol.wire_holders import (
@@ -64,6 +65,7 @@ class Refusal(IntEnum):
     FORBIDDEN = 3  # not for you
     FULL = 4  # the quota of this drop is used up
     TOO_LARGE = 5
+    REVOKED = 10  # your device does not speak for anybody any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +257,7 @@ Message = (
     | SignIn | SignedIn
     | Holding | FindHolders | Holders | Sync | Synced | Draw | Burial
     | DirectoryMessage
+    | ChangeMessage
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete
 Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete)
@@ -297,6 +300,7 @@ _KINDS: dict[int, type[Message]] = {
     56: Burial,
 }
 _KINDS |= wire_directory.KINDS
+_KINDS |= wire_changes.KINDS
 _NUMBERS = {message: kind for kind, message in _KINDS.items()}
 
 

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Fingerprint, Nonce
+from postroad.base.ids import Fingerprint, Nonce, PeerId
 from postroad.base.tlv import decode, encode, fixed, nested, number, text
 from postroad.sealing import certificate as certificates
 from postroad.sealing import keys
@@ -37,6 +37,7 @@ class Verdict(IntEnum):
     INVITATION_USED = 17  # by somebody else
     INVITATION_OVER = 18  # it has expired, or was taken back
     NOT_INTRODUCED = 19  # the recipient did not say yes to an introduction
+    REVOKED = 24  # the device that signed it, or its identity, was revoked
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,25 @@ def open_receipt(
     """The receipt for our letter with this nonce and header hash, or PeerMisbehaved.
 
     The certificate must have been good when the receipt says it was written."""
+    signed = _unsealed(sealed, content_key)
+    receipt = signed.receipt
+    named = (receipt.sender, receipt.recipient, receipt.nonce, receipt.letter)
+    if named != (sender, recipient, nonce, letter):
+        raise PeerMisbehaved("a receipt is for another letter")
+    if receipt.verdict not in {verdict.value for verdict in Verdict}:
+        raise PeerMisbehaved("a receipt has an unknown verdict")
+    certificates.check(signed.certificate, recipient, receipt.at)
+    device = signed.certificate.statement.device
+    keys.verify(device, CONTEXT, encode(receipt), signed.signature)
+    return receipt
+
+
+def signer(sealed: bytes, content_key: bytes) -> PeerId:
+    """The device that signed a receipt which `open_receipt` found good."""
+    return _unsealed(sealed, content_key).certificate.device
+
+
+def _unsealed(sealed: bytes, content_key: bytes) -> _Signed:
     if len(sealed) != RECEIPT_BYTES:
         raise PeerMisbehaved("a receipt has the wrong size")
     try:
@@ -97,14 +117,4 @@ def open_receipt(
     size = int.from_bytes(plain[:2], "big")
     if size > PLAIN_BYTES - 2 or any(plain[2 + size :]):
         raise PeerMisbehaved("a receipt's padding is not as it should be")
-    signed = decode(_Signed, plain[2 : 2 + size])
-    receipt = signed.receipt
-    named = (receipt.sender, receipt.recipient, receipt.nonce, receipt.letter)
-    if named != (sender, recipient, nonce, letter):
-        raise PeerMisbehaved("a receipt is for another letter")
-    if receipt.verdict not in {verdict.value for verdict in Verdict}:
-        raise PeerMisbehaved("a receipt has an unknown verdict")
-    certificates.check(signed.certificate, recipient, receipt.at)
-    device = signed.certificate.statement.device
-    keys.verify(device, CONTEXT, encode(receipt), signed.signature)
-    return receipt
+    return decode(_Signed, plain[2 : 2 + size])

@@ -76,7 +76,7 @@ def receipt_for(sql: sqlite3.Connection, mail_id: MailId) -> bytes | None:
 def receipts_due(sql: sqlite3.Connection, now: Instant, at_most: int) -> list[ReceiptDue]:
     rows = sql.execute(
         """SELECT mail_id, fingerprint, device, sealed, tries FROM receipt_due
-           WHERE told_sender = 0 AND due_at <= ? ORDER BY due_at LIMIT ?""",
+           WHERE told_sender = 0 AND due_at <= ? ORDER BY due_at, rowid LIMIT ?""",
         (now, at_most),
     )
     return [ReceiptDue(*row) for row in rows]

@@ -15,7 +15,7 @@ from postroad.base.seams import Clock
 from postroad.base.tlv import decode
 from postroad.protocol.contacts import decode_contact, encode_contact
 from postroad.protocol.records import PersonRecord, read_person
-from postroad.store import invitations, people
+from postroad.store import invitations, people, revoked
 from postroad.store.database import Database
 from postroad.store.invitations import State
 
@@ -104,6 +104,8 @@ class GuestBook:
             newest = read_person(record, decode(PersonRecord, record).fingerprint)
             if newest.certificate.device != asker:
                 raise PeerMisbehaved("brought the record of another device")
+            if not revoked.speaks(sql, newest.fingerprint, asker):
+                return "This device was revoked by its owner."
             known = people.contact(sql, newest.fingerprint)
             if known is None or known.blocked:
                 refusal = _why_not(sql, secret, now)

@@ -146,6 +146,11 @@ class OwnKeys:
         return self._fingerprint
 
     @property
+    def identity(self) -> Identity:
+        """Both keys of the identity itself: it certifies, revokes and hands itself on with them."""
+        return self._keyring.identity
+
+    @property
     def device(self) -> SigningKey:
         if self._device.seed != self._keyring.device_seed:
             self._device = self._keyring.device

@@ -16,7 +16,7 @@ from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.message import nicknames
 from postroad.protocol.records import PersonRecord, is_from_the_future
-from postroad.store import quarantine
+from postroad.store import quarantine, revoked
 
 log = logging.getLogger(__name__)
 
@@ -163,7 +163,10 @@ def names_taken(sql: sqlite3.Connection, but_of: Fingerprint) -> list[tuple[str,
 def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
     """Keep a contact's record when it is newer than ours; whether it was.
 
-    One from the future is not kept, whoever brings it: it would stand in the way of the next."""
+    One from the future is not kept, whoever brings it: it would stand in the way of the next. Nor
+    is one that a revoked device signed."""
+    if not revoked.speaks(sql, record.fingerprint, record.certificate.device):
+        return False
     if is_from_the_future(record, now):
         log.info("a contact's record is dated in the future: one of two clocks is wrong")
         return False
@@ -190,15 +193,21 @@ def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
 def _note_devices(sql: sqlite3.Connection, record: PersonRecord) -> None:
     """The device that signed the record is this person's; the others only unless somebody else's.
 
-    Anybody can write the device of another contact into their own record."""
-    sql.execute("DELETE FROM device WHERE fingerprint = ?", (record.fingerprint,))
-    sql.execute(
-        "INSERT OR REPLACE INTO device (peer, fingerprint) VALUES (?, ?)",
-        (record.certificate.device, record.fingerprint),
-    )
+    Anybody can write the device of another contact into their own record. None that was revoked."""
+    whose = record.fingerprint
+    sql.execute("DELETE FROM device WHERE fingerprint = ?", (whose,))
+    if revoked.speaks(sql, whose, record.certificate.device):
+        sql.execute(
+            "INSERT OR REPLACE INTO device (peer, fingerprint) VALUES (?, ?)",
+            (record.certificate.device, whose),
+        )
     sql.executemany(
         "INSERT OR IGNORE INTO device (peer, fingerprint) VALUES (?, ?)",
-        [(contact.peer, record.fingerprint) for contact in record.contacts],
+        [
+            (contact.peer, whose)
+            for contact in record.contacts
+            if revoked.speaks(sql, whose, contact.peer)
+        ],
     )
 
 
@@ -312,9 +321,14 @@ def forget_drop(sql: sqlite3.Connection, drop: DropId) -> None:
     sql.execute("DELETE FROM my_drop WHERE drop_id = ?", (drop,))
 
 
-def keep_record(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
+def keep_record(
+    sql: sqlite3.Connection, record: PersonRecord, now: Instant, *, is_ours: bool = False
+) -> bool:
     """Keep a record to serve to others, when it is newer than what we have, and not from the
-    future; whether it was."""
+    future; whether it was. Never one that a revoked device of others signed."""
+    device = record.certificate.device
+    if not is_ours and not revoked.speaks(sql, record.fingerprint, device):
+        return False
     if is_from_the_future(record, now):
         return False
     kept = sql.execute(

@@ -212,6 +212,33 @@ def unseal(sql: sqlite3.Connection, parcel_id: int) -> None:
     )
 
 
+def seal_anew(
+    sql: sqlite3.Connection, fingerprint: Fingerprint, device: PeerId, now: Instant
+) -> None:
+    """What was sealed for a record that this device signed is sealed again, for another one: the
+    device was revoked. What holders keep of it is nobody's any more."""
+    anew = """FROM parcel WHERE fingerprint = ? AND state IN ('waiting', 'held')
+              AND sealed_for & 0xffffffff = ?"""  # a sequence names its device: `next_sequence`
+    which = (fingerprint, int.from_bytes(device[:4], "big"))
+    ids = [parcel_id for (parcel_id,) in sql.execute(f"SELECT id {anew}", which)]
+    for parcel_id in ids:
+        unseal(sql, parcel_id)
+        sql.execute("DELETE FROM lease WHERE parcel_id = ?", (parcel_id,))
+        sql.execute(
+            "UPDATE parcel SET state = 'waiting', due_at = ? WHERE id = ?", (now, parcel_id)
+        )
+
+
+def forget_leases_of(sql: sqlite3.Connection, holder: PeerId, now: Instant) -> None:
+    """This node's word counts for nothing any more: what it held has to be placed elsewhere."""
+    sql.execute(
+        """UPDATE parcel SET due_at = ? WHERE state IN ('waiting', 'held')
+           AND id IN (SELECT parcel_id FROM lease WHERE holder = ?)""",
+        (now, holder),
+    )
+    sql.execute("DELETE FROM lease WHERE holder = ?", (holder,))
+
+
 def record(sql: sqlite3.Connection, parcel_id: int, parcel: Parcel, now: Instant) -> None:
     """Write down a step of the state table."""
     sql.execute(

@@ -21,7 +21,7 @@ from postroad.protocol.dialable import dialable
 from postroad.protocol.holding import HoldFor, Quota, Relation
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.keys import load_ed25519
-from postroad.store import held, people
+from postroad.store import held, people, revoked
 from postroad.store.held import HeldDrop
 
 DROPS_PER_RENTER_MAX = 2  # one in use, and one while it moves
@@ -247,6 +247,8 @@ def _asker(
         if found is None:
             return "Nobody whom this node's owner knows vouches for you."
         _expect_device(record, fingerprint, peer)
+        if not revoked.speaks(sql, fingerprint, peer):
+            return "This device was revoked by its owner."
         contact = people.contact(sql, fingerprint)  # on a device that is new to us
         if contact is None:
             return _Asker(fingerprint, found)

@@ -239,6 +239,42 @@ MIGRATIONS: tuple[str, ...] = (
         octets      BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
 
+    -- DEVICES AND CHANGE: revocations and rotations that we obey and publish again; the newest of
+    -- each kind, of contacts, of those who rent here, of ourselves, and of whom the owner said so.
+    CREATE TABLE change (
+        fingerprint TEXT NOT NULL,
+        kind        INTEGER NOT NULL,
+        sequence    INTEGER NOT NULL,
+        octets      BLOB NOT NULL CHECK (length(octets) <= 12288),
+        learnt_at   REAL NOT NULL,
+        rented      INTEGER NOT NULL,        -- whether they rented here when we heard of it
+        PRIMARY KEY (fingerprint, kind)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Devices that do not speak for that identity any more; x'': none does. A row never goes. Those
+    -- that we had seen speak for it (barred) are not spoken with at all.
+    CREATE TABLE revoked (
+        fingerprint TEXT NOT NULL,
+        peer        BLOB NOT NULL CHECK (length(peer) IN (0, 32)),
+        barred      INTEGER NOT NULL,
+        PRIMARY KEY (fingerprint, peer)
+    ) STRICT, WITHOUT ROWID;
+
+    -- Which of our own changes which node has.
+    CREATE TABLE change_told (
+        peer        BLOB NOT NULL CHECK (length(peer) = 32),
+        fingerprint TEXT NOT NULL,
+        kind        INTEGER NOT NULL,
+        sequence    INTEGER NOT NULL,
+        PRIMARY KEY (peer, fingerprint, kind)
+    ) STRICT, WITHOUT ROWID;
+
+    -- When the directory was last asked for changes of somebody.
+    CREATE TABLE change_look (
+        fingerprint TEXT PRIMARY KEY,
+        looked_at   REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
     -- DIRECTORY: records kept for anybody, each at the hash of its kind and identity; and the peers
     -- that answered last, with whom the node begins after a start.
     CREATE TABLE directory_record (
@@ -266,7 +302,7 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
 
     -- Receipts that we gave, also those whose sender was told: whoever asks again, or still keeps
-    -- the letter for us, gets the same one.
+    -- the letter for us, gets the same one. In the order in which they were given.
     CREATE TABLE receipt_due (
         mail_id     BLOB PRIMARY KEY CHECK (length(mail_id) = 32),
         fingerprint TEXT NOT NULL,           -- the sender
@@ -276,7 +312,7 @@ MIGRATIONS: tuple[str, ...] = (
         told_sender INTEGER NOT NULL DEFAULT 0,
         due_at      REAL NOT NULL,
         tries       INTEGER NOT NULL DEFAULT 0
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
 
     -- MAILBOXES (RFC 9051, RFC 7162) ------------------------------------------------------------
     CREATE TABLE mailbox (

@@ -116,6 +116,15 @@ class Directory(Server):
         found = await self.get(record_key(PERSON, fingerprint), above)
         return None if found is None else read_person(found, fingerprint)
 
+    async def find_change(
+        self, kind: int, fingerprint: Fingerprint, above: int = -1
+    ) -> bytes | None:
+        """The newest revocation or rotation of this identity, above that sequence, verified; None
+        when the directory does not show one."""
+        if not self.is_joined:
+            return None
+        return await self.get(record_key(kind, fingerprint), above)
+
     async def find_newer(self, fingerprint: Fingerprint, above: int) -> PersonRecord | None:
         """The same for somebody who is looked for again and again: some times soon, since what was
         not there a moment ago may be published now, and then seldom."""

@@ -1,0 +1,282 @@
+"""Our own revocations: make them, publish them, tell those who know us; and look for those of
+others once a day.
+
+Purpose: contacts learn of a change at the next exchange, or within a day out of the directory.
+Whoever is told notes it durably before they say yes, and is not told again.
+Invariants: a change is kept and obeyed here before anybody hears of it; a look costs two questions
+to the directory for each contact and day, one contact after the other.
+See: docs/adr/0015-devices.md.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.ids import Contact, Fingerprint, Instant, PeerId, short
+from postroad.base.seams import Clock, Entropy
+from postroad.base.tlv import decode, encode
+from postroad.delivery.herald import Sighting
+from postroad.delivery.obeying import Obeying
+from postroad.peers.client import Client
+from postroad.protocol.identity_records import (
+    REVOKE,
+    RevokeRecord,
+    read_revoke,
+    sign_revoke_devices,
+)
+from postroad.protocol.records import PersonRecord, next_sequence
+from postroad.store import changes, helpers, people, queue, rented, revoked
+from postroad.store.database import Database, Sql
+from postroad.store.keyring import OwnKeys
+
+log = logging.getLogger(__name__)
+LOOK_SECONDS = 20 * limits.HOUR  # between two looks for changes of one person: within a day
+ROUND_SECONDS = 1 * limits.HOUR
+AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left somebody untold; then twice as long
+
+
+FindChange = Callable[[int, Fingerprint, int], Awaitable[bytes | None]]
+FindPerson = Callable[[Fingerprint, int], Awaitable[PersonRecord | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """A change of ours that others should know."""
+
+    kind: int
+    fingerprint: Fingerprint
+    sequence: int
+    octets: bytes
+
+
+class Changes:
+    """Run `run` for as long as the node is on the network. `find_change` and `find_person` look in
+    the directory; `is_joined` says whether there is one; `on_change` hears that there is something
+    new to publish, `on_news` that letters may go another way now."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: Client,
+        keyring: OwnKeys,
+        clock: Clock,
+        entropy: Entropy,
+        obeying: Obeying,
+        find_change: FindChange,
+        find_person: FindPerson,
+        is_joined: Callable[[], bool],
+        on_news: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._client = client
+        self._keyring = keyring
+        self._clock = clock
+        self._entropy = entropy
+        self._obeying = obeying
+        self._find_change = find_change
+        self._find_person = find_person
+        self._is_joined = is_joined
+        self._on_news = on_news
+        self._wake = asyncio.Event()
+        self._ask: dict[PeerId, Contact] = {}  # who said that our device was revoked
+
+    def wake(self) -> None:
+        """There is something to tell, or to look for."""
+        self._wake.set()
+
+    def refused(self, by: Contact) -> None:
+        """A node said that our device was revoked: it can show us why."""
+        if len(self._ask) < limits.LINKS_MAX:
+            self._ask[by.peer] = by
+            self._wake.set()
+
+    async def run(self) -> None:
+        again = AGAIN_SECONDS
+        while True:
+            self._wake.clear()
+            try:
+                await self._ask_why()
+                told = await self.settle()
+                done = await self._look() and told
+            except TemporaryFailure as error:
+                log.warning("changes not looked after: %s", error)
+                done = False
+            seconds = ROUND_SECONDS if done else min(again, ROUND_SECONDS)
+            again *= 2
+            try:
+                async with asyncio.timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
+                    await self._wake.wait()
+                    again = AGAIN_SECONDS
+            except TimeoutError:
+                continue
+
+    # Our own
+
+    async def revoke_devices(self, devices: Sequence[PeerId]) -> None:
+        """Take the word of these devices of ours from them, for ever; durable when it returns."""
+        mine, me = self._keyring.fingerprint, self._keyring.device.peer
+
+        def before(sql: Sql) -> tuple[list[PeerId], int]:
+            octets = changes.kept(sql, mine, REVOKE)
+            last = 0 if octets is None else decode(RevokeRecord, octets).sequence
+            return revoked.of(sql, mine), last
+
+        known, last = await self._database.read(before)
+        sequence = next_sequence(last, me, self._clock.now())
+        record = sign_revoke_devices(self._keyring.identity, {*known, *devices}, sequence)
+        await self._obeying.obey(encode(record))
+        self.wake()
+
+    async def publish(self, record: bytes) -> Fingerprint:
+        """Make known that an identity has ended, whosever it is: who has the printed sheet needs no
+        keys. Durable when it returns; PermanentFailure when it is no such record."""
+        try:
+            revocation = decode(RevokeRecord, record)
+            whose = read_revoke(record, revocation.fingerprint).fingerprint
+        except PeerMisbehaved as error:
+            raise PermanentFailure(f"This is no revocation: {error}.") from error
+        if revocation.devices:
+            raise PermanentFailure("This revokes some devices only; it is not a printed sheet's.")
+        await self._obeying.obey(record, is_asked_for=True)
+        self._on_news()
+        return whose
+
+    def _owed(self, sql: Sql) -> list[_Owed]:
+        mine = self._keyring.fingerprint
+        octets = changes.kept(sql, mine, REVOKE)
+        if octets is None:
+            return []
+        return [_Owed(REVOKE, mine, decode(RevokeRecord, octets).sequence, octets)]
+
+    async def settle(self) -> bool:
+        """Tell our changes to those who do not know them yet; whether all do now."""
+        untold = await self._database.read(self._untold)
+        answers = await asyncio.gather(*(self._tell(place, change) for place, change in untold))
+        return all(answers)
+
+    def _untold(self, sql: Sql) -> list[tuple[Contact, _Owed]]:
+        """Whom we owe which word, as far as we know where they are."""
+        owed = self._owed(sql)
+        places = _who_knows_us(sql) if owed else []
+        return [
+            (place, change)
+            for change in owed
+            for told in [changes.told(sql, change.fingerprint, change.kind, change.sequence)]
+            for place in places
+            if place.peer not in told
+        ]
+
+    async def _tell(self, place: Contact, change: _Owed) -> bool:
+        try:
+            await self._client.tell_change(place, change.octets, None)
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            log.info("change not told: %s", error, extra={"peer": short(place.peer)})
+            return False
+        await self._database.run(
+            lambda sql: changes.tell(
+                sql, place.peer, change.fingerprint, change.kind, change.sequence
+            )
+        )
+        return True
+
+    async def peer_seen(self, seen: Sighting) -> None:
+        """A node that knows us proved itself: tell it what it does not know yet."""
+
+        untold = await self._database.read(self._untold)
+        if any(place.peer == seen.peer for place, _ in untold):
+            self.wake()
+
+    # Those of others
+
+    async def ask_about(self, fingerprint: Fingerprint) -> None:
+        """The same at once for somebody whom the owner is about to make a contact."""
+        try:
+            await self.look_up(fingerprint, is_asked_for=True)
+        except PeerMisbehaved as error:
+            log.warning("what the directory showed is not a change: %s", error)
+
+    async def look_up(self, fingerprint: Fingerprint, *, is_asked_for: bool = False) -> None:
+        """Ask the directory for changes of this identity, and obey what it shows."""
+        octets = await self._database.read(lambda sql: changes.kept(sql, fingerprint, REVOKE))
+        above = -1 if octets is None else decode(RevokeRecord, octets).sequence
+        found = await self._find_change(REVOKE, fingerprint, above)
+        if found is not None:
+            await self._obeying.obey(found, is_asked_for=is_asked_for)
+
+    async def _look(self) -> bool:
+        """Look for changes of all who were not looked for since yesterday, oldest look first;
+        whether all of them were."""
+        for fingerprint in await self._database.read(self._due):
+            if not self._is_joined():
+                return False
+            await self._look_for(fingerprint)
+        return True
+
+    async def _look_for(self, fingerprint: Fingerprint) -> None:
+        try:
+            await self.look_up(fingerprint)
+            await self._look_for_record(fingerprint)
+        except PeerMisbehaved as error:
+            log.warning("what the directory showed is not a change: %s", error)
+        now = self._clock.now()
+        await self._database.run(lambda sql: changes.looked(sql, fingerprint, now))
+
+    def _due(self, sql: Sql) -> list[Fingerprint]:
+        last = changes.last_looked(sql)
+        whom = [self._keyring.fingerprint, *(one.fingerprint for one in people.contacts(sql))]
+        limit = self._clock.now() - LOOK_SECONDS
+        due = [one for one in whom if not limit < last.get(one, 0.0) <= self._clock.now()]
+        return sorted(due, key=lambda one: (last.get(one, 0.0), one))
+
+    async def _look_for_record(self, fingerprint: Fingerprint) -> None:
+        """Whose device was revoked has another one by now, perhaps."""
+
+        def lost(sql: Sql) -> int | None:
+            person = people.contact(sql, fingerprint)
+            if person is None:
+                return None
+            device = person.record.certificate.device
+            return None if revoked.speaks(sql, fingerprint, device) else person.record.sequence
+
+        sequence = await self._database.read(lost)
+        if sequence is None:
+            return
+        record = await self._find_person(fingerprint, sequence)
+        if record is not None:
+            await self.learn(record, self._clock.now())
+
+    async def learn(self, record: PersonRecord, now: Instant) -> None:
+        """Keep a contact's newer record; what waits for them is due."""
+
+        def work(sql: Sql) -> None:
+            if people.learn(sql, record, now):
+                queue.wake(sql, record.fingerprint, now)
+
+        await self._database.run(work)
+        self._on_news()
+
+    async def _ask_why(self) -> None:
+        """Have those who call our device revoked show the record, which we believe if it is one."""
+        asked, self._ask = list(self._ask.values()), {}
+        for place in asked:
+            try:
+                found = await self._client.find_changes(place, self._keyring.fingerprint)
+                await self._obeying.hear(found)
+            except (TemporaryFailure, PeerMisbehaved) as error:
+                log.info("not told why: %s", error, extra={"peer": short(place.peer)})
+
+
+def _who_knows_us(sql: Sql) -> list[Contact]:
+    """The nodes of contacts, helpers and holders, each once."""
+    found = {row.peer: row.contact for row in helpers.helpers(sql) if not row.refusal}
+    for person in people.contacts(sql):
+        if not person.blocked:
+            found |= {one.peer: one for one in person.record.contacts}
+    for drop in people.my_drops(sql):
+        holder = rented.holder_of(sql, drop) if drop.agreed else None
+        if holder is not None:
+            found.setdefault(holder.peer, holder)
+    return list(found.values())

@@ -1,0 +1,203 @@
+"""Revocations that we heard of: kept, and obeyed in the same commit.
+
+Purpose: from that commit on nothing counts here that a revoked device signed: letters, receipts,
+records, leases, requests for a drop. What was sealed for it and not yet delivered is sealed anew.
+Functions run in the database thread, inside a transaction of `Database.run`.
+Invariants: of one kind the newest is kept; what one record revoked, no later one gives back.
+See: docs/adr/0015-devices.md.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+
+from postroad.base.errors import PeerMisbehaved
+from postroad.base.ids import Fingerprint, Instant, PeerId
+from postroad.base.tlv import decode, encode
+from postroad.protocol.identity_records import REVOKE, RevokeRecord
+from postroad.protocol.records import PersonRecord
+from postroad.store import audit, people, queue, revoked
+
+PUBLISHED_MAX = 64  # of others; whoever knows more has very unlucky contacts
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """A revocation that was news. `person`: whose it is, when they are a contact; `is_whole`: the
+    identity itself has ended; `barred`: devices with which we do not speak from now on."""
+
+    fingerprint: Fingerprint
+    person: people.Person | None
+    is_whole: bool
+    barred: frozenset[PeerId]
+
+
+def concerns_us(
+    sql: sqlite3.Connection, fingerprint: Fingerprint, mine: Collection[Fingerprint]
+) -> bool:
+    """Whether we should know what becomes of this identity: a contact's, a renter's, our own."""
+    if fingerprint in mine:
+        return True
+    found = sql.execute(
+        """SELECT 1 FROM contact WHERE fingerprint = :asked
+           UNION ALL SELECT 1 FROM held_drop WHERE fingerprint = :asked""",
+        {"asked": fingerprint},
+    )
+    return found.fetchone() is not None
+
+
+def kept(sql: sqlite3.Connection, fingerprint: Fingerprint, kind: int) -> bytes | None:
+    """The newest record of this kind that we know of."""
+    row = sql.execute(
+        "SELECT octets FROM change WHERE fingerprint = ? AND kind = ?", (fingerprint, kind)
+    ).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def _all_kept(sql: sqlite3.Connection, fingerprint: Fingerprint) -> list[bytes]:
+    rows = sql.execute(
+        "SELECT octets FROM change WHERE fingerprint = ? ORDER BY kind", (fingerprint,)
+    )
+    return [bytes(octets) for (octets,) in rows]
+
+
+def to_publish(sql: sqlite3.Connection) -> list[bytes]:
+    """All that should be found in the directory: who keeps it there does so for some weeks only."""
+    rows = sql.execute(
+        "SELECT octets FROM change ORDER BY learnt_at DESC, fingerprint, kind LIMIT ?",
+        (PUBLISHED_MAX,),
+    )
+    return [bytes(octets) for (octets,) in rows]
+
+
+def served(sql: sqlite3.Connection, fingerprint: Fingerprint, asker: PeerId) -> list[bytes]:
+    """What is told of this identity to whoever asks, as with records: of who rents or rented here,
+    of ourselves, and to a device what was said of it; whom else we know is nobody's business."""
+    found = sql.execute(
+        """SELECT 1 WHERE :asked NOT IN (SELECT fingerprint FROM contact)
+           UNION ALL SELECT 1 FROM change WHERE fingerprint = :asked AND rented
+           UNION ALL SELECT 1 FROM revoked WHERE fingerprint = :asked AND peer = :asker""",
+        {"asked": fingerprint, "asker": asker},
+    )
+    return [] if found.fetchone() is None else _all_kept(sql, fingerprint)
+
+
+def keep(
+    sql: sqlite3.Connection,
+    kind: int,
+    fingerprint: Fingerprint,
+    sequence: int,
+    octets: bytes,
+    now: Instant,
+) -> bool:
+    """Keep it when it is newer than what we have; whether it was."""
+    done = sql.execute(
+        """INSERT INTO change (fingerprint, kind, sequence, octets, learnt_at, rented)
+           VALUES (?, ?, ?, ?, ?, ? IN (SELECT fingerprint FROM held_drop))
+           ON CONFLICT (fingerprint, kind) DO UPDATE SET sequence = excluded.sequence,
+               octets = excluded.octets, learnt_at = excluded.learnt_at,
+               rented = max(rented, excluded.rented) WHERE excluded.sequence > sequence""",
+        (fingerprint, kind, sequence, octets, now, fingerprint),
+    )
+    return done.rowcount == 1
+
+
+def revoke(
+    sql: sqlite3.Connection, record: RevokeRecord, now: Instant, mine: Collection[Fingerprint]
+) -> Obeyed | None:
+    """Obey a revocation that was verified; None when it is no news."""
+    whose = record.fingerprint
+    if not keep(sql, REVOKE, whose, record.sequence, encode(record), now):
+        return None
+    person = people.contact(sql, whose)
+    is_whole = not record.devices
+    proven = _proven_devices(sql, whose, person)
+    named = {PeerId(device) for device in record.devices}
+    ended = proven if is_whole else proven & named
+    revoked.note(sql, whose, {revoked.EVERY_DEVICE, *proven} if is_whole else named, ended)
+    if whose not in mine:
+        _forget(sql, whose, proven if is_whole else named, is_whole=is_whole)
+        _forget_holders(sql, ended, now)
+    if is_whole:
+        people.block(sql, whose)
+    else:
+        for device in sorted(named):
+            queue.seal_anew(sql, whose, device, now)
+    queue.wake(sql, whose, now)
+    event = "identity revoked" if is_whole else "device revoked"
+    audit.note(sql, now, event, fingerprint=whose, ours=whose in mine)
+    return Obeyed(whose, person, is_whole, frozenset(ended))
+
+
+def _proven_devices(
+    sql: sqlite3.Connection, whose: Fingerprint, person: people.Person | None
+) -> set[PeerId]:
+    """The devices that showed themselves to us as this person's, not those that they only name."""
+    rented = sql.execute(
+        "SELECT device FROM held_drop WHERE fingerprint = ? AND device IS NOT NULL", (whose,)
+    )
+    proven = {PeerId(device) for (device,) in rented}
+    return proven if person is None else proven | {person.record.certificate.device}
+
+
+def _forget(
+    sql: sqlite3.Connection, whose: Fingerprint, devices: set[PeerId], *, is_whole: bool
+) -> None:
+    """Serve these devices no more: their key to a drop is whose they are, so it goes with them."""
+    for device in sorted(devices):
+        sql.execute("DELETE FROM device WHERE fingerprint = ? AND peer = ?", (whose, device))
+        sql.execute("DELETE FROM held_drop WHERE fingerprint = ? AND device = ?", (whose, device))
+    if is_whole:
+        sql.execute("DELETE FROM device WHERE fingerprint = ?", (whose,))
+        sql.execute("DELETE FROM held_drop WHERE fingerprint = ?", (whose,))
+    octets = people.kept_record(sql, whose)
+    if octets is not None:
+        signer = None
+        with suppress(PeerMisbehaved):  # the row is damaged
+            signer = decode(PersonRecord, octets).certificate.device
+        if is_whole or signer is None or signer in devices:
+            sql.execute("DELETE FROM record WHERE fingerprint = ?", (whose,))
+
+
+def _forget_holders(sql: sqlite3.Connection, ended: set[PeerId], now: Instant) -> None:
+    """What these devices hold for us, and their leases, count for nothing; senders keep custody."""
+    for device in sorted(ended):
+        sql.execute("DELETE FROM my_drop WHERE holder = ?", (device,))
+        queue.forget_leases_of(sql, device, now)
+
+
+def tell(
+    sql: sqlite3.Connection, peer: PeerId, fingerprint: Fingerprint, kind: int, sequence: int
+) -> None:
+    """This node has our change of that sequence."""
+    sql.execute(
+        """INSERT INTO change_told (peer, fingerprint, kind, sequence) VALUES (?, ?, ?, ?)
+           ON CONFLICT (peer, fingerprint, kind) DO UPDATE SET sequence = excluded.sequence""",
+        (peer, fingerprint, kind, sequence),
+    )
+
+
+def told(
+    sql: sqlite3.Connection, fingerprint: Fingerprint, kind: int, sequence: int
+) -> set[PeerId]:
+    """Which nodes have this change of ours."""
+    rows = sql.execute(
+        "SELECT peer FROM change_told WHERE fingerprint = ? AND kind = ? AND sequence >= ?",
+        (fingerprint, kind, sequence),
+    )
+    return {PeerId(peer) for (peer,) in rows}
+
+
+def looked(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
+    """The directory was asked for changes of this identity."""
+    sql.execute(
+        """INSERT INTO change_look (fingerprint, looked_at) VALUES (?, ?)
+           ON CONFLICT (fingerprint) DO UPDATE SET looked_at = excluded.looked_at""",
+        (fingerprint, now),
+    )
+
+
+def last_looked(sql: sqlite3.Connection) -> dict[Fingerprint, Instant]:
+    rows = sql.execute("SELECT fingerprint, looked_at FROM change_look")
+    return {Fingerprint(fingerprint): Instant(at) for fingerprint, at in rows}

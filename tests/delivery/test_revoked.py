@@ -1,0 +1,273 @@
+"""Devices and identities that were revoked: who learns it when, and what counts no more."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from delivery.test_directory import a_box
+from delivery.test_road import ended, held_by, is_filed
+from postroad.app.helper import HelperConfig, build_helper
+from postroad.base import limits
+from postroad.base.errors import PermanentFailure, Unreachable
+from postroad.base.ids import Contact, Instant, PeerId, Ticket
+from postroad.base.tlv import encode
+from postroad.peers.client import Client
+from postroad.peers.exchange import Refused
+from postroad.protocol import wire
+from postroad.protocol.identity_records import sign_revoke, sign_revoke_devices
+from postroad.sealing.keys import Identity
+from postroad.store import invitations, people, revoked
+from postroad.store.database import Sql
+from simulator.village import Resident, Village, play, until
+
+
+async def another_device(place: Village, of: Resident) -> Resident:
+    """A computer set up from the 24 words of somebody; it knows nobody yet."""
+    new = Resident(place, of.name, of.entropy)
+    new.folder = place.folder / f"{of.name}-new"
+    place.residents.append(new)
+    await new.wake()
+    return new
+
+
+async def knows_revoked(resident: Resident, of: Resident, device: PeerId) -> bool:
+    fingerprint = Identity(of.entropy).public.fingerprint
+    return not await resident.node.database.read(
+        lambda sql: revoked.speaks(sql, fingerprint, device)
+    )
+
+
+async def knows_ended(resident: Resident, of: Resident) -> bool:
+    return await knows_revoked(resident, of, PeerId(b"?" * 32))
+
+
+async def revokes(new: Resident, *devices: PeerId) -> None:
+    await new.node.changes.revoke_devices(devices)
+
+
+def test_within_a_day_contacts_learn_that_a_lost_laptop_speaks_for_nobody(tmp_path: Path) -> None:
+    """The new computer knows none of them: they find it out by themselves."""
+
+    async def scene(place: Village) -> None:
+        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+        await place.meet(bora, anna)
+        await place.meet(bora, carl)
+        lost = anna.node.endpoint.me
+        await asyncio.sleep(limits.HOUR)
+        await anna.sleep()
+        new = await another_device(place, anna)
+        await place.meet(carl, new)
+        await revokes(new, lost)
+        assert not await knows_revoked(bora, anna, lost)
+        await until(lambda: knows_revoked(bora, anna, lost), limits.DAY)
+
+    play(tmp_path, scene)
+
+
+def test_a_contact_learns_at_the_next_exchange_and_then_takes_nothing_from_that_device(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        lost, bora_is = anna.node.endpoint.me, bora.address
+        await bora.sleep()
+        await anna.write(bora_is, subject="written before")
+        await asyncio.sleep(limits.MINUTE)
+        await anna.sleep()
+        await bora.wake()
+        new = await another_device(place, anna)
+        await place.meet(bora, new)
+        await revokes(new, lost)
+        await until(lambda: knows_revoked(bora, anna, lost), limits.MINUTE)
+        await bora.write(new.address, subject="to the new one")
+        await until(lambda: is_filed(new, "to the new one"))
+        # Whoever found the laptop switches it on.
+        await anna.wake()
+        await until(lambda: ended(anna, "refused"), limits.HOUR)
+        assert not await bora.with_subject("written before")
+        await until(lambda: is_filed(anna, "This device of yours was revoked"))
+        with pytest.raises(PermanentFailure, match="was revoked"):
+            await anna.node.outbox.check_recipient(bora_is)
+
+    play(tmp_path, scene)
+
+
+def test_what_was_sealed_for_a_lost_laptop_is_sealed_anew_for_the_next_one(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (anna,) = await place.settle_in("anna")
+        (hana,) = await place.with_holders(anna, "hana")
+        (bora,) = await place.settle_in("bora")
+        await place.meet(bora, anna)
+        lost, anna_is = anna.node.endpoint.me, anna.address
+        await asyncio.sleep(limits.HOUR)
+        await anna.sleep()
+        await bora.write(anna_is)
+        await until(lambda: held_by(bora, 1))
+        (before,) = await bora.waiting()
+        await bora.sleep()
+        new = await another_device(place, anna)
+        await place.meet(hana, new)
+        await revokes(new, lost)
+        await until(lambda: knows_revoked(hana, anna, lost))
+        lying = await hana.node.database.read(
+            lambda sql: sql.execute("SELECT count(*) FROM held_letter").fetchone()
+        )
+        assert lying == (0,)  # nobody else can open it, and the lost one shall not
+        await bora.wake()
+        await place.meet(bora, new)
+        await until(lambda: is_filed(new, "hello"), limits.HOUR)
+        assert before.sealed is not None
+        await until(lambda: ended(bora, "delivered"))
+
+    play(tmp_path, scene)
+
+
+def test_letters_to_a_revoked_identity_come_back_and_no_new_one_is_accepted(
+    tmp_path: Path,
+) -> None:
+    """Carl, who only has the printed sheet and no key of Anna's, publishes it."""
+
+    async def scene(place: Village) -> None:
+        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+        await place.meet(bora, anna)
+        await place.meet(bora, carl)
+        anna_is = anna.address
+        await asyncio.sleep(limits.HOUR)
+        await anna.sleep()
+        await bora.write(anna_is, subject="too late")
+        await carl.node.changes.publish(encode(sign_revoke(Identity(anna.entropy))))
+        await until(lambda: knows_ended(bora, anna), limits.DAY)
+        await until(lambda: ended(bora, "refused"))
+        (returned,) = await bora.with_subject("Not delivered: too late")
+        assert b"revoked their identity" in b" ".join(returned.split())
+        (notice,) = await bora.with_subject("anna has revoked their identity")
+        assert anna_is.encode() in notice
+        with pytest.raises(PermanentFailure, match="revoked by its owner"):
+            await bora.node.outbox.check_recipient(anna_is)
+        # And its owner sees it, too.
+        await anna.wake()
+        await until(lambda: is_filed(anna, "Your identity was revoked"), limits.DAY)
+
+    play(tmp_path, scene)
+
+
+def test_nobody_revokes_anybody_else_or_takes_a_revocation_back(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora, mallory = await place.settle_in("anna", "bora", "mallory")
+        await place.meet(bora, anna, mallory)
+        device = anna.node.endpoint.me
+        thief = Identity(mallory.entropy)
+        asking = Client(mallory.node.links)
+        there = Contact(bora.node.endpoint.me, bora.node.endpoint.addresses())
+        # Her own identity may say of any device that it is hers no more: Anna's stays Anna's.
+        mine = sign_revoke_devices(thief, {device}, 1 << 32)
+        await asking.tell_change(there, encode(mine), None)
+        await anna.write(bora.address, subject="still here")
+        await until(lambda: is_filed(bora, "still here"))
+        # Anna's, signed by Mallory.
+        forged = bytearray(encode(sign_revoke_devices(Identity(anna.entropy), {device}, 1 << 32)))
+        forged[-1] ^= 1
+        with pytest.raises(Refused):
+            await asking.tell_change(there, bytes(forged), None)
+        assert not await knows_revoked(bora, anna, device)
+        # Somebody of whom Bora knows nothing is nothing to her.
+        nobody = sign_revoke(Identity(bytes(32)))
+        with pytest.raises(Refused, match="not known here"):
+            await asking.tell_change(there, encode(nobody), None)
+        # What was revoked once stays so, whatever a later record leaves out.
+        theirs, other = Identity(anna.entropy), Identity(b"\x05" * 32).signing.peer
+        for devices, sequence in (({mallory.node.endpoint.me}, 2), ({other}, 3)):
+            record = sign_revoke_devices(theirs, devices, sequence << 32)
+            await asking.tell_change(there, encode(record), None)
+        assert await knows_revoked(bora, anna, mallory.node.endpoint.me)
+        assert await knows_revoked(bora, anna, other)
+        await mallory.write(bora.address, subject="mine all the same")
+        await until(lambda: is_filed(bora, "mine all the same"))
+
+    play(tmp_path, scene)
+
+
+def test_a_record_that_a_revoked_device_signs_is_believed_by_nobody(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        stolen = await anna.node.renter.record()
+        lost = anna.node.endpoint.me
+        record = sign_revoke_devices(Identity(anna.entropy), {lost}, 1 << 32)
+        asking = Client(anna.node.links)
+        there = Contact(bora.node.endpoint.me, bora.node.endpoint.addresses())
+        await asking.tell_change(there, encode(record), None)
+
+        def learn(sql: Sql) -> tuple[bool, bool, bytes | None]:
+            return (
+                people.learn(sql, stolen, place.clock.now()),
+                people.keep_record(sql, stolen, place.clock.now()),
+                people.kept_record(sql, stolen.fingerprint),
+            )
+
+        assert await bora.node.database.run(learn) == (False, False, None)
+        assert not await bora.node.database.read(lambda sql: people.is_served(sql, lost))
+        # Nothing else is said over its links, in either direction.
+        with pytest.raises(Refused) as refused:
+            await asking.find_record(there, bora.node.keyring.fingerprint)
+        assert refused.value.refusal == wire.Refusal.REVOKED
+        with pytest.raises(Unreachable, match="revoked by its owner"):
+            await Client(bora.node.links).who(Contact(lost, anna.node.endpoint.addresses()))
+        assert await asking.find_changes(there, stolen.fingerprint) == (encode(record),)
+        await bora.sleep()
+        await bora.wake()
+        with pytest.raises(Refused):
+            await asking.find_record(there, bora.node.keyring.fingerprint)
+
+    play(tmp_path, scene)
+
+
+def test_an_invitation_of_somebody_who_was_revoked_is_not_accepted(tmp_path: Path) -> None:
+    """Whoever stole the keys invites people who never knew their owner."""
+
+    async def scene(place: Village) -> None:
+        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+        await place.meet(bora, carl)
+        await place.meet(anna, carl)
+        link, _, _ = await anna.node.introductions.invite()
+        await carl.node.changes.publish(encode(sign_revoke(Identity(anna.entropy))))
+        await asyncio.sleep(limits.MINUTE)
+        with pytest.raises(PermanentFailure, match="was revoked by its"):
+            await bora.node.introductions.accept(link)
+        assert anna.address not in await bora.contacts()
+
+    play(tmp_path, scene)
+
+
+def test_a_helper_serves_a_revoked_device_no_more(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        disk, machine = a_box(place, tmp_path / "helper")
+        async with build_helper(HelperConfig(tmp_path, tmp_path, "box"), machine) as box:
+            serving = asyncio.create_task(box.links.serve())
+            await asyncio.sleep(1)
+            secret, now = b"s" * 16, place.clock.now()
+            await box.database.run(
+                lambda sql: invitations.add(
+                    sql, secret, Ticket(b"t" * 16), now, Instant(now + limits.DAY)
+                )
+            )
+            record = encode(await anna.node.renter.record())
+            here, device = box.where_i_am(), anna.node.endpoint.me
+            asking = Client(anna.node.links)
+            await asking.sign_in(here, record, secret)
+            revocation = encode(sign_revoke_devices(Identity(anna.entropy), {device}, 1 << 32))
+            # Anybody may bring it: it proves itself.
+            await Client(bora.node.links).tell_change(here, revocation, None)
+            with pytest.raises(Refused) as refused:
+                await asking.sign_in(here, record, None)
+            assert refused.value.refusal == wire.Refusal.REVOKED
+            serving.cancel()
+            await asyncio.wait({serving})
+        disk.close()
+
+    play(tmp_path, scene)
