@@ -7,7 +7,7 @@ kept, only the secret's hash.
 
 import hashlib
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from postroad.base import limits
@@ -30,7 +30,7 @@ class InvitationRow:
     """`id`: how the owner calls it; `name`: for whom it is, in their words."""
 
     id: str
-    ticket: Ticket
+    ticket: Ticket = field(repr=False)
     created_at: Instant
     expires_at: Instant
     used_by: Fingerprint | None = None
