@@ -126,7 +126,7 @@ def revoke(
             queue.seal_anew(sql, whose, device, now)
     queue.wake(sql, whose, now)
     event = "identity revoked" if is_whole else "device revoked"
-    audit.note(sql, now, event, fingerprint=whose, ours=whose in mine)
+    audit.note(sql, now, event, id=whose)
     return Obeyed(whose, person, is_whole, frozenset(ended))
 
 
