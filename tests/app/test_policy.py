@@ -110,6 +110,8 @@ def is_within(key: str, value: Any, most: Any) -> bool:
             return (most, value) not in {
                 ("off", "contacts"), ("off", "vouched"), ("contacts", "vouched"),
             }  # fmt: skip
+        case "strangers":
+            return (most, value) != ("refuse", "requests")
         case "link":
             return bool(value in most)
         case "lan" | "dial_private" | "directory":

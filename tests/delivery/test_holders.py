@@ -508,7 +508,7 @@ def test_a_voucher_that_ends_is_renewed_and_without_one_there_is_no_room(
         await vera.sleep()
         await bora.sleep()
         place.put_forward(1.1 * limits.VOUCHER_SECONDS)
-        deposit = wire.Deposit(drop, bytes(32), 2, int(place.clock.now()) + limits.DAY, None)
+        deposit = wire.Deposit(drop, bytes(32), 2, int(place.clock.now()) + limits.DAY, None, None)
         shelves = wim.node.links._answers[wire.Deposit].__self__._shelves  # type: ignore[attr-defined]
         answer = await shelves.offer(deposit)
         assert isinstance(answer, wire.No)

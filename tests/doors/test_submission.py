@@ -519,7 +519,11 @@ def test_case_and_a_tag_do_not_make_a_stranger_of_the_owner(office: Office, send
         (b"From: anna@example.org\r\nX: " + b"x" * limits.HEADER_BYTES_MAX, "552 5.3.4"),
         (b"From: anna@example.org\r\nSender: Anna <anna@example.org>", "250 2.0.0"),
         (b"from:\r\n =?utf-8?q?Anna?= (at home)\r\n <ANNA@example.org>", "250 2.0.0"),
-        (b'From: "eve@example.org" <anna@example.org>', "250 2.0.0"),
+        (
+            b'From: "eve@example.org" <anna@example.org>',
+            "554 5.7.1 The name in the letter's From says eve@example.org",
+        ),
+        (b'From: "Anna@example.org" <anna@example.org>', "250 2.0.0"),
     ],
 )
 def test_the_header_says_truly_who_wrote_it(office: Office, header: bytes, reply: str) -> None:

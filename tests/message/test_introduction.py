@@ -8,17 +8,18 @@ import pytest
 from fakes import NOW, someone
 from postroad.message import introduction
 from postroad.message.address import Address, parse
+from postroad.message.introduction import Occasion
 
 ANNA, BEN = someone("anna").address, someone("ben").address
 
 
-def written(*, accepts: bool, author: Address = ANNA, to: Address = BEN) -> bytes:
-    return introduction.write(author, to, accepts=accepts, now=NOW, token=bytes(range(16)))
+def written(occasion: Occasion, author: Address = ANNA, to: Address = BEN) -> bytes:
+    return introduction.write(author, to, occasion, now=NOW, token=bytes(range(16)))
 
 
-@pytest.mark.parametrize("accepts", [True, False])
-def test_reply_goes_to_the_new_contact(accepts: bool) -> None:
-    letter = message_from_bytes(written(accepts=accepts), policy=policy.default)
+@pytest.mark.parametrize("occasion", Occasion)
+def test_reply_goes_to_the_new_contact(occasion: Occasion) -> None:
+    letter = message_from_bytes(written(occasion), policy=policy.default)
     (author,) = letter["From"].addresses
     (to,) = letter["To"].addresses
     assert parse(author.addr_spec) == ANNA
@@ -28,21 +29,23 @@ def test_reply_goes_to_the_new_contact(accepts: bool) -> None:
     assert parsedate_to_datetime(letter["Date"]).timestamp() == NOW
 
 
-@pytest.mark.parametrize("accepts", [True, False])
-def test_it_says_in_words_what_happened_and_how_to_go_on(accepts: bool) -> None:
-    letter = message_from_bytes(written(accepts=accepts), policy=policy.default)
+@pytest.mark.parametrize("occasion", Occasion)
+def test_it_says_in_words_what_happened_and_how_to_go_on(occasion: Occasion) -> None:
+    letter = message_from_bytes(written(occasion), policy=policy.default)
     text = letter.get_content()
-    assert ("accepted your invitation" in letter["Subject"]) == accepts
+    assert ("accepted your invitation" in letter["Subject"]) == (
+        occasion is Occasion.INVITATION_ACCEPTED
+    )
     assert "just reply" in text
     assert str(ANNA) in text
     assert "signed" in text
 
 
-@pytest.mark.parametrize("accepts", [True, False])
+@pytest.mark.parametrize("occasion", Occasion)
 @pytest.mark.parametrize("name", ["a", "n" * 31, "-", "_", "0-0"])
-def test_it_is_a_letter_that_every_program_reads(accepts: bool, name: str) -> None:
+def test_it_is_a_letter_that_every_program_reads(occasion: Occasion, name: str) -> None:
     odd = Address(name, ANNA.fingerprint)
-    octets = written(accepts=accepts, author=odd, to=odd)
+    octets = written(occasion, author=odd, to=odd)
     assert octets.endswith(b"\r\n")
     assert b"\n" not in octets.replace(b"\r\n", b"")
     assert octets.isascii()
@@ -54,11 +57,12 @@ def test_it_is_a_letter_that_every_program_reads(accepts: bool, name: str) -> No
 
 def test_no_program_answers_it_by_itself() -> None:
     """RFC 3834 section 5."""
-    letter = message_from_bytes(written(accepts=True), policy=policy.default)
+    letter = message_from_bytes(written(Occasion.INVITATION_ACCEPTED), policy=policy.default)
     assert letter["Auto-Submitted"] == "auto-generated"
 
 
 def test_two_of_them_are_two_letters() -> None:
-    one = introduction.write(ANNA, BEN, accepts=True, now=NOW, token=bytes(16))
-    other = introduction.write(ANNA, BEN, accepts=True, now=NOW, token=bytes(15) + b"\1")
+    why = Occasion.REQUEST_ACCEPTED
+    one = introduction.write(ANNA, BEN, why, now=NOW, token=bytes(16))
+    other = introduction.write(ANNA, BEN, why, now=NOW, token=bytes(15) + b"\1")
     assert one != other

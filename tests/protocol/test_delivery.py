@@ -15,6 +15,7 @@ from postroad.protocol.delivery import (
     OPEN,
     Cancelled,
     Event,
+    Impossible,
     Leased,
     NotPlaced,
     Parcel,
@@ -34,10 +35,11 @@ EVENTS: list[Event] = [
     NotPlaced("nobody answered"),
     Cancelled(),
     Revoked("it was revoked"),
+    Impossible("5.1.1", "There is nobody of this address."),
     *(ReceiptCame(verdict) for verdict in Verdict),
 ]
 CLOSED = sorted(set(State) - OPEN)
-REFUSED_VERDICTS = sorted(set(Verdict) - {Verdict.FILED})
+REFUSED_VERDICTS = sorted(set(Verdict) - {Verdict.FILED, Verdict.REQUESTED})
 MOMENTS = [-400 * limits.DAY, -1.0, 0.0, 3600.0, 86400.0, 30 * 86400.0, 400 * 86400.0]
 dice = st.floats(0, 1, exclude_max=True)
 lifetimes = st.floats(limits.EXPIRY_SECONDS_MIN, limits.EXPIRY_SECONDS_MAX)
@@ -63,6 +65,16 @@ def test_what_has_ended_stays_as_it_ended_but_for_a_late_receipt(
     step = advance(ended, event, at(seconds), 0.5)
     if state is State.EXPIRED and event == ReceiptCame(Verdict.FILED):
         assert step == Step(replace(ended, state=State.DELIVERED), Notice.CORRECTED)
+    elif state is State.EXPIRED and event == ReceiptCame(Verdict.REQUESTED):
+        assert (step.parcel.state, step.notice) == (State.REQUESTED, Notice.REQUESTED)
+    elif state is State.REQUESTED and event == ReceiptCame(Verdict.FILED):
+        assert step == Step(replace(ended, state=State.DELIVERED), Notice.DELIVERED)
+    elif (
+        state is State.REQUESTED
+        and isinstance(event, ReceiptCame)
+        and event.verdict in REFUSED_VERDICTS
+    ):
+        assert (step.parcel.state, step.notice) == (State.REFUSED, Notice.REFUSED)
     else:
         assert step == Step(ended)
     assert look_at_clock(ended, at(seconds)) == Step(ended)
@@ -84,6 +96,32 @@ def test_a_revocation_ends_it_with_its_reason(state: State) -> None:
     step = advance(parcel(state), Revoked("it was revoked"), at(60), 0.0)
     assert (step.parcel.state, step.notice) == (State.REFUSED, Notice.REFUSED)
     assert (step.parcel.reason, step.status) == ("it was revoked", "5.7.13")
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_among_requests_it_waits_for_a_yes_or_no_and_is_tried_no_more(state: State) -> None:
+    step = advance(parcel(state), ReceiptCame(Verdict.REQUESTED), at(60), 0.0)
+    assert (step.parcel.state, step.notice) == (State.REQUESTED, Notice.REQUESTED)
+    assert "does not know you yet" in step.parcel.reason
+    assert advance(step.parcel, ReceiptCame(Verdict.REQUESTED), at(90), 0.0) == Step(step.parcel)
+
+
+@pytest.mark.parametrize("state", sorted(OPEN))
+def test_what_can_never_be_delivered_is_returned_at_once(state: State) -> None:
+    step = advance(parcel(state), Impossible("5.1.1", "Nobody."), at(60), 0.0)
+    assert (step.parcel.state, step.notice, step.status) == (
+        State.REFUSED,
+        Notice.REFUSED,
+        "5.1.1",
+    )
+    assert step.parcel.reason == "Nobody."
+
+
+def test_what_the_recipients_node_said_stands_beside_where_it_waits() -> None:
+    step = advance(parcel(), Leased(2, "The recipient's node said: Later."), at(60), 0.0)
+    assert step.parcel.reason == (
+        "It waits at 2 of the recipient's holders. The recipient's node said: Later."
+    )
 
 
 @pytest.mark.parametrize("state", sorted(OPEN))
@@ -240,6 +278,11 @@ class OneParcel(RuleBasedStateMachine):
             [State.CANCELLED],
             [State.EXPIRED],
             [State.EXPIRED, State.DELIVERED],
+            *(
+                [*first, State.REQUESTED, *then]
+                for first in ([], [State.EXPIRED])
+                for then in ([], [State.DELIVERED], [State.REFUSED])
+            ),
         )
         assert self.states[0] is State.WAITING
         assert State.WAITING not in self.states[1:]
@@ -249,7 +292,7 @@ class OneParcel(RuleBasedStateMachine):
         if State.DELIVERED in self.states:
             assert Verdict.FILED in self.receipts
         if State.REFUSED in self.states:
-            assert set(self.receipts) - {Verdict.FILED}
+            assert set(self.receipts) - {Verdict.FILED, Verdict.REQUESTED}
 
     @invariant()
     def its_owner_hears_each_thing_once(self) -> None:
@@ -260,6 +303,7 @@ class OneParcel(RuleBasedStateMachine):
             State.DELIVERED: {Notice.DELIVERED, Notice.CORRECTED},
             State.REFUSED: {Notice.REFUSED},
             State.EXPIRED: {Notice.EXPIRED},
+            State.REQUESTED: {Notice.REQUESTED},
         }
         ends = set(self.notices) - {Notice.DELAYED}
         if self.parcel.state in told:

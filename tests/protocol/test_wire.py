@@ -20,7 +20,7 @@ DROP_KEY = SigningKey(b"d" * 32)
 HOLDER, ASKER, OTHER = someone("ben"), someone("anna"), someone("carl")
 ID, DROP, SIGNED = b"m" * 32, b"d" * 16, b"s" * 64
 RECEIPT = b"r" * RECEIPT_BYTES
-DEPOSIT = wire.Deposit(DROP, ID, 5000, int(NOW) + 3600, None)
+DEPOSIT = wire.Deposit(DROP, ID, 5000, int(NOW) + 3600, None, None)
 VOUCHER = wire_holders.Voucher("f" * 32, ID, ID, int(NOW), SIGNED)
 INTRODUCED = wire_holders.Introduced(encode_contact(HOLDER.contact), b"\xff" * 3, VOUCHER)
 KEPT = wire_holders.Kept(ID, 1, 2**63 - 1, int(NOW), True, b"h" * 32)
@@ -32,7 +32,9 @@ OWNED: list[Any] = [
     wire.Delete(DROP, ID, RECEIPT, bytes(64), SIGNED),
 ]
 MESSAGES: list[wire.Message] = [
-    wire.Deliver(ID, 2**32 - 1),
+    wire.Deliver(ID, 2**32 - 1, None, None),
+    wire.Deliver(ID, 5, bytes(range(16)), bytes(range(12))),
+    wire.Deposit(DROP, ID, 5000, int(NOW) + 3600, None, bytes(range(12))),
     DEPOSIT,
     replace(DEPOSIT, ticket=b"t" * 16),
     wire.Take(),

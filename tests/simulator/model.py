@@ -24,6 +24,7 @@ SEEN, DELETED = 1, 8  # the stored flag bits that a mail program of the town set
 TRACE = re.compile(  # the fields that may stand on top of a letter: promise M5
     rb"(?:Return-Path: <[^>\r\n]*>\r\n)(?:Delivered-To: [^\r\n]*\r\n)"
     rb"(?:Received: from [^\r\n]*\r\n\t\(Postroad\) id [^\r\n]*\r\n)"
+    rb"(?:Postroad-Result: (?:[^\r\n]|\r\n\t)*\r\n)"
 )
 SUBJECT = re.compile(rb"^Subject: (?:([A-Z][a-z ]+): )?letter (\d+)\r\n", re.MULTILINE)
 FINAL_RECIPIENT = re.compile(rb"^Final-Recipient: rfc822; *([^\r\n]+)\r\n", re.MULTILINE)

@@ -83,6 +83,7 @@ class Resident:
         self.expiry_seconds: float = limits.EXPIRY_SECONDS_DEFAULT
         self.hold_for = HoldFor.VOUCHED
         self.dial_private = True  # the simulator's addresses are
+        self.takes_requests = True
         self.reserve_bytes = 0
         self.lives = 0
         self.steps_to_live: int | None = None  # of its disk; then it crashes
@@ -146,6 +147,7 @@ class Resident:
                 self.expiry_seconds,
                 hold_for=self.hold_for,
                 dial_private=self.dial_private,
+                takes_requests=self.takes_requests,
             )
             async with build_node(settings, machine) as node:
                 await _limit(node, disk)

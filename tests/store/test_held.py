@@ -218,7 +218,9 @@ def letter(size: int = 1000, seed: int = 1) -> bytes:
 
 
 def deposit_of(octets: bytes, **changes: object) -> wire.Deposit:
-    made = wire.Deposit(DROP, hashlib.sha256(octets).digest(), len(octets), int(EXPIRES), TICKET)
+    made = wire.Deposit(
+        DROP, hashlib.sha256(octets).digest(), len(octets), int(EXPIRES), TICKET, None
+    )
     return replace(made, **changes)  # type: ignore[arg-type]  # checked where it is read
 
 

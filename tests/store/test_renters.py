@@ -152,7 +152,7 @@ def test_a_lease_for_what_was_passed_on_is_kept_even_without_room(
         await shelf.ledger.take(await shelf.sibling(), one, chunks_of(b"letter"))
         monkeypatch.setattr(limits, "TICKET_LETTERS_MAX", 0)
         later = int(EXPIRES) + limits.DAY
-        deposit = wire.Deposit(MINE, one.mail_id, 6, later, TICKET)
+        deposit = wire.Deposit(MINE, one.mail_id, 6, later, TICKET, None)
         assert await shelf.shelves.offer(deposit) is None
         mail_id = MailId(one.mail_id)
         lying = await shelf.database.read(lambda sql: held.letter(sql, MINE, mail_id))
@@ -344,7 +344,7 @@ def test_who_brings_a_letter_that_was_buried_elsewhere_hears_of_it(tmp_path: Pat
         mail_id = MailId(buried.mail_id)
         signed = wire_holders.sign_burial(mail_id, RECEIPT, OWNER.device)
         await shelf.ledger.bury(sibling, buried, wire_holders.Burial(mail_id, RECEIPT, signed))
-        deposit = wire.Deposit(MINE, mail_id, 6, int(EXPIRES), TICKET)
+        deposit = wire.Deposit(MINE, mail_id, 6, int(EXPIRES), TICKET, None)
         assert await shelf.shelves.offer(deposit) == wire.Tombstone(mail_id, RECEIPT)
 
     with_ledger(tmp_path, work)

@@ -28,6 +28,7 @@ from postroad.app.contacts_cli import contacts, invitations, verify
 from postroad.app.helper_cli import helper
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
+from postroad.app.requests_cli import requests
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 from postroad.machine import hardening
@@ -260,6 +261,7 @@ main.add_command(audit)
 main.add_command(keys)
 main.add_command(unlock)
 main.add_command(contacts)
+main.add_command(requests)
 main.add_command(verify)
 main.add_command(policy)
 main.add_command(invitations)

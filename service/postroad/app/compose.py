@@ -12,7 +12,7 @@ from postroad.app.compose_changes import changes_of, obeying_of
 from postroad.app.compose_directory import directory_of
 from postroad.app.node import Node, wake_all
 from postroad.app.surroundings import around_reach
-from postroad.base import vigil
+from postroad.base import limits, vigil
 from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.bundles import Bundles
@@ -27,9 +27,12 @@ from postroad.delivery.outbox import Outbox
 from postroad.delivery.packing import Packer
 from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
+from postroad.delivery.requests import RequestBox
 from postroad.delivery.rounds import Rounds
 from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
+from postroad.delivery.stamps import Stamps
+from postroad.delivery.strangers import Strangers
 from postroad.delivery.watch import Watch
 from postroad.peers.client import Client
 from postroad.peers.exchange import Answer
@@ -39,6 +42,7 @@ from postroad.peers.link import Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import RelayServer, Rules
 from postroad.peers.sightings import Sightings
+from postroad.peers.strangers import StrangersGate
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.wrapping import PLAIN, Wrapping
@@ -64,6 +68,8 @@ class Settings:
     relay_port: int = 0  # TCP; 0: of the same number as the port at which peers reach us
     hold_for: HoldFor = HoldFor.VOUCHED
     dial_private: bool = False
+    takes_requests: bool = True
+    refuses_silently: bool = False
 
 
 @asynccontextmanager
@@ -133,6 +139,7 @@ async def _wire(
         herald.news(drop)
         siblings.deposited(drop)
 
+    gate = StrangersGate(clock)
     shelves = Shelves(database, sealed, clock, endpoint.me, settings.hold_for)
     holder = Holder(
         shelves,
@@ -141,6 +148,7 @@ async def _wire(
         deposited,
         siblings.asked,
         lambda: sender.wake(),  # letters that wait may have other holders now
+        gate,
     )
 
     async def may_relay(peer: PeerId) -> bool:
@@ -175,6 +183,16 @@ async def _wire(
         watch,
         settings.hold_for,
         dial_private=private,
+        strangers=limits.STAMP_BITS if settings.takes_requests else 0,
+    )
+    strangers = Strangers(
+        database,
+        contents,
+        clock,
+        entropy,
+        lambda fingerprint: directory.find(fingerprint),
+        lambda: directory.has_joined,
+        renter.wake,
     )
     outbox = Outbox(
         database,
@@ -183,6 +201,7 @@ async def _wire(
         clock,
         entropy,
         lambda: sender.wake(),
+        strangers,
         expiry_seconds=settings.expiry_seconds,
     )
 
@@ -234,15 +253,37 @@ async def _wire(
 
     helpers = Helpers(database, client, clock, renter.record, helpers_changed)
     renter.tell_helpers = helpers.settle
-    filing = Filing(database, mailboxes, introductions, keys, clock, entropy)
-    receiver = Receiver(
-        database, sealed, filing, client, clock, entropy, keys, renter.holders.lost_drop
+    requests = RequestBox(
+        database,
+        mailboxes,
+        introductions,
+        keys,
+        clock,
+        entropy,
+        directory.find,
+        lambda: receiver.wake(),
+        is_open=settings.takes_requests,
+        refuses_silently=settings.refuses_silently,
     )
-    packer = Packer(database, contents, sealed, keys, clock, entropy)
+    mailboxes.on_accepted = requests.wake
+    filing = Filing(database, mailboxes, introductions, requests, keys, clock, entropy)
+    receiver = Receiver(
+        database,
+        sealed,
+        filing,
+        client,
+        clock,
+        entropy,
+        keys,
+        renter.holders.lost_drop,
+        strangers=gate,
+        dial_private=private,
+    )
+    packer = Packer(database, contents, sealed, keys, clock, entropy, dial_private=private)
     sender = Sender(
         database,
         packer,
-        Rounds(database, sealed, client, clock),
+        Rounds(database, sealed, client, clock, Stamps(database, clock, endpoint.me)),
         Notices(mailboxes, contents, keys, clock, entropy),
         mailboxes,
         client,
@@ -251,6 +292,7 @@ async def _wire(
         entropy,
         receiver,
         directory.find_newer,
+        strangers,
     )
     neighbours = None
     if machine.lan is not None:
@@ -314,6 +356,7 @@ async def _wire(
         directory,
         locksmith,
         changes,
+        requests,
     )
 
 

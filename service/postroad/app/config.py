@@ -21,7 +21,13 @@ from postroad.protocol.holding import HoldFor
 FILE_NAME = "config.toml"
 LINKS = ("iroh", "tls")
 RELAYS = ("contacts", "anybody", "off")
-CHOICES = {"link": LINKS, "relay": RELAYS, "hold_for": tuple(one.value for one in HoldFor)}
+STRANGERS = ("requests", "refuse")
+CHOICES = {
+    "link": LINKS,
+    "relay": RELAYS,
+    "hold_for": tuple(one.value for one in HoldFor),
+    "strangers": STRANGERS,
+}
 RELAY_KILOBYTES_MAX = 1_000_000
 RESERVE_MIB_MAX = 1 << 20
 
@@ -90,6 +96,17 @@ class Config:
             "For whom your node keeps letters: contacts; vouched, also for those whom they vouch "
             "for; or off."
         ),
+    )
+    strangers: str = field(
+        default="requests",
+        metadata=_about(
+            "What becomes of letters from strangers: requests (a folder, until you accept them), "
+            "or refuse."
+        ),
+    )
+    refuse_silently: bool = field(
+        default=False,
+        metadata=_about("Whether a stranger whose request you refuse is told nothing."),
     )
     log_level: str = field(
         default="info", metadata=_about("What is logged: debug, info, warning or error.")
@@ -295,7 +312,7 @@ def valid(key: str, value: Any) -> Any:
         if not number or not 0 <= value <= RESERVE_MIB_MAX:
             raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
-    if key in ("lan", "dial_private"):
+    if key in ("lan", "dial_private", "refuse_silently"):
         if not isinstance(value, bool):
             raise wrong("it must be true or false")
         return value

@@ -114,6 +114,8 @@ async def _run(
         relay_rules(config),
         hold_for=HoldFor(config.hold_for),
         dial_private=config.dial_private,
+        takes_requests=config.strangers == "requests",
+        refuses_silently=config.refuse_silently,
     )
     try:
         # Doors first: a mail program never waits for peers.

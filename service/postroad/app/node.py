@@ -23,6 +23,7 @@ from postroad.delivery.neighbours import Neighbours
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
+from postroad.delivery.requests import RequestBox
 from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
 from postroad.doors import control, imap, submission
@@ -31,6 +32,7 @@ from postroad.doors.bundles import BundleDesk
 from postroad.doors.contacts import ContactsDesk
 from postroad.doors.keys import KeysDesk
 from postroad.doors.network import NetworkDesk
+from postroad.doors.requests import RequestsDesk
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.link import Links
@@ -103,6 +105,7 @@ class Node:
     directory: Directory
     locksmith: Locksmith | None
     changes: Changes
+    requests: RequestBox
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -114,6 +117,7 @@ class Node:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(keep_running("requests", self.requests.run), name="requests")
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
             self._open_doors(tasks, sockets)
             ready()
@@ -228,6 +232,7 @@ class Node:
                         KeysDesk(
                             self.keyring, self.locksmith, self.database, machine.clock
                         ).requests,
+                        RequestsDesk(self.requests).requests,
                     ],
                 ),
                 name="control",

@@ -129,6 +129,7 @@ RULES: Mapping[str, Rule] = {
     "relay": Choice(("off", "contacts", "anybody")),
     "relay_kilobytes_per_second": AtMost(),
     "hold_for": Choice(("off", "contacts", "vouched")),
+    "strangers": Choice(("refuse", "requests")),
     "lan": Switch(),
     "dial_private": Switch(),
     "expiry_days": AtMost(),

@@ -134,6 +134,27 @@ SWAP_SECONDS = 1 * DAY  # between two changes of a holder for a better one
 MY_DROPS_MAX = 64  # those included that we left, and look into until their letters have expired
 HOURS_HALF_LIFE_SECONDS = 14 * DAY  # what was seen of a node's hours fades
 
+# Strangers (ADR 11)
+REQUESTS_MAX = 100  # that wait for the owner's answer
+REQUEST_TEXT_BYTES_MAX = 4 * KIB  # of the letter's text
+REQUEST_SECONDS = 14 * DAY  # then an unanswered one goes
+REQUESTS_REMEMBERED_MAX = 1_000  # answered ones too: a program may bring one back
+REQUESTS_PER_STRANGER_A_DAY = 3
+REQUESTS_PER_SUBNET_A_DAY = 20
+REQUESTS_AT_ONCE = 30  # from all strangers together, before any is opened, and then
+REQUESTS_PER_SECOND = 1 / MINUTE
+REQUEST_LATER_SECONDS = 6 * HOUR  # until one that found no place is fetched again
+CONTACT_LETTERS_AT_ONCE = 500  # brought by one contact: what a day may bring, and then
+CONTACT_LETTERS_PER_SECOND = 60 / HOUR
+LOOK_UP_SECONDS_MAX = 5.0  # for an unknown address, while a mail program waits at RCPT
+STRANGER_LOOKS_MIN = 3  # in vain, over at least
+STRANGER_LOOK_SECONDS_MIN = 1 * HOUR  # until an address counts as nobody's
+STRANGERS_REMEMBERED_MAX = 200  # to whom we wrote
+STRANGER_RECORD_SECONDS = 1 * DAY  # a record of theirs is good for so long without a look
+STAMP_BITS = 16  # of work on a stranger's letter: some 65,000 hashes, a twentieth of a second
+STAMP_BITS_MAX = 22  # more than that we do for nobody
+STAMP_TRIES_AT_ONCE = 4_000  # some milliseconds
+
 # Sending
 SENDING_MAX = 16  # parcels in hand at once
 RETRY_SECONDS_FIRST = 5.0

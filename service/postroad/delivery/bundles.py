@@ -345,7 +345,7 @@ class Bundles:
         for drop in letter.drops:
             if await self._shelves.key_of(DropId(drop)) is None:
                 continue
-            deposit = wire.Deposit(drop, letter.mail_id, letter.size, letter.expires, None)
+            deposit = wire.Deposit(drop, letter.mail_id, letter.size, letter.expires, None, None)
             answer = await self._shelves.offer(deposit)
             if isinstance(answer, wire.Take):
                 await self._shelves.put(deposit, _pieces_of(arriving, self._database))

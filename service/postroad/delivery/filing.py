@@ -18,11 +18,12 @@ from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFail
 from postroad.base.ids import Fingerprint, Instant, MailId
 from postroad.base.seams import Clock, Entropy
 from postroad.message import address as addresses
-from postroad.message import submitted
+from postroad.message import headers, names, submitted
+from postroad.message import result as results
 from postroad.protocol.imap.render import Rendered, render
 from postroad.sealing.letter import Header, Kind, NotOpened, Opened, Person, Read, open_sealed
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
-from postroad.store import filed, invitations, people, quarantine, revoked
+from postroad.store import filed, invitations, people, quarantine, revoked, strangers
 from postroad.store.database import Database, Sql
 from postroad.store.filed import Filed, ReceiptDue
 from postroad.store.keyring import OwnKeys
@@ -38,8 +39,23 @@ class Introductions(Protocol):
     def meet(self, sql: Sql, opened: Opened) -> Verdict:
         """Accept the sender of an introduction, in this transaction; not FILED: why not."""
 
+    def meet_each_other(self, sql: Sql, opened: Opened) -> bool:
+        """Accept a stranger to whom the owner wrote as well; False: they did not."""
+
     def met(self) -> None:
         """Called after the commit of a welcome one."""
+
+
+class Requests(Protocol):
+    """`delivery.requests.RequestBox`."""
+
+    is_open: bool
+
+    def expect_place(self, sql: Sql, sender: Fingerprint) -> None: ...
+
+    def enter(
+        self, sql: Sql, opened: Opened, body: bytes, mail_id: MailId, trace: bytes
+    ) -> Added: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +68,19 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    """One that was opened, as it will be filed. `opened`: all but its octets."""
+    """One that was opened, as it will be filed. `opened`: all but its octets; `fields`: what stands
+    on top of them; `called`: as its author calls themselves."""
 
     opened: Opened
     octets: bytes
     rendered: Rendered
     objection: Verdict | None
+    fields: bytes
+    called: str
+
+    @property
+    def body(self) -> bytes:
+        return self.octets[len(self.fields) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +91,7 @@ class Result:
     receipt: bytes
     verdict: Verdict
     added: Added | None = None
+    has_met: bool = False  # its sender became a contact by it
 
 
 class Filing:
@@ -76,6 +100,7 @@ class Filing:
         database: Database,
         mailboxes: Mailboxes,
         introductions: Introductions,
+        requests: Requests,
         keyring: OwnKeys,
         clock: Clock,
         entropy: Entropy,
@@ -83,6 +108,7 @@ class Filing:
         self._database = database
         self._mailboxes = mailboxes
         self._introductions = introductions
+        self._requests = requests
         self._keyring = keyring
         self._epoch_keys = keyring.epoch_keys()
         self._clock = clock
@@ -113,7 +139,7 @@ class Filing:
             )
             if result.added is not None:
                 self._mailboxes.announce(result.added)
-                if result.opened.header.kind == Kind.INTRODUCTION:
+                if result.has_met:
                     self._introductions.met()
 
         try:
@@ -121,9 +147,9 @@ class Filing:
             # small one takes a millisecond, and one visit to the database thread is enough.
             letter = None
             if size > limits.AT_ONCE_BYTES_MAX:
-                letter = await self._database.outside(open_it)
+                letter = await self._database.read(open_it)
             return await self._database.run(
-                lambda sql: self._file(sql, mail_id, letter or open_it(), told=told),
+                lambda sql: self._file(sql, mail_id, letter or open_it(sql), told=told),
                 then=committed,
             )
         except PeerMisbehaved as error:
@@ -135,15 +161,20 @@ class Filing:
             log.warning("letter not opened: %s", reason, extra={"mail": mail_id.hex()})
             raise
 
-    def _open(self, mail_id: MailId, read: Read, size: int) -> _Letter:
-        """Blocking work; NotOpened when it does not open or is not for us."""
-        trace = partial(self._trace, mail_id=mail_id)
-        opened = open_sealed(read, size, self._epoch_keys, self._clock.now(), trace)
+    def _open(self, mail_id: MailId, read: Read, size: int, sql: Sql) -> _Letter:
+        """Blocking work, which reads only; NotOpened when it does not open or is not for us."""
+
+        def above(header: Header) -> bytes:
+            return self._fields(sql, header, mail_id)
+
+        opened = open_sealed(read, size, self._epoch_keys, self._clock.now(), above)
         self._check_persons(opened.header)
         objection = self._objection(opened)
-        octets = opened.octets
+        octets, fields = opened.octets, opened.octets[: opened.above]
+        author = submitted.author(octets[opened.above :][: limits.HEADER_BYTES_MAX])
+        called = headers.decode_words(author.name) if author else ""
         opened = replace(opened, octets=b"", above=0)  # a large letter is kept once
-        return _Letter(opened, octets, render(octets), objection)
+        return _Letter(opened, octets, render(octets), objection, fields, called)
 
     def _file(self, sql: Sql, mail_id: MailId, letter: _Letter, *, told: bool) -> Result:
         opened, now = letter.opened, self._clock.now()
@@ -151,26 +182,42 @@ class Filing:
         if before is not None and before.digest != opened.header.digest:
             # Our receipt for it would say that we had filed what we never saw.
             raise NotOpened("Another letter of its sender had its nonce.")
-        verdict = before.verdict if before else self._verdict(sql, letter)
-        added = None
+        has_met, added = False, None
         if before is None:
+            verdict, has_met = self._verdict(sql, letter)
             if verdict is Verdict.FILED:
-                added = self._mailboxes.add(sql, "INBOX", letter.octets, letter.rendered, date=now)
+                added = self._into_inbox(sql, mail_id, letter, now)
+            elif verdict is Verdict.REQUESTED:
+                trace = self._trace(opened.header, mail_id)
+                added = self._requests.enter(sql, opened, letter.body, mail_id, trace)
             memory = Filed(verdict, opened.header.digest, now)
             filed.remember(sql, opened.sender, opened.nonce, memory, opened.header.expires)
+        else:
+            verdict = before.verdict
         receipt = self._receipt(opened, verdict, now)
         due = ReceiptDue(mail_id, opened.sender, opened.device, receipt, 0)
         filed.owe_receipt(sql, due, now, opened.header.expires)
         if told or people.contact(sql, opened.sender) is None:  # a stranger is not called back
             filed.told(sql, mail_id)
-        return Result(opened, receipt, verdict, added)
+        return Result(opened, receipt, verdict, added, has_met)
 
-    def _verdict(self, sql: Sql, letter: _Letter) -> Verdict:
-        """What is to become of a letter that was not here before."""
+    def _into_inbox(self, sql: Sql, mail_id: MailId, letter: _Letter, now: Instant) -> Added:
+        fields = self._fields(sql, letter.opened.header, mail_id, letter.called)
+        octets, rendered = letter.octets, letter.rendered
+        if fields != letter.fields:  # seldom: an introduction, or a name that is like another
+            octets = fields + letter.body
+            rendered = render(octets)
+        return self._mailboxes.add(sql, "INBOX", octets, rendered, date=now)
+
+    def _verdict(self, sql: Sql, letter: _Letter) -> tuple[Verdict, bool]:
+        """What is to become of a letter that was not here before, and whether its sender became a
+        contact by it."""
         opened = letter.opened
         if not revoked.speaks(sql, opened.sender, opened.device):
-            return Verdict.REVOKED
-        return letter.objection or self._welcome(sql, opened)
+            return Verdict.REVOKED, False
+        if letter.objection is not None:
+            return letter.objection, False
+        return self._welcome(sql, opened)
 
     def _check_persons(self, header: Header) -> None:
         """NotOpened unless it is for us, and everybody in it stands there in their one form."""
@@ -192,31 +239,48 @@ class Filing:
         # As strict as a submission door: a sender's node need not have one of ours.
         most = opened.above + limits.HEADER_BYTES_MAX + limits.TRACE_BYTES_MAX
         try:
-            head = submitted.checked_header(opened.octets, most)
-            submitted.check_author(head, (header.sender.address,))
+            head = submitted.checked_header(opened.octets, most)[opened.above :]
+            submitted.check_result(head)
+            author = submitted.check_author(head, (header.sender.address,))
+            submitted.check_name(author)
+        except submitted.Disguised:
+            return Verdict.DISGUISED
         except PermanentFailure:
             return Verdict.FORGED
         return None
 
-    def _welcome(self, sql: Sql, opened: Opened) -> Verdict:
-        """Whether the sender may write to us; an introduction may make them a contact."""
+    def _welcome(self, sql: Sql, opened: Opened) -> tuple[Verdict, bool]:
+        """Whether the sender may write to us, and whether they became a contact by this letter."""
         header = opened.header
+        if opened.sender == self._keyring.fingerprint:
+            return (Verdict.FILED if header.kind == Kind.PERSON else Verdict.STRANGER), False
         person = people.contact(sql, opened.sender)
         if person is not None and person.blocked:
-            return Verdict.UNWANTED
+            return Verdict.UNWANTED, False
         if header.kind == Kind.INTRODUCTION:
-            return self._introductions.meet(sql, opened)
-        if header.kind != Kind.PERSON:
-            return Verdict.STRANGER
-        if opened.sender == self._keyring.fingerprint:
-            return Verdict.FILED
+            verdict = self._introductions.meet(sql, opened)
+            return verdict, verdict is Verdict.FILED
+        if header.kind not in (Kind.PERSON, Kind.REQUEST):
+            return Verdict.STRANGER, False
         if person is None:
-            if invitations.expects_somebody(sql, self._clock.now()):
-                # Perhaps it is they, and their introduction lies where we have not looked yet.
-                raise TemporaryFailure("The recipient does not know the sender yet.")
-            return Verdict.STRANGER
+            return self._welcome_stranger(sql, opened)
         same = str(person.record.address) == header.sender.address
-        return Verdict.FILED if same else Verdict.FORGED
+        return (Verdict.FILED if same else Verdict.FORGED), False
+
+    def _welcome_stranger(self, sql: Sql, opened: Opened) -> tuple[Verdict, bool]:
+        kind = opened.header.kind
+        if kind == Kind.REQUEST and self._introductions.meet_each_other(sql, opened):
+            return Verdict.FILED, True
+        if kind == Kind.PERSON and (
+            invitations.expects_somebody(sql, self._clock.now())
+            or strangers.is_written_to(sql, opened.sender)
+        ):
+            # Perhaps it is they, and their introduction lies where we have not looked yet.
+            raise TemporaryFailure("The recipient does not know the sender yet.")
+        if not self._requests.is_open:
+            return Verdict.STRANGER, False
+        self._requests.expect_place(sql, opened.sender)
+        return Verdict.REQUESTED, False
 
     def _receipt(self, opened: Opened, verdict: Verdict, now: Instant) -> bytes:
         receipt = Receipt(
@@ -234,6 +298,28 @@ class Filing:
             content_key=opened.content_key,
             nonce=self._entropy.token(NONCE_BYTES),
         )
+
+    def _fields(self, sql: Sql, header: Header, mail_id: MailId, called: str = "") -> bytes:
+        """Our fields on top of a letter of the owner's, a contact's, or who may be one yet."""
+        sender = Fingerprint(header.sender.fingerprint)
+        person = people.contact(sql, sender)
+        standing, like = results.Standing.STRANGER, None
+        if sender == self._keyring.fingerprint:
+            standing = results.Standing.SELF
+        elif person is not None:
+            standing = results.Standing.CONTACT
+            own = [(person.name, person.address), (person.record.name, person.address)]
+            # Two may have one name: only who is called otherwise by the owner is remarkable.
+            if called and names.like(called, own) is None:
+                like = names.like(called, people.names(sql, but_of=sender))
+        told = results.Result(
+            header.sender.address,
+            sender,
+            standing,
+            is_verified=person is not None and person.verified,
+            like=like,
+        )
+        return self._trace(header, mail_id) + results.field(told)
 
     def _trace(self, header: Header, mail_id: MailId) -> bytes:
         """Our fields on top: RFC 5321 section 4.4. What follows is what the sender signed."""

@@ -22,13 +22,14 @@ from postroad.delivery.renter import Renter
 from postroad.message import introduction as letters
 from postroad.message import nicknames
 from postroad.message.address import Address
+from postroad.message.introduction import Occasion
 from postroad.peers.client import Client
 from postroad.protocol import invitation as links
 from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Introduction, Opened
 from postroad.sealing.receipt import Verdict
-from postroad.store import audit, invitations, people, revoked
+from postroad.store import audit, invitations, people, revoked, strangers
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
@@ -140,7 +141,7 @@ class Introductions:
             note_added(sql, now, record, "their invitation")
             introduction = Introduction(invitation.secret, ticket, encode(mine))
             people.told_record(sql, record.fingerprint, mine.sequence)
-            self._introduce(sql, record.address, introduction, accepts=True)
+            self._introduce(sql, record.address, introduction, Occasion.INVITATION_ACCEPTED)
 
         await self._database.run(work)
         log.info("invitation accepted")
@@ -189,7 +190,10 @@ class Introductions:
         ticket = Ticket(introduction.ticket)
         if not introduction.secret:  # the answer of an inviter whom we chose to trust
             if people.contact(sql, opened.sender) is None:
-                return Verdict.STRANGER
+                if not strangers.is_written_to(sql, opened.sender):
+                    return Verdict.STRANGER
+                self._meet_stranger(sql, record, ticket)  # they accepted our request
+                return Verdict.FILED
             people.add_contact(sql, record, self._clock.now(), my_ticket=ticket, their_ticket=None)
             return Verdict.FILED
         return self._meet_invited(sql, introduction.secret, record, ticket, opened.header.created)
@@ -221,8 +225,44 @@ class Introductions:
         sequence = decode(PersonRecord, mine).sequence
         people.told_record(sql, record.fingerprint, sequence)
         answer = Introduction(b"", invitation.ticket, mine)
-        self._introduce(sql, record.address, answer, accepts=False)
+        self._introduce(sql, record.address, answer, Occasion.INVITATION_ANSWERED)
         return Verdict.FILED
+
+    async def own_record(self) -> PersonRecord:
+        return await self._renter.record()
+
+    def answer_request(
+        self, sql: Sql, record: PersonRecord, theirs: Ticket | None, ours: Ticket, mine: bytes
+    ) -> None:
+        """Make a stranger whose request the owner accepted a contact, and introduce the owner."""
+        known = people.contact(sql, record.fingerprint)
+        ticket = (known and known.their_ticket) or ours
+        now = self._clock.now()
+        people.add_contact(sql, record, now, my_ticket=theirs, their_ticket=ticket)
+        note_added(sql, now, record, "their request")
+        people.told_record(sql, record.fingerprint, decode(PersonRecord, mine).sequence)
+        answer = Introduction(b"", ticket, mine)
+        self._introduce(sql, record.address, answer, Occasion.REQUEST_ACCEPTED)
+
+    def meet_each_other(self, sql: Sql, opened: Opened) -> bool:
+        """Make a contact of a stranger to whom the owner wrote, and who wrote to the owner."""
+        introduction = opened.header.introduction
+        if introduction is None or not strangers.is_written_to(sql, opened.sender):
+            return False
+        try:
+            record = read_person(introduction.record, opened.sender)
+        except PeerMisbehaved:
+            return False
+        if str(record.address) != opened.header.sender.address:
+            return False
+        self._meet_stranger(sql, record, Ticket(introduction.ticket))
+        return True
+
+    def _meet_stranger(self, sql: Sql, record: PersonRecord, theirs: Ticket) -> None:
+        known = strangers.stranger(sql, record.fingerprint)
+        ours, now = known.ticket if known else None, self._clock.now()
+        people.add_contact(sql, record, now, my_ticket=theirs, their_ticket=ours)
+        note_added(sql, now, record, "the owner's request")
 
     def met(self) -> None:
         """Somebody became a contact: write to them, perhaps rent a drop, tell our holders."""
@@ -230,12 +270,12 @@ class Introductions:
         self._renter.wake()
 
     def _introduce(
-        self, sql: Sql, to: Address, introduction: Introduction, *, accepts: bool
+        self, sql: Sql, to: Address, introduction: Introduction, occasion: Occasion
     ) -> None:
         octets = letters.write(
             self._keyring.address,
             to,
-            accepts=accepts,
+            occasion,
             now=self._clock.now(),
             token=self._entropy.token(16),
         )

@@ -23,6 +23,7 @@ from postroad.store.mailboxes import Added, Mailboxes
 _WANTED = {
     Notice.DELAYED: Notify.DELAY,
     Notice.DELIVERED: Notify.SUCCESS,
+    Notice.REQUESTED: Notify.SUCCESS | Notify.DELAY,
     Notice.REFUSED: Notify.FAILURE,
     Notice.EXPIRED: Notify.FAILURE,
     Notice.CORRECTED: Notify.FAILURE,

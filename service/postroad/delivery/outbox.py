@@ -6,6 +6,7 @@ to deliver or to return; only then may the door say 250.
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
@@ -24,6 +25,14 @@ from postroad.store.keyring import OwnKeys
 log = logging.getLogger(__name__)
 
 
+class Strangers(Protocol):
+    """`delivery.strangers.Strangers`: PermanentFailure says why a letter cannot go."""
+
+    async def check_address(self, wanted: addresses.Address) -> None: ...
+
+    async def check_letter(self, octets: bytes, to: list[Fingerprint]) -> None: ...
+
+
 class Outbox:
     """`on_accepted` is called after each commit: the sender wakes at once."""
 
@@ -35,6 +44,7 @@ class Outbox:
         clock: Clock,
         entropy: Entropy,
         on_accepted: Callable[[], None],
+        strangers: Strangers,
         *,
         expiry_seconds: float = limits.EXPIRY_SECONDS_DEFAULT,
     ) -> None:
@@ -44,6 +54,7 @@ class Outbox:
         self._clock = clock
         self._entropy = entropy
         self._on_accepted = on_accepted
+        self._strangers = strangers
         self._expiry_seconds = expiry_seconds
 
     async def check_recipient(self, address: str) -> str:
@@ -58,10 +69,11 @@ class Outbox:
             return str(wanted)
         person = await self._database.read(lambda sql: people.contact(sql, wanted.fingerprint))
         if person is None:
-            raise PermanentFailure(
-                f"{wanted} is not among your contacts.{await self._hint(address)} "
-                "Ask them for an invitation and accept it, then send again."
-            )
+            try:
+                await self._strangers.check_address(wanted)
+            except PermanentFailure as error:
+                raise PermanentFailure(f"{error}{await self._hint(address)}") from error
+            return str(wanted)
         if person.blocked:
             raise PermanentFailure(f"You have blocked {person.name}; unblock them first.")
         return str(wanted)
@@ -92,8 +104,10 @@ class Outbox:
         return f" Did you mean {names.get(near, 'yourself,').capitalize()} <{near}>?"
 
     async def accept(self, submission: Submission) -> str:
-        """Take custody of a letter; its id once it is durable. Raises DiskFull."""
+        """Take custody of a letter; its id once it is durable. Raises DiskFull, and
+        PermanentFailure when it is not what a stranger among the recipients could be shown."""
         assert len(submission.octets) <= limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX
+        await self._strangers.check_letter(submission.octets, self._others(submission.recipients))
         # The letter itself, and a sealed copy for each recipient.
         size = len(submission.octets)
         self._contents.disk.require_room(size * (1 + len(submission.recipients)))
@@ -120,6 +134,10 @@ class Outbox:
             lambda sql: queue.put(sql, self._contents, letter, parcels), then=committed
         )
         return nonce.hex()
+
+    def _others(self, recipients: tuple[Recipient, ...]) -> list[Fingerprint]:
+        to = [addresses.parse(one.address).fingerprint for one in recipients]
+        return [one for one in to if one != self._keyring.fingerprint]
 
     def introduce(
         self,

@@ -13,8 +13,8 @@ from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode
 from postroad.message import address as addresses
 from postroad.sealing import keys, letter
-from postroad.sealing.letter import Header, Introduction
-from postroad.store import people, queue, revoked
+from postroad.sealing.letter import Header, Introduction, Kind
+from postroad.store import people, queue, revoked, strangers
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -42,6 +42,7 @@ class Packer:
     keyring: OwnKeys
     clock: Clock
     entropy: Entropy
+    dial_private: bool = False  # see `protocol.dialable`
 
     async def pack(self, row: queue.Row) -> tuple[queue.Row, people.Person | None]:
         """The parcel with its seal, and whom it is for; None: the owner wrote to themselves.
@@ -60,7 +61,7 @@ class Packer:
                 return now, person
             epoch_public = person.record.epoch_key if person else self.keyring.epoch_public
             body = self.contents.get(sql, row.content_id)
-            header = self._header(row, body, epoch_public)
+            header = self._header(sql, row, body, epoch_public)
             chunks = letter.seal(
                 header,
                 body,
@@ -88,18 +89,37 @@ class Packer:
             return None
         person = people.contact(sql, row.fingerprint)
         if person is None:
+            known = strangers.stranger(sql, row.fingerprint)
+            person = None if known is None else known.person(private=self.dial_private)
+        if person is None:
             raise TemporaryFailure("This person is no longer among your contacts.")
         if not revoked.speaks(sql, person.fingerprint, person.record.certificate.device):
             raise NoKeyNow(person)
         return person
 
-    def _header(self, row: queue.Row, body: bytes, epoch_public: bytes) -> Header:
+    def _request(self, sql: Sql, row: queue.Row) -> Introduction | None:
+        """What a letter to a stranger takes along, for their answer; None: it is not to one."""
+        known = strangers.stranger(sql, row.fingerprint)
+        if (
+            row.kind is not Kind.PERSON
+            or row.fingerprint == self.keyring.fingerprint
+            or people.contact(sql, row.fingerprint) is not None
+            or known is None
+        ):
+            return None
+        mine = people.kept_record(sql, self.keyring.fingerprint)
+        assert mine is not None, "our own record is made before the network is joined"
+        return Introduction(b"", known.ticket, mine)
+
+    def _header(self, sql: Sql, row: queue.Row, body: bytes, epoch_public: bytes) -> Header:
         mine = self.keyring.address
+        request = self._request(sql, row)
+        introduction = decode(Introduction, row.introduction) if row.introduction else request
         visible = (addresses.parse(text) for text in row.visible)
         return Header(
             letter.VERSION,
             letter.SUITE,
-            row.kind,
+            row.kind if request is None else Kind.REQUEST,
             letter.Person(str(mine), mine.fingerprint),
             self.keyring.device.public,
             tuple(letter.Person(str(one), one.fingerprint) for one in visible),
@@ -111,5 +131,5 @@ class Packer:
             int(row.parcel.expires_at),
             len(body),
             hashlib.sha256(body).digest(),
-            decode(Introduction, row.introduction) if row.introduction else None,
+            introduction,
         )

@@ -14,20 +14,35 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Instant, MailId, PeerId, short
+from postroad.base.ids import (
+    Contact,
+    DropId,
+    Fingerprint,
+    Instant,
+    MailId,
+    PeerId,
+    Ticket,
+    short,
+)
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Sighting
+from postroad.delivery.requests import TooMany
 from postroad.peers.client import Client
 from postroad.peers.exchange import Answer, Exchange, Refused
+from postroad.peers.rates import Allowance
+from postroad.peers.strangers import StrangersGate
 from postroad.protocol import wire, wire_holders
+from postroad.protocol.records import read_person
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.letter import NotOpened
-from postroad.store import filed, people, rented
+from postroad.store import filed, people, rented, renters, requests
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.people import MyDrop
@@ -51,6 +66,9 @@ class Receiver:
         entropy: Entropy,
         keyring: OwnKeys,
         on_lost: Callable[[MyDrop], Awaitable[None]],
+        *,
+        strangers: StrangersGate,
+        dial_private: bool = False,
     ) -> None:
         """`on_lost` hears of a drop of which its holder knows nothing."""
         self._database = database
@@ -61,12 +79,16 @@ class Receiver:
         self._entropy = entropy
         self._keyring = keyring
         self._on_lost = on_lost
+        self._private = dial_private
+        self._strangers = strangers
+        self._letters = Allowance(limits.CONTACT_LETTERS_AT_ONCE, limits.CONTACT_LETTERS_PER_SECOND)
         self._look = asyncio.Event()
         self._tell = asyncio.Event()
         self._news: set[DropId] = set()
         self._look_at: dict[DropId, float] = {}  # by the clock that counts suspend
         self._came_at: dict[PeerId, float] = {}  # the same, of holders
         self._fetching: dict[MailId, asyncio.Lock] = {}
+        self._left: dict[MailId, float] = {}  # strangers' letters, and until when
 
     @property
     def answers(self) -> Mapping[type[wire.Message], Answer]:
@@ -108,6 +130,7 @@ class Receiver:
 
     def met(self) -> None:
         """Somebody became a contact: a letter that we left as a stranger's may be theirs."""
+        self._left.clear()
         self._look_at.clear()
         self._look.set()
 
@@ -124,11 +147,15 @@ class Receiver:
         assert isinstance(message, wire.Deliver)
         mail_id, size = MailId(message.mail_id), message.size
         whole = await exchange.receive_at_once(size)
-        before, size_max = await self._database.read(
-            lambda sql: (self._filing.before(sql, mail_id), _size_max(sql, exchange.peer))
+        before, bearer = await self._database.read(
+            lambda sql: (self._filing.before(sql, mail_id), self._bearer(sql, message, exchange))
         )
+        size_max = bearer.size_max if bearer else limits.OPEN_LETTER_BYTES_MAX
         if before.receipt is not None:
             receipt = before.receipt
+        elif (objection := self._objection(message, exchange, bearer)) is not None:
+            await exchange.send(objection)
+            return
         elif size > size_max:
             await exchange.send(wire.No(wire.Refusal.TOO_LARGE, "It is too large for me."))
             return
@@ -156,6 +183,31 @@ class Receiver:
             return await self._take(mail_id, arriving, exchange.receive_bulk(size), told=True)
         finally:
             arriving.discard()
+
+    def _bearer(self, sql: Sql, message: wire.Deliver, exchange: Exchange) -> "_Bearer | None":
+        """Who brings a letter, if it is somebody whom the owner let write; else a stranger."""
+        person = people.at_device(sql, exchange.peer)
+        if person is not None:
+            return _Bearer(person.fingerprint, limits.SEALED_BYTES_MAX)
+        ticket = None if message.ticket is None else Ticket(message.ticket)
+        if ticket is not None and ticket in people.tickets(sql, self._clock.now()):
+            return _Bearer(ticket, limits.OPEN_LETTER_BYTES_MAX)
+        return None
+
+    def _objection(
+        self, message: wire.Deliver, exchange: Exchange, bearer: "_Bearer | None"
+    ) -> wire.No | None:
+        """Why this letter is not even opened now; None: it is, and is counted."""
+        if bearer is None:
+            me = self._keyring.fingerprint
+            return self._strangers.objection(exchange, me, 0, message.stamp)
+        if self._letters.takes(bearer.who, self._clock.elapsed()):
+            return None
+        return wire.No(
+            wire.Refusal.RATE,
+            f"You sent more than {limits.CONTACT_LETTERS_AT_ONCE} letters in a short time; the "
+            "rest is taken one by one, about one a minute.",
+        )
 
     async def _take_whole(self, mail_id: MailId, whole: bytes) -> bytes:
         """File a letter that came with its offer; the sealed receipt."""
@@ -266,6 +318,8 @@ class Receiver:
         self, drop: MyDrop, holder: Contact, key: SigningKey, mail_id: MailId
     ) -> None:
         """Fetch one letter unless it is here already, and leave its receipt in its place."""
+        if self._left.get(mail_id, 0.0) > self._clock.elapsed():
+            return
         lock = self._fetching.setdefault(mail_id, asyncio.Lock())
         try:
             async with lock:  # it may lie in other drops too: fetch it from one
@@ -273,6 +327,10 @@ class Receiver:
                 if before.is_bad and before.receipt is None:
                     return
                 receipt = before.receipt or await self._fetch(drop, holder, key, mail_id)
+        except TooMany as error:
+            log.info("letter left where it lies: %s", error, extra={"mail": mail_id.hex()})
+            self._leave(mail_id)
+            return
         except (PeerMisbehaved, TemporaryFailure) as error:  # the next one may be good
             log.warning("letter not taken: %s", error, extra={"mail": mail_id.hex()})
             self._put_off(drop, limits.COLLECT_SECONDS)  # nobody tells us when we could take it
@@ -283,6 +341,12 @@ class Receiver:
         self._tell.set()
         burial = wire_holders.sign_burial(mail_id, receipt, self._keyring.device)
         await self._client.delete(holder, drop.drop, key, mail_id, receipt, burial)
+
+    def _leave(self, mail_id: MailId) -> None:
+        """There is no place for this stranger's letter: it is not fetched again for some hours."""
+        self._left[mail_id] = self._clock.elapsed() + limits.REQUEST_LATER_SECONDS
+        if len(self._left) > limits.REQUESTS_REMEMBERED_MAX:
+            del self._left[next(iter(self._left))]
 
     async def _fetch(
         self, drop: MyDrop, holder: Contact, key: SigningKey, mail_id: MailId
@@ -316,8 +380,9 @@ class Receiver:
                 continue
 
     async def _tell_one(self, due: filed.ReceiptDue) -> None:
-        person = await self._database.read(lambda sql: people.contact(sql, due.fingerprint))
-        contacts = person.record.contacts if person else ()
+        contacts = await self._database.read(
+            lambda sql: _nodes_of_sender(sql, due, private=self._private)
+        )
         try:
             for contact in contacts:
                 if contact.peer == due.device:
@@ -331,7 +396,23 @@ class Receiver:
         await self._database.run(lambda sql: filed.not_told(sql, due.mail_id, again))
 
 
-def _size_max(sql: Sql, peer: PeerId) -> int:
-    """Contacts may bring any letter; others as much as an introduction needs."""
-    known = people.at_device(sql, peer)
-    return limits.SEALED_BYTES_MAX if known else limits.OPEN_LETTER_BYTES_MAX
+@dataclass(frozen=True, slots=True)
+class _Bearer:
+    """Who brings a letter, as they are counted: a contact, or whoever has a ticket of ours."""
+
+    who: Fingerprint | Ticket
+    size_max: int
+
+
+def _nodes_of_sender(sql: Sql, due: filed.ReceiptDue, *, private: bool) -> tuple[Contact, ...]:
+    """Where a sender's nodes are: by a contact's newest record, or by what a request brought."""
+    person = people.contact(sql, due.fingerprint)
+    if person is not None:
+        return person.record.contacts
+    request = requests.by_mail_id(sql, due.mail_id)
+    if request is None or request.record is None:
+        return ()
+    with suppress(PeerMisbehaved):  # the row is damaged
+        named = read_person(request.record, due.fingerprint).contacts
+        return tuple(renters.dialled_for(sql, due.fingerprint, named, private=private))
+    return ()

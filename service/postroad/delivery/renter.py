@@ -67,7 +67,10 @@ class Renter:
         hold_for: HoldFor = HoldFor.VOUCHED,
         *,
         dial_private: bool = False,
+        strangers: int = 0,
     ) -> None:
+        """`strangers`: what our record says of them (`PersonRecord.strangers`)."""
+        self._strangers = strangers
         self._database = database
         self._client = client
         self._keyring = keyring
@@ -169,6 +172,7 @@ class Renter:
                 and last.devices == (encode_contact(me),)
                 and last.epoch_key == self._keyring.epoch_public
                 and last.certificate == self._keyring.certificate
+                and last.strangers == self._strangers
             ):
                 return last
             record = sign_person(
@@ -180,6 +184,7 @@ class Renter:
                 expires=now + limits.RECORD_SECONDS_MAX,
                 certificate=self._keyring.certificate,
                 device=self._keyring.device,
+                strangers=self._strangers,
             )
             people.keep_record(sql, record, now, is_ours=True)
             return record

@@ -11,12 +11,14 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Instant, MailId
 from postroad.base.seams import Clock
+from postroad.delivery.stamps import Stamps
 from postroad.peers.client import Client, Sealed
 from postroad.peers.exchange import Refused
 from postroad.protocol import wire
@@ -28,6 +30,8 @@ from postroad.store.database import Database, Sql
 from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
+BUSY = (wire.Refusal.RATE, wire.Refusal.LATER)
 
 Check = Callable[[bytes], Verdict]
 OnLease = Callable[[queue.LeaseRow], Awaitable[None]]
@@ -45,6 +49,7 @@ class Outcome:
     leased: bool = False  # in this round
     seal_is_damaged: bool = False  # our own copy of the sealed letter cannot be read
     was_answered: bool = False  # by a holder that has the letter
+    said: str = ""  # by the recipient's own node, when it does not take letters now
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
 
     def take(self, receipt: bytes) -> None:
@@ -58,6 +63,7 @@ class Rounds:
     sealed: SealedStore
     client: Client
     clock: Clock
+    stamps: Stamps
 
     async def attempt(
         self,
@@ -87,7 +93,7 @@ class Rounds:
         async with asyncio.TaskGroup() as tasks:
             if letter is not None:
                 for contact in person.record.contacts:
-                    waiting.add(tasks.create_task(self._deliver(contact, letter, outcome)))
+                    waiting.add(tasks.create_task(self._deliver(contact, letter, person, outcome)))
                 if self._is_likely_awake(person):
                     await asyncio.wait(waiting, timeout=_head_start(letter.size))
             # We have the letter anyway: a lease of our own promises nothing.
@@ -129,11 +135,19 @@ class Rounds:
             return None
         return Sealed(mail_id, size, whole, lambda: self._pieces(mail_id, size))
 
-    async def _deliver(self, contact: Contact, letter: Sealed, outcome: Outcome) -> None:
+    async def _deliver(
+        self, contact: Contact, letter: Sealed, person: people.Person, outcome: Outcome
+    ) -> None:
         try:
-            outcome.take(await self.client.deliver(contact, letter))
+            receipt = await self._stamped(
+                person,
+                lambda stamp: self.client.deliver(contact, letter, person.my_ticket, stamp),
+            )
+            outcome.take(receipt)
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "The recipient's node", outcome)
+            if isinstance(error, Refused) and error.refusal in BUSY:
+                outcome.said = outcome.reason
 
     async def _place_one(
         self,
@@ -159,9 +173,14 @@ class Rounds:
         """Whether this holder has the letter now, or what became of it."""
         holder = drop.contact
         expires = int(row.parcel.expires_at)
-        deposit = wire.Deposit(drop.id, letter.mail_id, letter.size, expires, person.my_ticket)
+        deposit = wire.Deposit(
+            drop.id, letter.mail_id, letter.size, expires, person.my_ticket, None
+        )
         try:
-            answer = await self.client.deposit(holder, deposit, letter)
+            answer = await self._stamped(
+                person,
+                lambda stamp: self.client.deposit(holder, replace(deposit, stamp=stamp), letter),
+            )
             if isinstance(answer, bytes):
                 outcome.take(answer)
                 return True
@@ -173,6 +192,20 @@ class Rounds:
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "A holder", outcome)
             return False
+
+    async def _stamped(
+        self, person: people.Person, send: Callable[[bytes | None], Awaitable[T]]
+    ) -> T:
+        """Send with a stamp where there is no ticket, or ours does not count there yet."""
+        bits = person.record.strangers
+        if person.my_ticket is None:
+            return await send(await self.stamps.one_for(person.fingerprint, bits))
+        try:
+            return await send(None)
+        except Refused as error:
+            if error.refusal != wire.Refusal.STAMP:
+                raise
+        return await send(await self.stamps.one_for(person.fingerprint, bits))
 
     async def _ask(self, drop: Drop, mail_id: MailId, outcome: Outcome) -> None:
         """Has the recipient fetched it from this holder, and left a receipt?"""

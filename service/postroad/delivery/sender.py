@@ -15,12 +15,13 @@ from typing import Protocol
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
-from postroad.base.ids import Contact, Fingerprint, Instant, MailId, short
+from postroad.base.ids import Contact, Fingerprint, Instant, MailId, Ticket, short
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.herald import Sighting
 from postroad.delivery.notices import Notices
 from postroad.delivery.packing import NoKeyNow, Packer
 from postroad.delivery.rounds import Outcome, Rounds
+from postroad.delivery.strangers import Strangers
 from postroad.peers.client import Client
 from postroad.peers.exchange import Exchange
 from postroad.protocol import wire
@@ -38,7 +39,7 @@ from postroad.protocol.delivery import (
 )
 from postroad.protocol.records import PersonRecord
 from postroad.sealing.receipt import Verdict, open_receipt, signer
-from postroad.store import people, quarantine, queue, revoked
+from postroad.store import people, quarantine, queue, revoked, strangers
 from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -80,6 +81,7 @@ class Sender:
         entropy: Entropy,
         myself: Myself,
         find_newer: Callable[[Fingerprint, int], Awaitable[PersonRecord | None]],
+        strangers: Strangers,
     ) -> None:
         """`find_newer`: looks in the directory for a record of a higher sequence."""
         self._database = database
@@ -93,6 +95,7 @@ class Sender:
         self._entropy = entropy
         self._myself = myself
         self._find_newer = find_newer
+        self._strangers = strangers
         self._wake = asyncio.Event()
         self._in_hand: set[int] = set()
         self._tasks: asyncio.TaskGroup | None = None
@@ -213,6 +216,11 @@ class Sender:
                 return
         if await self._end_revoked(row):
             return
+        if row.sealed is None and row.fingerprint != self._keyring.fingerprint:
+            impossible = await self._strangers.prepare(row)
+            if impossible is not None:
+                await self._step(row, lambda _, parcel: advance(parcel, impossible, now, 0.0))
+                return
         try:
             row, person = await self._packer.pack(row)
         except NoKeyNow as missing:
@@ -266,7 +274,7 @@ class Sender:
             holders = len(queue.leases(sql, row.id))
             if outcome.seal_is_damaged and not holders:
                 queue.unseal(sql, row.id)  # sealed anew in the next round, under the same nonce
-            event = Leased(holders) if holders else NotPlaced(outcome.reason)
+            event = Leased(holders, outcome.said) if holders else NotPlaced(outcome.reason)
             step = advance(parcel, event, now, dice)
             if came_meanwhile and step.parcel.state in OPEN:  # perhaps after we had tried them
                 return replace(step, parcel=replace(step.parcel, due_at=now))
@@ -308,8 +316,12 @@ class Sender:
     async def _learn(self, newest: PersonRecord) -> None:
         now = self._clock.now()
 
+        ticket = Ticket(self._entropy.token(16))
+
         def work(sql: Sql) -> None:
             people.learn(sql, newest, now)
+            if strangers.stranger(sql, newest.fingerprint) is not None:
+                strangers.learn(sql, newest, ticket, now)
             queue.wake(sql, newest.fingerprint, now)
 
         await self._database.run(work)

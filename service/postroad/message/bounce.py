@@ -37,6 +37,7 @@ class Notice(Enum):
 
     DELAYED = ("Still on its way", "delayed", "4.4.1")
     DELIVERED = ("Delivered", "delivered", "2.0.0")
+    REQUESTED = ("Waits for an answer", "relayed", "2.0.0")  # of somebody whom it asks for one
     REFUSED = ("Not delivered", "failed", "5.0.0")  # the status is the fate's
     EXPIRED = ("Delivery not confirmed", "failed", "4.4.7")
     CORRECTED = ("Delivered after all", "delivered", "2.0.0")  # EXPIRED was said before
@@ -54,6 +55,11 @@ _STORIES = {
     Notice.DELIVERED: (
         "Your letter has arrived in the mailbox.",
         "You asked to be told; there is nothing more to do.",
+    ),
+    Notice.REQUESTED: (
+        "Your letter has arrived, but the recipient has to accept it first.",
+        "There is nothing more to do, and sending it again would not help. Until they accept it, "
+        "they see its text only, and nothing that was attached.",
     ),
     Notice.REFUSED: (
         "Your letter was not delivered, and Postroad does not try again.",

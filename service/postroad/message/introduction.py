@@ -2,20 +2,30 @@
 
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from enum import Enum
 
 from postroad.base.ids import Instant
 from postroad.message.address import Address
 
 
-def write(author: Address, to: Address, *, accepts: bool, now: Instant, token: bytes) -> bytes:
-    """An RFC 5322 letter from `author`; `accepts`: they accept an invitation, else they gave it."""
+class Occasion(Enum):
+    """Why the letter is written."""
+
+    INVITATION_ACCEPTED = "{} accepted your invitation", "{} accepted your Postroad invitation."
+    INVITATION_ANSWERED = (
+        "You and {} can write to each other now",
+        "{} knows that you accepted the invitation.",
+    )
+    REQUEST_ACCEPTED = (
+        "You and {} can write to each other now",
+        "{} has read the letter that you wrote, and made you a contact.",
+    )
+
+
+def write(author: Address, to: Address, occasion: Occasion, *, now: Instant, token: bytes) -> bytes:
+    """An RFC 5322 letter from `author`."""
     name, other = author.name.capitalize(), to.name.capitalize()
-    if accepts:
-        subject = f"{name} accepted your invitation"
-        text = f"{name} accepted your Postroad invitation."
-    else:
-        subject = f"You and {name} can write to each other now"
-        text = f"{name} knows that you accepted the invitation."
+    subject, text = (words.format(name) for words in occasion.value)
     lines = [
         f"From: {name} <{author}>",
         f"To: {other} <{to}>",

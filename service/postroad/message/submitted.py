@@ -2,10 +2,11 @@
 
 Purpose: refuse what is not a letter or not the owner's, in words; then make it ready to be sealed.
 Invariants: the octets stay as they came (promise M5), but for two things. Bcc fields are taken
-out, because one sealed copy goes to each recipient and would show the blind ones to all; our trace
-fields stand on top. A missing Date or Message-ID is supplied there too, as RFC 6409 section 8
-allows, so that nothing below the first line of the mail program's own moves. A missing From is
-refused: whom it is from is for its writer to say.
+out, because one sealed copy goes to each recipient and would show the blind ones to all, and so is
+our result field, which only a recipient's node writes; our trace fields stand on top. A missing
+Date or Message-ID is supplied there too, as RFC 6409 section 8 allows, so that nothing below the
+first line of the mail program's own moves. A missing From is refused: whom it is from is for its
+writer to say.
 See: docs/architecture.md (promises); RFC 5322 section 3.6, RFC 6409, RFC 5321 section 4.4.
 """
 
@@ -17,10 +18,12 @@ from email.utils import format_datetime
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Instant
-from postroad.message import address, headers
+from postroad.message import address, headers, names, result
 from postroad.message.headers import Mailbox
 
-BLIND = frozenset({b"bcc", b"resent-bcc"})
+# What goes out of a letter before it is sealed: whom its other readers should not see, and what
+# only the recipient's own node may say.
+TAKEN_OUT = frozenset({b"bcc", b"resent-bcc", result.NAME})
 TOKEN_BYTES = 16
 SHOWN_CHARACTERS_MAX = 60
 _MBOX_LINE = re.compile(r">?From ")
@@ -39,6 +42,10 @@ class Forged(PermanentFailure):
     """It says that it is from somebody else than the owner."""
 
 
+class Disguised(Forged):
+    """The name in its From is made to look like another address."""
+
+
 def prepare(octets: bytes, own: Collection[str], *, now: Instant, token: bytes) -> bytes:
     """The letter as it will be sealed and filed; raises one of the three above.
 
@@ -46,11 +53,12 @@ def prepare(octets: bytes, own: Collection[str], *, now: Instant, token: bytes) 
     header = checked_header(octets, limits.HEADER_BYTES_MAX)
     found = headers.fields(header)
     author = check_author(header, own)
-    blind = any(field.name.lower() in BLIND for field in found)
+    check_name(author)
+    blind = any(field.name.lower() in TAKEN_OUT for field in found)
     trace = trace_fields(header, now=now, token=token, domain=author.address.rpartition("@")[2])
     if not blind:
         return trace + octets
-    kept = b"".join(field.octets for field in found if field.name.lower() not in BLIND)
+    kept = b"".join(field.octets for field in found if field.name.lower() not in TAKEN_OUT)
     end = sum(len(field.octets) for field in found)
     return b"".join((trace, kept, memoryview(octets)[end:]))
 
@@ -119,6 +127,28 @@ def check_author(header: bytes, own: Collection[str]) -> Mailbox:
     if sender is not None and not is_own(sender.address, own):
         raise Forged(f"The letter's Sender is {sender.address}, which is not you. {_whose(own)}")
     return author
+
+
+def author(header: bytes) -> Mailbox | None:
+    """The first address in From, of a letter that was checked or not."""
+    found = headers.addresses(headers.first(header, b"from") or b"")
+    return found[0] if found else None
+
+
+def check_name(author: Mailbox) -> None:
+    """Refuse a display name with an address in it that is not the author's own (ADR 11)."""
+    pretended = names.named_address(headers.decode_words(author.name), author.address)
+    if pretended is not None:
+        raise Disguised(
+            f"The name in the letter's From says {pretended}, which is another address than "
+            f"{author.address}. Put your own name there."
+        )
+
+
+def check_result(header: bytes) -> None:
+    """Refuse what says of itself what only the recipient's node may say of it."""
+    if result.stands_in(header):
+        raise Forged(f"The letter has a {result.FIELD} field of its own.")
 
 
 def _one(header: bytes, name: bytes, shown: str) -> Mailbox | None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved
-from postroad.base.ids import Contact, DropId, Fingerprint, MailId, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, MailId, PeerId, Ticket
 from postroad.base.seams import Path
 from postroad.peers.exchange import Refused
 from postroad.peers.link import Links
@@ -55,9 +55,16 @@ class Client:
     def is_near(self, peer: PeerId) -> bool:
         return self._links.is_near(peer)
 
-    async def deliver(self, to: Contact, letter: Sealed) -> bytes:
+    async def deliver(
+        self,
+        to: Contact,
+        letter: Sealed,
+        ticket: Ticket | None = None,
+        stamp: bytes | None = None,
+    ) -> bytes:
         """Bring a letter to a device of its recipient; the sealed receipt."""
-        answer = await self._hand_over(to, wire.Deliver(letter.mail_id, letter.size), letter)
+        offer = wire.Deliver(letter.mail_id, letter.size, ticket, stamp)
+        answer = await self._hand_over(to, offer, letter)
         if isinstance(answer, wire.Tombstone) and answer.mail_id == letter.mail_id:
             return answer.receipt
         raise _unexpected(answer)

@@ -15,6 +15,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import DropId, Fingerprint, MailId, PeerId
 from postroad.peers.exchange import Answer, Exchange
+from postroad.peers.strangers import StrangersGate
 from postroad.protocol import wire, wire_holders
 from postroad.sealing.keys import SigningKey
 
@@ -39,6 +40,10 @@ class Shelves(Protocol):
         why not, in words."""
 
     async def set_tickets(self, drop: DropId, hashes: list[bytes]) -> None: ...
+
+    async def stranger(self, deposit: wire.Deposit) -> tuple[Fingerprint, int] | None:
+        """For whom, and under a stamp of how many bits, this letter comes that shows no ticket of
+        its drop; None: it shows one, or lies here already."""
 
     async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
         """Whether the drop wants this letter; None when it lies there already."""
@@ -91,7 +96,10 @@ class Holder:
         on_news: Callable[[DropId], None],
         on_sibling: Callable[[DropId, PeerId], None],
         on_record: Callable[[], None] = lambda: None,
+        strangers: StrangersGate | None = None,
     ) -> None:
+        """Without a gate for `strangers`, their letters take what room there is."""
+        self._strangers = strangers
         self._shelves = shelves
         self._ledger = ledger
         self._device = device
@@ -118,6 +126,11 @@ class Holder:
     async def _deposit(self, deposit: wire.Message, exchange: Exchange) -> None:
         assert isinstance(deposit, wire.Deposit)
         whole = await exchange.receive_at_once(deposit.size)
+        if self._strangers is not None and (found := await self._shelves.stranger(deposit)):
+            objection = self._strangers.objection(exchange, *found, deposit.stamp)
+            if objection is not None:
+                await exchange.send(objection)
+                return
         answer = await self._shelves.offer(deposit)
         if isinstance(answer, wire.Take):
             if whole is None:

@@ -7,6 +7,10 @@ turns with all others who do, so that one who wants much delays nobody by more t
 from collections import OrderedDict
 from collections.abc import Hashable
 
+from postroad.base.ids import HostPort
+
+SUBNET_BITS_IPV4, SUBNET_BITS_IPV6 = 24, 48  # one customer has as much, and an attacker many hosts
+
 
 class Bucket:
     """Fills with `per_second` until it holds `burst`; full at first."""
@@ -58,3 +62,12 @@ class Allowance:
         if len(self._buckets) > self._remembered_max:
             self._buckets.popitem(last=False)
         return bucket.draw_if_there(1, now)
+
+
+def subnet(at: HostPort | None) -> Hashable:
+    """The subnet of an address: whose many addresses count as one. None: reached over a relay."""
+    if at is None:
+        return None
+    ip = at.ip
+    bits = SUBNET_BITS_IPV4 if ip.version == 4 else SUBNET_BITS_IPV6
+    return ip.version, int(ip) >> (ip.max_prefixlen - bits)

@@ -1,8 +1,9 @@
 """Decide what to do next for one parcel: one letter on its way to one recipient.
 
 Purpose: the table of states, and nothing else. The caller keeps the time, seals and sends.
-Invariants: a parcel ends in exactly one of delivered, refused, cancelled, or expired; only a late
-receipt moves an expired one, once, to delivered; only a receipt makes one delivered.
+Invariants: a parcel ends in exactly one of delivered, refused, cancelled, requested or expired;
+only a late receipt moves an expired one, once, to delivered or requested, and a requested one to
+delivered or refused; only a receipt makes one delivered or requested.
 See: docs/architecture.md (state table), RFC 5321 section 4.5.4.1, RFC 3464.
 """
 
@@ -18,6 +19,7 @@ from postroad.sealing.receipt import Verdict
 class State(StrEnum):
     WAITING = "waiting"  # no holder has it yet
     HELD = "held"  # at least one lease
+    REQUESTED = "requested"  # it lies among the requests of somebody whom we do not know yet
     DELIVERED = "delivered"
     REFUSED = "refused"  # by the recipient, signed
     EXPIRED = "expired"  # no receipt in time; it may have been delivered
@@ -25,6 +27,7 @@ class State(StrEnum):
 
 
 OPEN = frozenset({State.WAITING, State.HELD})
+ANSWERABLE = OPEN | {State.REQUESTED}  # the recipient may still say yes or no
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,11 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """A round in which holders keep it, `holders` of them so far."""
+    """A round in which holders keep it, `holders` of them so far; `said`: why the recipient's own
+    node does not take it now."""
 
     holders: int
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,16 @@ class Revoked:
     reason: str
 
 
-Event = Leased | NotPlaced | ReceiptCame | Cancelled | Revoked
+@dataclass(frozen=True, slots=True)
+class Impossible:
+    """There is no such person, or they have said in their signed record that they want no letters
+    from strangers: it cannot be delivered. `status` as in RFC 3463."""
+
+    status: str
+    reason: str
+
+
+Event = Leased | NotPlaced | ReceiptCame | Cancelled | Revoked | Impossible
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +104,14 @@ def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
     match event:
         case ReceiptCame(verdict):
             return _receipt(parcel, verdict)
-        case Leased(holders) if parcel.state in OPEN:
-            return Step(_again(parcel, State.HELD, now, dice, _where(holders)))
+        case Leased(holders, said) if parcel.state in OPEN:
+            reason = f"{_where(holders)} {said}".rstrip()
+            return Step(_again(parcel, State.HELD, now, dice, reason))
         case NotPlaced(reason) if parcel.state in OPEN:
             return Step(_again(parcel, parcel.state, now, dice, reason))
+        case Impossible(status, reason) if parcel.state in OPEN:
+            step = replace(parcel, state=State.REFUSED, reason=reason)
+            return Step(step, Notice.REFUSED, status)
         case Cancelled() if parcel.state in OPEN:
             return Step(replace(parcel, state=State.CANCELLED, reason="You cancelled it."))
         case Revoked(reason) if parcel.state in OPEN:
@@ -121,18 +139,26 @@ def ends_at(parcel: Parcel) -> Instant:
 
 
 def _receipt(parcel: Parcel, verdict: Verdict) -> Step:
-    if verdict is Verdict.FILED:
-        if parcel.state in OPEN:
+    if verdict is Verdict.REQUESTED:
+        if parcel.state in OPEN or parcel.state is State.EXPIRED:
+            requested = replace(parcel, state=State.REQUESTED, reason=AMONG_REQUESTS)
+            return Step(requested, Notice.REQUESTED)
+    elif verdict is Verdict.FILED:
+        if parcel.state in ANSWERABLE:
             return Step(replace(parcel, state=State.DELIVERED, reason=""), Notice.DELIVERED)
         if parcel.state is State.EXPIRED:
             return Step(replace(parcel, state=State.DELIVERED, reason=""), Notice.CORRECTED)
-    elif parcel.state in OPEN:
+    elif parcel.state in ANSWERABLE:
         status, reason = REFUSALS[verdict]
         return Step(replace(parcel, state=State.REFUSED, reason=reason), Notice.REFUSED, status)
     return Step(parcel)
 
 
 REVOKED_STATUS = "5.7.13"  # account disabled, "evidence of a break-in attempt" (RFC 5248)
+AMONG_REQUESTS = (
+    "The recipient does not know you yet: it lies among their requests, as text. If they accept "
+    "it, a letter from them tells you."
+)
 REFUSALS = {
     Verdict.REVOKED: (
         REVOKED_STATUS,
@@ -157,6 +183,14 @@ REFUSALS = {
         "The recipient did not say yes to this introduction, or not in time.",
     ),
     Verdict.FORGED: ("5.7.7", "Its From is not the address of the key that signed it."),
+    Verdict.DECLINED: (
+        "5.7.1",
+        "The recipient has seen it among their requests, and does not want to be written to.",
+    ),
+    Verdict.DISGUISED: (
+        "5.7.7",
+        "The name in its From looks like another address than yours; put your name there.",
+    ),
 }
 
 

@@ -61,7 +61,7 @@ class PersonRecord:
     drops: tuple[Drop, ...] = several(nested(4, Drop), limits.DROPS_IN_RECORD_MAX)
     epoch_key: bytes = fixed(5, keys.EPOCH_PUBLIC_BYTES)
     size_max: int = number(6, 4)
-    strangers: int = number(7, 1)  # 0: refused
+    strangers: int = number(7, 1)  # 0: refused; else the bits of a stamp on their letters
     sequence: int = number(8, 8)
     expires: int = number(9, 8)
     certificate: Certificate = nested(10, Certificate)
@@ -115,6 +115,7 @@ def sign_person(
     expires: float,
     certificate: Certificate,
     device: SigningKey,
+    strangers: int = 0,
 ) -> PersonRecord:
     """A person's record, signed by one of their certified devices."""
     unsigned = PersonRecord(
@@ -124,7 +125,7 @@ def sign_person(
         drops,
         epoch_key,
         limits.LETTER_BYTES_MAX,
-        0,
+        strangers,
         sequence,
         int(expires),
         certificate,

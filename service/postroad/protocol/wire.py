@@ -47,6 +47,7 @@ from postroad.protocol.wire_reach import DialBack, DialledBack, Seen, Who
 from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
+from postroad.sealing.stamp import STAMP_BYTES
 
 ALPN = b"postroad/2"  # what a link is opened for: it changes only when frames do (ADR 3)
 FRAME_HEAD = 5
@@ -65,15 +66,21 @@ class Refusal(IntEnum):
     FORBIDDEN = 3  # not for you
     FULL = 4  # the quota of this drop is used up
     TOO_LARGE = 5
+    STAMP = 7  # a stranger's letter needs a stamp of as many bits as the recipient's record says
+    RATE = 8  # too many letters in too short a time: try again later
     REVOKED = 10  # your device does not speak for anybody any more
 
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """To a device of the recipient: a sealed letter. Answer: Tombstone or No; Take if it waits."""
+    """To a device of the recipient: a sealed letter. Answer: Tombstone or No; Take if it waits.
+
+    Whoever is no contact's device shows a ticket, or a stamp (`sealing.stamp`)."""
 
     mail_id: bytes = fixed(1, 32)
     size: int = number(2, 4)
+    ticket: bytes | None = hidden(optional(fixed(3, 16)))
+    stamp: bytes | None = optional(fixed(4, STAMP_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ class Deposit:
     size: int = number(3, 4)
     expires: int = number(4, 8)
     ticket: bytes | None = hidden(optional(fixed(5, 16)))
+    stamp: bytes | None = optional(fixed(6, STAMP_BYTES))  # where no ticket counts
 
 
 @dataclass(frozen=True, slots=True)

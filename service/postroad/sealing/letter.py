@@ -75,10 +75,12 @@ class Kind(IntEnum):
 
     PERSON = 1
     INTRODUCTION = 2
+    REQUEST = 4  # from somebody who is no contact: with what an answer to them needs
 
 
 _KINDS = frozenset(Kind)
-_INTRODUCES = {Kind.PERSON: False, Kind.INTRODUCTION: True}  # whether it must have one, or may not
+# Whether it must have one, or may not.
+_INTRODUCES = {Kind.PERSON: False, Kind.INTRODUCTION: True, Kind.REQUEST: True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What two people give each other when an invitation is accepted."""
+    """What two people give each other when an invitation, or a request, is accepted."""
 
+    REQUEST = 4  # from somebody who is no contact: with what an answer to them needs
     # of the invitation; empty in the inviter's answer
     secret: bytes = hidden(octets(1, 0, 16))
     # for the recipient of this letter, to deposit in our drops with

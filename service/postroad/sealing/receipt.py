@@ -27,12 +27,15 @@ RECEIPT_BYTES = NONCE_BYTES + PLAIN_BYTES + 16
 
 
 class Verdict(IntEnum):
-    """What became of a letter. All but FILED are final refusals."""
+    """What became of a letter. All but FILED and REQUESTED are final refusals."""
 
     FILED = 0
     EXPIRED = 1  # it arrived later than its signed expiry
     STRANGER = 2  # the recipient takes letters from contacts only
     FORGED = 3  # its From is not the address of the key that signed it
+    REQUESTED = 4  # it lies among the recipient's requests; FILED or DECLINED may follow
+    DECLINED = 5  # the recipient has seen the request, and does not want it
+    DISGUISED = 6  # the name in its From is made to look like another address
     UNWANTED = 16  # the recipient has blocked the sender
     INVITATION_USED = 17  # by somebody else
     INVITATION_OVER = 18  # it has expired, or was taken back

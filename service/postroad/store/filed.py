@@ -67,6 +67,21 @@ def owe_receipt(sql: sqlite3.Connection, due: ReceiptDue, now: Instant, expires_
     )
 
 
+def answer_again(
+    sql: sqlite3.Connection, due: ReceiptDue, nonce: Nonce, verdict: Verdict, now: Instant
+) -> None:
+    """Another receipt in the place of the one that was given: the owner has decided about it."""
+    sql.execute(
+        "UPDATE filed SET verdict = ? WHERE fingerprint = ? AND nonce = ?",
+        (int(verdict), due.fingerprint, nonce),
+    )
+    sql.execute(
+        """UPDATE receipt_due SET sealed = ?, told_sender = 0, due_at = ?, tries = 0
+           WHERE mail_id = ?""",
+        (due.sealed, now, due.mail_id),
+    )
+
+
 def receipt_for(sql: sqlite3.Connection, mail_id: MailId) -> bytes | None:
     """The receipt that we made for this sealed letter, whoever asks."""
     row = sql.execute("SELECT sealed FROM receipt_due WHERE mail_id = ?", (mail_id,)).fetchone()

@@ -8,7 +8,17 @@ import logging
 
 from postroad.base.errors import PostroadError
 from postroad.base.ids import Instant
-from postroad.store import audit, filed, held, hours, invitations, people, queue, renters
+from postroad.store import (
+    audit,
+    filed,
+    held,
+    hours,
+    invitations,
+    people,
+    queue,
+    renters,
+    strangers,
+)
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.sealed import SealedStore
@@ -26,6 +36,7 @@ async def tidy(database: Database, contents: Contents, sealed: SealedStore, now:
         filed.forget_old(sql, now)
         queue.prune(sql, now)
         invitations.forget(sql, now)
+        strangers.forget_old(sql, now)
         people.note_damaged(sql, now)
         sealed.forget_unused(sql)
         contents.forget_unused(sql)

@@ -20,6 +20,7 @@ from typing import TypeVar
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
+from postroad.message import result
 from postroad.protocol.imap.events import (
     Appended,
     Changes,
@@ -36,6 +37,7 @@ from postroad.protocol.imap.flags import STORED_FLAGS, checked_keywords, merged
 from postroad.protocol.imap.flags import Flag as Flag
 from postroad.protocol.imap.names import SEPARATOR, checked_name, parents
 from postroad.protocol.imap.render import Rendered, render
+from postroad.store import requests
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.recovery import THESE, Findings, Loaded, Reader, put_rendering, read_flags
@@ -74,6 +76,7 @@ class Added:
     mailbox_id: int
     name: str
     uid: int
+    content_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,9 @@ class Mailboxes:
         self._reader = Reader(contents)
         self._clock = clock
         self._watchers: dict[int, list[Callable[[], None]]] = {}
+        self.on_accepted: Callable[[], None] = lambda: (
+            None
+        )  # a request; set by the composition root
 
     # News: on the event loop ----------------------------------------------------------------------
 
@@ -139,7 +145,7 @@ class Mailboxes:
         put_rendering(sql, content_id, rendered)
         message = (flags & STORED_FLAGS, keywords, date, content_id, len(octets))
         (uid,) = _insert(sql, mailbox, [message])
-        return Added(mailbox.id, mailbox_name, uid)
+        return Added(mailbox.id, mailbox_name, uid, content_id)
 
     # Mailboxes ------------------------------------------------------------------------------------
 
@@ -315,8 +321,13 @@ class Mailboxes:
         """Add a letter that the owner's program brings; raises NoSuchMailbox, DiskFull."""
         self._contents.disk.require_room(len(octets))
         rendered = await self._database.outside(lambda: render(octets))  # it may take a while
+        accepted: list[bytes] = []
+
+        request = result.request_of(rendered.header) if name == "INBOX" else None
 
         def work(sql: sqlite3.Connection) -> tuple[Added, int]:
+            if request is not None and requests.was_brought(sql, request):
+                accepted.append(request)
             added = self.add(
                 sql,
                 name,
@@ -328,9 +339,12 @@ class Mailboxes:
             )
             return added, _by_id(sql, added.mailbox_id).uid_validity
 
-        added, uid_validity = await self._database.run(
-            work, then=lambda done: self.announce(done[0])
-        )
+        def committed(done: tuple[Added, int]) -> None:
+            self.announce(done[0])
+            if accepted:
+                self.on_accepted()
+
+        added, uid_validity = await self._database.run(work, then=committed)
         return Appended(uid_validity, added.uid)
 
     async def change_flags(
@@ -360,14 +374,17 @@ class Mailboxes:
     ) -> Copied:
         """Copy all that are there, or none; `move` expunges them here in the same commit."""
 
-        def work(sql: sqlite3.Connection) -> tuple[Copied, int]:
+        def work(sql: sqlite3.Connection) -> tuple[Copied, int, bool]:
             here, there = _by_id(sql, mailbox_id), _mailbox(sql, name)
             old, new = _copy(sql, here, uids, there)
+            accepts = name == "INBOX" and requests.came_to_inbox(sql, _contents(sql, here, old))
             if move:
                 _expunge(sql, _by_id(sql, mailbox_id), old)
-            return Copied(there.uid_validity, tuple(old), tuple(new)), there.id
+            return Copied(there.uid_validity, tuple(old), tuple(new)), there.id, accepts
 
-        copied, there = await self._database.run(work)
+        copied, there, accepts = await self._database.run(work)
+        if accepts:
+            self.on_accepted()
         for changed in {there, mailbox_id} if move else {there}:
             self._wake(changed)
         return copied
@@ -390,6 +407,30 @@ class Mailboxes:
         if gone:
             self._wake(mailbox_id)
         return gone
+
+    def take_away(self, sql: sqlite3.Connection, name: str, uids: Sequence[int]) -> int:
+        """Remove these messages, whatever flags they have, in the caller's transaction; the id of
+        the mailbox, to `changed` after the commit."""
+        mailbox = _mailbox(sql, name)
+        there = sql.execute(
+            f"SELECT uid FROM message WHERE mailbox_id = ? AND {THESE}",  # noqa: S608  (a constant)
+            (mailbox.id, _json(uids)),
+        )
+        _expunge(sql, mailbox, [uid for (uid,) in there])
+        return mailbox.id
+
+    def octets(self, sql: sqlite3.Connection, content_id: int) -> bytes:
+        """The octets of a message; raises Damaged."""
+        return self._contents.get(sql, content_id)
+
+    def changed(self, mailbox_id: int) -> None:
+        """Wake all who watch that mailbox, on the event loop."""
+        self._wake(mailbox_id)
+
+    async def move_to_inbox(self, name: str, uid: int) -> None:
+        """What a mail program does with one message of that mailbox."""
+        mailbox_id = await self._database.read(lambda sql: _mailbox(sql, name).id)
+        await self.copy(mailbox_id, [uid], "INBOX", move=True)
 
     async def load(
         self, mailbox_id: int, uids: Sequence[int], columns: Column, *, mark_seen: bool = False
@@ -503,9 +544,21 @@ def _copy(
     return [row[0] for row in rows], _insert(sql, there, [row[1:] for row in rows])
 
 
+def _contents(sql: sqlite3.Connection, mailbox: _Mailbox, uids: Sequence[int]) -> list[int]:
+    """The contents of these messages, by their ids."""
+    rows = sql.execute(
+        f"SELECT content_id FROM message WHERE mailbox_id = ? AND {THESE}",  # noqa: S608
+        (mailbox.id, _json(uids)),
+    )
+    return [content_id for (content_id,) in rows]
+
+
 def _expunge(sql: sqlite3.Connection, mailbox: _Mailbox, uids: Sequence[int]) -> None:
     if not uids:
         return
+    name = sql.execute("SELECT name FROM mailbox WHERE id = ?", (mailbox.id,)).fetchone()
+    if name == (requests.FOLDER,):
+        requests.left_folder(sql, uids)
     modseq = mailbox.modseq + 1
     sql.executemany(
         "DELETE FROM message WHERE mailbox_id = ? AND uid = ?", ((mailbox.id, uid) for uid in uids)

@@ -82,6 +82,18 @@ def contacts(sql: sqlite3.Connection) -> list[Person]:
     return [person for row in rows if (person := _person(*row)) is not None]
 
 
+def names(sql: sqlite3.Connection, but_of: Fingerprint) -> list[tuple[str, str]]:
+    """How the other contacts are called, by the owner and in their addresses, and the address."""
+    rows = sql.execute(
+        "SELECT name, address FROM contact WHERE fingerprint <> ? ORDER BY since", (but_of,)
+    ).fetchall()
+    return [
+        (text, address)
+        for name, address in rows
+        for text in dict.fromkeys((name, address.partition(".")[0]))
+    ]
+
+
 def note_damaged(sql: sqlite3.Connection, now: Instant) -> None:
     """Put contacts whose rows cannot be understood before the owner."""
     whole = {person.fingerprint for person in contacts(sql)}
@@ -135,6 +147,7 @@ def add_contact(
             their_ticket,
         ),
     )
+    sql.execute("DELETE FROM stranger WHERE fingerprint = ?", (record.fingerprint,))
     learn(sql, record, now)
     known = contact(sql, record.fingerprint)
     assert known is not None
@@ -265,12 +278,14 @@ def told_record(sql: sqlite3.Connection, fingerprint: Fingerprint, sequence: int
 
 
 def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
-    """All tickets that our drops should take: contacts', and unused invitations'."""
+    """All tickets that our drops should take: contacts', unused invitations', and those of
+    strangers to whom we wrote."""
     rows = sql.execute(
         """SELECT their_ticket AS ticket FROM contact
                WHERE their_ticket IS NOT NULL AND NOT blocked
            UNION SELECT ticket FROM invitation
                WHERE used_by IS NULL AND revoked_at IS NULL AND expires_at > ?
+           UNION SELECT ticket FROM stranger WHERE is_written_to
            ORDER BY ticket LIMIT ?""",
         (now, limits.TICKETS_PER_DROP_MAX),
     )

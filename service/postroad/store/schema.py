@@ -63,7 +63,8 @@ MIGRATIONS: tuple[str, ...] = (
         original_recipient TEXT,             -- RFC 3461 ORCPT
         notify     INTEGER NOT NULL,         -- bits of message.envelope.Notify
         state      TEXT NOT NULL CHECK (state IN
-                       ('waiting', 'held', 'delivered', 'refused', 'expired', 'cancelled')),
+                       ('waiting', 'held', 'delivered', 'requested', 'refused', 'expired',
+                        'cancelled')),
         reason     TEXT NOT NULL DEFAULT '',
         due_at     REAL NOT NULL,
         tries      INTEGER NOT NULL DEFAULT 0,
@@ -313,6 +314,44 @@ MIGRATIONS: tuple[str, ...] = (
         due_at      REAL NOT NULL,
         tries       INTEGER NOT NULL DEFAULT 0
     ) STRICT;
+
+    -- STRANGERS ---------------------------------------------------------------------------------
+    -- To whom the owner writes without being contacts: what the directory shows of them, and the
+    -- ticket that a request takes along for their answer.
+    CREATE TABLE stranger (
+        fingerprint TEXT PRIMARY KEY,
+        record      BLOB,                    -- the newest verified one; NULL: none was found yet
+        sequence    INTEGER NOT NULL DEFAULT -1,
+        learnt_at   REAL NOT NULL,           -- when it was found last, or first looked for in vain
+        ticket      BLOB NOT NULL CHECK (length(ticket) = 16),
+        is_written_to INTEGER NOT NULL DEFAULT 0, -- a letter went off: they may have the ticket
+        looks       INTEGER NOT NULL DEFAULT 0  -- in vain, since learnt_at
+    ) STRICT, WITHOUT ROWID;
+
+    -- Letters of strangers to the owner, one row for each that was ever in Requests; the oldest of
+    -- the answered ones go.
+    CREATE TABLE request (
+        id          BLOB PRIMARY KEY CHECK (length(id) = 16), -- which its result field says
+        mail_id     BLOB NOT NULL UNIQUE CHECK (length(mail_id) = 32),
+        fingerprint TEXT NOT NULL,
+        address     TEXT NOT NULL,
+        device      BLOB NOT NULL CHECK (length(device) = 32),
+        nonce       BLOB NOT NULL CHECK (length(nonce) = 16),
+        header_hash BLOB NOT NULL CHECK (length(header_hash) = 32),
+        content_key BLOB NOT NULL CHECK (length(content_key) = 32), -- for a second receipt
+        record      BLOB,                    -- of its sender, verified; NULL: it brought none
+        ticket      BLOB CHECK (length(ticket) = 16), -- what we deposit in their drops with
+        subject     TEXT NOT NULL,
+        content_id  INTEGER NOT NULL,        -- by which its copies are known
+        uid         INTEGER NOT NULL,        -- in Requests
+        at          REAL NOT NULL,
+        expires_at  REAL NOT NULL,           -- of the letter
+        state       TEXT NOT NULL CHECK (state IN ('waiting', 'accepted', 'refused', 'ignored')),
+        is_answered INTEGER NOT NULL DEFAULT 0 -- what the owner decided was done, and is told
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX request_state ON request (state, at);
+    CREATE INDEX request_sender ON request (fingerprint, at);
+    CREATE INDEX request_content ON request (content_id);
 
     -- MAILBOXES (RFC 9051, RFC 7162) ------------------------------------------------------------
     CREATE TABLE mailbox (

@@ -59,6 +59,19 @@ class Shelves:
     async def set_tickets(self, drop_id: DropId, hashes: list[bytes]) -> None:
         await self._database.run(lambda sql: held.set_tickets(sql, drop_id, hashes))
 
+    async def stranger(self, deposit: wire.Deposit) -> tuple[Fingerprint, int] | None:
+        def work(sql: sqlite3.Connection) -> tuple[Fingerprint, int] | None:
+            drop_id = DropId(deposit.drop)
+            found = held.drop(sql, drop_id)
+            if found is None or held.has_ticket(sql, drop_id, deposit.ticket) is not None:
+                return None
+            if held.letter(sql, drop_id, MailId(deposit.mail_id)) is not None:
+                return None
+            record = renters.record_of(sql, found.fingerprint)
+            return found.fingerprint, 0 if record is None else record.strangers
+
+        return await self._database.read(work)
+
     async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
         now = self._clock.now()
         self._sealed.disk.require_room(deposit.size)

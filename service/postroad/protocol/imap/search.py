@@ -5,7 +5,6 @@ and UIDs, then with date, size and header, then with the octets. So most searche
 See: RFC 3501 section 6.4.4, RFC 9051 section 6.4.4.
 """
 
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from typing import assert_never
 
 from postroad.base import limits
 from postroad.base.ids import Instant
-from postroad.message.headers import all_of, decode_base64, decode_text, decode_words, fields
-from postroad.message.structure import Part, structure, walk
+from postroad.message.headers import all_of, decode_text, decode_words, fields
+from postroad.message.plain import part_text
+from postroad.message.structure import structure, walk
 from postroad.protocol.imap.arguments import MONTHS, STAR, Arguments, BadCommand, Ranges
 from postroad.protocol.imap.events import Column
 from postroad.protocol.imap.flags import Flag
@@ -379,17 +379,3 @@ def _texts(octets: bytes) -> Iterator[str]:
             yield _header_text(octets[letter.start : letter.body])
         elif part.is_text or part.type.lower() == b"message":
             yield part_text(octets, part)
-
-
-def part_text(octets: bytes, part: Part) -> str:
-    """The text of one part with its transfer encoding and character set undone."""
-    content = octets[part.body : part.end]
-    match part.encoding.lower():
-        case b"base64":
-            content = decode_base64(content)
-        case b"quoted-printable":
-            content = binascii.a2b_qp(content)
-        case _:  # 7bit, 8bit, binary, and what nobody knows
-            pass
-    charset = (part.parameter(b"charset") or b"utf-8").decode("ascii", "replace")
-    return decode_text(content, charset)

@@ -1,0 +1,201 @@
+"""Letters of strangers that ask for an answer, and what the owner decided about each.
+
+Purpose: one row for each message in Requests. What a mail program does with the message is the
+owner's word: brought to INBOX, it is accepted; gone from Requests by any other way, it is left
+unanswered. `store/mailboxes.py` calls in, in the same commit as the change itself.
+Functions run in the database thread, inside a transaction of `Database.run`.
+Invariants: at most REQUESTS_MAX wait; a decision that was carried out is never taken back.
+See: docs/adr/0011-strangers.md.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from postroad.base import limits
+from postroad.base.errors import PermanentFailure
+from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId, Ticket
+
+FOLDER = "Requests"
+
+
+class State(StrEnum):
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # and its sender is told so
+    IGNORED = "ignored"  # deleted, refused in silence, or too old: nobody is told
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """`id`: in the result field of its message; `record`, `ticket`: what its sender sent along."""
+
+    id: bytes
+    mail_id: MailId
+    fingerprint: Fingerprint
+    address: str
+    device: PeerId
+    nonce: Nonce
+    header_hash: bytes
+    content_key: bytes
+    record: bytes | None
+    ticket: Ticket | None
+    subject: str
+    content_id: int
+    uid: int
+    at: Instant
+    expires_at: float
+    state: State = State.WAITING
+
+
+_COLUMNS = """id, mail_id, fingerprint, address, device, nonce, header_hash, content_key, record,
+    ticket, subject, content_id, uid, at, expires_at, state"""
+
+
+def add(sql: sqlite3.Connection, new: Request) -> None:
+    sql.execute(
+        f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * 16)})",  # noqa: S608
+        (
+            new.id,
+            new.mail_id,
+            new.fingerprint,
+            new.address,
+            new.device,
+            new.nonce,
+            new.header_hash,
+            new.content_key,
+            new.record,
+            new.ticket,
+            new.subject,
+            new.content_id,
+            new.uid,
+            new.at,
+            new.expires_at,
+            new.state.value,
+        ),
+    )
+    sql.execute(
+        """DELETE FROM request WHERE state <> 'waiting' AND id IN
+               (SELECT id FROM request ORDER BY state = 'waiting' DESC, at DESC LIMIT -1 OFFSET ?)
+        """,
+        (limits.REQUESTS_REMEMBERED_MAX,),
+    )
+
+
+def count_waiting(sql: sqlite3.Connection) -> int:
+    (count,) = sql.execute("SELECT count(*) FROM request WHERE state = 'waiting'").fetchone()
+    return int(count)
+
+
+def count_since(sql: sqlite3.Connection, sender: Fingerprint, since: float) -> int:
+    """How many letters of this stranger came in after that moment."""
+    (count,) = sql.execute(
+        "SELECT count(*) FROM request WHERE fingerprint = ? AND at > ?", (sender, since)
+    ).fetchone()
+    return int(count)
+
+
+def waiting(sql: sqlite3.Connection) -> list[Request]:
+    """Those that wait for the owner, oldest first."""
+    return _requests(sql, "state = 'waiting'")
+
+
+def unanswered(sql: sqlite3.Connection) -> list[Request]:
+    """Those about which the owner decided something that has still to be done."""
+    return _requests(sql, "state IN ('accepted', 'refused') AND NOT is_answered")
+
+
+def get(sql: sqlite3.Connection, request_id: bytes) -> Request | None:
+    return next(iter(_requests(sql, "id = ?", request_id)), None)
+
+
+def by_mail_id(sql: sqlite3.Connection, mail_id: MailId) -> Request | None:
+    return next(iter(_requests(sql, "mail_id = ?", mail_id)), None)
+
+
+def called(sql: sqlite3.Connection, name: str) -> Request:
+    """The one that waits from this name or address, or of this id; PermanentFailure: none, or
+    several."""
+    wanted = name.strip().lower()
+    found = [
+        one
+        for one in waiting(sql)
+        if wanted in (one.address, one.address.partition(".")[0], one.fingerprint)
+        or (len(wanted) >= 4 and one.id.hex().startswith(wanted))
+    ]
+    if not found:
+        raise PermanentFailure(f"No request called {name!r} waits. See: postroad requests")
+    if len(found) > 1:
+        raise PermanentFailure(
+            f"{len(found)} requests are called {name!r}: say the number before it. "
+            "See: postroad requests"
+        )
+    return found[0]
+
+
+def answered(sql: sqlite3.Connection, request_id: bytes) -> None:
+    sql.execute("UPDATE request SET is_answered = 1 WHERE id = ?", (request_id,))
+
+
+def refuse(sql: sqlite3.Connection, request_id: bytes, *, silently: bool) -> None:
+    """The owner does not want it; the caller takes its message away."""
+    state = State.IGNORED if silently else State.REFUSED
+    sql.execute(
+        "UPDATE request SET state = ? WHERE id = ? AND state = 'waiting'",
+        (state.value, request_id),
+    )
+
+
+def too_old(sql: sqlite3.Connection, now: Instant) -> list[int]:
+    """The UIDs in Requests of those that waited for too long."""
+    rows = sql.execute(
+        "SELECT uid FROM request WHERE state = 'waiting' AND at < ? ORDER BY uid",
+        (now - limits.REQUEST_SECONDS,),
+    )
+    return [uid for (uid,) in rows]
+
+
+# What happened to messages: store/mailboxes.py calls
+
+
+def came_to_inbox(sql: sqlite3.Connection, content_ids: Iterable[int]) -> bool:
+    """Messages of these contents were copied or moved to INBOX; whether a request was accepted."""
+    changed = sql.execute(
+        """UPDATE request SET state = 'accepted' WHERE state IN ('waiting', 'ignored')
+           AND content_id IN (SELECT value FROM json_each(?))""",
+        (json.dumps(list(content_ids)),),
+    )
+    return changed.rowcount > 0
+
+
+def was_brought(sql: sqlite3.Connection, request_id: bytes) -> bool:
+    """A program that keeps copies put the message into INBOX as a new one; the same."""
+    changed = sql.execute(
+        "UPDATE request SET state = 'accepted' WHERE state IN ('waiting', 'ignored') AND id = ?",
+        (request_id,),
+    )
+    return changed.rowcount > 0
+
+
+def left_folder(sql: sqlite3.Connection, uids: Sequence[int]) -> None:
+    """Messages went from Requests: what was not accepted before is left unanswered."""
+    sql.execute(
+        """UPDATE request SET state = 'ignored' WHERE state = 'waiting'
+           AND uid IN (SELECT value FROM json_each(?))""",
+        (json.dumps(list(uids)),),
+    )
+
+
+def _requests(sql: sqlite3.Connection, which: str, *values: bytes) -> list[Request]:
+    rows = sql.execute(
+        f"SELECT {_COLUMNS} FROM request WHERE {which} ORDER BY at, id",  # noqa: S608  (constants)
+        values,
+    )
+    return [_request(row) for row in rows]
+
+
+def _request(row: tuple[Any, ...]) -> Request:  # STRICT tables keep the types of their columns
+    return Request(*(*row[:-1], State(row[-1])))
