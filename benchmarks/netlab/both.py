@@ -3,10 +3,11 @@
     make netlab ONLY=both [SEED=7] [ARGS=25]      times for each of two pairs
 
 Anna and Bora pause, and write to each other meanwhile; both resume at one moment, so that both
-nodes open their endpoints and dial. The time runs from the end of the later `postroad resume` until
-both have typed `postroad peers ping` and been answered, and until both letters are filed. One pair
-has public addresses; the other is behind two NATs, with Hana as a contact of both. She also holds
-for both, which is counted: whose computer is a second earlier may leave the letter there.
+nodes open their endpoints and dial. The time runs from the end of the later `postroad resume`,
+which ends when the node is on the network, until both have typed `postroad peers ping` and been
+answered, and until both letters are filed. One pair has public addresses; the other is behind two
+NATs, with Hana as a contact of both. She also holds for both, which is counted: whose computer is a
+second earlier may leave the letter there.
 """
 
 from __future__ import annotations

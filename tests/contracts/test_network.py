@@ -616,6 +616,36 @@ def test_a_port_can_be_chosen_and_a_taken_one_is_said_in_words(body: str) -> Non
     run(test())
 
 
+def test_a_port_is_had_again_although_a_dial_was_still_without_an_answer(body: str) -> None:
+    """iroh says goodbye for 3 s to whom it dialled in vain, and keeps its port meanwhile."""
+
+    async def test() -> None:
+        network = _make(body)()
+        first = await network.open(SECRETS[0], 0)
+        port = first.addresses()[0].port
+        await first.close()
+        stranger = await _make(body)().open(SECRETS[1], 0)
+        nobody = stranger.me
+        await stranger.close()
+        with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket(
+            socket.AF_INET, socket.SOCK_DGRAM
+        ) as silent_too:
+            silent_too.bind(silent.getsockname())
+            nowhere = HostPort(*silent.getsockname())
+            second = await network.open(SECRETS[0], port)
+            dial = asyncio.create_task(second.dial(Contact(nobody, (nowhere,))))
+            await asyncio.sleep(0.1)
+            await within(SOON, second.close())
+            third = await within(SOON, network.open(SECRETS[0], port))
+            assert third.addresses()[0].port == port
+            dial.cancel()
+            with contextlib.suppress(Unreachable, LinkClosed, asyncio.CancelledError):
+                await dial
+            await third.close()
+
+    run(test())
+
+
 async def _child(body: str, mode: str) -> None:
     """Another process: answers each stream, or leaves in the middle of everything."""
     endpoint = await _make(body)().open(SECRETS[1], 0)

@@ -59,6 +59,9 @@ class NoNetwork:
     async def troubles(self) -> list[str]:
         return ["This computer has no network."]
 
+    async def wait_until_joined(self) -> None:
+        pass
+
     def why_not_met(self, person: Person) -> str:
         return ""
 

@@ -219,6 +219,7 @@ class Node:
                         self.links.path,
                         self.relay is not None,
                         lambda: self.pauses.pause is not None,
+                        self.links.wait_until_served,
                     ),
                     {
                         name: door[0].getsockname()[1]

@@ -68,6 +68,8 @@ class Network(Protocol):
 
     def why_not_met(self, person: people.Person) -> str: ...
 
+    async def wait_until_joined(self) -> None: ...
+
 
 async def serve(
     listening: socket,
@@ -249,6 +251,7 @@ class _OwnersDesk:
     async def _resume(self, _: dict[str, Any]) -> Reply:
         was_paused = self._pauses.pause is not None
         await self._pauses.end()
+        await self._network.wait_until_joined()
         return {"was_paused": was_paused}
 
     def _expect_no_pause(self) -> None:

@@ -1,7 +1,7 @@
 """What the owner may ask of the network: which nodes there are, how far, and what the ways mean."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from postroad.base import limits
@@ -43,7 +43,8 @@ class Reach(Protocol):
 
 
 class NetworkDesk:
-    """`requests` are for `doors.control`. `path`: how packets go to a peer now, if they do."""
+    """`requests` are for `doors.control`. `path`: how packets go to a peer now, if they do;
+    `joined`: returns when the node is on the network."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class NetworkDesk:
         path: Callable[[PeerId], Path | None],
         relays: bool,
         is_paused: Callable[[], bool],
+        joined: Callable[[], Awaitable[None]],
     ) -> None:
         self._database = database
         self._reach = reach
@@ -60,6 +62,7 @@ class NetworkDesk:
         self._path = path
         self._relays = relays
         self._is_paused = is_paused
+        self._joined = joined
         self.requests = {
             "peers": self._peers,
             "ping": self._ping,
@@ -102,8 +105,20 @@ class NetworkDesk:
             "link": None if path is None else _path_told(path),
         }
 
+    async def wait_until_joined(self) -> None:
+        """Give a node that just begins some seconds; TemporaryFailure when they do not do."""
+        try:
+            async with asyncio.timeout(limits.JOIN_SECONDS_MAX):
+                await self._joined()
+        except TimeoutError:
+            raise TemporaryFailure(
+                "Your node is not paused, but not on the network yet; why stands in its log. It "
+                "goes on trying."
+            ) from None
+
     async def _ping(self, request: dict[str, Any]) -> Reply:
         self._expect_no_pause()
+        await self.wait_until_joined()
         name = str(request.get("name", ""))
         person = await self._database.read(lambda sql: people.called(sql, name))
         them = person.record.contacts

@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOPBACK = ("127.0.0.1", "::1")
+CLOSING_SECONDS_MAX = 4.0  # iroh gives goodbyes 3 s, when a dial was still without an answer
 REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some ms later
 PIECE_BYTES_MAX = 256 * limits.KIB  # one crossing into Rust: the loop stands still while it copies
 RELAY_LOOK_SECONDS = 5.0  # between looks at what iroh counts of its home relay, while it has one
@@ -82,12 +83,15 @@ class IrohNetwork:
 
     async def open(self, secret: bytes, port: int) -> "IrohEndpoint":
         assert len(secret) == 32
+        ours = [task for task, at in _closing.items() if port and at == port]
+        if ours:  # an endpoint of our own still has it, for seconds
+            await asyncio.wait(ours, timeout=CLOSING_SECONDS_MAX)
         for wait_seconds in REOPEN_WAIT_SECONDS:
             await asyncio.sleep(wait_seconds)
             # A machine without IPv6 refuses the second address, but can do with the first.
             for hosts in (self._hosts, self._hosts[:1]):
                 with contextlib.suppress(IrohError):
-                    return IrohEndpoint(await _bind(secret, hosts, port))
+                    return IrohEndpoint(await _bind(secret, hosts, port), port)
         raise NotToBeHad(
             f"UDP port {port} for peers cannot be opened: most likely another program has it; "
             "stop that program if you can."
@@ -106,14 +110,16 @@ async def _bind(secret: bytes, hosts: Sequence[str], port: int) -> iroh.Endpoint
     return await builder.bind()
 
 
-_closing: set[asyncio.Task[None]] = set()  # endpoints that we wait for no more
+_closing: dict[asyncio.Task[None], int] = {}  # endpoints that we wait for no more, and their ports
 
 
 class IrohEndpoint:
     """`base.seams.Endpoint`."""
 
-    def __init__(self, endpoint: iroh.Endpoint) -> None:
+    def __init__(self, endpoint: iroh.Endpoint, port: int) -> None:
+        """`port`: as it was asked for; 0: any."""
         self._endpoint = endpoint
+        self._port = port
         self._me = PeerId(endpoint.id().to_bytes())
         self._relays: dict[str, Relay] = {}
         self._outside: tuple[HostPort, ...] = ()
@@ -255,9 +261,9 @@ class IrohEndpoint:
             closing = asyncio.create_task(self._endpoint.close(), name="iroh close")
             await asyncio.wait({closing}, timeout=limits.LINK_CLOSE_SECONDS_MAX)
             if not closing.done():
-                _closing.add(closing)
-                closing.add_done_callback(_closing.discard)
+                _closing[closing] = self._port
                 closing.add_done_callback(lambda _: _free(self._endpoint))
+                closing.add_done_callback(_closing.pop)  # who waited finds the port free
                 return
         except BaseException:
             _free(self._endpoint)

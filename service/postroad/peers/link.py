@@ -73,6 +73,7 @@ class Links:
         self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
         self._dialling: dict[Contact, _Dial] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._served = asyncio.Event()
         self._idle = asyncio.Event()
         self.counts = Counts()
 
@@ -112,12 +113,14 @@ class Links:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                self._served.set()
                 tasks.create_task(self._close_idle_links(), name="close idle links")
                 try:
                     while True:
                         self._add(await self._endpoint.accept(), came=True)
                 finally:
                     self._tasks = None  # a group that ends takes no more tasks
+                    self._served.clear()
         except* LinkClosed:  # the endpoint is closed: the node is stopping
             pass
         finally:
@@ -125,6 +128,10 @@ class Links:
                 for entry in list(entries):
                     await entry.link.close()
             self._entries.clear()
+
+    async def wait_until_served(self) -> None:
+        """Until the node is on the network, and can dial."""
+        await self._served.wait()
 
     @asynccontextmanager
     async def exchange(self, contact: Contact) -> AsyncIterator[Exchange]:
