@@ -89,11 +89,11 @@ def test_each_module_imports_alone_in_a_fresh_interpreter() -> None:
     assert not failed, "\n".join(f"{name}:\n{why}" for name, why in failed.items())
 
 
-@pytest.mark.parametrize("name", ["service", "dev"])
+@pytest.mark.parametrize("name", ["service", "dev", "fuzz"])
 def test_the_lock_covers_what_the_project_depends_on(name: str) -> None:
     asked = list(project()["project"]["dependencies"])
-    if name == "dev":
-        asked += project()["dependency-groups"]["dev"]
+    if name != "service":
+        asked += project()["dependency-groups"][name]
     text = (ROOT / "packaging" / "locks" / f"{name}.lock").read_text()
     locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", text, flags=re.MULTILINE))
     for requirement in asked:
@@ -114,7 +114,9 @@ def test_the_locks_were_made_from_the_dependencies_of_today() -> None:
 
 def test_each_direct_dependency_has_its_line_of_reason() -> None:
     text = (ROOT / "docs" / "dependencies.md").read_text().lower()
-    asked = project()["project"]["dependencies"] + project()["dependency-groups"]["dev"]
+    asked = list(project()["project"]["dependencies"])
+    for group in project()["dependency-groups"].values():
+        asked += group
     for extra in project()["project"]["optional-dependencies"].values():
         asked += extra
     names = [re.split(r"[^A-Za-z0-9_.-]", each, maxsplit=1)[0].lower() for each in asked]

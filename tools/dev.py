@@ -281,6 +281,7 @@ def lock() -> int:
     sources = {
         "service": ["pyproject.toml"],
         "dev": [*with_service, "--group", "pyproject.toml:dev"],  # what is shared has one version
+        "fuzz": [*with_service, "--group", "pyproject.toml:fuzz"],
         "locker": ["-"],
     }
     for name, source in sources.items():

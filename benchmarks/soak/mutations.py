@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 import results
-from mutations import trial
-from mutations.report import Report
+from mutating import trial
+from mutating.report import Report
 
 COUNT, SEEDS = 3000, 3
 

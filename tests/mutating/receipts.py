@@ -9,9 +9,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from mutations import octets
-from mutations.letters import Keys
-from mutations.report import Mutation
+from mutating import octets
+from mutating.letters import Keys
+from mutating.report import Mutation
 from postroad.base import limits
 from postroad.base.tlv import encode
 from postroad.sealing.certificate import CONTEXT as CERTIFICATE_CONTEXT

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from mutations import octets
-from mutations.report import Mutation
+from mutating import octets
+from mutating.report import Mutation
 from postroad.protocol import link_text
 from postroad.protocol.invitation import SCHEME
 

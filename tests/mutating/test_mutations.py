@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import results
-from mutations import trial
+from mutating import trial
 
 
 def test_nothing_that_was_changed_is_believed_whoever_signs_it_anew(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from random import Random
 from typing import Any
 
 from fakes import NOW, Someone, contact, peer
-from mutations import octets
-from mutations.report import Mutation
+from mutating import octets
+from mutating.report import Mutation
 from postroad.base import limits
 from postroad.base.tlv import encode
 from postroad.protocol import identity_records, records

@@ -17,11 +17,11 @@ from random import Random
 
 from delivery.test_bundles import read
 from fakes import someone
-from mutations import invitations, octets
-from mutations.letters import Keys, Letters, Scene
-from mutations.receipts import Receipts
-from mutations.records import Records
-from mutations.report import Mutation, Report
+from mutating import invitations, octets
+from mutating.letters import Keys, Letters, Scene
+from mutating.receipts import Receipts
+from mutating.records import Records
+from mutating.report import Mutation, Report
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
 from postroad.base.ids import MailId

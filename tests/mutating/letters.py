@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from mutations import octets
-from mutations.report import Mutation
+from mutating import octets
+from mutating.report import Mutation
 from postroad.base import limits
 from postroad.base.tlv import encode
 from postroad.sealing import keys, letter
