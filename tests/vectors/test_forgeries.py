@@ -14,10 +14,10 @@ import pytest
 
 import results
 from fakes import NOW, Someone, someone
-from mutations import invitations
-from mutations.letters import Keys, Letters, Scene
-from mutations.receipts import Receipts
-from mutations.records import Records
+from mutating import invitations
+from mutating.letters import Keys, Letters, Scene
+from mutating.receipts import Receipts
+from mutating.records import Records
 from postroad.sealing.letter import Person
 from postroad.sealing.receipt import Receipt, Verdict
 from second_reader import vectors as second
