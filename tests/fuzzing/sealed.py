@@ -291,7 +291,7 @@ def _contact(octets: bytes) -> None:
 
 
 def _keys(octets: bytes) -> None:
-    for load in (keys.load_ed25519, keys.load_epoch_key):
+    for load in (keys.load_ed25519, keys.load_epoch_key, keys.load_mldsa):
         with suppress(PeerMisbehaved):
             load(octets)
     keys.verify(octets[:32], b"context", b"said", octets[32:])
@@ -433,10 +433,15 @@ TARGETS = (
     Target(
         "keys",
         _keys,
-        ("sealing.keys.load_ed25519", "sealing.keys.load_epoch_key", "sealing.keys.verify"),
+        (
+            "sealing.keys.load_ed25519",
+            "sealing.keys.load_epoch_key",
+            "sealing.keys.load_mldsa",
+            "sealing.keys.verify",
+        ),
         lambda: [ANNA.device.public + ANNA.device.sign(b"context", b"said"), BEN.epoch.public],
         (PeerMisbehaved,),
-        bytes_max=1300,
+        bytes_max=2048,
     ),
     Target(
         "link",
