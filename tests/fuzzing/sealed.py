@@ -37,7 +37,7 @@ from postroad.protocol.identity_records import kind_of, read_record
 from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import CONTEXT, PersonRecord, is_from_the_future, read_person
 from postroad.sealing import certificate as certificates
-from postroad.sealing import keys, letter, wrapping
+from postroad.sealing import keys, letter, stamp, wrapping
 from postroad.sealing.certificate import Certificate
 from postroad.sealing.letter import Header, NotOpened, Person, is_sealed_to, open_sealed
 from postroad.sealing.password import verifier
@@ -110,7 +110,7 @@ def _wire(octets: bytes) -> None:
 def _wire_seeds() -> list[bytes]:
     contact = encode_contact(ANNA.contact)
     messages: list[wire.Message] = [
-        wire.Deliver(bytes(32), 1000),
+        wire.Deliver(bytes(32), 1000, None, None),
         wire.Deposit(bytes(16), bytes(32), 1000, int(NOW), None),
         wire.Known((wire.Tombstone(bytes(32), bytes(1052)),)),
         wire.No(wire.Refusal.LATER, "Später."),
@@ -294,6 +294,7 @@ def _keys(octets: bytes) -> None:
     for load in (keys.load_ed25519, keys.load_epoch_key, keys.load_mldsa):
         with suppress(PeerMisbehaved):
             load(octets)
+    stamp.is_good(octets, ANNA.device.peer, BEN.fingerprint, 8, NOW)
     keys.verify(octets[:32], b"context", b"said", octets[32:])
 
 
@@ -438,6 +439,7 @@ TARGETS = (
             "sealing.keys.load_epoch_key",
             "sealing.keys.load_mldsa",
             "sealing.keys.verify",
+            "sealing.stamp.is_good",
         ),
         lambda: [ANNA.device.public + ANNA.device.sign(b"context", b"said"), BEN.epoch.public],
         (PeerMisbehaved,),

@@ -67,6 +67,7 @@ ABOVE = {
     "delivery.duty._is_news": "hours of a message: target wire",
     "delivery.holders.Holders._renew_vouched": "a row of ours",
     "delivery.introductions.Introductions._meet_invited": "a row of ours",
+    "delivery.introductions.Introductions.answer_request": "a row of ours",
     "delivery.notices._is_failed_yes": "a row of ours",
     "delivery.obeying.Obeying.obey": "target structure",
     "delivery.packing.Packer._header": "a row of ours",

@@ -11,10 +11,23 @@ from pathlib import Path
 from fakes import NOW, someone
 from fuzzing.target import Target, text
 from postroad.app import config, policy
+from postroad.base import limits
 from postroad.base.errors import ConfigurationError, PermanentFailure
 from postroad.base.ids import is_fingerprint
 from postroad.delivery.outbox import visible_recipients
-from postroad.message import address, bounce, damaged, headers, nicknames, structure, submitted
+from postroad.message import (
+    address,
+    bounce,
+    damaged,
+    headers,
+    names,
+    nicknames,
+    plain,
+    request,
+    result,
+    structure,
+    submitted,
+)
 from postroad.protocol import audit, link_text, safety_code
 from postroad.protocol.imap import render, search, sections
 from postroad.sealing import keys
@@ -64,7 +77,7 @@ def _submitted(octets: bytes) -> None:
     ready = submitted.prepare(octets, own, now=NOW, token=bytes(16))
     head = submitted.checked_header(ready, 80 * 1024)
     submitted.check_author(head, own)
-    blind = [one for one in headers.fields(head) if one.name.lower() in submitted.BLIND]
+    blind = [one for one in headers.fields(head) if one.name.lower() in submitted.TAKEN_OUT]
     assert not blind
     assert ready.endswith(octets[headers.header_size(octets) :])
 
@@ -75,11 +88,33 @@ def _structure(octets: bytes) -> None:
     for part in structure.walk(top):
         count += 1
         assert 0 <= part.body <= part.end <= len(octets)
-        search.part_text(octets, part)
+        plain.part_text(octets, part)
     assert count <= 101
     shown = render.render(octets)
     assert shown.body.count(b"(") >= 1
     structure.value_and_parameters(octets)
+
+
+def _request(octets: bytes) -> None:
+    """A stranger's letter, as it becomes a request."""
+    said = plain.plain(octets)
+    assert len(said.text.encode()) <= limits.REQUEST_TEXT_BYTES_MAX
+    for shown in (plain.readable(text(octets)), plain.without_markup(text(octets))):
+        assert "\0" not in shown
+    who = request.stranger(octets, BEN.address, [("anna", str(ANNA.address))])
+    made = request.write(octets, who, str(ANNA.address), written=NOW, token=bytes(16))
+    submitted.check_text(made)
+    head = octets[: headers.header_size(octets)]
+    request.subject_of(head)
+    result.request_of(head)
+    result.stands_in(head)
+    found = submitted.author(head)
+    if found is not None:
+        called = headers.decode_words(found.name)
+        names.like(called, [("anna", "anna")])
+        names.named_address(called, str(ANNA.address))
+    with suppress(PermanentFailure):
+        submitted.check_result(head)
 
 
 def _address(octets: bytes) -> None:
@@ -189,9 +224,33 @@ TARGETS = (
             "message.structure.structure",
             "message.structure.value_and_parameters",
             "protocol.imap.render.render",
-            "protocol.imap.search.part_text",
+            "message.plain.part_text",
         ),
         _lines(_LETTER, "Content-Type: multipart/mixed; boundary*=utf-8''b\r\n\r\n--b\r\n"),
+    ),
+    Target(
+        "request",
+        _request,
+        (
+            "message.plain.plain",
+            "message.plain.readable",
+            "message.plain.without_markup",
+            "message.plain.is_seen",
+            "message.request.stranger",
+            "message.request.write",
+            "message.request.subject_of",
+            "message.result.request_of",
+            "message.result.stands_in",
+            "message.names.like",
+            "message.names.named_address",
+            "message.submitted.author",
+            "message.submitted.check_result",
+        ),
+        _lines(
+            _LETTER,
+            "From: =?utf-8?q?anna=40example=2Eorg?= <a@b>\r\nSubject: x\r\n"
+            "Content-Type: text/html\r\n\r\n<style>a{}</style><p>hi<br>&amp;<!-- x -->\r\n",
+        ),
     ),
     Target(
         "address",

@@ -171,7 +171,8 @@ class Filing:
         self._check_persons(opened.header)
         objection = self._objection(opened)
         octets, fields = opened.octets, opened.octets[: opened.above]
-        author = submitted.author(octets[opened.above :][: limits.HEADER_BYTES_MAX])
+        head = octets[opened.above : opened.above + limits.HEADER_READ_BYTES_MAX]
+        author = submitted.author(head[: headers.header_size(head)])
         called = headers.decode_words(author.name) if author else ""
         opened = replace(opened, octets=b"", above=0)  # a large letter is kept once
         return _Letter(opened, octets, render(octets), objection, fields, called)
