@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from second_reader import bundle, directory, keys, letter, links, receipt, records, tlv, wire
+from second_reader import bundle, directory, keys, letter, links, receipt, records, tls, tlv, wire
 from second_reader.tlv import Refused
 
 NO, GIVEN = "no-", "given-"
+RUN_MAX = 1_000_000
 Given = Mapping[str, bytes]
 
 
@@ -28,13 +29,23 @@ def read_file(text: str) -> dict[str, bytes]:
                 raise Refused(f"{name} stands there twice")
             found[name] = ""
         elif plain and name:
-            found[name] += plain.strip()
+            found[name] += _run(plain.strip())
         elif plain:
             raise Refused(f"hexadecimal without a name: {plain[:20]}")
     try:
         return {name: bytes.fromhex(octets) for name, octets in found.items()}
     except ValueError as error:
         raise Refused("not hexadecimal") from error
+
+
+def _run(line: str) -> str:
+    """Hexadecimal as it stands there; `00*100` is a hundred bytes."""
+    octet, star, times = line.partition("*")
+    if not star:
+        return line
+    if len(octet) != 2 or not times.isascii() or not times.isdigit() or int(times) > RUN_MAX:
+        raise Refused(f"not a run of one byte: {line[:20]}")
+    return octet * int(times)
 
 
 def _number(octets: bytes) -> int:
@@ -113,6 +124,8 @@ READERS: dict[str, Callable[[bytes, Given], object]] = {
     "lease": lambda octets, given: wire.lease(octets, given["deposit"], given["holder"]),
     "voucher": _voucher,
     "burial": lambda octets, given: wire.burial(octets, given["owner"]),
+    "tls-proof": lambda octets, given: tls.proof(octets, given["nonce"], given["certificate"]),
+    "mux": lambda octets, given: tls.read(octets),
     "node-id": lambda octets, given: _is(directory.node_id(given["device"]), octets),
     "record-key-person": _place(1),
     "record-key-revoke": _place(2),

@@ -9,11 +9,14 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature
+
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId
 from postroad.base.tlv import decode, encode
 from postroad.delivery.filing import Filing
-from postroad.protocol import bundle, helping, invitation, neighbourhood, safety_code, wire
+from postroad.machine import tls_network
+from postroad.protocol import bundle, helping, invitation, mux, neighbourhood, safety_code, wire
 from postroad.protocol import wire_directory as directory_messages
 from postroad.protocol.contacts import decode_contact, encode_contact
 from postroad.protocol.directory import node_id, record_key
@@ -245,6 +248,22 @@ def _burial(octets: bytes, given: Given) -> bytes:
     return octets
 
 
+def _proof(octets: bytes, given: Given) -> bytes:
+    if len(octets) != tls_network.PROOF_BYTES:
+        raise Refused("it reads so many")
+    signed = tls_network._to_sign(given["nonce"], given["certificate"])
+    try:
+        keys.load_ed25519(octets[:32]).verify(octets[32:], signed)
+    except InvalidSignature as error:
+        raise Refused("not proven") from error
+    return octets
+
+
+def _mux(octets: bytes, given: Given) -> bytes:
+    mux.Mux(dialled=False).receive(octets)
+    return octets
+
+
 def _place(kind: int) -> Callable[[bytes, Given], bytes]:
     return lambda octets, given: _equal(
         record_key(kind, Fingerprint(given["fingerprint"].decode())), octets
@@ -273,6 +292,8 @@ READERS: dict[str, Callable[[bytes, Given], bytes]] = {
     "lease": _lease,
     "voucher": _voucher,
     "burial": _burial,
+    "tls-proof": _proof,
+    "mux": _mux,
     "node-id": lambda octets, given: _equal(node_id(PeerId(given["device"])), octets),
     "record-key-person": _place(1),
     "record-key-revoke": _place(2),

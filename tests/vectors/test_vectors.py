@@ -212,7 +212,12 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     done = run(sys.executable, "-m", "second_reader", str(mine))
     assert "is missing in the file" in done.stdout
     assert "teapot is of no kind" in done.stdout
-    for text in ("contact =\n    0g\n", "00ff\n", "contact =\n    00\ncontact =\n    00\n"):
+    for text in (
+        "contact =\n    0g\n",
+        "contact =\n    00*x\n",
+        "00ff\n",
+        "contact =\n    00\ncontact =\n    00\n",
+    ):
         mine.write_text(text)
         assert run(sys.executable, "-m", "second_reader", str(mine)).returncode == 2
     assert run(sys.executable, "-m", "second_reader", str(tmp_path / "none")).returncode == 2
@@ -223,3 +228,4 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
 def test_a_file_is_read_as_it_was_written() -> None:
     text = files.write("records", there("records"))
     assert read_file(text) == there("records")
+    assert read_file("run =\n    01\n    00*3\n    02\n") == {"run": b"\1\0\0\0\2"}
