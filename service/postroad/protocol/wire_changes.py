@@ -26,7 +26,7 @@ class Changed:
 class FindChanges:
     """Was this identity, or a device of it, revoked, or is it another one now? Answer: Changes."""
 
-    fingerprint: str = text(1, 32)
+    fingerprint: str = text(1, 32, 32)
 
 
 @dataclass(frozen=True, slots=True)
