@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from second_reader import records
+from second_reader import page, records, structures
 from second_reader.keys import (
     address,
     ed25519,
@@ -16,7 +16,8 @@ from second_reader.keys import (
     open_aead,
     verify,
 )
-from second_reader.tlv import count, fields, flag, must, number, sized, split, text
+from second_reader.structures import Fields
+from second_reader.tlv import fields, must, sized
 
 MAGIC = b"PRLETTR\x01\x01"
 CHUNK = 65536
@@ -24,39 +25,21 @@ WRAP = 16 + 1200
 SEALED_MAX = 33_554_432
 BODY_MAX = 26_214_400 + 4096
 DAY = 86400
-PERSON, INTRODUCTION = 1, 2
-
-
-@dataclass(frozen=True)
-class Person:
-    address: str
-    fingerprint: str
-
-
-@dataclass(frozen=True)
-class Introduction:
-    secret: bytes
-    ticket: bytes
-    record: bytes
 
 
 @dataclass(frozen=True)
 class Letter:
-    """`header`: its octets, for receipts."""
+    """`octets`: of the header, for receipts."""
 
-    kind: int
-    sender: Person
-    device: bytes
-    visible: tuple[Person, ...]
-    recipient: Person
-    blind: bool
-    nonce: bytes
-    created: int
-    expires: int
-    introduction: Introduction | None
+    header: Fields
+    kind: str
+    octets: bytes
     body: bytes
-    header: bytes
     content_key: bytes
+
+    def __repr__(self) -> str:
+        said = self.header.values
+        return f"Letter(kind={self.kind}, body={self.body[:60]!r}, header={said})"
 
 
 def read(octets: bytes, epoch_secret: bytes, recipient: str, now: int) -> Letter:
@@ -72,8 +55,8 @@ def read(octets: bytes, epoch_secret: bytes, recipient: str, now: int) -> Letter
     key, commitment = opened[:32], opened[32:]
     must(commitment == _derived(key, b"commitment"), "another content key was committed to")
     found = _content(_open_chunks(payload, key, commitment), key, epoch_id)
-    must(found.created <= now + DAY, "from the future")
-    _check_addresses(found, recipient)
+    must(found.header.number("created") <= now + DAY, "from the future")
+    _check_addresses(found.header, recipient)
     return found
 
 
@@ -106,68 +89,46 @@ def _content(content: bytes, content_key: bytes, epoch_id: bytes) -> Letter:
     front_size = int.from_bytes(content[:4], "big")
     begins = 4 + front_size
     must(len(content) >= 4 and begins <= min(len(content), CHUNK), "the front is cut short")
-    header, signature, certified = fields(content[4:begins], 1, 2, 3)
-    visible = count(header, 6, 0, 50)
-    introduced = any(tag == 15 for tag, _ in split(header))
-    tags = (*range(1, 6), *[6] * visible, *range(7, 15), *[15] * introduced)
-    values = fields(header, *tags)
-    version, suite, kind, sender, device = values[:5]
-    seen, rest = values[5 : 5 + visible], values[5 + visible :]
-    recipient, epoch, blind, nonce, created, expires, size, digest = rest[:8]
-    length = number(size, 8)
-    must(length <= BODY_MAX, "too large a body")
-    must(len(content) == padme(begins + length), "another padding than Padmé")
-    body, padding = content[begins : begins + length], content[begins + length :]
+    octets, signature, certified = fields(content[4:begins], 1, 2, 3)
+    header = Fields(structures.read("letter", "Header", octets))
+    size = header.number("size")
+    must(size <= BODY_MAX, "too large a body")
+    must(len(content) == padme(begins + size), "another padding than Padmé")
+    body, padding = content[begins : begins + size], content[begins + size :]
     must(padding == bytes(len(padding)), "padding that is not zero")
-    must(sized(epoch, 16) == epoch_id, "the header names another epoch key")
-    found = Letter(
-        number(kind, 1),
-        _person(sender),
-        ed25519(device),
-        tuple(_person(one) for one in seen),
-        _person(recipient),
-        flag(blind),
-        sized(nonce, 16),
-        number(created, 8),
-        number(expires, 8),
-        _introduction(rest[8]) if introduced else None,
-        body,
-        header,
-        content_key,
-    )
-    must((number(version, 1), number(suite, 1)) == (1, 1), "an unknown version or suite")
-    _check_agreement(found)
+    must(header.octets("epoch key") == epoch_id, "the header names another epoch key")
+    device = ed25519(header.octets("device"))
+    must((header.number("version"), header.number("suite")) == (1, 1), "a version or suite")
+    kind = _check_agreement(header)
     by = records.certificate(certified)
-    must(by.device == found.device, "the header names another device")
-    by.check(found.sender.fingerprint, found.created)
-    verify(found.device, b"postroad/letter/1", header, signature)
-    must(hashlib.sha256(body).digest() == sized(digest, 32), "not the body that was signed")
-    return found
+    must(by.device == device, "the header names another device")
+    by.check(header.of("sender").text("fingerprint"), header.number("created"))
+    verify(device, b"postroad/letter/1", octets, signature)
+    must(hashlib.sha256(body).digest() == header.octets("digest"), "not the body that was signed")
+    return Letter(header, kind, octets, body, content_key)
 
 
-def _person(octets: bytes) -> Person:
-    where, who = fields(octets, 1, 2)
-    return Person(text(where, 0, 320), text(who, 32, 32))
-
-
-def _introduction(octets: bytes) -> Introduction:
-    secret, ticket, record = fields(octets, 1, 2, 3)
-    return Introduction(sized(secret, 0, 16), sized(ticket, 16), sized(record, 1, 4096))
-
-
-def _check_agreement(found: Letter) -> None:
-    must(found.kind in (PERSON, INTRODUCTION), "a letter of an unknown kind")
-    introduces = found.introduction is not None
-    must(introduces == (found.kind == INTRODUCTION), "field 15 does not belong to the kind")
-    named = [one.fingerprint for one in found.visible]
+def _check_agreement(header: Fields) -> str:
+    """The name of the letter's kind; the header says nothing that no honest sender's does."""
+    kinds = {int(row[0]): row for row in page.rows("letter", "kind", "letter")}
+    must(header.number("kind") in kinds, "a letter of an unknown kind")
+    _, kind, wanted, *_ = kinds[header.number("kind")]
+    has = [one for one in ("introduction", "proposal") if header.values.get(one) is not None]
+    must(" ".join(has) == wanted, f"{kind} has {has}, and not {wanted or 'none'}")
+    named = [one.text("fingerprint") for one in header.each("visible")]
     must(len(set(named)) == len(named), "somebody is visible twice")
-    must(found.blind == (found.recipient.fingerprint not in named), "blind, or not, wrongly")
-    must(found.expires <= found.created + 31 * DAY, "it lives too long")
-    must(found.created <= found.expires + 660, "it expired before it was written")
+    is_named = header.of("recipient").text("fingerprint") in named
+    must(header.values["blind"] is not is_named, "blind, or not, wrongly")
+    created, expires = header.number("created"), header.number("expires")
+    must(expires <= created + 31 * DAY, "it lives too long")
+    must(created <= expires + 660, "it expired before it was written")
+    return kind
 
 
-def _check_addresses(found: Letter, me: str) -> None:
-    must(found.recipient.fingerprint == me, "for somebody else")
-    must(address(found.sender.address, found.sender.fingerprint) == "", "a sender with a tag")
-    for one in (found.recipient, *found.visible):
-        address(one.address, one.fingerprint)
+def _check_addresses(header: Fields, me: str) -> None:
+    sender, recipient = header.of("sender"), header.of("recipient")
+    must(recipient.text("fingerprint") == me, "for somebody else")
+    tag = address(sender.text("address"), sender.text("fingerprint"))
+    must(tag == "", "a sender with a tag")
+    for one in (recipient, *header.each("visible")):
+        address(one.text("address"), one.text("fingerprint"))

@@ -96,6 +96,12 @@ def numbers(page: str, word: str) -> dict[int, str]:
     return {}
 
 
+def rows(page: str, *head: str) -> tuple[tuple[str, ...], ...]:
+    """The rows of a page's table whose head begins so."""
+    (found,) = [one for one in tables() if one.page == page and one.head[: len(head)] == head]
+    return found.rows
+
+
 def limits() -> list[tuple[str, str, float]]:
     """Page, name and value of each limit that stands in a page."""
     return [

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from second_reader import bundle, directory, keys, letter, links, receipt, records, tls, tlv, wire
+from second_reader import (
+    bundle,
+    directory,
+    keys,
+    letter,
+    links,
+    receipt,
+    records,
+    stamp,
+    tls,
+    tlv,
+    wire,
+)
 from second_reader.tlv import Refused
 
 NO, GIVEN = "no-", "given-"
@@ -124,6 +136,13 @@ READERS: dict[str, Callable[[bytes, Given], object]] = {
     "lease": lambda octets, given: wire.lease(octets, given["deposit"], given["holder"]),
     "voucher": _voucher,
     "burial": lambda octets, given: wire.burial(octets, given["owner"]),
+    "stamp": lambda octets, given: stamp.read(
+        octets,
+        given["device"],
+        given["fingerprint"].decode("ascii"),
+        _number(given["bits"]),
+        _number(given["now"]),
+    ),
     "tls-proof": lambda octets, given: tls.proof(octets, given["nonce"], given["certificate"]),
     "mux": lambda octets, given: tls.read(octets),
     "node-id": lambda octets, given: _is(directory.node_id(given["device"]), octets),

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from second_reader import page, records, tlv
+from second_reader import page, records, structures, tlv
 from second_reader.keys import ed25519, verify
-from second_reader.page import Field
+from second_reader.structures import Fields, Values
 from second_reader.tlv import must, sized
 
 FRAME_MAX = 65536
 DAY = 86400
 OWNERS = ("Rent", "Tickets", "List", "Fetch", "Delete")
-Value = bytes | int | bool | str | dict[str, "Values"] | None
-Values = Value | list[Value]
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,10 @@ class Message:
     body: bytes
 
     def octets(self, name: str) -> bytes:
-        value = self.values[name]
-        assert isinstance(value, bytes)
-        return value
+        return Fields(self.values).octets(name)
 
     def number(self, name: str) -> int:
-        value = self.values[name]
-        assert isinstance(value, int)
-        return value
+        return Fields(self.values).number(name)
 
 
 def frame(octets: bytes) -> Message:
@@ -46,38 +40,11 @@ def frame(octets: bytes) -> Message:
     names = page.numbers("wire", "message")
     must(kind in names, f"a message of unknown kind {kind}")
     body = sized(octets[5:], size)
-    found = Message(kind, names[kind], structure(names[kind], body), body)
+    found = Message(kind, names[kind], structures.read("wire", names[kind], body), body)
     check = CHECKS.get(found.name)
     if check is not None:
         check(found)
     return found
-
-
-def structure(name: str, octets: bytes) -> dict[str, Values]:
-    """A structure of wire.md by its name."""
-    found, at = tlv.split(octets), 0
-    values: dict[str, Values] = {}
-    for field in page.structures("wire").get(name, ()):
-        mine: list[Value] = []
-        while at < len(found) and found[at][0] == field.tag and len(mine) < field.count_max:
-            mine.append(_value(field, found[at][1]))
-            at += 1
-        must(len(mine) >= field.count_min, f"{name}: {field.name} is missing")
-        values[field.name] = mine if field.count_max > 1 else mine[0] if mine else None
-    must(at == len(found), f"{name}: a field that does not belong there")
-    return values
-
-
-def _value(field: Field, value: bytes) -> Value:
-    if field.form == "bytes":
-        return sized(value, field.size_min, field.size_max)
-    if field.form == "number":
-        return tlv.number(value, field.size_min)
-    if field.form == "flag":
-        return tlv.flag(value)
-    if field.form == "text":
-        return tlv.text(value, field.size_min, field.size_max)
-    return structure(field.form, value)
 
 
 def _each(values: Values) -> list[bytes]:
@@ -103,12 +70,8 @@ def _hashes(message: Message) -> None:
 
 
 def _holders(message: Message) -> None:
-    introduced = message.values["introduced"]
-    assert isinstance(introduced, list)
-    for one in introduced:
-        assert isinstance(one, dict)
-        for holder in _each(one["holder"]):
-            records.contact(holder)
+    for one in Fields(message.values).each("introduced"):
+        records.contact(one.octets("holder"))
 
 
 CHECKS: dict[str, Callable[[Message], None]] = {
@@ -146,13 +109,10 @@ def lease(octets: bytes, deposit: bytes, holder: bytes) -> Message:
     """What a holder answered to this deposit."""
     found, asked = frame(octets), frame(deposit)
     must((found.name, asked.name) == ("Leased", "Deposit"), "no lease, or no deposit")
-    said = found.values["lease"]
-    assert isinstance(said, dict)
+    said = Fields(found.values["lease"])
     for name in ("drop", "mail id", "size"):
-        must(said[name] == asked.values[name], f"leased for another {name}")
-    until = said["until"]
-    assert isinstance(until, int)
-    must(until >= asked.number("expires"), "too short a lease")
+        must(said.values[name] == asked.values[name], f"leased for another {name}")
+    must(said.number("until") >= asked.number("expires"), "too short a lease")
     leased, signature = tlv.fields(found.body, 1, 2)
     verify(holder, b"postroad/lease/1", leased, signature)
     return found
@@ -160,15 +120,13 @@ def lease(octets: bytes, deposit: bytes, holder: bytes) -> Message:
 
 def voucher(octets: bytes, renter: str, holder: bytes, now: int) -> dict[str, Values]:
     """A word for this renter at this holder."""
-    found = structure("Voucher", octets)
-    must((found["renter"], found["holder"]) == (renter, holder), "for somebody else")
-    device, expires, signature = found["voucher"], found["expires"], found["signature"]
-    assert isinstance(device, bytes)
-    assert isinstance(expires, int)
-    assert isinstance(signature, bytes)
-    must(now < expires <= now + 31 * DAY, "not good at this time")
-    verify(device, b"postroad/voucher/1", octets[:-64] + bytes(64), signature)
-    return found
+    values = structures.read("wire", "Voucher", octets)
+    found = Fields(values)
+    must((found.text("renter"), found.octets("holder")) == (renter, holder), "for somebody else")
+    must(now < found.number("expires") <= now + 31 * DAY, "not good at this time")
+    signed = octets[:-64] + bytes(64)
+    verify(found.octets("voucher"), b"postroad/voucher/1", signed, found.octets("signature"))
+    return values
 
 
 def burial(octets: bytes, owner_device: bytes) -> Message:

@@ -13,6 +13,7 @@ from vectors import (
     of_receipt,
     of_records,
     of_safety,
+    of_strangers,
     of_tls,
     of_tlv,
     of_wire,
@@ -31,6 +32,7 @@ MAKERS: dict[str, Callable[[], dict[str, bytes]]] = {
     "directory": of_directory.vectors,
     "safety": of_safety.vectors,
     "tls": of_tls.vectors,
+    "strangers": of_strangers.vectors,
 }
 NORMAL: dict[str, Normal] = {"letter": of_letter.normal, "records": of_records.normal}
 

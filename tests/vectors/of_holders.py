@@ -27,7 +27,7 @@ from vectors.world import (
     seconds,
 )
 
-DEPOSIT = wire.Deposit(DROP, ID, 5000, int(NOW) + 30 * DAY, b"\x19" * 16)
+DEPOSIT = wire.Deposit(DROP, ID, 5000, int(NOW) + 30 * DAY, b"\x19" * 16, None)
 LEASE = wire.Lease(DROP, ID, 5000, int(NOW) + 30 * DAY + 600)
 
 

@@ -250,6 +250,9 @@ def vectors() -> dict[str, bytes]:
         "letter-introduction": good(
             BODY, kind=Kind.INTRODUCTION, introduction=introduction, expires=int(NOW) + 31 * DAY
         ),
+        "letter-request": good(
+            BODY, kind=Kind.REQUEST, introduction=replace(introduction, secret=b"")
+        ),
         **{f"no-letter-{name}": octets for name, octets in bad.items()},
     }
 

@@ -33,7 +33,7 @@ from postroad.protocol.wire_holders import (
 )
 from postroad.protocol.wire_reach import DialledBack, Seen
 from postroad.sealing import certificate as certificates
-from postroad.sealing import keys, safety
+from postroad.sealing import keys, safety, stamp
 from postroad.sealing.certificate import Certificate
 from postroad.sealing.keys import EpochKey, IdentityPublic
 from postroad.sealing.letter import open_sealed
@@ -248,6 +248,14 @@ def _burial(octets: bytes, given: Given) -> bytes:
     return octets
 
 
+def _stamp(octets: bytes, given: Given) -> bytes:
+    recipient, bits = Fingerprint(given["fingerprint"].decode()), _number(given["bits"])
+    now = Instant(float(_number(given["now"])))
+    if not stamp.is_good(octets, PeerId(given["device"]), recipient, bits, now):
+        raise Refused("not good")
+    return octets
+
+
 def _proof(octets: bytes, given: Given) -> bytes:
     if len(octets) != tls_network.PROOF_BYTES:
         raise Refused("it reads so many")
@@ -292,6 +300,7 @@ READERS: dict[str, Callable[[bytes, Given], bytes]] = {
     "lease": _lease,
     "voucher": _voucher,
     "burial": _burial,
+    "stamp": _stamp,
     "tls-proof": _proof,
     "mux": _mux,
     "node-id": lambda octets, given: _equal(node_id(PeerId(given["device"])), octets),

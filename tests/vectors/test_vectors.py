@@ -90,7 +90,7 @@ def test_every_message_verdict_and_kind_of_letter_has_its_vector() -> None:
     for verdict in page.numbers("receipt", "verdict").values():
         assert any(f"verdict={verdict!r}" in one for one in receipts), verdict
     letters = {str(one.said) for one in check(there("letter")) if one.said}
-    for kind in page.numbers("letter", "letter"):
+    for kind in page.numbers("letter", "letter").values():
         assert any(f"kind={kind}," in one for one in letters), kind
 
 

@@ -95,7 +95,6 @@ class Person:
 class Introduction:
     """What two people give each other when an invitation, or a request, is accepted."""
 
-    REQUEST = 4  # from somebody who is no contact: with what an answer to them needs
     # of the invitation; empty in the inviter's answer
     secret: bytes = hidden(octets(1, 0, 16))
     # for the recipient of this letter, to deposit in our drops with
