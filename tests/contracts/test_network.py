@@ -627,9 +627,10 @@ def test_a_port_is_had_again_although_a_dial_was_still_without_an_answer(body: s
         stranger = await _make(body)().open(SECRETS[1], 0)
         nobody = stranger.me
         await stranger.close()
-        with socket.create_server(("127.0.0.1", 0)) as silent, socket.socket(
-            socket.AF_INET, socket.SOCK_DGRAM
-        ) as silent_too:
+        with (
+            socket.create_server(("127.0.0.1", 0)) as silent,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent_too,
+        ):
             silent_too.bind(silent.getsockname())
             nowhere = HostPort(*silent.getsockname())
             second = await network.open(SECRETS[0], port)

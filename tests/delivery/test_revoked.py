@@ -33,6 +33,24 @@ async def another_device(place: Village, of: Resident) -> Resident:
     return new
 
 
+async def lost_her_laptop(place: Village) -> tuple[Resident, Resident, Resident]:
+    """Anna, whose laptop is lost; Bora, her contact; and Anna's new computer, which has met only
+    Carl, whom Bora knows, too."""
+    anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+    await place.meet(bora, anna)
+    await place.meet(bora, carl)
+    await asyncio.sleep(limits.HOUR)
+    await anna.sleep()
+    new = await another_device(place, anna)
+    await place.meet(carl, new)
+    return anna, bora, new
+
+
+def peer_of(resident: Resident) -> PeerId:
+    assert resident.peer is not None
+    return resident.peer
+
+
 async def knows_revoked(resident: Resident, of: Resident, device: PeerId) -> bool:
     fingerprint = Identity(of.entropy).public.fingerprint
     return not await resident.node.database.read(
@@ -52,14 +70,8 @@ def test_within_a_day_contacts_learn_that_a_lost_laptop_speaks_for_nobody(tmp_pa
     """The new computer knows none of them: they find it out by themselves."""
 
     async def scene(place: Village) -> None:
-        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
-        await place.meet(bora, anna)
-        await place.meet(bora, carl)
-        lost = anna.node.endpoint.me
-        await asyncio.sleep(limits.HOUR)
-        await anna.sleep()
-        new = await another_device(place, anna)
-        await place.meet(carl, new)
+        anna, bora, new = await lost_her_laptop(place)
+        lost = peer_of(anna)
         await revokes(new, lost)
         assert not await knows_revoked(bora, anna, lost)
         await until(lambda: knows_revoked(bora, anna, lost), limits.DAY)
@@ -269,5 +281,29 @@ def test_a_helper_serves_a_revoked_device_no_more(tmp_path: Path) -> None:
             serving.cancel()
             await asyncio.wait({serving})
         disk.close()
+
+    play(tmp_path, scene)
+
+
+def test_a_new_computer_finds_the_lost_one_in_the_directory_and_revokes_it(tmp_path: Path) -> None:
+    """It knows nothing of it but the 24 words; nor of Hana, who holds for the lost one and hears of
+    it first."""
+
+    async def scene(place: Village) -> None:
+        anna, bora, new = await lost_her_laptop(place)
+        lost = peer_of(anna)
+
+        async def is_found() -> bool:
+            return len(await new.node.changes.devices()) == 2
+
+        await until(is_found, limits.HOUR)
+        this, other = await new.node.changes.devices()
+        assert (this.peer, this.is_revoked) == (new.node.endpoint.me, False)
+        assert (other.peer, other.is_revoked) == (lost, False)
+        assert await new.node.changes.device_called(lost.hex()[:8]) == lost
+        await revokes(new, lost)
+        assert [one.is_revoked for one in await new.node.changes.devices()] == [False, True]
+        # Bora's node held for the lost one: it stands in the record that was found.
+        await until(lambda: knows_revoked(bora, anna, lost), limits.MINUTE)
 
     play(tmp_path, scene)

@@ -26,6 +26,7 @@ from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
 from postroad.app.contacts_cli import contacts, invitations, verify
 from postroad.app.helper_cli import helper
+from postroad.app.identity_cli import devices, identity, revoke
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
 from postroad.app.requests_cli import requests
@@ -88,6 +89,11 @@ def main(context: click.Context, path: Path | None) -> None:
     help="What opens your keys (see: postroad keys protect); a passphrase is asked for, and with "
     "--json read from the first line of stdin.",
 )
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the revocation sheet into this file, to be printed; see: postroad identity.",
+)
 @as_json
 @click.pass_obj
 def setup(
@@ -97,11 +103,13 @@ def setup(
     data: Path | None,
     link: str | None,
     protect: str,
+    sheet: Path | None,
     json_wanted: bool,
 ) -> None:
     """Make your address and keys; shows your 24 words and mailbox password, once."""
     from postroad.app import policy as policies
     from postroad.app import setting_up
+    from postroad.app import sheet as sheets
     from postroad.machine.clock import SystemClock
     from postroad.machine.entropy import SystemEntropy
 
@@ -121,7 +129,10 @@ def setup(
                 place.path, config, chosen, words, SystemClock(), SystemEntropy(), wrapping
             )
         )
+        if sheet is not None:
+            sheets.write_at_set_up(sheet, made.words, made.address, SystemClock().now())
         return {
+            "sheet": None if sheet is None else str(sheet),
             "address": str(made.address),
             "words": made.words,
             "password": made.password,
@@ -265,6 +276,9 @@ main.add_command(requests)
 main.add_command(verify)
 main.add_command(policy)
 main.add_command(invitations)
+main.add_command(devices)
+main.add_command(identity)
+main.add_command(revoke)
 
 
 @main.group("peers", invoke_without_command=True)

@@ -228,6 +228,7 @@ async def _wire(
         links,
         endpoint,
         lambda: reach.here,
+        lambda: changes.find_ourselves(),
         dial_private=settings.dial_private,
     )
 

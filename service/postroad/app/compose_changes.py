@@ -54,6 +54,7 @@ def changes_of(
         obeying,
         directory.find_change,
         directory.find_newer,
+        directory.find,
         lambda: directory.is_joined,
         changed,
     )

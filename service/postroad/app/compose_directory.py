@@ -54,12 +54,14 @@ def directory_of(
     links: Links,
     endpoint: Gate,
     whereabouts: Callable[[], Contact],
+    before_publishing: Callable[[], Awaitable[None]],
     *,
     dial_private: bool,
 ) -> tuple[Directory, OnSeen]:
     """The same for a person's node, which publishes the record that the renter signs."""
 
     async def own_records() -> list[bytes]:
+        await before_publishing()
         record = encode(await renter.record())
         kept = await database.read(changes.to_publish)
         return [record, *kept]

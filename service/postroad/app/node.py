@@ -30,6 +30,7 @@ from postroad.doors import control, imap, submission
 from postroad.doors.audit import AuditDesk
 from postroad.doors.bundles import BundleDesk
 from postroad.doors.contacts import ContactsDesk
+from postroad.doors.identity import IdentityDesk
 from postroad.doors.keys import KeysDesk
 from postroad.doors.network import NetworkDesk
 from postroad.doors.requests import RequestsDesk
@@ -234,6 +235,7 @@ class Node:
                             self.keyring, self.locksmith, self.database, machine.clock
                         ).requests,
                         RequestsDesk(self.requests).requests,
+                        IdentityDesk(self.changes, self.keyring).requests,
                     ],
                 ),
                 name="control",

@@ -37,6 +37,10 @@ def setup(made: dict[str, Any]) -> None:
     for at in range(0, len(words), 6):
         row = (f"{at + place + 1:2} {word:<10}" for place, word in enumerate(words[at : at + 6]))
         click.echo("   " + " ".join(row).rstrip())
+    if made["sheet"]:
+        click.echo(f"\nPrint {made['sheet']}: it ends this identity if its keys are ever stolen.")
+    else:
+        click.echo("\nFor the day on which keys are stolen, print: postroad identity sheet FILE")
     click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
     click.echo(f"   user name   {made['address']}")
     click.echo(f"   password    {made['password']}   (normal password)")

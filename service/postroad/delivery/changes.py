@@ -28,6 +28,7 @@ from postroad.protocol.identity_records import (
     sign_revoke_devices,
 )
 from postroad.protocol.records import PersonRecord, next_sequence
+from postroad.sealing.keys import load_ed25519
 from postroad.store import changes, helpers, people, queue, rented, revoked
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -35,6 +36,7 @@ from postroad.store.keyring import OwnKeys
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 20 * limits.HOUR  # between two looks for changes of one person: within a day
 ROUND_SECONDS = 1 * limits.HOUR
+DIGITS_MIN = 8  # of a device's key: as many as are shown
 AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left somebody untold; then twice as long
 
 
@@ -52,6 +54,17 @@ class _Owed:
     octets: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class OwnDevice:
+    """`takes_mail`: its record of us is the newest; `seen_at`: when we found that record."""
+
+    peer: PeerId
+    is_revoked: bool
+    takes_mail: bool
+    seen_at: Instant | None
+    certified_until: float | None
+
+
 class Changes:
     """Run `run` for as long as the node is on the network. `find_change` and `find_person` look in
     the directory; `is_joined` says whether there is one; `on_change` hears that there is something
@@ -67,6 +80,7 @@ class Changes:
         obeying: Obeying,
         find_change: FindChange,
         find_person: FindPerson,
+        find_own: Callable[[Fingerprint], Awaitable[PersonRecord | None]],
         is_joined: Callable[[], bool],
         on_news: Callable[[], None],
     ) -> None:
@@ -78,6 +92,8 @@ class Changes:
         self._obeying = obeying
         self._find_change = find_change
         self._find_person = find_person
+        self._find_own = find_own
+        self._has_found_ourselves = False
         self._is_joined = is_joined
         self._on_news = on_news
         self._wake = asyncio.Event()
@@ -143,6 +159,80 @@ class Changes:
         await self._obeying.obey(record, is_asked_for=True)
         self._on_news()
         return whose
+
+    async def is_ended(self) -> bool:
+        """Whether our whole identity was revoked."""
+        mine = self._keyring.fingerprint
+        return await self._database.read(lambda sql: revoked.is_ended(sql, mine))
+
+    async def devices(self) -> list[OwnDevice]:
+        """This device, and others of ours that we know of, the revoked ones last."""
+        return await self._database.read(self._devices)
+
+    def _devices(self, sql: Sql) -> list[OwnDevice]:
+        mine, me = self._keyring.fingerprint, self._keyring.device.peer
+        octets = people.kept_record(sql, mine)
+        ours = 0 if octets is None else decode(PersonRecord, octets).sequence
+        seen = {record.certificate.device: (record, at) for record, at in changes.own_seen(sql)}
+        newest = max((record.sequence for record, _ in seen.values()), default=0)
+        ends = float(self._keyring.certificate.statement.ends)
+        this = OwnDevice(me, not revoked.speaks(sql, mine, me), newest <= ours, None, ends)
+        others = [
+            OwnDevice(
+                peer,
+                not revoked.speaks(sql, mine, peer),
+                record.sequence == newest > ours,
+                at,
+                float(record.certificate.statement.ends),
+            )
+            for peer, (record, at) in seen.items()
+            if peer != me
+        ]
+        unseen = [
+            OwnDevice(peer, True, False, None, None)
+            for peer in revoked.of(sql, mine)
+            if peer != me and peer not in seen
+        ]
+        return sorted([this, *others, *unseen], key=lambda one: (one.is_revoked, one.peer != me))
+
+    async def device_called(self, wanted: str) -> PeerId:
+        """The device of ours whose key begins so, or is so; PermanentFailure says why there is
+        none to revoke."""
+        wanted = wanted.strip().lower()
+        found = [one for one in await self.devices() if one.peer.hex().startswith(wanted)]
+        if len(wanted) == 64 and not found:  # one that we never saw; its owner has it in writing
+            try:
+                key = PeerId(bytes.fromhex(wanted))
+                load_ed25519(key)
+            except (ValueError, PeerMisbehaved) as error:
+                raise PermanentFailure(f"{wanted} is no device's key.") from error
+            return key
+        if len(wanted) < DIGITS_MIN or len(found) != 1:
+            raise PermanentFailure(
+                f"You have no one device called {wanted!r}. Take a number from: postroad devices"
+            )
+        if found[0].peer == self._keyring.device.peer:
+            raise PermanentFailure(
+                "That is this computer. Revoke it from another one that has your 24 words, or end "
+                "the identity itself with its printed sheet."
+            )
+        if found[0].is_revoked:
+            raise PermanentFailure("This device is revoked already.")
+        return found[0].peer
+
+    async def find_ourselves(self) -> None:
+        """Look once in each life for what other devices of ours published, before we do: a computer
+        set up from the 24 words alone learns so of the lost one, and of those who held for it."""
+        if not self._has_found_ourselves:
+            self._has_found_ourselves = True
+            await self._look_for_ourselves()
+
+    async def _look_for_ourselves(self) -> None:
+        record = await self._find_own(self._keyring.fingerprint)
+        if record is not None and record.certificate.device != self._keyring.device.peer:
+            found, now = record, self._clock.now()
+            await self._database.run(lambda sql: changes.saw_own(sql, found, now))
+            self.wake()
 
     def _owed(self, sql: Sql) -> list[_Owed]:
         mine = self._keyring.fingerprint
@@ -218,7 +308,10 @@ class Changes:
     async def _look_for(self, fingerprint: Fingerprint) -> None:
         try:
             await self.look_up(fingerprint)
-            await self._look_for_record(fingerprint)
+            if fingerprint == self._keyring.fingerprint:
+                await self._look_for_ourselves()
+            else:
+                await self._look_for_record(fingerprint)
         except PeerMisbehaved as error:
             log.warning("what the directory showed is not a change: %s", error)
         now = self._clock.now()
@@ -279,4 +372,7 @@ def _who_knows_us(sql: Sql) -> list[Contact]:
         holder = rented.holder_of(sql, drop) if drop.agreed else None
         if holder is not None:
             found.setdefault(holder.peer, holder)
+    for record, _ in changes.own_seen(sql):
+        for held in record.drops:  # for the lost device: contacts of ours whom we may not know
+            found.setdefault(held.contact.peer, held.contact)
     return list(found.values())

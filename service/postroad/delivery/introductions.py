@@ -34,6 +34,10 @@ from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
 log = logging.getLogger(__name__)
+REVOKED = (
+    "The identity that made this invitation, or its device, was revoked by its owner. Ask them in "
+    "another way for a new one."
+)
 
 
 class Introductions:
@@ -120,21 +124,20 @@ class Introductions:
             return known.record.address, False
         if self._clock.now() > invitation.expires:
             raise PermanentFailure("This invitation has expired; ask for a new one.")
+        await self.look_up(invitation.fingerprint)
+        if await self._database.read(lambda sql: revoked.is_ended(sql, invitation.fingerprint)):
+            raise PermanentFailure(REVOKED)
         if at_hand is not None and at_hand.fingerprint == invitation.fingerprint:
             record = at_hand
         else:
             record = await self._find_inviter(invitation)
-        await self.look_up(record.fingerprint)
         mine = await self._renter.record()
         their_ticket = Ticket(self._entropy.token(16))
 
         def work(sql: Sql) -> None:
             now = self._clock.now()
             if not revoked.speaks(sql, record.fingerprint, record.certificate.device):
-                raise PermanentFailure(
-                    "The identity that made this invitation, or its device, was revoked by its "
-                    "owner. Ask them for a new invitation."
-                )
+                raise PermanentFailure(REVOKED)
             known = people.contact(sql, record.fingerprint)
             ticket = (known and known.their_ticket) or their_ticket
             people.add_contact(sql, record, now, my_ticket=invitation.ticket, their_ticket=ticket)

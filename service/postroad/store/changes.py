@@ -167,6 +167,29 @@ def _forget_holders(sql: sqlite3.Connection, ended: set[PeerId], now: Instant) -
         queue.forget_leases_of(sql, device, now)
 
 
+def saw_own(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> None:
+    """Another device of ours signed this record of ourselves."""
+    sql.execute(
+        """INSERT INTO own_device (peer, octets, seen_at) VALUES (?, ?, ?)
+           ON CONFLICT (peer) DO UPDATE SET octets = excluded.octets, seen_at = excluded.seen_at""",
+        (record.certificate.device, encode(record), now),
+    )
+    sql.execute(
+        """DELETE FROM own_device WHERE peer NOT IN
+               (SELECT peer FROM own_device ORDER BY seen_at DESC LIMIT ?)""",
+        (revoked.DEVICES_MAX,),
+    )
+
+
+def own_seen(sql: sqlite3.Connection) -> list[tuple[PersonRecord, Instant]]:
+    """The last record of each other device of ours that we saw, and when; damaged rows are none."""
+    found = []
+    for octets, at in sql.execute("SELECT octets, seen_at FROM own_device ORDER BY seen_at, peer"):
+        with suppress(PeerMisbehaved):
+            found.append((decode(PersonRecord, octets), Instant(at)))
+    return found
+
+
 def tell(
     sql: sqlite3.Connection, peer: PeerId, fingerprint: Fingerprint, kind: int, sequence: int
 ) -> None:

@@ -10,6 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from postroad.base import limits
+from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId
 from postroad.protocol.records import PersonRecord
 
@@ -114,7 +115,10 @@ def forget_left_drops(sql: sqlite3.Connection, newest: PersonRecord) -> None:
 
 
 def set_tickets(sql: sqlite3.Connection, drop_id: DropId, hashes: list[bytes]) -> None:
-    """From now on this drop takes these tickets and no others."""
+    """From now on this drop takes these tickets and no others; TemporaryFailure when it has gone
+    meanwhile."""
+    if drop(sql, drop_id) is None:
+        raise TemporaryFailure("This drop is not kept here any more.")
     sql.execute("DELETE FROM held_ticket WHERE drop_id = ?", (drop_id,))
     sql.executemany(
         "INSERT OR IGNORE INTO held_ticket (drop_id, hash) VALUES (?, ?)",

@@ -261,6 +261,13 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (fingerprint, peer)
     ) STRICT, WITHOUT ROWID;
 
+    -- Records of ourselves that other devices of ours signed: the last of each.
+    CREATE TABLE own_device (
+        peer    BLOB PRIMARY KEY CHECK (length(peer) = 32),
+        octets  BLOB NOT NULL,
+        seen_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
     -- Which of our own changes which node has.
     CREATE TABLE change_told (
         peer        BLOB NOT NULL CHECK (length(peer) = 32),

@@ -1,0 +1,106 @@
+"""`postroad devices`, `identity` and `revoke`: what speaks for you, and how that ends."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import click
+
+from postroad.app import telling_identity as telling
+from postroad.app.asking import as_json, ask_own, finish
+from postroad.app.owners_file import WrittenFile
+from postroad.base.errors import ConfigurationError
+
+a_new_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+sure = click.option("--yes", is_flag=True, help="Do not ask whether you are sure.")
+
+
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def devices(context: click.Context, json_wanted: bool) -> None:
+    """List the computers that were set up from your 24 words, as far as this one knows."""
+    if context.invoked_subcommand is None:
+        finish(lambda: ask_own(context.obj.config, do="devices"), json_wanted, telling.devices)
+
+
+@devices.command("revoke")
+@click.argument("device")
+@sure
+@as_json
+@click.pass_context
+def revoke_device(context: click.Context, device: str, yes: bool, json_wanted: bool) -> None:
+    """Revoke DEVICE, a number from the list: from then on nobody takes anything from it.
+
+    For a computer that was lost, and whose keys nobody can read. If somebody can, they have your
+    identity: then rotate it (`identity rotate`), or end it with the printed sheet."""
+
+    def work() -> dict[str, Any]:
+        _expect_sure(yes, json_wanted, f"Revoke {device} for ever?")
+        return ask_own(context.obj.config, do="revoke device", device=device)
+
+    finish(work, json_wanted, telling.device_revoked)
+
+
+@click.group()
+def identity() -> None:
+    """Print what ends your identity."""
+
+
+@identity.command("sheet")
+@a_new_file
+@as_json
+@click.pass_context
+def print_sheet(context: click.Context, file: Path, json_wanted: bool) -> None:
+    """Write the revocation sheet into FILE, a page to open in a browser and print.
+
+    Whoever has it can end your identity, and can do nothing else with it."""
+    from postroad.app import sheet
+    from postroad.machine.clock import SystemClock
+
+    def work() -> dict[str, Any]:
+        WrittenFile.check_is_new(file)
+        answer = ask_own(context.obj.config, do="sheet")
+        record = base64.b64decode(answer["record"])
+        sheet.write(file, record, answer["address"], SystemClock().now())
+        return {"address": answer["address"], "file": str(file)}
+
+    finish(work, json_wanted, telling.sheet_written)
+
+
+@click.command()
+@click.option(
+    "--from-sheet",
+    "file",
+    required=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The page itself, or a copy of its lines or of what its codes say.",
+)
+@sure
+@as_json
+@click.pass_context
+def revoke(context: click.Context, file: Path, yes: bool, json_wanted: bool) -> None:
+    """End an identity for ever with its printed sheet, from any computer where Postroad runs.
+
+    Neither its keys nor its 24 words are needed. Whoever has it as a contact learns it within a
+    day."""
+    from postroad.app import sheet
+
+    def work() -> dict[str, Any]:
+        record = sheet.read(file)
+        whose = sheet.whose(record)
+        _expect_sure(yes, json_wanted, f"End the identity {whose} for ever?")
+        encoded = base64.b64encode(record).decode()
+        return ask_own(context.obj.config, do="publish revocation", record=encoded)
+
+    finish(work, json_wanted, telling.identity_revoked)
+
+
+def _expect_sure(yes: bool, json_wanted: bool, question: str) -> None:
+    """Raises ConfigurationError unless whoever types this is sure: it cannot be taken back."""
+    if yes:
+        return
+    if json_wanted:
+        raise ConfigurationError("This cannot be taken back. Say that you are sure with --yes.")
+    if not click.confirm(f"{question} This cannot be taken back.", err=True):
+        raise ConfigurationError("Nothing was done.")

@@ -1,0 +1,93 @@
+"""Devices and the end of an identity as their owner types them: real nodes, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import smtplib
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.test_node import all_subjects, letter
+from person import Person, meet, until
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Iterator[list[Person]]:
+    """Anna, Bora who knows her, and Carl who knows Bora."""
+    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
+    folder.mkdir(mode=0o700)
+    made = [Person(name, folder, slot) for slot, name in enumerate(("anna", "bora", "carl"))]
+    try:
+        for one in made:
+            one.set_up()
+            one.start()
+        meet(made[0], made[1])
+        meet(made[1], made[2])
+        yield made
+    finally:
+        for one in made:
+            one.kill()
+        subprocess.run(["rm", "-r", str(folder)], check=True)
+
+
+def test_a_printed_sheet_ends_an_identity_from_somebody_elses_computer(
+    three: list[Person], tmp_path: Path
+) -> None:
+    anna, bora, carl = three
+    page = tmp_path / "sheet.html"
+    assert "print it" in anna.type("identity", "sheet", str(page)).stdout
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    again = anna.type("identity", "sheet", str(page))
+    assert (again.returncode, "There is a file" in again.stderr) == (1, True)
+    text = page.read_text()
+    assert text.count("<svg") == 7
+    assert anna.address in text
+    # Somebody copies the lines by hand, and not all at once.
+    lines = re.findall(r"^[0-9]{3}: .*$", text, re.MULTILINE)
+    assert len(lines) == 135
+    copy = tmp_path / "copy.txt"
+    copy.write_text("\n".join(reversed(lines[1:])))
+    half = carl.type("revoke", "--from-sheet", str(copy), "--yes")
+    assert (half.returncode, "line 1 is missing" in half.stderr) == (1, True)
+    copy.write_text("\n".join(reversed(lines)))
+    unsure = carl.type("revoke", "--from-sheet", str(copy), stdin="n\n")
+    assert (unsure.returncode, "Nothing was done" in unsure.stderr) == (1, True)
+    asked = carl.type("revoke", "--from-sheet", str(copy), "--json")
+    assert (asked.returncode, "--yes" in json.loads(asked.stdout)["error"]) == (1, True)
+    ended = carl.postroad("revoke", "--from-sheet", str(copy), "--yes")
+    assert (ended["fingerprint"], ended["is_yours"]) == (anna.address.split(".")[1][:32], False)
+    # Bora's node would look for it within a day; here she does not wait.
+    assert "is revoked, for ever" in bora.type("revoke", "--from-sheet", str(page), "--yes").stdout
+    told = "Subject: anna has revoked their identity"
+    until(lambda: told in all_subjects(bora), "Bora is told")
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        bora.submit(anna.address, letter(bora, anna))
+    (answer,) = refused.value.recipients.values()
+    assert answer[0] == 550
+    assert b"revoked by its owner" in answer[1]
+
+
+def test_devices_are_listed_and_this_one_cannot_revoke_itself(three: list[Person]) -> None:
+    anna, _, _ = three
+    (this,) = anna.postroad("devices")["devices"]
+    assert (this["is_this"], this["is_revoked"], this["takes_mail"]) == (True, False, True)
+    assert f"{this['id']}  this computer, certified until" in anna.type("devices").stdout
+    own = anna.type("devices", "revoke", this["id"], "--yes")
+    assert (own.returncode, "That is this computer" in own.stderr) == (1, True)
+    nobody = anna.type("devices", "revoke", "12345678", "--yes")
+    assert (nobody.returncode, "no one device called" in nobody.stderr) == (1, True)
+    weak = anna.type("devices", "revoke", "00" * 32, "--yes")
+    assert (weak.returncode, "no device's key" in weak.stderr) == (1, True)
+    lost = "ed4928c628d1c2c6eae90338905995612959273a5c63f93636c14614ac8737d1"
+    assert "is revoked" in anna.type("devices", "revoke", lost, "--yes").stdout
+    listed = anna.postroad("devices")["devices"]
+    assert [one["is_revoked"] for one in listed] == [False, True]
+    assert "ed4928c6  revoked" in anna.type("devices").stdout
+    twice = anna.type("devices", "revoke", "ed4928c6", "--yes")
+    assert (twice.returncode, "revoked already" in twice.stderr) == (1, True)
