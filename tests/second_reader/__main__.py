@@ -9,8 +9,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from second_reader import vectors
-from second_reader.tlv import Refused
+try:
+    from second_reader import vectors
+    from second_reader.tlv import Refused
+except ImportError as missing:
+    sys.exit(
+        "This needs Python 3.11 and `cryptography` 50 or newer, and nothing else: "
+        f"pip install 'cryptography>=50'  ({missing})"
+    )
 
 USAGE = "usage: python3 -m second_reader [--show] FILE...   (files of vectors, docs/protocol/)"
 

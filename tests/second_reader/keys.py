@@ -136,15 +136,23 @@ def hpke_open(secret: bytes, sealed: bytes, info: bytes) -> bytes:
         from_x25519 = x25519(secret[64:], their_share)
     except ValueError as error:
         raise Refused("a wrap does not open") from error
-    ours = epoch_public(secret)[1184:]
-    shared = hashlib.sha3_256(from_mlkem + from_x25519 + their_share + ours + b"\\.//^\\").digest()
-    # RFC 9180 section 5.1, with an empty psk and psk id
+    shared = hpke_shared(from_mlkem, from_x25519, their_share, epoch_public(secret)[1184:])
+    key, nonce = hpke_schedule(shared, info)
+    return open_aead(key, nonce, ciphertext, b"")
+
+
+def hpke_shared(from_mlkem: bytes, from_x25519: bytes, share: bytes, public: bytes) -> bytes:
+    """`share`: the X25519 key that was made for this; `public`: that of the epoch key."""
+    return hashlib.sha3_256(from_mlkem + from_x25519 + share + public + b"\\.//^\\").digest()
+
+
+def hpke_schedule(shared: bytes, info: bytes) -> tuple[bytes, bytes]:
+    """Key and nonce of the first message: RFC 9180 section 5.1, with an empty psk and psk id."""
     schedule = b"\0" + hkdf_extract(b"", _labelled(b"psk_id_hash", b""))
     schedule += hkdf_extract(b"", _labelled(b"info_hash", info))
     found = hkdf_extract(shared, _labelled(b"secret", b""))
     key = hkdf_expand(found, b"\0\x20" + _labelled(b"key", schedule), 32)
-    nonce = hkdf_expand(found, b"\0\x0c" + _labelled(b"base_nonce", schedule), 12)
-    return open_aead(key, nonce, ciphertext, b"")
+    return key, hkdf_expand(found, b"\0\x0c" + _labelled(b"base_nonce", schedule), 12)
 
 
 def open_aead(key: bytes, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:

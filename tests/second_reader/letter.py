@@ -53,23 +53,23 @@ def read(octets: bytes, epoch_secret: bytes, recipient: str, now: int) -> Letter
     info = b"postroad/wrap/1\0" + epoch_id + hashlib.sha256(payload).digest()
     opened = sized(hpke_open(epoch_secret, wrap[16:], info), 64)
     key, commitment = opened[:32], opened[32:]
-    must(commitment == _derived(key, b"commitment"), "another content key was committed to")
+    must(commitment == derived(key, b"commitment"), "another content key was committed to")
     found = _content(_open_chunks(payload, key, commitment), key, epoch_id)
     must(found.header.number("created") <= now + DAY, "from the future")
     _check_addresses(found.header, recipient)
     return found
 
 
-def _derived(key: bytes, purpose: bytes) -> bytes:
+def derived(key: bytes, purpose: bytes) -> bytes:
     return hkdf_expand(key, b"postroad/letter/1 " + purpose, 32)
 
 
 def receipt_key(content_key: bytes) -> bytes:
-    return _derived(content_key, b"receipt")
+    return derived(content_key, b"receipt")
 
 
 def _open_chunks(payload: bytes, content_key: bytes, commitment: bytes) -> bytes:
-    key, content = _derived(content_key, b"payload"), b""
+    key, content = derived(content_key, b"payload"), b""
     chunks = [payload[at : at + CHUNK + 16] for at in range(0, len(payload), CHUNK + 16)]
     for place, chunk in enumerate(chunks):
         must(len(chunk) > 16, "a chunk of nothing")

@@ -28,6 +28,28 @@ def read(where: str, name: str, octets: bytes) -> dict[str, Values]:
     return values
 
 
+def write(where: str, name: str, values: dict[str, Values]) -> bytes:
+    """The one encoding of a structure with these values; absent ones are None, or not there."""
+    written: list[tuple[int, bytes]] = []
+    for field in _fields(where, name):
+        value = values.get(field.name)
+        found = value if isinstance(value, list) else [] if value is None else [value]
+        assert field.count_min <= len(found) <= field.count_max, f"{name}: {field.name}"
+        written += [(field.tag, _octets(where, field, one)) for one in found]
+    return tlv.tlv(*written)
+
+
+def _octets(where: str, field: Field, value: Value) -> bytes:
+    if isinstance(value, bytes):
+        return sized(value, field.size_min, field.size_max)
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict):
+        return write(where, field.form, value)
+    assert isinstance(value, int)
+    return int(value).to_bytes(field.size_min, "big")
+
+
 def _fields(where: str, name: str) -> tuple[Field, ...]:
     here = page.structures(where).get(name)
     if here is not None:

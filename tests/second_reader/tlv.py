@@ -26,6 +26,11 @@ def split(octets: bytes) -> Fields:
     return found
 
 
+def tlv(*found: tuple[int, bytes]) -> bytes:
+    """The fields, one after the other."""
+    return b"".join(bytes([tag]) + len(value).to_bytes(2, "big") + value for tag, value in found)
+
+
 def fields(octets: bytes, *tags: int) -> list[bytes]:
     """The values of a structure that has exactly these fields, in this order."""
     found = split(octets)

@@ -225,6 +225,15 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
     assert run(sys.executable, "-m", "second_reader", "--help").returncode == 0
 
 
+def test_the_command_says_what_it_needs(tmp_path: Path) -> None:
+    (tmp_path / "cryptography").mkdir()
+    (tmp_path / "cryptography" / "__init__.py").write_text("")  # an old one
+    done = run("env", f"PYTHONPATH={tmp_path}", sys.executable, "-m", "second_reader", "x")
+    assert done.returncode == 1
+    assert "`cryptography` 50 or newer" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_file_is_read_as_it_was_written() -> None:
     text = files.write("records", there("records"))
     assert read_file(text) == there("records")
