@@ -598,6 +598,31 @@ def test_a_peer_cannot_hold_more_links_than_allowed(body: str) -> None:
     run(test())
 
 
+def test_who_is_not_admitted_gets_no_link_and_whoever_is_does(body: str) -> None:
+    async def test() -> None:
+        async with _pair(body) as pair:
+            await pair.dialled.close()
+            asked: list[HostPort | None] = []
+            is_open = False
+
+            def admits(at: HostPort | None, peer: PeerId | None) -> bool:
+                asked.append(at)
+                return is_open
+
+            pair.other.ask_first(admits)
+            with pytest.raises((Unreachable, TimeoutError)):
+                await within(2, pair.one.dial(_contact(pair.other)))
+            assert asked
+            assert asked[0] is not None
+            assert asked[0].host == pair.one.addresses()[0].host
+            is_open = True
+            async with asyncio.timeout(SOON):
+                dialled, accepted = await _join(pair.one, pair.other)
+                assert (dialled.peer, accepted.peer) == (pair.other.me, pair.one.me)
+
+    run(test())
+
+
 def test_a_port_can_be_chosen_and_a_taken_one_is_said_in_words(body: str) -> None:
     async def test() -> None:
         network = _make(body)()

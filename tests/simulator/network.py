@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, NotToBeHad, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
-from postroad.base.seams import Path
+from postroad.base.seams import Admits, Path
 
 RESEND_SECONDS = 0.2  # before the first try to send again what was lost; each further one doubles
 SILENCE_SECONDS_MAX = 30.0  # then a link is dead and a dial has failed, as with iroh
@@ -123,6 +123,7 @@ class SimulatedEndpoint:
         self._at = at
         self._arrived: asyncio.Queue[SimulatedLink | None] = asyncio.Queue()
         self._open = True
+        self.admits: Admits = lambda at, peer: True
         self.news = asyncio.Event()  # something around it changed
         self.links: dict[SimulatedLink, None] = {}  # in order, which a set is not
         world.endpoints[at] = self
@@ -133,6 +134,9 @@ class SimulatedEndpoint:
 
     def addresses(self) -> tuple[HostPort, ...]:
         return (self._at,)
+
+    def ask_first(self, admits: Admits) -> None:
+        self.admits = admits
 
     async def use_relays(self, relays: Sequence[Relay]) -> None:
         """Here everybody reaches everybody, or nobody does."""
@@ -172,7 +176,8 @@ class SimulatedEndpoint:
         for at in known:
             there = self._world.endpoints.get(at)
             if there is not None and self._world.connects(self._me, there.me):
-                if there.me != contact.peer or len(there.links) >= limits.LINKS_MAX:
+                is_full = len(there.links) >= limits.LINKS_MAX
+                if there.me != contact.peer or is_full or not there.admits(self._at, None):
                     raise Unreachable(f"{short(contact.peer)} does not answer")
                 return self._join(there, latency)
         await asyncio.sleep(SILENCE_SECONDS_MAX)

@@ -34,6 +34,7 @@ from postroad.delivery.siblings import Siblings
 from postroad.delivery.stamps import Stamps
 from postroad.delivery.strangers import Strangers
 from postroad.delivery.watch import Watch
+from postroad.peers.admission import Admission
 from postroad.peers.client import Client
 from postroad.peers.exchange import Answer
 from postroad.peers.gate import Gate
@@ -46,7 +47,7 @@ from postroad.peers.strangers import StrangersGate
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.wrapping import PLAIN, Wrapping
-from postroad.store import audit, keyring, people
+from postroad.store import acquaintances, audit, keyring, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.keyring import OwnKeys
@@ -128,7 +129,10 @@ async def _wire(
         reach.doubt_relay()
 
     sightings, barred = Sightings(), set[PeerId]()
-    links = Links(endpoint, clock, answers, linked, missed, sightings, barred)
+    admission = Admission(clock, lambda: database.read(acquaintances.known))
+    await admission.refresh()
+    endpoint.ask_first(admission.admits)
+    links = Links(endpoint, clock, answers, linked, missed, sightings, barred, admission)
     client = Client(links)
     private = settings.dial_private
     herald = Herald(database, client, clock, dial_private=private)
@@ -206,6 +210,7 @@ async def _wire(
     )
 
     def met() -> None:
+        admission.wake()
         herald.met()
         receiver.met()
         sender.wake()
@@ -358,6 +363,7 @@ async def _wire(
         locksmith,
         changes,
         requests,
+        admission,
     )
 
 

@@ -35,6 +35,7 @@ from postroad.machine.disk import FolderDisk
 from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
 from postroad.machine.listeners import SystemListeners
+from postroad.peers.admission import Admission
 from postroad.peers.client import Client
 from postroad.peers.directory.service import Directory
 from postroad.peers.exchange import Answer
@@ -44,10 +45,11 @@ from postroad.peers.holder import Holder
 from postroad.peers.link import Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import RelayServer, Rules
+from postroad.peers.strangers import StrangersGate
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
-from postroad.store import audit, helper_key, housekeeping, people
+from postroad.store import acquaintances, audit, helper_key, housekeeping, people
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.helpers import GuestBook
@@ -101,6 +103,7 @@ class Helper:
     relay: RelayServer
     reach: Reach
     directory: Directory
+    admission: Admission
 
     def where_i_am(self) -> Contact:
         """As its people should know it: its addresses, and itself as the relay on TCP."""
@@ -133,6 +136,7 @@ class Helper:
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(keep_running("links", self.serve_links), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
+            tasks.create_task(keep_running("admission", self.admission.run), name="admission")
             tasks.create_task(keep_running("siblings", self.siblings.run), name="siblings")
             tasks.create_task(keep_running("directory", self.directory.run), name="directory")
             tasks.create_task(self.relay.serve(relays_at), name="relay")
@@ -203,7 +207,10 @@ async def _wire(
         siblings.deposited(drop)
 
     barred = set[PeerId]()
-    links = Links(endpoint, clock, answers, linked, barred=barred)
+    admission = Admission(clock, lambda: database.read(acquaintances.known))
+    await admission.refresh()
+    endpoint.ask_first(admission.admits)
+    links = Links(endpoint, clock, answers, linked, barred=barred, admission=admission)
     client = Client(links)
     herald = Herald(database, client, clock)
     ledger = Ledger(database, sealed, clock, key.peer, HoldFor.CONTACTS)
@@ -252,6 +259,7 @@ async def _wire(
         relay,
         reach,
         directory,
+        admission,
     )
     obeying = Obeying(
         database,
@@ -266,10 +274,17 @@ async def _wire(
     answers.update(reach.answers)
     herald.listeners = (lambda seen: reach.peer_linked(seen.peer), tell_directory)
     shelves = Shelves(database, sealed, clock, key.peer, HoldFor.CONTACTS)
-    answers.update(Holder(shelves, ledger, key, deposited, siblings.asked).answers)
+    gate = StrangersGate(clock)
+    holder = Holder(shelves, ledger, key, deposited, siblings.asked, strangers=gate)
+    answers.update(holder.answers)
     answers.update(directory.answers)
     book = GuestBook(database, clock)
-    answers.update(Helping(book, config.name, helper.where_i_am, relay.review).answers)
+
+    async def signed_in() -> None:
+        admission.wake()
+        await relay.review()
+
+    answers.update(Helping(book, config.name, helper.where_i_am, signed_in).answers)
     return helper
 
 

@@ -34,6 +34,7 @@ from postroad.doors.identity import IdentityDesk
 from postroad.doors.keys import KeysDesk
 from postroad.doors.network import NetworkDesk
 from postroad.doors.requests import RequestsDesk
+from postroad.peers.admission import Admission
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
 from postroad.peers.link import Links
@@ -107,6 +108,7 @@ class Node:
     locksmith: Locksmith | None
     changes: Changes
     requests: RequestBox
+    admission: Admission
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -146,6 +148,7 @@ class Node:
                 tasks.create_task(finding, name="neighbours")
             for name, service in (
                 ("herald", self.herald.run),
+                ("admission", self.admission.run),
                 ("sender", self.sender.run),
                 ("receiver", self.receiver.run),
                 ("renter", self.renter.run),

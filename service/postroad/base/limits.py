@@ -54,6 +54,25 @@ HANDSHAKE_SECONDS_MAX = 5.0
 LINK_CLOSE_SECONDS_MAX = 1.0  # for a goodbye that the peer may not hear
 LINK_READ_BYTES = 64 * KIB  # taken from the wire at once
 
+# Who comes: contacts, holders, renters and helpers first; the others are strangers (ADR 11)
+STRANGER_LINKS_MAX = 32  # open at once; the least used one gives way to the next
+ARRIVALS_AT_ONCE = 300  # new links of strangers, each a handshake of some milliseconds, and then
+ARRIVALS_PER_SECOND = 25.0
+ARRIVALS_OF_SUBNET_AT_ONCE = 120
+ARRIVALS_OF_SUBNET_PER_SECOND = 5.0
+ARRIVALS_RESERVED = 60  # for subnets from which hardly anybody came, when all others are used up
+ARRIVALS_RESERVED_PER_SECOND = 5.0
+ARRIVALS_OF_SUBNET_FEW = 5
+ARRIVALS_OF_KNOWN_AT_ONCE = 100  # from one host where somebody is whom we know
+ARRIVALS_OF_KNOWN_PER_SECOND = 10.0
+STRANGER_EXCHANGES_AT_ONCE = 150  # of one stranger; above, they wait
+STRANGER_EXCHANGES_PER_SECOND = 10.0
+SUBNET_EXCHANGES_AT_ONCE = 600
+SUBNET_EXCHANGES_PER_SECOND = 40.0
+STRANGERS_EXCHANGES_AT_ONCE = 1500  # of all together
+STRANGERS_EXCHANGES_PER_SECOND = 100.0
+ACQUAINTANCES_SECONDS = 5 * MINUTE  # between looks at whom we know, if nothing happens before
+
 PEER_PORT_DEFAULT = 46464  # UDP for iroh, TCP for TLS and the relay
 HELPER_RELAY_PORT = 443  # TCP: what networks leave open that block everything else
 # Reach

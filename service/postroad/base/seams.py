@@ -138,6 +138,11 @@ class Link(Protocol):
         Harmless the second time."""
 
 
+Admits = Callable[[HostPort | None, PeerId | None], bool]
+"""Whether somebody at this address may shake hands; None: they come over a relay, and say that they
+are this peer, which nothing has proven yet."""
+
+
 class Endpoint(Protocol):
     """This node's one place in the network: it dials, and is dialled."""
 
@@ -161,6 +166,10 @@ class Endpoint(Protocol):
         """Peers saw us at these addresses: tell others of them, and use them to be reached.
 
         What it was told before is forgotten."""
+
+    def ask_first(self, admits: "Admits") -> None:
+        """From now on, ask before each handshake with somebody who comes; whoever is not admitted
+        is turned away with as little work as can be."""
 
     async def changed(self) -> None:
         """Wait for a change of our place in the network: other addresses, another home relay or

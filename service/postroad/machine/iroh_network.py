@@ -24,7 +24,7 @@ from iroh import IrohError, iroh_ffi
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, NotToBeHad, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
-from postroad.base.seams import Path
+from postroad.base.seams import Admits, Path
 from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import ask_relay, knock_quic
 from postroad.machine.own_addresses import EVERYWHERE
@@ -126,6 +126,7 @@ class IrohEndpoint:
         self._links: set[IrohLink] = set()
         self._incoming: set[IrohLink] = set()
         self._shaking = 0
+        self._admits: Admits = lambda at, peer: True
         self._arrived: asyncio.Queue[IrohLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
         self._news = asyncio.Event()
@@ -205,6 +206,9 @@ class IrohEndpoint:
             for new in set(addresses) - set(self._outside):
                 await self._endpoint.add_external_addr(str(new))
             self._outside = tuple(addresses)
+
+    def ask_first(self, admits: Admits) -> None:
+        self._admits = admits
 
     async def changed(self) -> None:
         await self._news.wait()
@@ -299,6 +303,8 @@ class IrohEndpoint:
                     await incoming.refuse()
                 elif is_busy and not await incoming.remote_addr_validated():
                     await incoming.retry()  # who forged its address never sees this answer
+                elif not self._admits(*_seen_at(await incoming.remote_addr())):
+                    await incoming.ignore()
                 else:
                     await self._shake_hands(incoming)
         except (IrohError, TimeoutError, PeerMisbehaved) as error:
@@ -318,6 +324,16 @@ class IrohEndpoint:
         link = self._keep(connection)
         self._incoming.add(link)
         self._arrived.put_nowait(link)
+
+
+def _seen_at(address: iroh.IncomingAddr) -> tuple[HostPort | None, PeerId | None]:
+    """Where somebody comes from; over a relay, who they say that they are."""
+    if isinstance(address, iroh.IncomingAddr.IP):
+        host, port = _parse(address.addr)
+        return HostPort(str(host), port), None
+    if isinstance(address, iroh.IncomingAddr.RELAY):
+        return None, PeerId(address.endpoint_id.to_bytes())
+    return None, None
 
 
 class IrohLink:

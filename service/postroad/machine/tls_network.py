@@ -28,6 +28,7 @@ from cryptography.x509.oid import NameOID
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
+from postroad.base.seams import Admits
 from postroad.machine import listeners
 from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import knock_tcp
@@ -115,6 +116,7 @@ class TlsEndpoint:
         self._shaking = asyncio.Semaphore(limits.HANDSHAKES_MAX)  # more wait in the kernel
         self._arrived: asyncio.Queue[MuxLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
+        self._admits: Admits = lambda at, peer: True
         self._news = asyncio.Event()
         self._kernel_news = KernelNews(self._news.set)
         self._doors = {asyncio.create_task(self._keep_door(one)) for one in listening}
@@ -136,6 +138,9 @@ class TlsEndpoint:
 
     async def set_outside(self, addresses: Sequence[HostPort]) -> None:
         """A connection comes from another port than the one we listen on, so it tells nothing."""
+
+    def ask_first(self, admits: Admits) -> None:
+        self._admits = admits
 
     async def changed(self) -> None:
         await self._news.wait()
@@ -232,7 +237,7 @@ class TlsEndpoint:
             while True:
                 await self._shaking.acquire()
                 try:
-                    arrived, _ = await loop.sock_accept(listening)
+                    arrived, address = await loop.sock_accept(listening)
                 except OSError as error:
                     # Out of descriptors, most likely: links will end and give some back.
                     self._shaking.release()
@@ -242,6 +247,10 @@ class TlsEndpoint:
                     self._shaking.release()
                     raise
                 else:
+                    if not self._admits(_seen_at(address), None):
+                        self._shaking.release()
+                        arrived.close()
+                        continue
                     handshakes.create_task(self._let_in(arrived), name="tls handshake")
 
     async def _let_in(self, arrived: socket.socket) -> None:
@@ -293,6 +302,12 @@ class TlsEndpoint:
         )
         self._incoming.add(link)
         self._arrived.put_nowait(link)
+
+
+def _seen_at(address: tuple[str, int]) -> HostPort:
+    """Where a connection comes from; IPv4 is IPv4, whichever socket took it."""
+    host = address[0].partition("%")[0]
+    return HostPort(host.removeprefix("::ffff:") if "." in host else host, address[1])
 
 
 def _to_sign(nonce: bytes, certificate: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from postroad.base.errors import LinkClosed, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
-from postroad.base.seams import Endpoint, Link, Network
+from postroad.base.seams import Admits, Endpoint, Link, Network
 from postroad.protocol.dialable import dialable_of_a_person
 
 
@@ -22,6 +22,7 @@ class Gate:
         self._me = me
         self._port = port
         self._endpoint: Endpoint | None = None
+        self._admits: Admits | None = None
 
     @property
     def me(self) -> PeerId:
@@ -45,6 +46,11 @@ class Gate:
         if self._endpoint is not None:
             await self._endpoint.set_outside(addresses)
 
+    def ask_first(self, admits: Admits) -> None:
+        self._admits = admits
+        if self._endpoint is not None:
+            self._endpoint.ask_first(admits)
+
     async def changed(self) -> None:
         if self._endpoint is None:
             raise LinkClosed("Your node is paused.")
@@ -64,6 +70,8 @@ class Gate:
         """Join the network; raises NotToBeHad when the port is taken. Harmless the second time."""
         if self._endpoint is None:
             self._endpoint = await self._network.open(self._secret, self._port)
+            if self._admits is not None:
+                self._endpoint.ask_first(self._admits)
 
     async def dial(self, contact: Contact) -> Link:
         if self._endpoint is None:

@@ -18,6 +18,7 @@ from postroad.base import limits, vigil
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure, Unreachable
 from postroad.base.ids import Contact, PeerId, short
 from postroad.base.seams import Clock, Endpoint, Link, Path, Stream
+from postroad.peers.admission import Admission
 from postroad.peers.exchange import Answer, Counts, Exchange, deadline
 from postroad.peers.sightings import Sightings
 from postroad.protocol import wire, wire_changes
@@ -35,6 +36,7 @@ class _Entry:
     """A link in the cache, and how busy it is."""
 
     link: Link
+    came: bool = False  # they made it
     busy: int = 0
     idle_since: float = 0.0
     retired: bool = False  # no new exchanges; closed when the last one ends
@@ -60,9 +62,11 @@ class Links:
         on_miss: OnMiss = lambda _: None,
         sightings: Sightings | None = None,
         barred: Container[PeerId] = (),
+        admission: Admission | None = None,
     ) -> None:
         """`barred`: devices that were revoked. They are not dialled, and may only tell and ask what
-        was revoked."""
+        was revoked. Without `admission` nobody is a stranger."""
+        self._admission = admission
         self._endpoint = endpoint
         self._clock = clock
         self._answers = answers
@@ -207,7 +211,9 @@ class Links:
 
     def _add(self, link: Link, *, came: bool) -> None:
         assert self._tasks is not None
-        entry = _Entry(link, idle_since=self._clock.elapsed())
+        entry = _Entry(link, came, idle_since=self._clock.elapsed())
+        if came and self._is_stranger(link.peer):
+            self._make_room_among_strangers()
         self._make_room()
         while len(self._entries[link.peer]) >= limits.LINKS_PER_PEER_MAX:
             self._retire(min(self._entries[link.peer], key=_use), at_once=True)
@@ -225,9 +231,29 @@ class Links:
         entries = [entry for found in self._entries.values() for entry in found]
         idle = [entry for entry in entries if not entry.busy]
         if idle and len(entries) >= limits.LINKS_MAX - limits.LINKS_SPARE:
-            self._retire(min(idle, key=_use))
+            self._retire(min(idle, key=self._worth))
         elif len(entries) >= limits.LINKS_MAX:
-            self._retire(min(entries, key=_use))
+            self._retire(min(entries, key=self._worth))
+
+    def _make_room_among_strangers(self) -> None:
+        """Strangers give way to each other only, and at once: whoever comes with many keys shall
+        keep none of the places of those whom we know."""
+        theirs = [
+            entry
+            for peer, found in self._entries.items()
+            if self._is_stranger(peer)
+            for entry in found
+            if entry.came
+        ]
+        if len(theirs) >= limits.STRANGER_LINKS_MAX:
+            self._retire(min(theirs, key=_use), at_once=True)
+
+    def _is_stranger(self, peer: PeerId) -> bool:
+        return self._admission is not None and not self._admission.knows(peer)
+
+    def _worth(self, entry: _Entry) -> tuple[bool, bool, float]:
+        """Sorts links by how little they are missed: those of strangers least."""
+        return not self._is_stranger(entry.link.peer), *_use(entry)
 
     def _retire(self, entry: _Entry, *, at_once: bool = False) -> None:
         """Take the link out of use; it is closed as soon as no exchange is left on it."""
@@ -283,6 +309,9 @@ class Links:
                 while True:
                     await room.acquire()
                     stream = await entry.link.accept()
+                    if self._admission is not None:
+                        path = entry.link.path()
+                        await asyncio.sleep(self._admission.pause(entry.link.peer, path.address))
                     entry.busy += 1
                     task = tasks.create_task(self._doorstep(stream, entry.link), name="answer")
                     task.add_done_callback(answered)

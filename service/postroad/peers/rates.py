@@ -38,6 +38,11 @@ class Bucket:
         self._level -= size
         return True
 
+    def level(self, now: float) -> float:
+        """How much is there."""
+        self._fill(now)
+        return self._level
+
     def _fill(self, now: float) -> None:
         if now > self._at:
             self._level = min(self._burst, self._level + (now - self._at) * self._per_second)
