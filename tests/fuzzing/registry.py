@@ -17,7 +17,8 @@ TARGETS: dict[str, Target] = {
 }
 CORPUS = Path(__file__).resolve().parent / "corpus"
 INPUTS_MAX = 40  # of one target
-INPUT_BYTES_MAX = 600  # of one that is kept
+INPUT_BYTES_MAX = 2600  # of one that is kept
+BYTES_MAX = 12_000  # of all of one target
 
 
 def corpus(name: str) -> list[bytes]:
@@ -29,6 +30,10 @@ def corpus(name: str) -> list[bytes]:
 
 def keep(name: str, inputs: list[bytes]) -> None:
     """Write them down, the shortest first."""
-    chosen = sorted(set(inputs), key=lambda one: (len(one), one))[:INPUTS_MAX]
-    lines = [base64.b64encode(one).decode() for one in chosen if one]
+    chosen: list[bytes] = []
+    for one in sorted(set(inputs), key=lambda one: (len(one), one)):
+        room = BYTES_MAX - sum(map(len, chosen))
+        if 0 < len(one) <= min(room, INPUT_BYTES_MAX) and len(chosen) < INPUTS_MAX:
+            chosen.append(one)
+    lines = [base64.b64encode(one).decode() for one in chosen]
     (CORPUS / name).write_text("".join(f"{line}\n" for line in lines))
