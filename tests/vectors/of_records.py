@@ -10,6 +10,7 @@ from typing import Any
 
 from postroad.base.ids import DropId
 from postroad.base.tlv import decode, encode
+from postroad.protocol import sheet
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.identity_records import (
     NOTHING_IS_NEWER,
@@ -198,11 +199,35 @@ def _rotate(old: Any, new: Any, signed_by: Any) -> bytes:
     )
 
 
+SHEET = bytes(range(110))  # as on paper: two lines and a part of one
+
+
+def _sheets() -> dict[str, bytes]:
+    lines = sheet.to_lines(SHEET)
+    company = ["Keep this sheet.", lines[2].lower(), "one, two, three", *lines[:2]]
+    confused = [line.replace("O", "0").replace("I", "1").replace("B", "8") for line in lines]
+    first = lines[0]
+    changed = first[:5] + ("A" if first[5] != "A" else "C") + first[6:]
+    found = {
+        "sheet": lines,
+        "sheet-codes": sheet.to_codes(lines),
+        "sheet-in-company": company,
+        "sheet-confused": confused,
+        "no-sheet-line-missing": lines[:2],
+        "no-sheet-line-changed": [changed, *lines[1:]],
+        "no-sheet-number-changed": ["004" + first[3:], *lines[1:]],
+        "no-sheet-line-twice": [lines[0], "002" + first[3:], lines[2]],
+    }
+    return {name: "\r\n".join(one).encode("ascii") for name, one in found.items()}
+
+
 def vectors() -> dict[str, bytes]:
     return {
         **{name: encode_contact(one) for name, one in CONTACTS.items()},
         "certificate": encode(certify(OLD, DEVICE.peer, NOW)),
         **{name: encode(record) for name, record in records().items()},
+        "given-sheet": SHEET,
+        **_sheets(),
         **named("no-contact", _bad_contacts().items()),
         **named("no-certificate", _bad_certificates().items()),
         **named("no-person", _bad_persons().items()),

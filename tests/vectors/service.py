@@ -16,7 +16,16 @@ from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId
 from postroad.base.tlv import decode, encode
 from postroad.delivery.filing import Filing
 from postroad.machine import tls_network
-from postroad.protocol import bundle, helping, invitation, mux, neighbourhood, safety_code, wire
+from postroad.protocol import (
+    bundle,
+    helping,
+    invitation,
+    mux,
+    neighbourhood,
+    safety_code,
+    sheet,
+    wire,
+)
 from postroad.protocol import wire_directory as directory_messages
 from postroad.protocol.contacts import decode_contact, encode_contact
 from postroad.protocol.directory import node_id, record_key
@@ -97,6 +106,11 @@ def _identity_record(read: Callable[[bytes, Fingerprint], Any]) -> Callable[[byt
         return encode(read(octets, public.fingerprint))
 
     return check
+
+
+def _sheet(octets: bytes, given: Given) -> bytes:
+    wanted = given["sheet"]
+    return _equal(sheet.from_text(octets.decode(), len(wanted)), wanted) and octets
 
 
 class _Keyring:
@@ -288,6 +302,7 @@ READERS: dict[str, Callable[[bytes, Given], bytes]] = {
     "person": _person,
     "revoke": _identity_record(read_revoke),
     "rotate": _identity_record(read_rotate),
+    "sheet": _sheet,
     "letter": _letter,
     "receipt": _receipt,
     "invitation": _invitation,

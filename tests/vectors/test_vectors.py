@@ -96,7 +96,9 @@ def test_every_message_verdict_and_kind_of_letter_has_its_vector() -> None:
 
 # What both say of octets that nobody made
 
-CHANGED = [(name, vector) for name, vector in ALL if kind_of(vector) != "safety-number"]
+# People type digits, and copy sheets in any company: how much of that is let pass, no page says.
+TYPED = ("safety-number", "sheet")
+CHANGED = [(name, vector) for name, vector in ALL if kind_of(vector) not in TYPED]
 
 
 def second(kind: str, octets: bytes, given_: Given) -> bool:
