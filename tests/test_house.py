@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import errno
+import importlib
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -19,11 +22,22 @@ import pytest
 
 import dev
 import pages
+import postroad
 from postroad.app.cli import main
+from postroad.base.seams import Entropy
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (ROOT / "service", ROOT / "tray")
 SETTING = re.compile(r"[A-Z_]+=.*")
+# Names that hold what nobody else may know, wherever they stand.
+SECRET = re.compile(
+    r"(^|_)(seed|secret|entropy|words|passphrase|password|content_key|tickets?|salted)$"
+)
+HARMLESS = {
+    "Keyring.password",  # a PasswordVerifier: it hides its own fields
+    "MyDrop.tickets",  # a digest of hashes
+    "AnyOf.words",  # what a key of the policy may say
+}
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -190,6 +204,28 @@ def test_the_arguments_of_make_run_reach_postroad(monkeypatch: pytest.MonkeyPatc
 def test_the_pages_of_the_protocol_say_what_the_code_does() -> None:
     """A message, field, verdict or limit that only one of them has: docs/protocol/ comes along."""
     assert list(pages.differences()) == []
+
+
+def ours() -> Iterator[type]:
+    for module in pkgutil.walk_packages(postroad.__path__, "postroad."):
+        if not module.name.endswith("__main__"):
+            for thing in vars(importlib.import_module(module.name)).values():
+                if isinstance(thing, type) and dataclasses.is_dataclass(thing):
+                    yield thing
+
+
+def test_no_secret_is_shown_in_a_repr() -> None:
+    """It would be one careless log line away."""
+    found = {
+        f"{one.__name__}.{field.name}"
+        for one in ours()
+        if one.__module__.startswith("postroad.")
+        for field in dataclasses.fields(one)
+        if SECRET.search(field.name) and field.repr and field.type is not Entropy
+    }
+    assert found - HARMLESS == set()
+    names = {one.__name__ for one in ours()}
+    assert {"Keyring", "SigningKey", "Identity", "SetUp", "Invitation", "MyDrop", "Login"} <= names
 
 
 def test_no_marker_was_left_behind() -> None:

@@ -1,5 +1,5 @@
 """`python -m postroad`."""
 
-from postroad.app.cli import main
+from postroad.app.cli import program
 
-main(prog_name="postroad")
+program()

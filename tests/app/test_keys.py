@@ -179,6 +179,39 @@ def test_what_cannot_be_done_is_said_in_words_and_changes_nothing(
     assert (anna.folder / "data" / "keys").read_bytes() == kept
 
 
+def test_a_credential_of_systemd_opens_them_in_the_service_and_nowhere_else(
+    anna: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What systemd does: a folder with the octets, named in the environment of the service."""
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    (credentials / "postroad-keys").write_bytes(bytes(31))
+    refused = answer(anna, "keys", "protect", "--credential", code=1)["error"]
+    assert "at least 32 random ones" in refused
+    (credentials / "postroad-keys").write_bytes(bytes(range(64)))
+    entropy = entropy_of(anna)
+    answer(anna, "keys", "protect", "--credential")
+    assert secrets_on_disk(anna, entropy) == []
+    anna.start()
+    assert answer(anna, "status")["protection"] == "credential"
+    anna.stop()
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    start_locked(anna)
+    assert "LoadCredentialEncrypted=" in answer(anna, "status")["reason"]
+    assert "postroad-keys is wanted" in answer(anna, "unlock", code=5)["error"]
+
+
+def test_what_others_could_reach_is_closed_and_noted(anna: Person) -> None:
+    keys = anna.folder / "data" / "keys"
+    keys.chmod(0o644)
+    anna.start()
+    assert keys.stat().st_mode & 0o777 == 0o600
+    noted = [each["facts"] for each in answer(anna, "audit")["entries"] if "what" in each["facts"]]
+    assert len(noted) == 1
+    assert noted[0]["what"].startswith(f"{keys} could be reached by others")
+
+
 def test_a_desktop_keyring_that_is_not_there_is_told(
     anna: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,11 +251,17 @@ def test_whoever_forgot_the_passphrase_has_the_words_and_their_mail(
     person.stop()
     answer(person, "keys", "protect", "--passphrase", stdin=lines(FIRST))
     (person.folder / "data" / "keys").rename(person.folder / "forgotten")
-    again = answer(person, "setup", "--name", "cleo", "--restore", stdin=made["words"])
+    # The words and a passphrase may come together: first the one, then the other.
+    again = answer(
+        person, "setup", "--name", "cleo", "--restore", "--protect", "passphrase",
+        stdin=lines(SECOND) + made["words"],
+    )  # fmt: skip
     assert again["address"] == made["address"]
     person.take_answer(again)
-    person.start()
+    start_locked(person)
     try:
+        answer(person, "unlock", stdin=lines(SECOND))
+        person.end_start()
         assert person.find("kept") is not None
     finally:
         person.kill()

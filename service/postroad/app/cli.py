@@ -19,7 +19,7 @@ import click
 from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import telling, telling_keys, telling_network
-from postroad.app.asking import as_json, finish
+from postroad.app.asking import FAILED, as_json, fail, finish
 from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
@@ -31,7 +31,7 @@ from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
 from postroad.app.requests_cli import requests
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError
+from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.machine import hardening
 
 WORDS_BYTES_MAX = 4096
@@ -58,6 +58,15 @@ class _Place:
         return configuration.load(self.path)
 
 
+def program() -> None:
+    """`postroad`, as it is started; `main` is what it does, and leaves the process as it is."""
+    try:
+        hardening.keep_memory_private()
+    except NotToBeHad as error:
+        fail(str(error), FAILED, json_wanted=False)
+    main(prog_name="postroad")
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
@@ -69,7 +78,6 @@ class _Place:
 @click.pass_context
 def main(context: click.Context, path: Path | None) -> None:
     """Postroad: email with no mail server."""
-    hardening.keep_memory_private()
     context.obj = _Place(path)
 
 

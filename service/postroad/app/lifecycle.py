@@ -23,7 +23,8 @@ from postroad.app.opening import opened
 from postroad.app.policy import Policy
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
-from postroad.base.seams import Clock, Lan, Machine, Network
+from postroad.base.ids import Instant
+from postroad.base.seams import Lan, Machine, Network
 from postroad.machine import credential, listeners
 from postroad.machine.clock import SystemClock
 from postroad.machine.desktop_keyring import DesktopKeyring
@@ -84,7 +85,7 @@ def run(
             _lan(config),
         )
         try:
-            asyncio.run(_run(config, path, machine, ready, policy, cut, waiting))
+            asyncio.run(_run(config, path, machine, ready, policy, cut, disk.mended, waiting))
         except BaseExceptionGroup as group:
             log.exception("the node failed")
             raise PostroadError(
@@ -100,9 +101,11 @@ async def _run(
     ready: Ready,
     policy: Policy,
     cut: Sequence[str],
+    mended: Sequence[str],
     waiting: Callable[[str], None],
 ) -> None:
-    """`cut`: the keys in which `policy` narrowed what the owner wanted."""
+    """`cut`: the keys in which `policy` narrowed what the owner wanted; `mended`: what others could
+    reach until now."""
     main = asyncio.current_task()
     assert main is not None
     loop = asyncio.get_running_loop()
@@ -128,7 +131,8 @@ async def _run(
                 node = await stack.enter_async_context(
                     build_node(settings, machine, wrapping, locksmith)
                 )
-            await node.database.run(lambda sql: _note_start(sql, machine.clock, policy, cut))
+            now = machine.clock.now()
+            await node.database.run(lambda sql: _note_start(sql, now, policy, cut, mended))
             await stack.enter_async_context(_ended_by_another(policy, main.cancel))
 
             def started() -> None:
@@ -145,15 +149,19 @@ async def _run(
             raise ConfigurationError(POLICY_CHANGED) from None
 
 
-def _note_start(sql: Sql, clock: Clock, policy: Policy, cut: Sequence[str]) -> None:
+def _note_start(
+    sql: Sql, now: Instant, policy: Policy, cut: Sequence[str], mended: Sequence[str]
+) -> None:
     audit.note(
         sql,
-        clock.now(),
+        now,
         "started",
         version=__version__,
         policy=policy.digest[:16] or "none",
         narrowed=", ".join(cut),
     )
+    if mended:
+        audit.note(sql, now, "closed to others", what=mended[0], and_more=len(mended) - 1)
 
 
 @asynccontextmanager
