@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -201,3 +202,36 @@ def test_what_is_wrapped_stays_so_when_the_node_changes_its_keys(
     found = keyring.load(disk, WRAPPING)
     assert found == made.renewed(later)
     assert made.device_seed not in (tmp_path / FILE_NAME).read_bytes()
+
+
+def test_what_nobody_waits_for_any_more_does_not_come_undone(
+    disk: FolderDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one who protects the keys is cancelled while they are written: what is on the disk then
+    counts, and the next change is wrapped as well."""
+    made = new()
+    keyring.save(disk, made)
+    later = Instant(made.certificate.statement.ends - 1)
+    begun, go_on = threading.Event(), threading.Event()
+    write = disk.write
+
+    def slowly(name: str, octets: bytes, *, blot: bool = False) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        write(name, octets, blot=blot)
+
+    async def change() -> None:
+        own = OwnKeys(disk, made)
+        monkeypatch.setattr(disk, "write", slowly)
+        protecting = asyncio.create_task(own.protect(WRAPPING))
+        await asyncio.to_thread(begun.wait, 10)
+        protecting.cancel()
+        await asyncio.wait({protecting})
+        renewing = asyncio.create_task(own.renew(later))  # made of what was before
+        await asyncio.sleep(0)
+        go_on.set()
+        await renewing
+        assert own.wrapping is WRAPPING
+
+    asyncio.run(change())
+    assert keyring.load(disk, WRAPPING) == made.renewed(later)

@@ -102,10 +102,10 @@ class _Opening:
         self.is_open.set()
 
     async def _unlock(self, request: dict[str, Any]) -> dict[str, Any]:
-        passphrase = request.get("passphrase")
+        given = request.get("passphrase")
 
         async def work() -> Wrapping:
-            return await self.look(ask=True, passphrase=passphrase and str(passphrase))
+            return await self.look(ask=True, passphrase=None if given is None else str(given))
 
         try:
             found = await self._tries.give(work)

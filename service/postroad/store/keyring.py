@@ -8,7 +8,6 @@ Invariant: what is written once wrapped is never written otherwise, unless its o
 See: docs/adr/0013-keys-at-rest.md.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -102,7 +101,6 @@ class OwnKeys:
         self._disk = disk
         self._keyring = keyring
         self._wrapping = wrapping
-        self._changing = asyncio.Lock()
         # Made once: each takes its time, and none of them changes when the certificate is renewed.
         self._epoch_keys = keyring.epoch_keys()
         self._epoch_public = keyring.epoch.public
@@ -121,13 +119,28 @@ class OwnKeys:
     async def _change(
         self, change: Callable[[Keyring], Keyring], wrapping: Wrapping | None = None
     ) -> None:
-        """One change at a time: another one would write what it changed back, or unwrapped."""
-        async with self._changing:
-            changed = change(self._keyring)
-            new = wrapping or self._wrapping
-            if changed is not self._keyring or new is not self._wrapping:
-                await self._disk.run(lambda: save(self._disk, changed, new))
+        """Save what `change` makes of them. Two changes at once do not undo each other, nor does
+        one that nobody waits for any more: else keys could be written back unwrapped."""
+        saved = False
+        while not saved:
+            keyring, before = self._keyring, self._wrapping
+            changed, new = change(keyring), wrapping or before
+            if changed is keyring and new is before:
+                return
+
+            def work(
+                keyring: Keyring = keyring,
+                before: Wrapping = before,
+                changed: Keyring = changed,
+                new: Wrapping = new,
+            ) -> bool:
+                if self._keyring is not keyring or self._wrapping is not before:
+                    return False
+                save(self._disk, changed, new)
                 self._keyring, self._wrapping = changed, new
+                return True
+
+            saved = await self._disk.run(work)
 
     @property
     def wrapping(self) -> Wrapping:

@@ -11,7 +11,7 @@ See: docs/adr/0011-strangers.md.
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -40,9 +40,9 @@ class Request:
     device: PeerId
     nonce: Nonce
     header_hash: bytes
-    content_key: bytes
+    content_key: bytes = field(repr=False)
     record: bytes | None
-    ticket: Ticket | None
+    ticket: Ticket | None = field(repr=False)
     subject: str
     content_id: int
     uid: int

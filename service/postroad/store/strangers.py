@@ -6,7 +6,7 @@ STRANGERS_REMEMBERED_MAX are remembered besides those with letters on their way.
 """
 
 import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
@@ -25,7 +25,7 @@ class Stranger:
     fingerprint: Fingerprint
     record: PersonRecord | None
     learnt_at: Instant
-    ticket: Ticket
+    ticket: Ticket = field(repr=False)
     is_written_to: bool
     looks: int
 
