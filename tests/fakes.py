@@ -9,10 +9,11 @@ from pathlib import Path
 from random import Random
 
 from postroad.base import limits
-from postroad.base.ids import Contact, DropId, Fingerprint, HostPort, Instant, PeerId
-from postroad.base.seams import Clock, Entropy
+from postroad.base.ids import Contact, DropId, Fingerprint, HostPort, Instant, PeerId, SureInstant
+from postroad.base.seams import Entropy, SureClock
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address
+from postroad.protocol.clock import Because, Judgement
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.records import Drop, PersonRecord, sign_person
 from postroad.sealing.certificate import Certificate, certify
@@ -25,17 +26,29 @@ NOW = Instant(1_770_000_000.0)
 
 
 class FakeClock:
-    """`base.seams.Clock`. Stands still until it is turned."""
+    """`base.seams.SureClock`. Stands still until it is turned, and is confirmed until somebody says
+    otherwise."""
 
     def __init__(self, now: float = NOW) -> None:
         self._now = float(now)
         self._elapsed = 1000.0
+        self.confirmed = True
+
+    def sure_now(self) -> SureInstant | None:
+        return sure(self._now) if self.confirmed else None
 
     def now(self) -> Instant:
         return Instant(self._now)
 
     def elapsed(self) -> float:
         return self._elapsed
+
+    def judgement(self) -> Judgement:
+        because = Because.VOICES if self.confirmed else Because.STARTED
+        return Judgement(self.confirmed, because, 3 * self.confirmed, 0)
+
+    def errors(self) -> list[float]:
+        return [0.0] * 3 * self.confirmed
 
     def advance(self, seconds: float) -> None:
         """Time passes."""
@@ -45,6 +58,11 @@ class FakeClock:
     def step(self, seconds: float) -> None:
         """Somebody sets the wall clock."""
         self._now += seconds
+
+
+def sure(moment: float) -> SureInstant:
+    """A moment as a confirmed clock would tell it."""
+    return SureInstant(Instant(moment))
 
 
 class FakeEntropy:
@@ -161,5 +179,5 @@ def with_database(folder: Path, work: Callable[[Database, FolderDisk], Awaitable
     asyncio.run(run())
 
 
-clock_keeps_the_protocol: type[Clock] = FakeClock
+clock_keeps_the_protocol: type[SureClock] = FakeClock
 entropy_keeps_the_protocol: type[Entropy] = FakeEntropy

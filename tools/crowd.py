@@ -20,7 +20,7 @@ from random import Random
 from typing import Any
 
 from fakes import FakeEntropy, someone
-from postroad.base.ids import Contact, HostPort, Instant, PeerId
+from postroad.base.ids import Contact, HostPort, Instant, PeerId, SureInstant
 from postroad.base.seams import Network
 from postroad.base.tlv import encode
 from postroad.machine.clock import SystemClock
@@ -54,6 +54,13 @@ def _network() -> Network:
     return IrohNetwork(("127.0.0.1", "::1"))
 
 
+class RightClock(SystemClock):
+    """`base.seams.SureClock`: that of the machine is believed here."""
+
+    def sure_now(self) -> SureInstant | None:
+        return SureInstant(self.now())
+
+
 class Member:
     """One node, in the process that hosts it."""
 
@@ -79,7 +86,7 @@ class Member:
                 endpoint.me,
                 self.links,
                 DirectoryShelf(database),
-                SystemClock(),
+                RightClock(),
                 self._entropy,
                 lambda: self.contact,
                 self._acquaintances,

@@ -36,6 +36,7 @@ STATUS = {
     "quarantine": [],
     "paused": False,
     "paused_until": None,
+    "clock": {"confirmed": True, "because": "voices", "agreeing": 3, "disagreeing": 0},
     "network": [],
 }
 INVITED = {"link": "postroad:xyz", "id": "0badcafe", "name": "", "expires_at": 1_800_000_000}
@@ -92,6 +93,35 @@ def failure(done: Result, code: int = 1) -> str:
     answer = json.loads(done.stdout)
     assert list(answer) == ["error"]
     return str(answer["error"])
+
+
+@pytest.mark.parametrize(
+    ("because", "agreeing", "disagreeing", "says"),
+    [
+        (
+            "started",
+            0,
+            0,
+            "not confirmed yet: no contacts' nodes agree with it, and 3 are needed",
+        ),
+        ("started", 1, 0, "1 contact's node agrees with it"),
+        ("stepped", 2, 1, "was set, and is not confirmed since: 2 contacts' nodes agree"),
+        (
+            "contradicted",
+            0,
+            3,
+            "3 of your contacts' nodes say another time",
+        ),
+    ],
+)
+def test_status_says_why_the_clock_is_not_confirmed(
+    config: Path, node: Node, because: str, agreeing: int, disagreeing: int, says: str
+) -> None:
+    clock = {"confirmed": False, "because": because}
+    node({**STATUS, "clock": {**clock, "agreeing": agreeing, "disagreeing": disagreeing}})
+    shown = typed(config, "status").stdout
+    assert says in shown
+    assert "nothing expires, and nothing old is removed" in shown
 
 
 # Failures

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from delivery.test_road import bora_address, ended, held_by, is_filed, put_off
+from fakes import sure
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Contact
@@ -117,7 +118,7 @@ def test_one_contact_who_is_off_keeps_no_ticket_from_the_holders(tmp_path: Path)
         async def known() -> bool:
             drops = await bora.node.database.read(people.my_drops)
             tickets = await bora.node.database.read(
-                lambda sql: people.tickets(sql, place.clock.now())
+                lambda sql: people.tickets(sql, sure(place.clock.now()))
             )
             here = await hana.node.database.read(
                 lambda sql: sql.execute("SELECT count(*) FROM held_ticket").fetchone()[0]

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from fakes import sure
 from postroad.base import limits
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
-from postroad.base.ids import Contact, DropId, Instant
+from postroad.base.ids import Contact, DropId
 from postroad.message.envelope import Notify
 from postroad.peers.client import Client
 from postroad.peers.exchange import Refused
@@ -393,7 +394,7 @@ def test_memory_of_filed_letters_outlives_their_expiry_but_not_for_ever(tmp_path
         await until(lambda: is_filed(bora, "hello"))
 
         async def remembered(days: float) -> int:
-            now = Instant(place.clock.now() + days * limits.DAY)
+            now = sure(place.clock.now() + days * limits.DAY)
 
             def work(sql: Any) -> int:
                 filed.forget_old(sql, now)

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import peer
+from postroad.base import limits
 from postroad.base.ids import HostPort, Relay
 from postroad.protocol.reach import (
     ANNOUNCE_SECONDS_FIRST,
     ANNOUNCE_SECONDS_MAX,
-    CLOCK_WRONG_SECONDS,
     TOGETHER_SECONDS,
     Knock,
     Nat,
@@ -202,7 +202,7 @@ def test_a_hundred_changes_in_an_hour_make_few_records() -> None:
 
 
 def test_a_wrong_clock_shows_when_most_peers_say_so() -> None:
-    wrong = CLOCK_WRONG_SECONDS + 1
+    wrong = limits.CLOCK_DRIFT_SECONDS + 1
     assert clock_error([]) is None
     assert clock_error([wrong]) == wrong
     assert clock_error([-wrong, -wrong, 0.5]) == -wrong

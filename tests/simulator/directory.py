@@ -13,7 +13,7 @@ from random import Random
 
 from fakes import FakeEntropy, Someone, someone
 from postroad.base.ids import Contact, Instant
-from postroad.base.seams import Clock
+from postroad.base.seams import SureClock
 from postroad.base.tlv import encode
 from postroad.peers.directory.service import Directory
 from postroad.peers.exchange import Answer
@@ -134,7 +134,7 @@ class Town:
         note: Callable[[str], None] | None = None,
     ) -> None:
         self.seed = seed
-        self.clock: Clock = LoopClock()
+        self.clock: SureClock = LoopClock()
         self.world = World(Random(seed), weather, note)
         self.dice = Random(f"{seed} town")
         self.members: list[Member] = []

@@ -11,26 +11,29 @@ from collections.abc import Coroutine
 from itertools import count
 from typing import Any, TypeVar
 
-from postroad.base.ids import Instant
+from postroad.base.ids import Instant, SureInstant
 
 T = TypeVar("T")
 
 
 class LoopClock:
-    """`base.seams.Clock`. Runs with the event loop, virtual or not."""
+    """`base.seams.SureClock`, and right. Runs with the event loop, virtual or not."""
 
     def __init__(self) -> None:
-        self._offset = 1_800_000_000.0
+        self._asleep = 0.0
 
     def now(self) -> Instant:
-        return Instant(self.elapsed() + self._offset)
+        return Instant(self.elapsed() + 1_800_000_000.0)
+
+    def sure_now(self) -> SureInstant | None:
+        return SureInstant(self.now())
 
     def elapsed(self) -> float:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() + self._asleep
 
-    def step(self, seconds: float) -> None:
-        """Somebody sets the wall clock."""
-        self._offset += seconds
+    def sleep(self, seconds: float) -> None:
+        """Time passes, and the loop does not notice: as when a computer is suspended."""
+        self._asleep += seconds
 
 
 TURNS_MAX = 20_000  # of the loop, while its clock stands still

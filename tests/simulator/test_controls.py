@@ -126,14 +126,14 @@ def nobody_tells_or_looks(patch: pytest.MonkeyPatch) -> None:
         (no_memory_of_what_was_filed, "M2", 3),
         (a_letter_is_accepted_before_its_commit, "M1", 3),
         (a_lease_is_given_before_the_letter_is_kept, "M4", 3),
-        (a_lease_ends_custody, "M6", 3),
-        (a_holder_tidies_too_much_away, "M4", 3),
+        (a_lease_ends_custody, "M6", 1),
+        (a_holder_tidies_too_much_away, "M4", 1),
         (nobody_looks_at_the_expiry, "M3", 3),
         (a_letter_loses_its_last_line, "M5", 3),
         (what_was_expunged_stays, "M10", 3),
         (flags_are_acknowledged_and_not_kept, "M10", 3),
         (an_expired_letter_ends_in_silence, "M1", 3),
-        (nobody_wakes_the_sender, "M7", 7),
+        (nobody_wakes_the_sender, "M7", 4),
         (nobody_tells_or_looks, "M7", 5),
     ],
 )
@@ -141,5 +141,5 @@ def test_a_planted_fault_is_noticed(
     plant: Plant, promise: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    report = play(Plan(seed, people=4, hours=8, letters=50, crashes=16, expiry_hours=1))
+    report = play(Plan(seed, people=5, hours=8, letters=50, crashes=16, expiry_hours=1))
     assert any(broken.startswith(promise) for broken in report.broken), report

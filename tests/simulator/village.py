@@ -345,8 +345,9 @@ class Village:
         return new
 
     def put_forward(self, seconds: float) -> None:
-        """It is that much later, for everybody; they look at the clock at once."""
-        self.clock.step(seconds)
+        """It is that much later, for everybody, as after a suspend; they look at the clock at
+        once."""
+        self.clock.sleep(seconds)
         for resident in self.residents:
             if resident._node is not None:
                 resident.node.sender.wake()

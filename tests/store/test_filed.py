@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes import NOW, opened_store, peer, someone
+from fakes import NOW, opened_store, peer, someone, sure
 from postroad.base import limits
 from postroad.base.ids import Fingerprint, Instant, MailId, Nonce
 from postroad.sealing.receipt import Verdict
@@ -51,9 +51,9 @@ def test_nobody_files_a_letter_twice(sql: Sql) -> None:
 
 def test_a_letter_is_remembered_for_as_long_as_a_copy_may_come(sql: Sql) -> None:
     filed.remember(sql, ANNA, NONCE, MEMORY, EXPIRES)
-    filed.forget_old(sql, Instant(EXPIRES + filed.REMEMBER_SECONDS))
+    filed.forget_old(sql, sure(EXPIRES + filed.REMEMBER_SECONDS))
     assert filed.known(sql, ANNA, NONCE) == MEMORY
-    filed.forget_old(sql, Instant(EXPIRES + filed.REMEMBER_SECONDS + 1))
+    filed.forget_old(sql, sure(EXPIRES + filed.REMEMBER_SECONDS + 1))
     assert filed.known(sql, ANNA, NONCE) is None
 
 
@@ -101,9 +101,9 @@ def test_the_return_of_a_sender_makes_their_receipts_due(sql: Sql) -> None:
 
 def test_a_receipt_is_kept_for_a_week_after_the_letter_expired(sql: Sql) -> None:
     filed.owe_receipt(sql, owed(), NOW, EXPIRES)
-    filed.forget_old(sql, Instant(EXPIRES + limits.TOMBSTONE_SECONDS))
+    filed.forget_old(sql, sure(EXPIRES + limits.TOMBSTONE_SECONDS))
     assert filed.receipt_for(sql, owed().mail_id) == b"sealed"
-    filed.forget_old(sql, Instant(EXPIRES + limits.TOMBSTONE_SECONDS + 1))
+    filed.forget_old(sql, sure(EXPIRES + limits.TOMBSTONE_SECONDS + 1))
     assert filed.receipt_for(sql, owed().mail_id) is None
 
 
@@ -111,7 +111,7 @@ def test_the_latest_expiry_that_can_be_read_can_be_remembered(sql: Sql) -> None:
     latest = 2**63 - 1
     filed.remember(sql, ANNA, NONCE, MEMORY, latest)
     filed.owe_receipt(sql, owed(), NOW, latest)
-    filed.forget_old(sql, Instant(NOW + 1e9))
+    filed.forget_old(sql, sure(NOW + 1e9))
     assert filed.known(sql, ANNA, NONCE) == MEMORY
 
 

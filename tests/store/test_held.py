@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from fakes import NOW, FakeClock, Someone, opened_store, peer, someone, with_database
+from fakes import NOW, FakeClock, Someone, opened_store, peer, someone, sure, with_database
 from postroad.base import limits
 from postroad.base.errors import DiskFull, PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import DropId, Instant, MailId, PeerId
@@ -165,7 +165,7 @@ def test_a_letter_lies_until_its_expiry_and_a_tombstone_a_week_longer(sql: Sql) 
     held.bury(sql, DROP, mail(2), b"receipt")
 
     def left(now: float) -> set[MailId]:
-        held.forget_expired(sql, Instant(now))
+        held.forget_expired(sql, sure(now))
         return {MailId(found) for (found,) in sql.execute("SELECT mail_id FROM held_letter")}
 
     assert left(EXPIRES + limits.EXPIRY_GRACE_SECONDS) == {mail(1), mail(2)}
@@ -436,7 +436,7 @@ def test_housekeeping_leaves_what_waits_and_takes_what_is_over(tmp_path: Path) -
 
         async def tidy(now: float) -> list[str]:
             contents = Contents(shelf.disk)
-            await housekeeping.tidy(shelf.database, contents, shelf.sealed, Instant(now))
+            await housekeeping.tidy(shelf.database, contents, shelf.sealed, FakeClock(now))
             return list(shelf.disk.names("sealed"))
 
         assert await tidy(NOW) == [hashlib.sha256(waits).hexdigest()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes import NOW, opened_store, someone
+from fakes import NOW, opened_store, someone, sure
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Instant, Ticket
@@ -48,11 +48,11 @@ def test_the_secret_of_an_invitation_is_not_kept(sql: Sql) -> None:
 
 
 def test_one_that_was_taken_back_is_used_by_nobody_and_expects_nobody(sql: Sql) -> None:
-    assert invitations.expects_somebody(sql, NOW)
+    assert invitations.expects_somebody(sql, sure(NOW))
     assert invitations.revoke(sql, f" {ID.upper()} ", NOW).id == ID
     invitations.use(sql, SECRET, ANNA, NOW)
     assert (made(sql).used_by, made(sql).state(NOW)) == (None, State.REVOKED)
-    assert not invitations.expects_somebody(sql, NOW)
+    assert not invitations.expects_somebody(sql, sure(NOW))
 
 
 def test_only_an_open_one_is_taken_back_and_the_words_say_why(sql: Sql) -> None:
@@ -75,7 +75,7 @@ def test_what_brought_somebody_who_was_removed_brings_nobody_in(sql: Sql) -> Non
 
 def test_invitations_are_remembered_until_nobody_can_answer_them(sql: Sql) -> None:
     over = NOW + 60 + limits.EXPIRY_SECONDS_MAX
-    invitations.forget(sql, Instant(over))
+    invitations.forget(sql, sure(over))
     assert [row.state(Instant(over)) for row in invitations.all_made(sql)] == [State.EXPIRED]
-    invitations.forget(sql, Instant(over + 1))
+    invitations.forget(sql, sure(over + 1))
     assert invitations.all_made(sql) == []

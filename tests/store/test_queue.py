@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fakes import NOW, Store, opened_store, peer, someone
+from fakes import NOW, Store, opened_store, peer, someone, sure
 from postroad.base.ids import DropId, Instant, MailId, Nonce
 from postroad.message.envelope import Notify, Recipient
 from postroad.protocol.delivery import (
@@ -192,9 +192,9 @@ def test_each_step_of_the_table_is_kept_as_it_was_taken(store: Store) -> None:
     steps: tuple[Callable[[Parcel], Step], ...] = (
         lambda before: advance(before, NotPlaced("nobody"), NOW, 0.3),
         lambda before: advance(before, Leased(3), NOW, 0.7),
-        lambda before: look_at_clock(before, Instant(NOW + DAY)),
+        lambda before: look_at_clock(before, sure(NOW + DAY), sure(NOW + DAY)),
         lambda before: advance(before, Leased(4), Instant(NOW + DAY), 0.1),
-        lambda before: look_at_clock(before, Instant(NOW + 31 * DAY)),
+        lambda before: look_at_clock(before, sure(NOW + 31 * DAY), sure(NOW + 31 * DAY)),
         lambda before: advance(before, ReceiptCame(Verdict.FILED), Instant(NOW + 32 * DAY), 0),
         lambda before: advance(before, Cancelled(), NOW, 0),
     )
@@ -249,9 +249,9 @@ def test_what_ended_is_remembered_for_as_long_as_a_receipt_may_come(store: Store
     queue.add_lease(
         store.sql, old, queue.LeaseRow(DropId(bytes(16)), peer(1), MAIL, NOW, b"signed")
     )
-    queue.prune(store.sql, Instant(NOW + queue.RETENTION_SECONDS))
+    queue.prune(store.sql, sure(NOW + queue.RETENTION_SECONDS))
     assert store.sql.execute("SELECT count(*) FROM parcel").fetchone() == (4,)
-    queue.prune(store.sql, Instant(NOW + queue.RETENTION_SECONDS + 1))
+    queue.prune(store.sql, sure(NOW + queue.RETENTION_SECONDS + 1))
     left = [found for (found,) in store.sql.execute("SELECT id FROM parcel ORDER BY id")]
     assert left == [young, open_]
     assert store.sql.execute("SELECT nonce FROM letter").fetchall() == [(new_letter(1).nonce,)]
@@ -261,7 +261,7 @@ def test_what_ended_is_remembered_for_as_long_as_a_receipt_may_come(store: Store
 def test_an_open_parcel_is_never_pruned(store: Store) -> None:
     put(store, 1)
     take(store, put(store, 2)[0], State.HELD)
-    queue.prune(store.sql, Instant(NOW + 400 * DAY))
+    queue.prune(store.sql, sure(NOW + 400 * DAY))
     assert len(queue.waiting(store.sql)) == 2
 
 

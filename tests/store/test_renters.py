@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes import NOW, FakeClock, Someone, opened_store, peer, someone, with_database
+from fakes import NOW, FakeClock, Someone, opened_store, peer, someone, sure, with_database
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Contact, DropId, HostPort, Instant, MailId
@@ -55,7 +55,7 @@ def mail(number: int) -> MailId:
 def relation(sql: Sql, hold_for: HoldFor = HoldFor.VOUCHED, now: float = NOW) -> Relation:
     drop = held.drop(sql, MINE)
     assert drop is not None
-    return renters.relation(sql, drop, hold_for, Instant(now))
+    return renters.relation(sql, drop, hold_for, sure(now))
 
 
 def test_a_contact_has_room_until_blocked_or_we_hold_no_more(sql: Sql) -> None:
@@ -88,12 +88,12 @@ def test_a_drop_that_nobody_vouches_for_any_more_goes_when_it_is_empty(sql: Sql)
         sql, MINE, bytes(32), OWNER.fingerprint, NOW, voucher=VERA.fingerprint, vouched_until=until
     )
     held.put_letter(sql, MINE, mail(1), 10, EXPIRES, None)
-    renters.forget_unvouched(sql, Instant(until + 1))
+    renters.forget_unvouched(sql, sure(until + 1))
     assert held.drop(sql, MINE) is not None
     sql.execute("DELETE FROM held_letter")
-    renters.forget_unvouched(sql, until)
+    renters.forget_unvouched(sql, sure(until))
     assert held.drop(sql, MINE) is not None
-    renters.forget_unvouched(sql, Instant(until + 1))
+    renters.forget_unvouched(sql, sure(until + 1))
     assert held.drop(sql, MINE) is None
 
 
@@ -363,7 +363,7 @@ def test_what_was_seen_of_a_node_fades(sql: Sql) -> None:
     found = hours.known(sql, later)[THERE]
     assert found.on[7] == pytest.approx(2)
     assert found.off[7] == pytest.approx(1)
-    hours.forget_old(sql, Instant(later + hours.FADED_SECONDS + 1))
+    hours.forget_old(sql, sure(later + hours.FADED_SECONDS + 1))
     assert hours.known(sql, later) == {}
 
 
@@ -383,12 +383,12 @@ def test_a_drop_that_we_left_is_looked_into_for_as_long_as_letters_may_lie_there
     rented.leave(sql, DropId(b"\1" * 16), NOW)
     rented.leave(sql, DropId(b"\2" * 16), Instant(NOW + 1))
     life = limits.RECORD_SECONDS_MAX + limits.EXPIRY_SECONDS_MAX
-    rented.forget_left(sql, Instant(NOW + life))
+    rented.forget_left(sql, sure(NOW + life))
     assert [one.is_ours for one in people.my_drops(sql)] == [False, False, True]
-    rented.forget_left(sql, Instant(NOW + life + 0.5))
+    rented.forget_left(sql, sure(NOW + life + 0.5))
     assert [one.drop[0] for one in people.my_drops(sql)] == [2, 3]
     monkeypatch.setattr(limits, "MY_DROPS_MAX", 1)
-    rented.forget_left(sql, Instant(NOW + life))
+    rented.forget_left(sql, sure(NOW + life))
     assert [one.drop[0] for one in people.my_drops(sql)] == [3], "never one that is in use"
 
 
@@ -398,7 +398,7 @@ def test_those_who_never_agreed_do_not_fill_the_store(sql: Sql) -> None:
         people.add_my_drop(sql, drop, bytes(32), peer(number), VERA.fingerprint)
         if number % 2 and number < 20:
             people.drop_agreed(sql, drop)
-    rented.forget_left(sql, NOW)
+    rented.forget_left(sql, sure(NOW))
     drops = people.my_drops(sql)
     assert sum(one.is_ours for one in drops) == 10
     assert len(drops) == 10 + limits.MY_DROPS_MAX

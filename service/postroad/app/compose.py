@@ -44,10 +44,12 @@ from postroad.peers.reach import Reach
 from postroad.peers.relay import RelayServer, Rules
 from postroad.peers.sightings import Sightings
 from postroad.peers.strangers import StrangersGate
+from postroad.peers.timekeeper import Timekeeper
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.wrapping import PLAIN, Wrapping
 from postroad.store import acquaintances, audit, keyring, people
+from postroad.store.clock_memory import ClockMemory
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.keyring import OwnKeys
@@ -95,7 +97,11 @@ async def build_node(
         if pauses.pause is None:
             await endpoint.open()
         try:
-            yield await _wire(settings, machine, keys, database, endpoint, pauses, locksmith)
+            node = await _wire(settings, machine, keys, database, endpoint, pauses, locksmith)
+            try:
+                yield node
+            finally:
+                await node.timekeeper.keep_quietly()
         finally:
             await endpoint.close()
 
@@ -109,7 +115,9 @@ async def _wire(
     pauses: Pauses,
     locksmith: Locksmith | None,
 ) -> Node:
-    clock, entropy = machine.clock, machine.entropy
+    entropy = machine.entropy
+    clock = Timekeeper(machine.clock, ClockMemory(database))
+    await clock.begin()
     contents = Contents(machine.disk)
     sealed = SealedStore(machine.disk)
     mailboxes = Mailboxes(database, contents, clock)
@@ -133,7 +141,7 @@ async def _wire(
     await admission.refresh()
     endpoint.ask_first(admission.admits)
     links = Links(endpoint, clock, answers, linked, missed, sightings, barred, admission)
-    client = Client(links)
+    client = Client(links, clock.heard)
     private = settings.dial_private
     herald = Herald(database, client, clock, dial_private=private)
     ledger = Ledger(database, sealed, clock, endpoint.me, settings.hold_for, dial_private=private)
@@ -174,6 +182,7 @@ async def _wire(
     reach = Reach(
         endpoint,
         links,
+        client,
         clock,
         around_reach(machine.disk, database, relay_port, lambda: renter.wake(), moved),
     )
@@ -232,6 +241,7 @@ async def _wire(
         database,
         links,
         endpoint,
+        clock,
         lambda: reach.here,
         lambda: changes.find_ourselves(),
         dial_private=settings.dial_private,
@@ -337,6 +347,7 @@ async def _wire(
     )
     return Node(
         machine,
+        clock,
         keys,
         endpoint,
         pauses,

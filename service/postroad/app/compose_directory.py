@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from postroad.base.ids import Contact
-from postroad.base.seams import Machine
+from postroad.base.seams import Machine, SureClock
 from postroad.base.tlv import encode
 from postroad.delivery.herald import OnSeen, Sighting
 from postroad.delivery.renter import Renter
@@ -20,6 +20,7 @@ def build_directory(
     database: Database,
     links: Links,
     endpoint: Gate,
+    clock: SureClock,
     whereabouts: Callable[[], Contact],
     own_records: Callable[[], Awaitable[Sequence[bytes]]],
     *,
@@ -30,7 +31,7 @@ def build_directory(
         endpoint.me,
         links,
         DirectoryShelf(database),
-        machine.clock,
+        clock,
         machine.entropy,
         whereabouts,
         lambda: database.read(lambda sql: acquaintances(sql, private=dial_private)),
@@ -53,6 +54,7 @@ def directory_of(
     database: Database,
     links: Links,
     endpoint: Gate,
+    clock: SureClock,
     whereabouts: Callable[[], Contact],
     before_publishing: Callable[[], Awaitable[None]],
     *,
@@ -71,6 +73,7 @@ def directory_of(
         database,
         links,
         endpoint,
+        clock,
         whereabouts,
         own_records,
         dial_private=dial_private,

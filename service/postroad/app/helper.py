@@ -46,10 +46,12 @@ from postroad.peers.link import Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import RelayServer, Rules
 from postroad.peers.strangers import StrangersGate
+from postroad.peers.timekeeper import Timekeeper
 from postroad.protocol import wire
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
 from postroad.store import acquaintances, audit, helper_key, housekeeping, people
+from postroad.store.clock_memory import ClockMemory
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.helpers import GuestBook
@@ -92,6 +94,7 @@ class Helper:
     """A helper that is put together. `serve` runs it."""
 
     machine: Machine
+    timekeeper: Timekeeper
     config: HelperConfig
     endpoint: Gate
     database: Database
@@ -134,6 +137,7 @@ class Helper:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
+            tasks.create_task(self._follow_clock(), name="clock")
             tasks.create_task(keep_running("links", self.serve_links), name="links")
             tasks.create_task(keep_running("herald", self.herald.run), name="herald")
             tasks.create_task(keep_running("admission", self.admission.run), name="admission")
@@ -158,10 +162,15 @@ class Helper:
         await self.endpoint.close()
         raise TemporaryFailure("The endpoint was closed.")
 
+    async def _follow_clock(self) -> None:
+        while True:
+            if not await self.timekeeper.changed():
+                self.herald.greet()
+
     async def _tidy(self) -> None:
         while True:
-            now = self.machine.clock.now()
-            await housekeeping.tidy(self.database, self.contents, self.sealed, now)
+            await self.timekeeper.keep()
+            await housekeeping.tidy(self.database, self.contents, self.sealed, self.timekeeper)
             await asyncio.sleep(TIDY_SECONDS)
 
     def facts(self) -> dict[str, object]:
@@ -185,15 +194,24 @@ async def build_helper(config: HelperConfig, machine: Machine) -> AsyncIterator[
         endpoint = Gate(machine.network, key.seed, key.peer, config.peer_port)
         await endpoint.open()
         try:
-            yield await _wire(config, machine, key, database, endpoint)
+            clock = Timekeeper(machine.clock, ClockMemory(database))
+            await clock.begin()
+            try:
+                yield await _wire(config, machine, clock, key, database, endpoint)
+            finally:
+                await clock.keep_quietly()
         finally:
             await endpoint.close()
 
 
 async def _wire(
-    config: HelperConfig, machine: Machine, key: SigningKey, database: Database, endpoint: Gate
+    config: HelperConfig,
+    machine: Machine,
+    clock: Timekeeper,
+    key: SigningKey,
+    database: Database,
+    endpoint: Gate,
 ) -> Helper:
-    clock = machine.clock
     sealed = SealedStore(machine.disk)
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
     answers: dict[type[wire.Message], Answer] = {}
@@ -211,7 +229,7 @@ async def _wire(
     await admission.refresh()
     endpoint.ask_first(admission.admits)
     links = Links(endpoint, clock, answers, linked, barred=barred, admission=admission)
-    client = Client(links)
+    client = Client(links, clock.heard)
     herald = Herald(database, client, clock)
     ledger = Ledger(database, sealed, clock, key.peer, HoldFor.CONTACTS)
     siblings = Siblings(ledger, client, clock, machine.entropy, herald.news)
@@ -233,6 +251,7 @@ async def _wire(
         database,
         links,
         endpoint,
+        clock,
         lambda: helper.where_i_am(),
         nothing_of_its_own,
         dial_private=config.dial_private,
@@ -245,9 +264,10 @@ async def _wire(
         moved,
         own_relay=lambda: helper.where_i_am().relay,
     )
-    reach = Reach(endpoint, links, clock, around)
+    reach = Reach(endpoint, links, client, clock, around)
     helper = Helper(
         machine,
+        clock,
         config,
         endpoint,
         database,

@@ -40,6 +40,7 @@ from postroad.peers.gate import Gate
 from postroad.peers.link import Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import RelayServer
+from postroad.peers.timekeeper import Timekeeper
 from postroad.store import filed, housekeeping, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
@@ -82,6 +83,7 @@ class Node:
     """A node that is put together. `serve` runs it; the rest is for doors and tests."""
 
     machine: Machine
+    timekeeper: Timekeeper
     keyring: OwnKeys
     endpoint: Gate
     pauses: Pauses
@@ -121,6 +123,7 @@ class Node:
             tasks.create_task(self.database.watch(), name="database")
             tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
             tasks.create_task(keep_running("requests", self.requests.run), name="requests")
+            tasks.create_task(keep_running("clock", self._follow_clock), name="clock")
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
             self._open_doors(tasks, sockets)
             ready()
@@ -212,7 +215,7 @@ class Node:
                     self.database,
                     self.introductions,
                     self.keyring,
-                    machine.clock,
+                    self.timekeeper,
                     self.pauses,
                     self.links.counts,
                     self.helpers,
@@ -244,10 +247,23 @@ class Node:
                 name="control",
             )
 
+    async def _follow_clock(self) -> None:
+        """When the wall clock was set, no moment that was planned by it means anything; when it is
+        confirmed, what is over has an end, and what was left lying may be filed or refused."""
+        while True:
+            confirmed = await self.timekeeper.changed()
+            await wake_all(self.database, self.timekeeper)
+            if confirmed:
+                await self.sender.look_at_clocks()
+            else:
+                self.herald.greet()
+            self.sender.wake()
+            self.receiver.moved()
+
     async def _tidy(self) -> None:
         while True:
-            now = self.machine.clock.now()
-            await housekeeping.tidy(self.database, self.contents, self.sealed, now)
+            await self.timekeeper.keep()
+            await housekeeping.tidy(self.database, self.contents, self.sealed, self.timekeeper)
             if self.pauses.pause is not None:  # promise M1 holds in a pause, too
                 await self.sender.look_at_clocks()
             await asyncio.sleep(TIDY_SECONDS)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from postroad.app import telling_clock
 from postroad.base import limits
 
 if TYPE_CHECKING:
@@ -116,6 +117,8 @@ def status(answer: dict[str, Any]) -> None:
     click.echo(on_the_way.capitalize())
     click.echo(_holders_in_words(answer["holders"], answer["holders_wanted"]))
     for line in _not_holding_in_words(answer["holders_silent"], answer["holders_refused"]):
+        click.echo(line)
+    for line in telling_clock.lines(answer.get("clock")):
         click.echo(line)
     if answer["network"]:
         click.echo(f"{answer['network'][0]} See: postroad netcheck")

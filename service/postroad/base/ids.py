@@ -10,6 +10,10 @@ from typing import NewType
 Instant = NewType("Instant", float)
 """A moment: seconds since 1970-01-01 UTC, by the injected clock."""
 
+SureInstant = NewType("SureInstant", Instant)
+"""A moment by a clock that is confirmed (`seams.SureClock`): only at such a one is anything
+destroyed. Whoever forgets by time asks for it in the signature, and mypy keeps others out."""
+
 PeerId = NewType("PeerId", bytes)
 """A node's device key: 32 bytes, Ed25519 public key; proven by every link."""
 

@@ -175,6 +175,14 @@ STAMP_BITS = 16  # of work on a stranger's letter: some 65,000 hashes, a twentie
 STAMP_BITS_MAX = 22  # more than that we do for nobody
 STAMP_TRIES_AT_ONCE = 4_000  # some milliseconds
 
+# The clock (promise M12, ADR 10)
+CLOCK_DRIFT_SECONDS = 10 * MINUTE  # more than this between two clocks is a wrong one
+CLOCK_VOICES = 3  # people whose nodes have to agree, or to disagree, with our clock
+CLOCK_VOICE_SECONDS = 1 * DAY  # what a peer said of the time counts for so long
+CLOCK_UPTIME_SECONDS = 1 * DAY  # a clock that nobody doubts and that did not step in this is good
+CLOCK_RUN_SECONDS = 1 * HOUR  # so much of it since this computer was started
+CLOCK_GAP_SECONDS_MAX = 3 * DAY  # off for longer, and the day begins anew
+
 # Sending
 SENDING_MAX = 16  # parcels in hand at once
 RETRY_SECONDS_FIRST = 5.0

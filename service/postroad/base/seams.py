@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
-from postroad.base.ids import Contact, HostPort, Instant, PeerId, Relay
+from postroad.base.ids import Contact, HostPort, Instant, PeerId, Relay, SureInstant
 
 if TYPE_CHECKING:
     from socket import socket
@@ -24,6 +24,13 @@ class Clock(Protocol):
 
     def elapsed(self) -> float:
         """Seconds since some fixed start; counts suspend, never steps (CLOCK_BOOTTIME)."""
+
+
+class SureClock(Clock, Protocol):
+    """The same clock, and whether it may be believed (promise M12, `protocol.clock`)."""
+
+    def sure_now(self) -> SureInstant | None:
+        """The wall clock while it is confirmed; None: nothing may be destroyed now."""
 
 
 class Entropy(Protocol):

@@ -15,7 +15,7 @@ from functools import partial
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, MailId
-from postroad.base.seams import Clock
+from postroad.base.seams import SureClock
 from postroad.base.tlv import decode, encode
 from postroad.delivery.filing import Filing
 from postroad.delivery.introductions import Introductions
@@ -93,7 +93,7 @@ class Bundles:
         renter: Renter,
         shelves: Shelves,
         keyring: OwnKeys,
-        clock: Clock,
+        clock: SureClock,
         on_held: Callable[[DropId], None],
         on_receipts: Callable[[], None],
     ) -> None:
@@ -136,7 +136,7 @@ class Bundles:
         return Planned(record, link, tuple(receipts), tuple(letters), left_out)
 
     async def _pack(self, row: queue.Row) -> _Packed | None:
-        if row.parcel.expires_at <= self._clock.now():
+        if row.parcel.expires_at <= (self._clock.sure_now() or 0.0):
             return None
         try:
             packed, person = await self._packer.pack(row)

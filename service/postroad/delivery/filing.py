@@ -16,7 +16,7 @@ from typing import Protocol
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, MailId
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.message import address as addresses
 from postroad.message import headers, names, submitted
 from postroad.message import result as results
@@ -102,7 +102,7 @@ class Filing:
         introductions: Introductions,
         requests: Requests,
         keyring: OwnKeys,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
     ) -> None:
         self._database = database
@@ -183,6 +183,8 @@ class Filing:
         if before is not None and before.digest != opened.header.digest:
             # Our receipt for it would say that we had filed what we never saw.
             raise NotOpened("Another letter of its sender had its nonce.")
+        if before is None and filed.is_forgotten(sql, opened.header.expires):
+            letter = replace(letter, objection=Verdict.EXPIRED)
         has_met, added = False, None
         if before is None:
             verdict, has_met = self._verdict(sql, letter)
@@ -236,6 +238,8 @@ class Filing:
         """What alone speaks against filing it, before asking who the sender is to us."""
         header = opened.header
         if self._clock.now() > header.expires + limits.EXPIRY_GRACE_SECONDS:
+            if self._clock.sure_now() is None:  # promises M3 and M12: neither filed nor refused
+                raise TemporaryFailure("It may have expired, or this node's clock is wrong.")
             return Verdict.EXPIRED
         # As strict as a submission door: a sender's node need not have one of ours.
         most = opened.above + limits.HEADER_BYTES_MAX + limits.TRACE_BYTES_MAX
@@ -273,7 +277,7 @@ class Filing:
         if kind == Kind.REQUEST and self._introductions.meet_each_other(sql, opened):
             return Verdict.FILED, True
         if kind == Kind.PERSON and (
-            invitations.expects_somebody(sql, self._clock.now())
+            invitations.expects_somebody(sql, self._clock.sure_now())
             or strangers.is_written_to(sql, opened.sender)
         ):
             # Perhaps it is they, and their introduction lies where we have not looked yet.

@@ -58,6 +58,7 @@ class Herald:
         self._comings: dict[PeerId, int] = {}  # of contacts' nodes, since they last saw us come
         self._visiting: set[PeerId] = set()
         self._unknown: deque[PeerId] = deque(maxlen=limits.LINKS_MAX)
+        self._greets = False  # our contacts are due to be asked for the time
         self._wake = asyncio.Event()
         self.listeners: Sequence[OnSeen] = ()  # set by the composition root
 
@@ -77,6 +78,11 @@ class Herald:
         self._news[drop] = None
         self._wake.set()
 
+    def greet(self) -> None:
+        """Ask our contacts what time it is: our clock was set."""
+        self._greets = True
+        self._wake.set()
+
     async def run(self) -> None:
         for drop in await self._database.read(held.drops_with_letters):
             self.news(drop)  # whoever was to be told before we stopped may not have been
@@ -85,6 +91,9 @@ class Herald:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
+                if self._greets:
+                    self._greets = False
+                    tasks.create_task(self._greet(even_linked=True), name="greet")
                 seen, self._seen = self._seen, {}
                 for peer, came in seen.items():
                     is_known = await self._pass_on(peer, came)
@@ -96,14 +105,14 @@ class Herald:
                     self._telling.add(drop)
                     tasks.create_task(self._keep_telling(drop), name="tell owner")
 
-    async def _greet(self) -> None:
+    async def _greet(self, *, even_linked: bool = False) -> None:
         """Show ourselves to our contacts: a sender whose holders are off tries seldom, and brings
         at once what it has for us when it sees us come. In vain is no harm."""
         hands = asyncio.Semaphore(GREETED_AT_ONCE)
 
         async def one(device: Contact) -> None:
             async with hands:
-                if not self._client.is_linked(device.peer):
+                if even_linked or not self._client.is_linked(device.peer):
                     with suppress(TemporaryFailure, PeerMisbehaved):
                         await self._client.who(device)
 

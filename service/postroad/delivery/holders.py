@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId, short
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import decode, encode
 from postroad.delivery.duty import said_holdings
 from postroad.delivery.watch import Watch
@@ -74,7 +74,7 @@ class Holders:
         database: Database,
         client: Client,
         keyring: OwnKeys,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
         watch: Watch,
         record: Callable[[], Awaitable[PersonRecord]],
@@ -106,7 +106,7 @@ class Holders:
         if done:
             await self._swap()
         await self._renew_vouched()
-        await self._database.run(lambda sql: rented.forget_left(sql, self._clock.now()))
+        await self._database.run(lambda sql: rented.forget_left(sql, self._clock.sure_now()))
         return done
 
     def lost(self, holder: PeerId) -> None:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, Fingerprint, Instant, Nonce, Ticket, short
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import decode, encode
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.renter import Renter
@@ -48,7 +48,7 @@ class Introductions:
         renter: Renter,
         client: Client,
         keyring: OwnKeys,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
         on_met: Callable[[], None],
         find: Callable[[Fingerprint], Awaitable[PersonRecord | None]],
@@ -123,6 +123,11 @@ class Introductions:
         if known is not None and known.my_ticket == invitation.ticket:
             return known.record.address, False
         if self._clock.now() > invitation.expires:
+            if self._clock.sure_now() is None:
+                raise TemporaryFailure(
+                    "This invitation has expired, or the date of this computer is wrong. If it is "
+                    "right, ask for a new invitation; else set it and try again."
+                )
             raise PermanentFailure("This invitation has expired; ask for a new one.")
         await self.look_up(invitation.fingerprint)
         if await self._database.read(lambda sql: revoked.is_ended(sql, invitation.fingerprint)):

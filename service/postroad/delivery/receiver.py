@@ -30,7 +30,7 @@ from postroad.base.ids import (
     Ticket,
     short,
 )
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Sighting
 from postroad.delivery.requests import TooMany
@@ -62,7 +62,7 @@ class Receiver:
         sealed: SealedStore,
         filing: Filing,
         client: Client,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
         keyring: OwnKeys,
         on_lost: Callable[[MyDrop], Awaitable[None]],
@@ -190,7 +190,7 @@ class Receiver:
         if person is not None:
             return _Bearer(person.fingerprint, limits.SEALED_BYTES_MAX)
         ticket = None if message.ticket is None else Ticket(message.ticket)
-        if ticket is not None and ticket in people.tickets(sql, self._clock.now()):
+        if ticket is not None and ticket in people.tickets(sql, self._clock.sure_now()):
             return _Bearer(ticket, limits.OPEN_LETTER_BYTES_MAX)
         return None
 

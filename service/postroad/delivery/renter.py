@@ -16,7 +16,7 @@ from typing import Protocol
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Fingerprint, Instant, short
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import decode, encode
 from postroad.delivery.duty import Duty
 from postroad.delivery.herald import Sighting
@@ -60,7 +60,7 @@ class Renter:
         database: Database,
         client: Client,
         keyring: OwnKeys,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
         whereabouts: Whereabouts,
         watch: Watch,
@@ -222,7 +222,7 @@ class Renter:
 
     def _state(self, sql: Sql) -> tuple[dict[Fingerprint, Person], list[bytes]]:
         contacts = {person.fingerprint: person for person in people.contacts(sql)}
-        tickets = people.tickets(sql, self._clock.now())
+        tickets = people.tickets(sql, self._clock.sure_now())
         return contacts, [hashlib.sha256(one).digest() for one in tickets]
 
     async def _tell_holder(self, drop: MyDrop, hashes: list[bytes]) -> bool:

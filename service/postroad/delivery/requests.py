@@ -18,7 +18,7 @@ from typing import Protocol
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, MailId, Ticket
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import encode
 from postroad.message import address as addresses
 from postroad.message import request as messages
@@ -65,7 +65,7 @@ class RequestBox:
         mailboxes: Mailboxes,
         introductions: Introductions,
         keyring: OwnKeys,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
         find: Callable[[Fingerprint], Awaitable[PersonRecord | None]],
         on_receipt: Callable[[], None],
@@ -204,7 +204,9 @@ class RequestBox:
         return await self._database.read(requests.unanswered)
 
     async def _take_away_old(self) -> None:
-        now = self._clock.now()
+        now = self._clock.sure_now()
+        if now is None:
+            return
 
         def work(sql: Sql) -> int | None:
             uids = requests.too_old(sql, now)

@@ -16,7 +16,7 @@ from typing import Protocol
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
 from postroad.base.ids import Contact, Fingerprint, Instant, MailId, Ticket, short
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.delivery.herald import Sighting
 from postroad.delivery.notices import Notices
 from postroad.delivery.packing import NoKeyNow, Packer
@@ -77,7 +77,7 @@ class Sender:
         mailboxes: Mailboxes,
         client: Client,
         keyring: OwnKeys,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
         myself: Myself,
         find_newer: Callable[[Fingerprint, int], Awaitable[PersonRecord | None]],
@@ -117,13 +117,13 @@ class Sender:
         self.wake()
 
     async def look_at_clocks(self) -> None:
-        """Do what time alone does, for a node that is paused: its owner hears of what is late."""
-        now = self._clock.now()
+        """Do what time alone does, when the node is paused or its clock was just confirmed."""
+        now, sure_now = self._clock.now(), self._clock.sure_now()
         for row in await self._database.read(queue.waiting):
-            if look_at_clock(row.parcel, now).parcel == row.parcel:
+            if look_at_clock(row.parcel, now, sure_now).parcel == row.parcel:
                 continue
             try:
-                await self._step(row, lambda _, parcel: look_at_clock(parcel, now))
+                await self._step(row, lambda _, parcel: look_at_clock(parcel, now, sure_now))
             except PostroadError as error:
                 log.warning("its time was not looked at: %s", error, extra=row.ids)
             except Exception:  # one letter's doorstep, as in `_doorstep`
@@ -208,10 +208,10 @@ class Sender:
             await asyncio.sleep(limits.RETRY_SECONDS_FIRST)
 
     async def _attend(self, row: queue.Row) -> None:
-        now = self._clock.now()
-        looked = look_at_clock(row.parcel, now)
+        now, sure_now = self._clock.now(), self._clock.sure_now()
+        looked = look_at_clock(row.parcel, now, sure_now)
         if looked.parcel != row.parcel:
-            await self._step(row, lambda _, parcel: look_at_clock(parcel, now))
+            await self._step(row, lambda _, parcel: look_at_clock(parcel, now, sure_now))
             if looked.parcel.state not in OPEN:
                 return
         if await self._end_revoked(row):

@@ -27,6 +27,7 @@ from postroad.base.seams import Clock
 from postroad.message.address import Address
 from postroad.peers.exchange import Counts
 from postroad.protocol import helping, invitation
+from postroad.protocol.clock import Judgement
 from postroad.store import bundled, invitations, people, quarantine, queue
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import HelperRow
@@ -58,6 +59,14 @@ class Helpers(Protocol):
     async def remove(self, name: str) -> None: ...
 
 
+class JudgedClock(Clock, Protocol):
+    """`peers.timekeeper.Timekeeper`."""
+
+    def judgement(self) -> Judgement: ...
+
+    def errors(self) -> list[float]: ...
+
+
 class Network(Protocol):
     """`doors.network.NetworkDesk`."""
 
@@ -76,7 +85,7 @@ async def serve(
     database: Database,
     introductions: Introductions,
     keyring: OwnKeys,
-    clock: Clock,
+    clock: JudgedClock,
     pauses: Pauses,
     counts: Counts,
     helpers: Helpers,
@@ -155,7 +164,7 @@ class _OwnersDesk:
         database: Database,
         introductions: Introductions,
         keyring: OwnKeys,
-        clock: Clock,
+        clock: JudgedClock,
         pauses: Pauses,
         counts: Counts,
         helpers: Helpers,
@@ -195,6 +204,7 @@ class _OwnersDesk:
                 "letters_waiting": len({row.nonce for row in queue.waiting(sql)}),
                 **_holders_told(sql),
                 **self._pause_told(),
+                "clock": self._clock_told(),
                 "messages_sent": self._counts.sent,
                 "messages_heard": self._counts.heard,
                 "quarantine": [
@@ -232,6 +242,16 @@ class _OwnersDesk:
             return ""
         person = people.contact(sql, row.fingerprint)
         return "" if person is None else self._network.why_not_met(person)
+
+    def _clock_told(self) -> Reply:
+        judgement = self._clock.judgement()
+        return {
+            "confirmed": judgement.confirmed,
+            "because": judgement.because.value,
+            "agreeing": judgement.agreeing,
+            "disagreeing": judgement.disagreeing,
+            "errors_seconds": [round(one, 1) for one in self._clock.errors()],
+        }
 
     def _pause_told(self) -> Reply:
         pause = self._pauses.pause

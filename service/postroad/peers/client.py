@@ -35,11 +35,20 @@ class Sealed:
     pieces: Callable[[], AsyncIterator[bytes]]
 
 
+async def _tell_nobody(peer: PeerId, now: int) -> None:
+    """For who does not want to know the time."""
+
+
 class Client:
-    def __init__(self, links: Links) -> None:
+    """`on_time` hears what each peer that is asked where it sees us says of the time."""
+
+    def __init__(
+        self, links: Links, on_time: Callable[[PeerId, int], Awaitable[None]] = _tell_nobody
+    ) -> None:
         self._links = links
         # Hears of each node that calls our device revoked; set by the composition root.
         self.on_revoked: Callable[[Contact], None] = lambda _: None
+        self._on_time = on_time
 
     @property
     def me(self) -> PeerId:
@@ -173,7 +182,9 @@ class Client:
         """Where the peer sees us, and how we see it over the same link."""
         async with self._links.exchange(to) as exchange:
             await exchange.send(wire_reach.Who())
-            return await exchange.expect(wire_reach.Seen), exchange.path()
+            seen, path = await exchange.expect(wire_reach.Seen), exchange.path()
+        await self._on_time(to.peer, seen.now)
+        return seen, path
 
     async def dial_back(self, to: Contact, relay_port: int | None) -> wire_reach.DialledBack:
         """Let the peer knock at the address where it sees us."""

@@ -22,13 +22,14 @@ from typing import Any
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
-from postroad.base.seams import Clock, Endpoint, Path
+from postroad.base.seams import Endpoint, Path
 from postroad.peers.client import Client
 from postroad.peers.exchange import Answer, Refused
 from postroad.peers.home_relay import HomeRelay
 from postroad.peers.knocker import Knocker
 from postroad.peers.link import Links
 from postroad.peers.surroundings import Surroundings
+from postroad.peers.timekeeper import Timekeeper
 from postroad.protocol import netcheck, reach, wire
 from postroad.protocol.dialable import is_public
 from postroad.protocol.reach import Knock, Observation, Picture
@@ -53,11 +54,16 @@ class Reach:
     """Run `run` for as long as the node is on the network."""
 
     def __init__(
-        self, endpoint: Endpoint, links: Links, clock: Clock, around: Surroundings
+        self,
+        endpoint: Endpoint,
+        links: Links,
+        client: Client,
+        clock: Timekeeper,
+        around: Surroundings,
     ) -> None:
         self._endpoint = endpoint
         self._links = links
-        self._client = Client(links)
+        self._client = client
         self._clock = clock
         self._around = around
         self._here = Contact(endpoint.me)
@@ -65,7 +71,6 @@ class Reach:
         self._observations: deque[Observation] = deque(maxlen=limits.OBSERVATIONS_MAX)
         self._knocks: dict[tuple[PeerId, HostPort], Knock] = {}
         self._udp_tried: dict[PeerId, tuple[bool, bool]] = {}
-        self._clock_differences: dict[PeerId, float] = {}
         self._asked_at: dict[PeerId, float] = {}
         self._asking: set[PeerId] = set()
         self._own: tuple[HostPort, ...] = ()
@@ -109,7 +114,7 @@ class Reach:
     @property
     def clock_error(self) -> float | None:
         """By how much our clock is wrong, if most contacts say so."""
-        return reach.clock_error(list(self._clock_differences.values()))
+        return reach.clock_error(self._clock.errors())
 
     @property
     def own(self) -> tuple[HostPort, ...]:
@@ -177,6 +182,8 @@ class Reach:
             return False
         if is_contradicted or (peer not in direct and len(direct) < WITNESSES_WANTED):
             return True
+        if self._clock.wants_voice(peer):
+            return True
         last = max(direct.values(), key=lambda one: one.at, default=None)
         # A router may get another address while ours stays: one word now and then shows it.
         is_mapped = last is not None and last.address not in self._own
@@ -215,9 +222,6 @@ class Reach:
         address = seen.seen_at
         now = self._clock.elapsed()
         self._observations.append(Observation(peer, path.address, address, now))
-        self._clock_differences[peer] = self._clock.now() - seen.now
-        while len(self._clock_differences) > limits.OBSERVATIONS_MAX:
-            self._clock_differences.pop(next(iter(self._clock_differences)))
         if seen.relay_port is not None and path.address is not None:
             port = int.from_bytes(seen.relay_port, "big")
             self._home.take_offer(Relay(peer, HostPort(path.address.host, port)))
@@ -276,6 +280,7 @@ class Reach:
                 await self._endpoint.changed()
             except LinkClosed:  # then the node is stopping, or pausing
                 await asyncio.Event().wait()
+            self._clock.judgement()  # the wall clock may have been set
             slept = self._clock.elapsed() - time() - slept_before
             slept_before += slept
             if slept > LINKS_DIE_SECONDS:

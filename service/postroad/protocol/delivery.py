@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postroad.base import limits
-from postroad.base.ids import Instant
+from postroad.base.ids import Instant, SureInstant
 from postroad.message.bounce import Notice
 from postroad.sealing.receipt import Verdict
 
@@ -121,11 +121,12 @@ def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
             return Step(parcel)
 
 
-def look_at_clock(parcel: Parcel, now: Instant) -> Step:
-    """The parcel after the passing of time alone: expiry, and one notice when it is late."""
+def look_at_clock(parcel: Parcel, now: Instant, sure_now: SureInstant | None) -> Step:
+    """The parcel after the passing of time alone: expiry, by a confirmed clock only, and one notice
+    when it is late."""
     if parcel.state not in OPEN:
         return Step(parcel)
-    if now >= ends_at(parcel):
+    if sure_now is not None and sure_now >= ends_at(parcel):
         return Step(replace(parcel, state=State.EXPIRED), Notice.EXPIRED)
     late_at = parcel.accepted_at + limits.DELAYED_NOTICE_SECONDS
     if parcel.delayed_at is None and late_at <= now < parcel.expires_at:
@@ -208,5 +209,7 @@ def _again(parcel: Parcel, state: State, now: Instant, dice: float, reason: str)
         else (limits.RETRY_SECONDS_FIRST, limits.RETRY_SECONDS_MAX)
     )
     wait = min(first * 2 ** min(tries, 20), last) * (0.75 + dice / 2)
-    due_at = min(now + wait, ends_at(parcel))
+    due_at = now + wait
+    if now < ends_at(parcel):  # later than that only a confirmed clock ends it
+        due_at = min(due_at, ends_at(parcel))
     return replace(parcel, state=state, tries=tries, due_at=Instant(due_at), reason=reason)

@@ -23,7 +23,6 @@ from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.protocol.dialable import is_public, may_dial
 
 TOGETHER_SECONDS = 60.0  # within this, a NAT keeps a mapping that is in use
-CLOCK_WRONG_SECONDS = 10 * limits.MINUTE
 ANNOUNCE_SECONDS_FIRST = 0.5
 ANNOUNCE_SECONDS_MAX = 10 * limits.MINUTE
 NEAR_SECONDS = 0.02  # a relay has to be nearer by this, and by a third, to be worth a move
@@ -215,8 +214,8 @@ def clock_error(differences: Sequence[float]) -> float | None:
     """By how many seconds our clock is wrong, when more than half of the peers say so.
 
     `differences`: ours minus theirs."""
-    ahead = [one for one in differences if one > CLOCK_WRONG_SECONDS]
-    behind = [one for one in differences if one < -CLOCK_WRONG_SECONDS]
+    ahead = [one for one in differences if one > limits.CLOCK_DRIFT_SECONDS]
+    behind = [one for one in differences if one < -limits.CLOCK_DRIFT_SECONDS]
     for wrong in (ahead, behind):
         if 2 * len(wrong) > len(differences):
             return sorted(wrong)[len(wrong) // 2]

@@ -9,10 +9,11 @@ import sqlite3
 from dataclasses import dataclass
 
 from postroad.base import limits
-from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId
+from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId, SureInstant
 from postroad.sealing.receipt import Verdict
 
 REMEMBER_SECONDS = 30 * limits.DAY  # after the letter's expiry
+FORGOTTEN = "filed forgotten until"  # of its row in the table value
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +136,26 @@ def wake_all_receipts(sql: sqlite3.Connection, now: Instant) -> None:
     )
 
 
-def forget_old(sql: sqlite3.Connection, now: Instant) -> None:
-    """Forget what can no longer come back: long past every signed expiry."""
+def is_forgotten(sql: sqlite3.Connection, expires_at: float) -> bool:
+    """Whether the memory of a letter with this expiry may be gone: it must not be filed, whatever
+    the clock says."""
+    return expires_at <= _forgotten_until(sql)
+
+
+def _forgotten_until(sql: sqlite3.Connection) -> int:
+    row = sql.execute("SELECT octets FROM value WHERE name = ?", (FORGOTTEN,)).fetchone()
+    return 0 if row is None else int.from_bytes(row[0], "big")
+
+
+def forget_old(sql: sqlite3.Connection, now: SureInstant) -> None:
+    """Forget what can no longer come back: long past every signed expiry. What was is noted, so
+    that a clock that is set back brings nothing back: `is_forgotten`."""
     limit = now - REMEMBER_SECONDS
-    sql.execute("DELETE FROM filed WHERE expires_at < ?", (limit,))
+    gone = sql.execute("DELETE FROM filed WHERE expires_at < ?", (limit,))
+    if gone.rowcount:
+        until = max(int(limit), _forgotten_until(sql))
+        sql.execute(
+            "INSERT OR REPLACE INTO value (name, octets) VALUES (?, ?)",
+            (FORGOTTEN, until.to_bytes(8, "big")),
+        )
     sql.execute("DELETE FROM receipt_due WHERE expires_at < ?", (now - limits.TOMBSTONE_SECONDS,))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure
-from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId
+from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId, SureInstant
 from postroad.protocol.records import PersonRecord
 
 
@@ -276,7 +276,7 @@ def served_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | 
     return None if row is None else bytes(row[0])
 
 
-def forget_expired(sql: sqlite3.Connection, now: Instant) -> None:
+def forget_expired(sql: sqlite3.Connection, now: SureInstant) -> None:
     """Drop letters past their expiry and its grace, and tombstones a week after."""
     sql.execute(
         """DELETE FROM held_letter

@@ -8,7 +8,7 @@ import sqlite3
 from collections import defaultdict
 
 from postroad.base import limits
-from postroad.base.ids import Instant, PeerId
+from postroad.base.ids import Instant, PeerId, SureInstant
 from postroad.protocol.holding import HOURS, Hours
 
 FADED_SECONDS = 10 * limits.HOURS_HALF_LIFE_SECONDS
@@ -48,7 +48,7 @@ def known(sql: sqlite3.Connection, now: Instant) -> dict[PeerId, Hours]:
     return {peer: Hours(tuple(on[peer]), tuple(off[peer])) for peer in on}
 
 
-def forget_old(sql: sqlite3.Connection, now: Instant) -> None:
+def forget_old(sql: sqlite3.Connection, now: SureInstant) -> None:
     sql.execute("DELETE FROM node_hour WHERE at < ?", (now - FADED_SECONDS,))
 
 

@@ -7,7 +7,7 @@ in between leaves a file too many and never a row without its file.
 import logging
 
 from postroad.base.errors import PostroadError
-from postroad.base.ids import Instant
+from postroad.base.seams import SureClock
 from postroad.store import (
     audit,
     filed,
@@ -26,18 +26,22 @@ from postroad.store.sealed import SealedStore
 log = logging.getLogger(__name__)
 
 
-async def tidy(database: Database, contents: Contents, sealed: SealedStore, now: Instant) -> None:
-    """One round, at start and every hour."""
+async def tidy(
+    database: Database, contents: Contents, sealed: SealedStore, clock: SureClock
+) -> None:
+    """One round, at start and every hour. By time it forgets only what a confirmed clock allows."""
 
     def forget(sql: Sql) -> None:
-        held.forget_expired(sql, now)
-        renters.forget_unvouched(sql, now)
-        hours.forget_old(sql, now)
-        filed.forget_old(sql, now)
-        queue.prune(sql, now)
-        invitations.forget(sql, now)
-        strangers.forget_old(sql, now)
-        people.note_damaged(sql, now)
+        now = clock.sure_now()
+        if now is not None:
+            held.forget_expired(sql, now)
+            renters.forget_unvouched(sql, now)
+            hours.forget_old(sql, now)
+            filed.forget_old(sql, now)
+            queue.prune(sql, now)
+            invitations.forget(sql, now)
+            strangers.forget_old(sql, now)
+        people.note_damaged(sql, clock.now())
         sealed.forget_unused(sql)
         contents.forget_unused(sql)
 
@@ -46,7 +50,7 @@ async def tidy(database: Database, contents: Contents, sealed: SealedStore, now:
         contents.remove_orphans(sql)
 
     try:
-        await audit.tidy(database, now)
+        await audit.tidy(database, clock.now())
     except PostroadError as error:  # no reason to leave all the rest
         log.error("the audit log was not looked after: %s", error)
     await database.run(forget)

@@ -12,7 +12,7 @@ from enum import Enum
 
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
-from postroad.base.ids import Fingerprint, Instant, Ticket
+from postroad.base.ids import Fingerprint, Instant, SureInstant, Ticket
 
 ID_CHARACTERS = 8
 _COLUMNS = "secret_hash, ticket, created_at, expires_at, used_by, used_at, revoked_at, name"
@@ -120,18 +120,19 @@ def revoke_of(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -
     )
 
 
-def forget(sql: sqlite3.Connection, now: Instant) -> None:
+def forget(sql: sqlite3.Connection, now: SureInstant) -> None:
     """Forget invitations that nobody can answer any more, not even by a letter that waited."""
     limit = now - limits.EXPIRY_SECONDS_MAX
     sql.execute("DELETE FROM invitation WHERE expires_at < ?", (limit,))
 
 
-def expects_somebody(sql: sqlite3.Connection, now: Instant) -> bool:
-    """Whether an invitation of ours is under way that nobody has used yet."""
+def expects_somebody(sql: sqlite3.Connection, now: SureInstant | None) -> bool:
+    """Whether an invitation of ours is under way that nobody has used yet; none ends while the
+    clock is not confirmed."""
     found = sql.execute(
         """SELECT 1 FROM invitation
            WHERE used_by IS NULL AND revoked_at IS NULL AND expires_at > ?""",
-        (now,),
+        (now or 0.0,),
     )
     return found.fetchone() is not None
 

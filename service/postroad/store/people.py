@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
-from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, Ticket
+from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, SureInstant, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.message import nicknames
 from postroad.protocol.records import PersonRecord, is_from_the_future
@@ -277,7 +277,7 @@ def told_record(sql: sqlite3.Connection, fingerprint: Fingerprint, sequence: int
     )
 
 
-def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
+def tickets(sql: sqlite3.Connection, now: SureInstant | None) -> list[Ticket]:
     """All tickets that our drops should take: contacts', unused invitations', and those of
     strangers to whom we wrote."""
     rows = sql.execute(
@@ -287,7 +287,7 @@ def tickets(sql: sqlite3.Connection, now: Instant) -> list[Ticket]:
                WHERE used_by IS NULL AND revoked_at IS NULL AND expires_at > ?
            UNION SELECT ticket FROM stranger WHERE is_written_to
            ORDER BY ticket LIMIT ?""",
-        (now, limits.TICKETS_PER_DROP_MAX),
+        (now or 0.0, limits.TICKETS_PER_DROP_MAX),
     )
     return [Ticket(ticket) for (ticket,) in rows]
 

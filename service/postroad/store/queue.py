@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postroad.base import limits
-from postroad.base.ids import DropId, Fingerprint, Instant, MailId, Nonce, PeerId
+from postroad.base.ids import DropId, Fingerprint, Instant, MailId, Nonce, PeerId, SureInstant
 from postroad.message.envelope import Notify, Recipient
 from postroad.protocol.delivery import OPEN, Parcel, State
 from postroad.sealing.letter import Kind
@@ -300,7 +300,7 @@ def keep_receipt(sql: sqlite3.Connection, parcel_id: int, receipt: bytes) -> Non
     sql.execute("UPDATE parcel SET receipt = ? WHERE id = ?", (receipt, parcel_id))
 
 
-def prune(sql: sqlite3.Connection, now: Instant) -> None:
+def prune(sql: sqlite3.Connection, now: SureInstant) -> None:
     """Forget parcels that ended long ago, and letters of which none is left."""
     sql.execute("DELETE FROM parcel WHERE ended_at < ?", (now - RETENTION_SECONDS,))
     sql.execute("DELETE FROM letter WHERE id NOT IN (SELECT letter_id FROM parcel)")

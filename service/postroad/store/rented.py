@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId, SureInstant
 from postroad.protocol.contacts import decode_contact
 from postroad.store import helpers, people
 from postroad.store.people import MyDrop
@@ -66,12 +66,13 @@ def leave(sql: sqlite3.Connection, drop: DropId, now: Instant) -> None:
     sql.execute("UPDATE my_drop SET left_at = coalesce(left_at, ?) WHERE drop_id = ?", (now, drop))
 
 
-def forget_left(sql: sqlite3.Connection, now: Instant) -> None:
-    """Forget drops in which nothing can lie that has not expired; the oldest, too, when there are
-    too many. So many at most are kept for which we asked and nobody agreed: whom a contact names to
-    us need not exist."""
-    limit = now - limits.RECORD_SECONDS_MAX - limits.EXPIRY_SECONDS_MAX
-    sql.execute("DELETE FROM my_drop WHERE left_at < ?", (limit,))
+def forget_left(sql: sqlite3.Connection, now: SureInstant | None) -> None:
+    """Forget drops in which nothing can lie that has not expired, if the clock is confirmed; the
+    oldest, too, when there are too many. So many at most are kept for which we asked and nobody
+    agreed: whom a contact names to us need not exist."""
+    if now is not None:
+        limit = now - limits.RECORD_SECONDS_MAX - limits.EXPIRY_SECONDS_MAX
+        sql.execute("DELETE FROM my_drop WHERE left_at < ?", (limit,))
     sql.execute(
         """DELETE FROM my_drop WHERE left_at IS NOT NULL AND drop_id NOT IN
                (SELECT drop_id FROM my_drop

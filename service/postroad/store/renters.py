@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId, SureInstant
 from postroad.base.tlv import decode
 from postroad.protocol import wire_holders
 from postroad.protocol.dialable import dialable
@@ -50,8 +50,11 @@ def dialled_for(
     return [dialable(one, private=private) or Contact(one.peer) for one in named]
 
 
-def relation(sql: sqlite3.Connection, drop: HeldDrop, hold_for: HoldFor, now: Instant) -> Relation:
-    """What the renter of this drop is to us now."""
+def relation(
+    sql: sqlite3.Connection, drop: HeldDrop, hold_for: HoldFor, now: SureInstant | None
+) -> Relation:
+    """What the renter of this drop is to us now; no voucher ends while the clock is not
+    confirmed."""
     if hold_for is HoldFor.OFF:
         return Relation.STRANGER
     renter = people.contact(sql, drop.fingerprint)
@@ -60,7 +63,8 @@ def relation(sql: sqlite3.Connection, drop: HeldDrop, hold_for: HoldFor, now: In
     if drop.voucher is None or hold_for is not HoldFor.VOUCHED:
         return Relation.STRANGER
     voucher = people.contact(sql, drop.voucher)
-    good = voucher is not None and not voucher.blocked and now < (drop.vouched_until or 0.0)
+    is_over = (now or 0.0) >= (drop.vouched_until or 0.0)
+    good = voucher is not None and not voucher.blocked and not is_over
     return Relation.VOUCHED if good else Relation.STRANGER
 
 
@@ -97,7 +101,7 @@ def has_place_for_vouched(
     )
 
 
-def forget_unvouched(sql: sqlite3.Connection, now: Instant) -> None:
+def forget_unvouched(sql: sqlite3.Connection, now: SureInstant) -> None:
     """Free the drops of renters for whom nobody vouches any more, or who are contacts no more, once
     nothing lies in them."""
     sql.execute(

@@ -17,7 +17,7 @@ from typing import Any
 
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
-from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId, Ticket
+from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId, SureInstant, Ticket
 
 FOLDER = "Requests"
 
@@ -149,7 +149,7 @@ def refuse(sql: sqlite3.Connection, request_id: bytes, *, silently: bool) -> Non
     )
 
 
-def too_old(sql: sqlite3.Connection, now: Instant) -> list[int]:
+def too_old(sql: sqlite3.Connection, now: SureInstant) -> list[int]:
     """The UIDs in Requests of those that waited for too long."""
     rows = sql.execute(
         "SELECT uid FROM request WHERE state = 'waiting' AND at < ? ORDER BY uid",

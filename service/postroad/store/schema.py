@@ -312,7 +312,7 @@ MIGRATIONS: tuple[str, ...] = (
     -- Receipts that we gave, also those whose sender was told: whoever asks again, or still keeps
     -- the letter for us, gets the same one. In the order in which they were given.
     CREATE TABLE receipt_due (
-        mail_id     BLOB PRIMARY KEY CHECK (length(mail_id) = 32),
+        mail_id     BLOB NOT NULL PRIMARY KEY CHECK (length(mail_id) = 32),
         fingerprint TEXT NOT NULL,           -- the sender
         device      BLOB NOT NULL CHECK (length(device) = 32),
         sealed      BLOB NOT NULL,

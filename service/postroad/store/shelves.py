@@ -10,7 +10,7 @@ from functools import partial
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId
-from postroad.base.seams import Clock
+from postroad.base.seams import SureClock
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.holding import HoldFor, Relation, quota
 from postroad.protocol.records import read_person
@@ -27,7 +27,7 @@ class Shelves:
         self,
         database: Database,
         sealed: SealedStore,
-        clock: Clock,
+        clock: SureClock,
         me: PeerId,
         hold_for: HoldFor = HoldFor.VOUCHED,
     ) -> None:
@@ -87,6 +87,8 @@ class Shelves:
             if deposit.size > limits.SEALED_BYTES_MAX:
                 return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
             if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
+                if self._clock.sure_now() is None:
+                    return wire.No(wire.Refusal.LATER, "This node's clock may be wrong.")
                 return wire.No(wire.Refusal.FORBIDDEN, "It expires too soon or too late.")
             if self._relation(sql, found) is Relation.STRANGER:
                 return wire.No(wire.Refusal.FORBIDDEN, "This node does not hold for them any more.")
@@ -181,7 +183,7 @@ class Shelves:
         return await self._database.run(work)
 
     def _relation(self, sql: sqlite3.Connection, drop: HeldDrop) -> Relation:
-        return renters.relation(sql, drop, self._hold_for, self._clock.now())
+        return renters.relation(sql, drop, self._hold_for, self._clock.sure_now())
 
     def _has_room(
         self, sql: sqlite3.Connection, drop: HeldDrop, size: int, ticket_hash: bytes | None

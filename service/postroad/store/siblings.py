@@ -15,7 +15,7 @@ from functools import partial
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Contact, DropId, Instant, MailId, PeerId
-from postroad.base.seams import Clock
+from postroad.base.seams import SureClock
 from postroad.protocol import wire_holders
 from postroad.protocol.holding import HoldFor, Relation, quota
 from postroad.store import held, renters
@@ -69,7 +69,7 @@ class Ledger:
         self,
         database: Database,
         sealed: SealedStore,
-        clock: Clock,
+        clock: SureClock,
         me: PeerId,
         hold_for: HoldFor = HoldFor.VOUCHED,
         *,
@@ -86,7 +86,7 @@ class Ledger:
         """The drops here whose renters have room with us."""
 
         def work(sql: sqlite3.Connection) -> list[DropId]:
-            now = self._clock.now()
+            now = self._clock.sure_now()
             return [
                 one.drop
                 for one in held.drops(sql)
@@ -177,7 +177,7 @@ class Ledger:
         drop = held.drop(sql, sibling.mine)
         if drop is None:
             return False
-        room = quota(renters.relation(sql, drop, self._hold_for, now))
+        room = quota(renters.relation(sql, drop, self._hold_for, self._clock.sure_now()))
         lying = held.letter(sql, sibling.mine, MailId(kept.mail_id))
         if kept.buried:
             if lying is not None:

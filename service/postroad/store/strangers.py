@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Contact, Fingerprint, Instant, Ticket
+from postroad.base.ids import Contact, Fingerprint, Instant, SureInstant, Ticket
 from postroad.base.tlv import encode
 from postroad.protocol.contacts import decode_contact, encode_contact
 from postroad.protocol.dialable import dialable
@@ -98,7 +98,7 @@ def learn(sql: sqlite3.Connection, record: PersonRecord, ticket: Ticket, now: In
             "ticket": ticket,
         },
     )
-    forget_old(sql, now)
+    forget_old(sql, None)
 
 
 def not_found(
@@ -128,13 +128,14 @@ def is_written_to(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bool:
     return found.fetchone() is not None
 
 
-def forget_old(sql: sqlite3.Connection, now: Instant) -> None:
-    """Forget who is no matter any more: an answer to a request comes within its days."""
+def forget_old(sql: sqlite3.Connection, now: SureInstant | None) -> None:
+    """Forget who is no matter any more: an answer to a request comes within its days. Without a
+    confirmed clock only those above the number that is remembered."""
     sql.execute(
         """DELETE FROM stranger WHERE fingerprint NOT IN
                (SELECT fingerprint FROM parcel WHERE state IN ('waiting', 'held'))
            AND (learnt_at < ? OR fingerprint IN
                (SELECT fingerprint FROM stranger ORDER BY is_written_to DESC, learnt_at DESC
                 LIMIT -1 OFFSET ?))""",
-        (now - limits.RECORD_SECONDS_MAX, limits.STRANGERS_REMEMBERED_MAX),
+        ((now or 0.0) - limits.RECORD_SECONDS_MAX, limits.STRANGERS_REMEMBERED_MAX),
     )

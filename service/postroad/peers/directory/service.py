@@ -14,7 +14,7 @@ from contextlib import suppress
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Fingerprint, PeerId
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.peers.directory.calls import Address, Calls, Found
 from postroad.peers.directory.server import Server, Stored
 from postroad.peers.directory.storage import Records, Shelf
@@ -44,7 +44,7 @@ class Directory(Server):
         me: PeerId,
         links: Links,
         shelf: Shelf,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
         whereabouts: Callable[[], Contact | None],
         acquaintances: Callable[[], Awaitable[Sequence[Contact]]],

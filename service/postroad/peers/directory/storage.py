@@ -9,14 +9,14 @@ by the expiry inside its signature; whoever lies farthest from us goes first whe
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from kademlia.storage import IStorage  # type: ignore[import-untyped]
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.seams import Clock, Entropy
+from postroad.base.seams import Entropy, SureClock
 from postroad.protocol.directory import Statement, check_time, read_statement
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Records(IStorage):  # type: ignore[misc]
         self,
         me: bytes,
         shelf: Shelf,
-        clock: Clock,
+        clock: SureClock,
         entropy: Entropy,
         records_max: int = limits.DIRECTORY_RECORDS_MAX,
     ) -> None:
@@ -79,18 +79,22 @@ class Records(IStorage):  # type: ignore[misc]
         return self.kept(key) is not None
 
     async def load(self) -> None:
-        """Take up what was written down. What does not verify any more is removed."""
+        """Take up what was written down. What does not verify any more is removed; what has
+        expired, too, but only by a confirmed clock."""
         bad = []
         for key, record, expires in await self._shelf.load():
             try:
-                self[key] = record
-                self._kept[key] = replace(self._kept[key], expires=expires)
+                statement = read_statement(record, self._clock.now())
+                if key != statement.key:
+                    raise PeerMisbehaved("a record lies at a key that is not its own")
+                self._put(record, statement, expires)
             except PeerMisbehaved as error:
                 log.info("a record is not kept any more: %s", error)
                 bad.append(key)
             await asyncio.sleep(0)  # two signatures each: the loop is not ours alone
         if bad:
             await self._shelf.remove(bad)
+        await self.forget_expired()
 
     async def offer(self, key: bytes | None, record: bytes) -> None:
         """Keep this record; returns when it is durable, or is so already.
@@ -157,8 +161,8 @@ class Records(IStorage):  # type: ignore[misc]
             self._put(kept.record, kept.statement, kept.expires)
 
     async def forget_expired(self) -> None:
-        now = self._clock.now()
-        over = [key for key, kept in self._kept.items() if kept.expires <= now]
+        now = self._clock.sure_now()
+        over = [key for key, kept in self._kept.items() if now is not None and kept.expires <= now]
         for key in over:
             del self._kept[key]
         if over:
