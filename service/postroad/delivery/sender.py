@@ -309,22 +309,27 @@ class Sender:
             *(self._find_record(place, person.fingerprint) for place in places)
         )
         newer = [record for record in found if record and record.sequence > person.record.sequence]
-        if newer:
-            await self._learn(max(newer, key=lambda record: record.sequence))
-        return bool(newer)
+        if not newer:
+            return False
+        return await self._learn(max(newer, key=lambda record: record.sequence))
 
-    async def _learn(self, newest: PersonRecord) -> None:
+    async def _learn(self, newest: PersonRecord) -> bool:
+        """Keep a newer record; False: it was not taken, because it is dated in the future. Then
+        nothing is tried at once for it, or that would not end."""
         now = self._clock.now()
 
         ticket = Ticket(self._entropy.token(16))
 
-        def work(sql: Sql) -> None:
-            people.learn(sql, newest, now)
+        def work(sql: Sql) -> bool:
+            is_new = people.learn(sql, newest, now)
             if strangers.stranger(sql, newest.fingerprint) is not None:
                 strangers.learn(sql, newest, ticket, now)
-            queue.wake(sql, newest.fingerprint, now)
+                is_new = True
+            if is_new:
+                queue.wake(sql, newest.fingerprint, now)
+            return is_new
 
-        await self._database.run(work)
+        return await self._database.run(work)
 
     def _look_in_directory(self, person: people.Person) -> None:
         """Look for a newer record of somebody whom nobody was found to know of.
