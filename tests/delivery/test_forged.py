@@ -80,9 +80,11 @@ async def bring(bringer: Resident, to: Resident, octets: bytes) -> bytes:
     mail_id = MailId(hashlib.sha256(octets).digest())
     whole = octets if len(octets) <= limits.AT_ONCE_BYTES_MAX else b""
     (there,) = (await to.node.renter.record()).contacts
-    return await Client(bringer.node.links).deliver(
+    receipt = await Client(bringer.node.links).deliver(
         there, Sealed(mail_id, len(octets), whole, pieces)
     )
+    assert isinstance(receipt, bytes)
+    return receipt
 
 
 async def verdict(sender: Resident, recipient: Resident, header: Header, body: bytes) -> Verdict:

@@ -222,9 +222,7 @@ def _letter_seeds() -> list[bytes]:
 
 
 def _receipt() -> Receipt:
-    return Receipt(
-        ANNA.fingerprint, NONCE, LETTER, BEN.fingerprint, int(Verdict.FILED), int(NOW)
-    )
+    return Receipt(ANNA.fingerprint, NONCE, LETTER, BEN.fingerprint, int(Verdict.FILED), int(NOW))
 
 
 def _receipts(octets: bytes) -> None:
@@ -458,9 +456,7 @@ TARGETS = (
         _link_seeds,
         bytes_max=1024,
     ),
-    Target(
-        "bundle", _bundle, ("protocol.bundle.Reader.feed",), _bundle_seeds, bytes_max=12_288
-    ),
+    Target("bundle", _bundle, ("protocol.bundle.Reader.feed",), _bundle_seeds, bytes_max=12_288),
     Target(
         "keyring",
         _keyring,

@@ -234,7 +234,7 @@ def _lines(*said: str) -> Callable[[], list[bytes]]:
 
 
 _COMMANDS = _lines(
-    'a1 FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (FROM TO)]<0.100>)\r\n',
+    "a1 FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (FROM TO)]<0.100>)\r\n",
     "a2 UID SEARCH CHARSET UTF-8 OR NOT SUBJECT x (SINCE 1-Feb-2026 UID 1:9)\r\n",
     'a3 APPEND INBOX (\\Seen) "01-Feb-2026 10:00:00 +0100" {5+}\r\nhello\r\n',
     'a4 LIST "" "*" RETURN (STATUS (MESSAGES UNSEEN))\r\n',

@@ -13,6 +13,7 @@ from postroad.base.errors import PeerMisbehaved
 from postroad.protocol import wire, wire_changes, wire_helping, wire_holders, wire_reach
 from postroad.protocol import wire_directory as directory
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, encode_contact
+from postroad.protocol.wire_reseal import LeaveReseal, Reseal
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
 
@@ -22,6 +23,7 @@ ID, DROP, SIGNED = b"m" * 32, b"d" * 16, b"s" * 64
 RECEIPT = b"r" * RECEIPT_BYTES
 DEPOSIT = wire.Deposit(DROP, ID, 5000, int(NOW) + 3600, None, None)
 VOUCHER = wire_holders.Voucher("f" * 32, ID, ID, int(NOW), SIGNED)
+RESEAL = Reseal(ID, bytes(range(16)), 2**63 - 1, SIGNED)
 INTRODUCED = wire_holders.Introduced(encode_contact(HOLDER.contact), b"\xff" * 3, VOUCHER)
 KEPT = wire_holders.Kept(ID, 1, 2**63 - 1, int(NOW), True, b"h" * 32)
 OWNED: list[Any] = [
@@ -42,8 +44,10 @@ MESSAGES: list[wire.Message] = [
     wire.Tombstone(ID, RECEIPT),
     wire.Receipt(ID, RECEIPT),
     wire.Ask(DROP, (ID,) * wire.ASK_MAX),
-    wire.Known(()),
-    wire.Known((wire.Tombstone(ID, RECEIPT),) * wire.ASK_MAX),
+    wire.Known((), ()),
+    wire.Known((wire.Tombstone(ID, RECEIPT),) * wire.ASK_MAX, (RESEAL,) * wire.ASK_MAX),
+    RESEAL,
+    LeaveReseal(DROP, RESEAL, SIGNED),
     wire.Rent(DROP, ID, b"r" * limits.RECORD_BYTES_MAX, SIGNED, None),
     wire.Tickets(DROP, b"", SIGNED),
     wire.Tickets(DROP, b"h" * 32 * limits.TICKETS_PER_DROP_MAX, SIGNED),

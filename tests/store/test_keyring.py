@@ -137,7 +137,7 @@ def test_a_certificate_is_renewed_a_month_before_it_ends() -> None:
 
 def test_letters_to_older_epoch_keys_still_open() -> None:
     made = new()
-    newer = StoredEpochKey(FakeEntropy(9).token(keys.EPOCH_SECRET_BYTES), int(NOW) + 7)
+    newer = StoredEpochKey(FakeEntropy(9).token(keys.EPOCH_SECRET_BYTES), int(NOW) + 7, 0)
     both = replace(made, stored_epoch_keys=(*made.stored_epoch_keys, newer))
     assert both.epoch.secret == newer.secret
     known = both.epoch_keys()
@@ -151,7 +151,7 @@ def test_letters_to_older_epoch_keys_still_open() -> None:
 def test_a_keyring_with_all_the_epoch_keys_it_may_have_fits_its_file(disk: FolderDisk) -> None:
     entropy = FakeEntropy(3)
     many = tuple(
-        StoredEpochKey(entropy.token(keys.EPOCH_SECRET_BYTES), number)
+        StoredEpochKey(entropy.token(keys.EPOCH_SECRET_BYTES), number, number)
         for number in range(keyring.EPOCH_KEYS_MAX)
     )
     full = replace(new(), name="n" * 31, stored_epoch_keys=many)

@@ -214,8 +214,8 @@ def test_the_moment_of_the_end_is_the_first_end(store: Store) -> None:
 
 def test_what_a_parcel_was_sealed_to_and_its_proof_are_kept(store: Store) -> None:
     one, other = put(store, 1, "a", "b")
-    made = queue.Sealed(MAIL, KEY, b"h" * 32)
-    queue.sealed(store.sql, one, made, 7)
+    made = queue.Sealed(MAIL, KEY, b"h" * 32, b"e" * 16, 7)
+    queue.sealed(store.sql, one, made)
     row = queue.by_mail_id(store.sql, MAIL)
     assert row is not None
     assert (row.id, row.sealed) == (one, made)

@@ -17,6 +17,7 @@ from postroad.base.ids import DropId, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.bundles import Bundles
 from postroad.delivery.contact_book import ContactBook
+from postroad.delivery.epochs import Epochs
 from postroad.delivery.filing import Filing
 from postroad.delivery.helpers import Helpers
 from postroad.delivery.herald import Herald
@@ -186,6 +187,7 @@ async def _wire(
         clock,
         around_reach(machine.disk, database, relay_port, lambda: renter.wake(), moved),
     )
+    epochs = Epochs(database, keys, clock, entropy)
     renter = Renter(
         database,
         client,
@@ -194,6 +196,7 @@ async def _wire(
         entropy,
         reach,
         watch,
+        epochs,
         settings.hold_for,
         dial_private=private,
         strangers=limits.STAMP_BITS if settings.takes_requests else 0,
@@ -292,6 +295,7 @@ async def _wire(
         entropy,
         keys,
         renter.holders.lost_drop,
+        epochs,
         strangers=gate,
         dial_private=private,
     )

@@ -21,7 +21,16 @@ from postroad.message import address as addresses
 from postroad.message import headers, names, submitted
 from postroad.message import result as results
 from postroad.protocol.imap.render import Rendered, render
-from postroad.sealing.letter import Header, Kind, NotOpened, Opened, Person, Read, open_sealed
+from postroad.sealing.letter import (
+    Header,
+    Kind,
+    NotOpened,
+    Opened,
+    Person,
+    Read,
+    UnknownKey,
+    open_sealed,
+)
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
 from postroad.store import filed, invitations, people, quarantine, revoked, strangers
 from postroad.store.database import Database, Sql
@@ -110,7 +119,6 @@ class Filing:
         self._introductions = introductions
         self._requests = requests
         self._keyring = keyring
-        self._epoch_keys = keyring.epoch_keys()
         self._clock = clock
         self._entropy = entropy
 
@@ -127,7 +135,8 @@ class Filing:
         """File a sealed letter, or refuse it, and say so.
 
         `told`: the caller hands the receipt to the sender itself. Raises NotOpened when the letter
-        cannot be opened, TemporaryFailure when the disk did not take it."""
+        cannot be opened (UnknownKey: it could be, sealed anew), TemporaryFailure when the disk did
+        not take it."""
         await self._keyring.renew(self._clock.now())
         open_it = partial(self._open, mail_id, read, size)
 
@@ -152,6 +161,8 @@ class Filing:
                 lambda sql: self._file(sql, mail_id, letter or open_it(sql), told=told),
                 then=committed,
             )
+        except UnknownKey:
+            raise  # its sender is asked to seal it anew
         except PeerMisbehaved as error:
             reason = error.reason if isinstance(error, NotOpened) else str(error)
             now = self._clock.now()
@@ -167,7 +178,7 @@ class Filing:
         def above(header: Header) -> bytes:
             return self._fields(sql, header, mail_id)
 
-        opened = open_sealed(read, size, self._epoch_keys, self._clock.now(), above)
+        opened = open_sealed(read, size, self._keyring.epoch_keys(), self._clock.now(), above)
         self._check_persons(opened.header)
         objection = self._objection(opened)
         octets, fields = opened.octets, opened.octets[: opened.above]

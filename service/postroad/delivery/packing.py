@@ -74,8 +74,13 @@ class Packer:
             queue.sealed(
                 sql,
                 row.id,
-                queue.Sealed(mail_id, content_key, letter.header_hash(header)),
-                person.record.sequence if person else 0,
+                queue.Sealed(
+                    mail_id,
+                    content_key,
+                    letter.header_hash(header),
+                    header.epoch_key,
+                    person.record.sequence if person else 0,
+                ),
             )
             return queue.get(sql, row.id), person
 
@@ -83,6 +88,12 @@ class Packer:
         assert packed.sealed is not None
         log.info("parcel sealed", extra={**row.ids, "mail": packed.sealed.mail_id.hex()})
         return packed, person
+
+    async def recipient(self, row: queue.Row) -> people.Person:
+        """Whom a parcel for somebody else is for, as they are known now; raises as `pack`."""
+        person = await self.database.read(lambda sql: self._recipient(sql, row))
+        assert person is not None
+        return person
 
     def _recipient(self, sql: Sql, row: queue.Row) -> people.Person | None:
         if row.fingerprint == self.keyring.fingerprint:

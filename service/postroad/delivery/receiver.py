@@ -31,6 +31,7 @@ from postroad.base.ids import (
     short,
 )
 from postroad.base.seams import Entropy, SureClock
+from postroad.delivery.epochs import Epochs
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Sighting
 from postroad.delivery.requests import TooMany
@@ -41,7 +42,7 @@ from postroad.peers.strangers import StrangersGate
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.records import read_person
 from postroad.sealing.keys import SigningKey
-from postroad.sealing.letter import NotOpened
+from postroad.sealing.letter import NotOpened, UnknownKey
 from postroad.store import filed, people, rented, renters, requests
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -66,6 +67,7 @@ class Receiver:
         entropy: Entropy,
         keyring: OwnKeys,
         on_lost: Callable[[MyDrop], Awaitable[None]],
+        epochs: Epochs,
         *,
         strangers: StrangersGate,
         dial_private: bool = False,
@@ -79,6 +81,7 @@ class Receiver:
         self._entropy = entropy
         self._keyring = keyring
         self._on_lost = on_lost
+        self._epochs = epochs
         self._private = dial_private
         self._strangers = strangers
         self._letters = Allowance(limits.CONTACT_LETTERS_AT_ONCE, limits.CONTACT_LETTERS_PER_SECOND)
@@ -165,6 +168,9 @@ class Receiver:
         else:
             try:
                 receipt = await self._take_offered(mail_id, size, whole, exchange)
+            except UnknownKey as error:
+                await exchange.send(await self._epochs.reseal(mail_id, error.epoch_key))
+                return
             except NotOpened:
                 await exchange.send(NOT_OPENED)
                 return
@@ -305,42 +311,54 @@ class Receiver:
 
     async def _empty(self, drop: MyDrop, holder: Contact) -> None:
         key = SigningKey(drop.seed)
-        after = seen = 0
+        after, seen, is_empty = 0, 0, True
         while letters := await self._client.list_drop(holder, drop.drop, key, after):
             for listed in letters:
-                await self._collect_one(drop, holder, key, MailId(listed.mail_id))
+                done = await self._collect_one(drop, holder, key, MailId(listed.mail_id))
+                is_empty = is_empty and done
             seen += len(letters)
             if letters[-1].arrival <= after or seen > limits.DROP_LETTERS_MAX:
                 raise PeerMisbehaved("a listing does not go on, or has no end")
             after = letters[-1].arrival
+        if is_empty:
+            await self._epochs.emptied(drop)
 
     async def _collect_one(
         self, drop: MyDrop, holder: Contact, key: SigningKey, mail_id: MailId
-    ) -> None:
-        """Fetch one letter unless it is here already, and leave its receipt in its place."""
+    ) -> bool:
+        """Fetch one letter unless it is here already, and leave its receipt in its place, or that
+        it has to be sealed anew. Whether it is done with; False: it lies there on."""
         if self._left.get(mail_id, 0.0) > self._clock.elapsed():
-            return
+            return False
         lock = self._fetching.setdefault(mail_id, asyncio.Lock())
         try:
             async with lock:  # it may lie in other drops too: fetch it from one
                 before = await self._database.read(lambda sql: self._filing.before(sql, mail_id))
                 if before.is_bad and before.receipt is None:
-                    return
+                    return True
+                if before.receipt is None and (named := self._epochs.names(mail_id)) is not None:
+                    raise UnknownKey(named)
                 receipt = before.receipt or await self._fetch(drop, holder, key, mail_id)
+        except UnknownKey as error:
+            reseal = await self._epochs.reseal(mail_id, error.epoch_key)
+            await self._client.leave_reseal(holder, drop.drop, key, reseal)
+            log.info("letter to be sealed anew", extra={"mail": mail_id.hex()})
+            return True
         except TooMany as error:
             log.info("letter left where it lies: %s", error, extra={"mail": mail_id.hex()})
             self._leave(mail_id)
-            return
+            return False
         except (PeerMisbehaved, TemporaryFailure) as error:  # the next one may be good
             log.warning("letter not taken: %s", error, extra={"mail": mail_id.hex()})
             self._put_off(drop, limits.COLLECT_SECONDS)  # nobody tells us when we could take it
-            return
+            return False
         finally:
             if not lock.locked():
                 self._fetching.pop(mail_id, None)
         self._tell.set()
         burial = wire_holders.sign_burial(mail_id, receipt, self._keyring.device)
         await self._client.delete(holder, drop.drop, key, mail_id, receipt, burial)
+        return True
 
     def _leave(self, mail_id: MailId) -> None:
         """There is no place for this stranger's letter: it is not fetched again for some hours."""

@@ -19,6 +19,7 @@ from postroad.base.ids import Contact, Fingerprint, Instant, short
 from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import decode, encode
 from postroad.delivery.duty import Duty
+from postroad.delivery.epochs import Epochs
 from postroad.delivery.herald import Sighting
 from postroad.delivery.holders import Holders, in_order
 from postroad.delivery.watch import Watch
@@ -64,6 +65,7 @@ class Renter:
         entropy: Entropy,
         whereabouts: Whereabouts,
         watch: Watch,
+        epochs: Epochs,
         hold_for: HoldFor = HoldFor.VOUCHED,
         *,
         dial_private: bool = False,
@@ -77,6 +79,7 @@ class Renter:
         self._clock = clock
         self._entropy = entropy
         self._whereabouts = whereabouts
+        self._epochs = epochs
         self._wake = asyncio.Event()
         self._round = asyncio.Lock()
         self._announced = 0  # the sequence of the record that was last told of
@@ -129,6 +132,7 @@ class Renter:
         """One round: rent, publish, tell. Whether everybody who should know now knows."""
         async with self._round:
             rented = await self.holders.settle()
+            await self._epochs.turn(self.record)
             record = await self.record()
             contacts, _ = await self._database.read(self._state)
             told = await asyncio.gather(

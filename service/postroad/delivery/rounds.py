@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from postroad.base import limits
@@ -23,6 +23,7 @@ from postroad.peers.client import Client, Sealed
 from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.protocol.records import Drop
+from postroad.protocol.wire_reseal import Reseal
 from postroad.sealing.receipt import Verdict
 from postroad.store import people, queue
 from postroad.store.contents import Damaged
@@ -52,9 +53,15 @@ class Outcome:
     said: str = ""  # by the recipient's own node, when it does not take letters now
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
 
-    def take(self, receipt: bytes) -> None:
-        self.verdict = self.check(receipt)
-        self.receipt = receipt
+    reseals: list[Reseal] = field(default_factory=list)  # not checked yet
+
+    def take(self, found: bytes | Reseal) -> None:
+        """What came in the letter's place."""
+        if isinstance(found, Reseal):
+            self.reseals.append(found)
+            return
+        self.verdict = self.check(found)
+        self.receipt = found
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,7 @@ class Rounds:
                 person,
                 lambda stamp: self.client.deposit(holder, replace(deposit, stamp=stamp), letter),
             )
-            if isinstance(answer, bytes):
+            if isinstance(answer, bytes | Reseal):
                 outcome.take(answer)
                 return True
             until = Instant(float(answer.lease.until))
@@ -210,10 +217,10 @@ class Rounds:
     async def _ask(self, drop: Drop, mail_id: MailId, outcome: Outcome) -> None:
         """Has the recipient fetched it from this holder, and left a receipt?"""
         try:
-            receipts = await self.client.ask(drop.contact, drop.id, [mail_id])
+            found = await self.client.ask(drop.contact, drop.id, [mail_id])
             outcome.was_answered = True
-            if mail_id in receipts:
-                outcome.take(receipts[mail_id])
+            if mail_id in found:
+                outcome.take(found[mail_id])
         except (TemporaryFailure, PeerMisbehaved) as error:
             _note(error, "A holder", outcome)
 

@@ -32,12 +32,16 @@ from postroad.protocol.delivery import (
     Parcel,
     ReceiptCame,
     Revoked,
+    SealedAnew,
     State,
     Step,
     advance,
     look_at_clock,
 )
 from postroad.protocol.records import PersonRecord
+from postroad.protocol.wire_reseal import Reseal, check_reseal
+from postroad.sealing.keys import epoch_key_id
+from postroad.sealing.letter import UnknownKey
 from postroad.sealing.receipt import Verdict, open_receipt, signer
 from postroad.store import people, quarantine, queue, revoked, strangers
 from postroad.store.contents import Damaged
@@ -231,7 +235,10 @@ class Sender:
         if person is None:
             assert row.sealed is not None
             mail_id = row.sealed.mail_id
-            await self.take_receipt(mail_id, await self._myself.take_own(mail_id))
+            try:
+                await self.take_receipt(mail_id, await self._myself.take_own(mail_id))
+            except UnknownKey:  # sealed before our keys were set up anew
+                await self._seal_anew(row)
             return
         began = self._clock.elapsed()
         outcome = await self._rounds.attempt(
@@ -243,11 +250,55 @@ class Sender:
         if outcome.receipt is not None:
             await self._end(row, outcome.verdict, outcome.receipt)
             return
+        if outcome.reseals and await self._obey(row, outcome.reseals):
+            return
         await self._end_round(row, outcome, began)
         if outcome.drop_is_gone or not outcome.leased:
             is_lost = outcome.drop_is_gone or not outcome.was_answered
             if not await self._look_for_newer_record(person) and is_lost:
                 self._look_in_directory(person)
+
+    async def _obey(self, row: queue.Row, reseals: list[Reseal]) -> bool:
+        """Seal the parcel anew when its recipient may wish that; whether so. If their record is not
+        new enough for it, a newer one is looked for, and they are heard again in the next round."""
+        assert row.sealed is not None
+        person = await self._packer.recipient(row)
+        if person.record.sequence <= row.sealed.sequence:
+            if not await self._look_for_newer_record(person):
+                self._look_in_directory(person)
+                return False
+            person = await self._packer.recipient(row)
+        for reseal in reseals:
+            try:
+                check_reseal(
+                    reseal,
+                    row.sealed.mail_id,
+                    row.sealed.epoch_key,
+                    sealed_for=row.sealed.sequence,
+                    device=person.record.certificate.device,
+                    sequence=person.record.sequence,
+                    newest_key=epoch_key_id(person.record.epoch_key),
+                )
+            except PeerMisbehaved as error:
+                log.warning("not sealed anew: %s", error, extra=row.ids)
+                continue
+            await self._seal_anew(row)
+            return True
+        return False
+
+    async def _seal_anew(self, row: queue.Row) -> None:
+        """Under the same nonce and expiry, with a new content key, in the next round."""
+        now = self._clock.now()
+
+        def take(sql: Sql, parcel: Parcel) -> Step:
+            step = advance(parcel, SealedAnew(), now, 0.0)
+            if step.parcel != parcel:
+                queue.unhold(sql, row.id)
+            return step
+
+        log.info("parcel to be sealed anew", extra=row.ids)
+        await self._step(row, take)
+        self.wake()
 
     async def _end_revoked(self, row: queue.Row) -> bool:
         """End a parcel whose recipient's identity, or our own device, was revoked; whether so."""

@@ -19,6 +19,7 @@ from postroad.protocol import wire, wire_changes, wire_holders, wire_reach
 from postroad.protocol.contacts import decode_contact
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.protocol.wire_helping import SignedIn, SignIn
+from postroad.protocol.wire_reseal import LeaveReseal, Reseal
 from postroad.sealing.keys import SigningKey
 
 T = TypeVar("T")
@@ -70,18 +71,21 @@ class Client:
         letter: Sealed,
         ticket: Ticket | None = None,
         stamp: bytes | None = None,
-    ) -> bytes:
-        """Bring a letter to a device of its recipient; the sealed receipt."""
+    ) -> bytes | Reseal:
+        """Bring a letter to a device of its recipient; the sealed receipt, or that it has to be
+        sealed anew."""
         offer = wire.Deliver(letter.mail_id, letter.size, ticket, stamp)
         answer = await self._hand_over(to, offer, letter)
         if isinstance(answer, wire.Tombstone) and answer.mail_id == letter.mail_id:
             return answer.receipt
+        if isinstance(answer, Reseal):
+            return answer
         raise _unexpected(answer)
 
     async def deposit(
         self, to: Contact, deposit: wire.Deposit, letter: Sealed
-    ) -> wire.Leased | bytes:
-        """Leave a letter with a holder; its verified lease, or the receipt that lies there."""
+    ) -> wire.Leased | bytes | Reseal:
+        """Leave a letter with a holder; its verified lease, or what lies there in its place."""
         answer = await self._hand_over(to, deposit, letter)
         match answer:
             case wire.Leased():
@@ -89,13 +93,25 @@ class Client:
                 return answer
             case wire.Tombstone(mail_id, receipt) if mail_id == deposit.mail_id:
                 return receipt
+            case Reseal():
+                return answer
             case _:
                 raise _unexpected(answer)
 
-    async def ask(self, to: Contact, drop: DropId, mail_ids: list[MailId]) -> dict[MailId, bytes]:
-        """The receipts that lie in a drop in the place of these letters."""
+    async def ask(
+        self, to: Contact, drop: DropId, mail_ids: list[MailId]
+    ) -> dict[MailId, bytes | Reseal]:
+        """What lies in a drop in the place of these letters: receipts, or that one has to be sealed
+        anew."""
         known = await self._call(to, wire.Ask(drop, tuple(mail_ids)), wire.Known)
-        return {MailId(grave.mail_id): grave.receipt for grave in known.tombstones}
+        found: dict[MailId, bytes | Reseal] = {MailId(one.mail_id): one for one in known.reseals}
+        return found | {MailId(grave.mail_id): grave.receipt for grave in known.tombstones}
+
+    async def leave_reseal(
+        self, at: Contact, drop: DropId, key: SigningKey, reseal: Reseal
+    ) -> None:
+        request = LeaveReseal(drop, reseal, bytes(64))
+        await self._call(at, wire.sign_owner(request, key, at.peer, self.me), wire.Ok)
 
     async def tell_receipt(self, to: Contact, mail_id: MailId, receipt: bytes) -> None:
         await self._call(to, wire.Receipt(mail_id, receipt), wire.Ok)

@@ -17,6 +17,7 @@ from postroad.base.ids import DropId, Fingerprint, MailId, PeerId
 from postroad.peers.exchange import Answer, Exchange
 from postroad.peers.strangers import StrangersGate
 from postroad.protocol import wire, wire_holders
+from postroad.protocol.wire_reseal import LeaveReseal, Reseal
 from postroad.sealing.keys import SigningKey
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,9 @@ class Shelves(Protocol):
         """For whom, and under a stamp of how many bits, this letter comes that shows no ticket of
         its drop; None: it shows one, or lies here already."""
 
-    async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
+    async def offer(
+        self, deposit: wire.Deposit
+    ) -> wire.Take | wire.Tombstone | Reseal | wire.No | None:
         """Whether the drop wants this letter; None when it lies there already."""
 
     async def put(self, deposit: wire.Deposit, chunks: AsyncIterator[bytes]) -> None:
@@ -63,7 +66,10 @@ class Shelves(Protocol):
         self, drop: DropId, mail_id: MailId, receipt: bytes, burial: bytes | None = None
     ) -> None: ...
 
-    async def tombstone(self, drop: DropId, mail_id: MailId) -> bytes | None: ...
+    async def ask_to_reseal(self, drop: DropId, reseal: Reseal) -> None: ...
+
+    async def tombstone(self, drop: DropId, mail_id: MailId) -> bytes | Reseal | None:
+        """What stands in a letter's place: its receipt, or that it has to be sealed anew."""
 
     async def record_of(self, fingerprint: Fingerprint) -> bytes | None: ...
 
@@ -117,6 +123,7 @@ class Holder:
             wire.List: self._list,
             wire.Fetch: self._fetch,
             wire.Delete: self._delete,
+            LeaveReseal: self._leave_reseal,
             wire.FindRecord: self._find_record,
             wire.Record: self._record,
             wire_holders.Sync: self._sync,
@@ -153,12 +160,14 @@ class Holder:
 
     async def _ask(self, ask: wire.Message, exchange: Exchange) -> None:
         assert isinstance(ask, wire.Ask)
-        graves = []
+        graves, reseals = [], []
         for mail_id in ask.mail_ids:
-            receipt = await self._shelves.tombstone(DropId(ask.drop), MailId(mail_id))
-            if receipt is not None:
-                graves.append(wire.Tombstone(mail_id, receipt))
-        await exchange.send(wire.Known(tuple(graves)))
+            found = await self._shelves.tombstone(DropId(ask.drop), MailId(mail_id))
+            if isinstance(found, Reseal):
+                reseals.append(found)
+            elif found is not None:
+                graves.append(wire.Tombstone(mail_id, found))
+        await exchange.send(wire.Known(tuple(graves), tuple(reseals)))
 
     async def _rent(self, rent: wire.Message, exchange: Exchange) -> None:
         assert isinstance(rent, wire.Rent)
@@ -206,6 +215,13 @@ class Holder:
             _tell_log("letter replaced by its receipt", request.mail_id)
             await exchange.send(wire.Ok())
 
+    async def _leave_reseal(self, request: wire.Message, exchange: Exchange) -> None:
+        assert isinstance(request, LeaveReseal)
+        if await self._is_owner(request, exchange):
+            await self._shelves.ask_to_reseal(DropId(request.drop), request.reseal)
+            _tell_log("letter to be sealed anew", request.reseal.mail_id)
+            await exchange.send(wire.Ok())
+
     async def _find_record(self, request: wire.Message, exchange: Exchange) -> None:
         assert isinstance(request, wire.FindRecord)
         record = await self._shelves.record_of(Fingerprint(request.fingerprint))
@@ -248,7 +264,9 @@ class Holder:
             _tell_log("letter passed on", mail_id)
 
     async def _is_owner(
-        self, request: wire.Tickets | wire.List | wire.Fetch | wire.Delete, exchange: Exchange
+        self,
+        request: wire.Tickets | wire.List | wire.Fetch | wire.Delete | LeaveReseal,
+        exchange: Exchange,
     ) -> bool:
         """Whether the asker has this drop's key; a drop that is not here is said so."""
         key = await self._shelves.key_of(DropId(request.drop))

@@ -86,7 +86,12 @@ class Impossible:
     reason: str
 
 
-Event = Leased | NotPlaced | ReceiptCame | Cancelled | Revoked | Impossible
+@dataclass(frozen=True, slots=True)
+class SealedAnew:
+    """The recipient has no key for the sealed letter any more: it is sealed again."""
+
+
+Event = Leased | NotPlaced | ReceiptCame | Cancelled | Revoked | Impossible | SealedAnew
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +122,10 @@ def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
         case Revoked(reason) if parcel.state in OPEN:
             ended = replace(parcel, state=State.REFUSED, reason=reason)
             return Step(ended, Notice.REFUSED, REVOKED_STATUS)
+        case SealedAnew() if parcel.state in OPEN:
+            reason = "The recipient has new keys; it is sealed anew."
+            again = replace(parcel, state=State.WAITING, tries=0, due_at=now, reason=reason)
+            return Step(again)
         case _:  # a lease or a failure that came too late changes nothing
             return Step(parcel)
 

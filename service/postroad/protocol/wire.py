@@ -44,6 +44,7 @@ from postroad.protocol.wire_holders import (
     Voucher,
 )
 from postroad.protocol.wire_reach import DialBack, DialledBack, Seen, Who
+from postroad.protocol.wire_reseal import LeaveReseal, Reseal
 from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
@@ -73,7 +74,8 @@ class Refusal(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """To a device of the recipient: a sealed letter. Answer: Tombstone or No; Take if it waits.
+    """To a device of the recipient: a sealed letter. Answer: Tombstone,
+    Reseal or No; Take if it waits.
 
     Whoever is no contact's device shows a ticket, or a stamp (`sealing.stamp`)."""
 
@@ -85,7 +87,8 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """To a holder: keep this sealed letter. Answer: Leased, Tombstone or No; Take if it waits."""
+    """To a holder: keep this sealed letter. Answer: Leased, Tombstone,
+    Reseal or No; Take if it waits."""
 
     drop: bytes = fixed(1, 16)
     mail_id: bytes = fixed(2, 32)
@@ -143,6 +146,7 @@ class Ask:
 @dataclass(frozen=True, slots=True)
 class Known:
     tombstones: tuple[Tombstone, ...] = several(nested(1, Tombstone), ASK_MAX)
+    reseals: tuple[Reseal, ...] = several(nested(2, Reseal), ASK_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,12 +267,13 @@ Message = (
     | Listing | Fetch | Letter | Delete | News | FindRecord | Record | Ok | No
     | Who | Seen | DialBack | DialledBack
     | SignIn | SignedIn
+    | Reseal | LeaveReseal
     | Holding | FindHolders | Holders | Sync | Synced | Draw | Burial
     | DirectoryMessage
     | ChangeMessage
 )  # fmt: skip
-OwnerRequest = Rent | Tickets | List | Fetch | Delete
-Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete)
+OwnerRequest = Rent | Tickets | List | Fetch | Delete | LeaveReseal
+Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete, LeaveReseal)
 
 _KINDS: dict[int, type[Message]] = {
     1: Deliver,
@@ -291,6 +296,9 @@ _KINDS: dict[int, type[Message]] = {
     18: Record,
     19: Ok,
     20: No,
+    # Letters to keys that are no more (wire_reseal.py)
+    21: Reseal,
+    22: LeaveReseal,
     # The ways between nodes (wire_reach.py)
     40: Who,
     41: Seen,

@@ -70,6 +70,14 @@ class NotOpened(PeerMisbehaved):
         self.reason = reason
 
 
+class UnknownKey(NotOpened):
+    """It names an epoch key that this node does not have, or has no more; it may be genuine."""
+
+    def __init__(self, epoch_key: bytes) -> None:
+        super().__init__("It is for a key that this node does not have.")
+        self.epoch_key = epoch_key
+
+
 class Kind(IntEnum):
     """3 is kept for what gateways will bring in."""
 
@@ -332,7 +340,7 @@ def _unwrap(
     epoch_key_id = wrap[: keys.EPOCH_ID_BYTES]
     epoch_key = epoch_keys.get(epoch_key_id)
     if epoch_key is None:
-        raise NotOpened("It is for a key that this node does not have.")
+        raise UnknownKey(epoch_key_id)
     digest = hashlib.sha256()
     for offset in range(PREFIX, PREFIX + payload_size, CHUNK):
         digest.update(read(offset, min(CHUNK, PREFIX + payload_size - offset)))

@@ -38,9 +38,16 @@ class HeldLetter:
     sibling: PeerId | None = None  # the holder who passed it on; None: its sender brought it
     ticket_hash: bytes | None = None
     burial: bytes | None = None
+    reseal: bytes | None = None  # the owner has no key for it, and says so
+
+    @property
+    def waits(self) -> bool:
+        """Whether the letter itself is still here for its owner."""
+        return self.tombstone is None and self.reseal is None
 
 
-_LETTER = "mail_id, size, arrival, expires_at, tombstone, sibling, ticket_hash, burial"
+_LETTER = "mail_id, size, arrival, expires_at, tombstone, sibling, ticket_hash, burial, reseal"
+WAITS = "tombstone IS NULL AND reseal IS NULL"
 
 
 _DROP = "drop_id, key, fingerprint, device, voucher, vouched_until, seen_at"
@@ -189,7 +196,7 @@ def letters(sql: sqlite3.Connection, drop_id: DropId, after: int, at_most: int) 
     """Letters that wait in the drop, in order of arrival; no tombstones."""
     rows = sql.execute(
         f"""SELECT {_LETTER} FROM held_letter WHERE drop_id = ? AND arrival > ?
-            AND tombstone IS NULL ORDER BY arrival LIMIT ?""",  # noqa: S608  (constants)
+            AND {WAITS} ORDER BY arrival LIMIT ?""",  # noqa: S608  (constants)
         (drop_id, after, at_most),
     )
     return [HeldLetter(*row) for row in rows]
@@ -206,15 +213,15 @@ def newest_drop_of(sql: sqlite3.Connection, fingerprint: Fingerprint) -> DropId 
 
 def drops_with_letters(sql: sqlite3.Connection) -> list[DropId]:
     """The drops here in which letters wait."""
-    rows = sql.execute("SELECT DISTINCT drop_id FROM held_letter WHERE tombstone IS NULL")
+    rows = sql.execute(f"SELECT DISTINCT drop_id FROM held_letter WHERE {WAITS}")  # noqa: S608
     return [DropId(drop_id) for (drop_id,) in rows]
 
 
 def lying_for(sql: sqlite3.Connection, fingerprint: Fingerprint) -> int:
     """How many letters wait here for this person."""
     (count,) = sql.execute(
-        """SELECT count(*) FROM held_letter WHERE tombstone IS NULL AND drop_id IN
-               (SELECT drop_id FROM held_drop WHERE fingerprint = ?)""",
+        f"""SELECT count(*) FROM held_letter WHERE {WAITS} AND drop_id IN
+               (SELECT drop_id FROM held_drop WHERE fingerprint = ?)""",  # noqa: S608  (constant)
         (fingerprint,),
     ).fetchone()
     return int(count)
@@ -222,7 +229,9 @@ def lying_for(sql: sqlite3.Connection, fingerprint: Fingerprint) -> int:
 
 def lying(sql: sqlite3.Connection) -> int:
     """How many letters wait here, for whomever."""
-    (count,) = sql.execute("SELECT count(*) FROM held_letter WHERE tombstone IS NULL").fetchone()
+    (count,) = sql.execute(
+        f"SELECT count(*) FROM held_letter WHERE {WAITS}"  # noqa: S608  (constant)
+    ).fetchone()
     return int(count)
 
 
@@ -232,7 +241,7 @@ def changes(
     """Letters and tombstones of a drop that another holder may have, in order of arrival."""
     rows = sql.execute(
         f"""SELECT {_LETTER} FROM held_letter WHERE drop_id = ? AND arrival > ?
-            AND expires_at > ? AND (iif(tombstone IS NULL, size <= ?, burial IS NOT NULL))
+            AND expires_at > ? AND (iif({WAITS}, size <= ?, burial IS NOT NULL))
             ORDER BY arrival LIMIT ?""",  # noqa: S608  (constants)
         (drop_id, after, now, size_max, limits.SYNC_LISTING_MAX),
     )
@@ -265,6 +274,16 @@ def bury(
         )
 
 
+def ask_to_reseal(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, reseal: bytes) -> None:
+    """Put the owner's word in the letter's place that it has to be sealed anew; the last one stays,
+    but not over a receipt."""
+    sql.execute(
+        """UPDATE held_letter SET reseal = ? WHERE drop_id = ? AND mail_id = ?
+           AND tombstone IS NULL""",
+        (reseal, drop_id, mail_id),
+    )
+
+
 def served_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | None:
     """The record of somebody who rents here, or our own; whom else we know is nobody's business."""
     row = sql.execute(
@@ -280,6 +299,6 @@ def forget_expired(sql: sqlite3.Connection, now: SureInstant) -> None:
     """Drop letters past their expiry and its grace, and tombstones a week after."""
     sql.execute(
         """DELETE FROM held_letter
-           WHERE expires_at + iif(tombstone IS NULL, ?, ?) < ?""",
+           WHERE expires_at + iif(tombstone IS NULL AND reseal IS NULL, ?, ?) < ?""",
         (limits.EXPIRY_GRACE_SECONDS, limits.TOMBSTONE_SECONDS, now),
     )

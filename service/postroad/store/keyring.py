@@ -22,7 +22,7 @@ from postroad.base.errors import (
     PeerMisbehaved,
     PermanentFailure,
 )
-from postroad.base.ids import Fingerprint, Instant
+from postroad.base.ids import Fingerprint, Instant, SureInstant
 from postroad.base.seams import Disk, Entropy
 from postroad.base.tlv import decode, encode, fixed, hidden, nested, number, several, text
 from postroad.message.address import Address
@@ -35,14 +35,32 @@ from postroad.sealing.wrapping import PLAIN, Wrapped, Wrapping, parse
 
 FILE_NAME = "keys"
 DIGEST_BYTES = 32
+EPOCH_SECONDS = 7 * limits.DAY  # then a new one takes its place, while the node is on
+EPOCH_KEPT_SECONDS = limits.RECORD_SECONDS_MAX  # after the record that dropped it, at least
+EPOCH_KEPT_SECONDS_MAX = EPOCH_KEPT_SECONDS + limits.EXPIRY_SECONDS_MAX + limits.DAY
 EPOCH_KEYS_MAX = 16
 CERTIFICATE_RENEWAL_SECONDS = 30 * limits.DAY  # before it ends
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEpochKey:
+    """`dropped`: when a record of ours was first kept that names it no more; 0: not yet. All
+    moments are those of a confirmed clock, but for `since` of the first one."""
+
     secret: bytes = hidden(fixed(1, keys.EPOCH_SECRET_BYTES))
     since: int = number(2, 8)
+    dropped: int = number(3, 8)
+
+    def is_over(self, now: SureInstant, emptied_at: Instant | None) -> bool:
+        """Whether no letter in time can need it any more.
+
+        Whoever sealed to it had a record that was good for 45 days; then all drops had to be
+        emptied. A letter of the last of these days has expired 30 days later, so a holder who never
+        answers keeps no key for longer."""
+        if not self.dropped or now < self.dropped + EPOCH_KEPT_SECONDS:
+            return False
+        fetched = emptied_at is not None and emptied_at >= self.dropped + EPOCH_KEPT_SECONDS
+        return fetched or now > self.dropped + EPOCH_KEPT_SECONDS_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,34 @@ class Keyring:
         found = [EpochKey(stored.secret) for stored in self.stored_epoch_keys]
         return {keys.epoch_key_id(key.public): key for key in found}
 
+    def rotated(self, now: SureInstant, secret: bytes) -> "Keyring":
+        """With a new epoch key when the current one is a week old, and there is room for it."""
+        current = self.stored_epoch_keys[-1]
+        if current.since > now:  # it was made by a wrong clock: its week begins now
+            stored = (*self.stored_epoch_keys[:-1], replace(current, since=int(now)))
+            return replace(self, stored_epoch_keys=stored)
+        is_young = now - current.since < EPOCH_SECONDS
+        if is_young or len(self.stored_epoch_keys) >= EPOCH_KEYS_MAX:
+            return self
+        new = StoredEpochKey(secret, int(now), 0)
+        return replace(self, stored_epoch_keys=(*self.stored_epoch_keys, new))
+
+    def dropped(self, now: SureInstant) -> "Keyring":
+        """With the moment noted at which our record names the older epoch keys no more."""
+        *older, current = self.stored_epoch_keys
+        if all(one.dropped for one in older):
+            return self
+        noted = (one if one.dropped else replace(one, dropped=int(now)) for one in older)
+        return replace(self, stored_epoch_keys=(*noted, current))
+
+    def thinned(self, now: SureInstant, emptied_at: Instant | None) -> "Keyring":
+        """Without the epoch keys that no letter in time can need. `emptied_at`: since when every
+        drop of ours has been emptied; None: not all of them ever were."""
+        kept = [one for one in self.stored_epoch_keys[:-1] if not one.is_over(now, emptied_at)]
+        if len(kept) == len(self.stored_epoch_keys) - 1:
+            return self
+        return replace(self, stored_epoch_keys=(*kept, self.stored_epoch_keys[-1]))
+
     def renewed(self, now: Instant) -> "Keyring":
         """The same, with a fresh device certificate when the old one ends within 30 days.
 
@@ -112,6 +158,24 @@ class OwnKeys:
         """Make what will soon expire anew; to be called before anything is signed."""
         await self._change(lambda keyring: keyring.renewed(now))
 
+    async def rotate(self, now: SureInstant, secret: bytes) -> None:
+        """Have a new epoch key when it is time; it is durable before any record names it."""
+        await self._change(lambda keyring: keyring.rotated(now, secret))
+
+    async def drop_old_epochs(self, now: SureInstant) -> None:
+        """Our newest record, which is durable, names the current epoch key."""
+        await self._change(lambda keyring: keyring.dropped(now))
+
+    def are_waiting_for_fetch(self, now: SureInstant) -> bool:
+        """Whether an epoch key could go if all drops were emptied now."""
+        return self._keyring.thinned(now, now) is not self._keyring
+
+    async def forget_old_epochs(self, now: SureInstant, emptied_at: Instant | None) -> list[bytes]:
+        """Delete epoch keys whose time is over, for good: the ids of those that went."""
+        before = self._epoch_keys
+        await self._change(lambda keyring: keyring.thinned(now, emptied_at))
+        return [one for one in before if one not in self._epoch_keys]
+
     async def protect(self, wrapping: Wrapping) -> None:
         """From now on they lie on the disk in this wrapping, and only in it."""
         await self._change(lambda keyring: keyring, wrapping)
@@ -137,6 +201,9 @@ class OwnKeys:
                 if self._keyring is not keyring or self._wrapping is not before:
                     return False
                 save(self._disk, changed, new)
+                if changed.stored_epoch_keys != keyring.stored_epoch_keys:
+                    self._epoch_keys = changed.epoch_keys()
+                    self._epoch_public = changed.epoch.public
                 self._keyring, self._wrapping = changed, new
                 return True
 
@@ -196,7 +263,7 @@ def new_keyring(
         identity.entropy,
         device.seed,
         certificates.certify(identity, device.peer, now),
-        (StoredEpochKey(entropy.token(keys.EPOCH_SECRET_BYTES), int(now)),),
+        (StoredEpochKey(entropy.token(keys.EPOCH_SECRET_BYTES), int(now), 0),),
         password,
     )
 

@@ -42,11 +42,14 @@ class NewParcel:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A parcel's sealed letter, and the secrets that its receipt is known by."""
+    """A parcel's sealed letter, the secrets that its receipt is known by, and to which key of the
+    recipient, as the record of which sequence said."""
 
     mail_id: MailId
     content_key: bytes = field(repr=False)
     header_hash: bytes
+    epoch_key: bytes
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class LeaseRow:
 _COLUMNS = """parcel.id, letter_id, nonce, kind, content_id, content.size, visible, envelope_id,
     return_full, introduction, recipient, fingerprint, blind, original_recipient, notify,
     state, due_at, tries, accepted_at, expires_at, delayed_at, reason, mail_id, content_key,
-    header_hash"""
+    header_hash, epoch_key, sealed_for"""
 _SOUND = "CAST(parcel.id AS TEXT) NOT IN (SELECT name FROM quarantine WHERE kind = 'parcel')"
 _FROM = "parcel JOIN letter ON letter.id = letter_id JOIN content ON content.id = content_id"
 
@@ -194,22 +197,35 @@ def waiting(sql: sqlite3.Connection) -> list[Row]:
     return _rows(rows.fetchall()).rows
 
 
-def sealed(sql: sqlite3.Connection, parcel_id: int, made: Sealed, sequence: int) -> None:
+def sealed(sql: sqlite3.Connection, parcel_id: int, made: Sealed) -> None:
     """Note what the parcel was sealed to; retries send the same bytes."""
     sql.execute(
-        """UPDATE parcel SET mail_id = ?, content_key = ?, header_hash = ?, sealed_for = ?
-           WHERE id = ?""",
-        (made.mail_id, made.content_key, made.header_hash, sequence, parcel_id),
+        """UPDATE parcel SET mail_id = ?, content_key = ?, header_hash = ?,
+               epoch_key = ?, sealed_for = ? WHERE id = ?""",
+        (
+            made.mail_id,
+            made.content_key,
+            made.header_hash,
+            made.epoch_key,
+            made.sequence,
+            parcel_id,
+        ),
     )
 
 
 def unseal(sql: sqlite3.Connection, parcel_id: int) -> None:
-    """The sealed letter is lost, and nobody else has it: the parcel has to be sealed again."""
+    """The sealed letter is of no use, or lost: the parcel has to be sealed again."""
     sql.execute(
         """UPDATE parcel SET mail_id = NULL, content_key = NULL, header_hash = NULL,
-               sealed_for = NULL WHERE id = ?""",
+               epoch_key = NULL, sealed_for = NULL WHERE id = ?""",
         (parcel_id,),
     )
+
+
+def unhold(sql: sqlite3.Connection, parcel_id: int) -> None:
+    """What holders keep of it can be opened by nobody: it is sealed again, and placed anew."""
+    unseal(sql, parcel_id)
+    sql.execute("DELETE FROM lease WHERE parcel_id = ?", (parcel_id,))
 
 
 def seal_anew(
@@ -222,8 +238,7 @@ def seal_anew(
     which = (fingerprint, int.from_bytes(device[:4], "big"))
     ids = [parcel_id for (parcel_id,) in sql.execute(f"SELECT id {anew}", which)]
     for parcel_id in ids:
-        unseal(sql, parcel_id)
-        sql.execute("DELETE FROM lease WHERE parcel_id = ?", (parcel_id,))
+        unhold(sql, parcel_id)
         sql.execute(
             "UPDATE parcel SET state = 'waiting', due_at = ? WHERE id = ?", (now, parcel_id)
         )
@@ -326,7 +341,7 @@ def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their 
         parcel_id, letter_id, nonce, kind, content_id, size, visible, envelope_id, return_full,
         introduction, recipient, fingerprint, blind, original, notify, state, due_at, tries,
         accepted_at, expires_at, delayed_at, reason, mail_id, content_key,
-        header_hash,
+        header_hash, epoch_key, sealed_for,
     ) = row  # fmt: skip
     parcel = Parcel(
         State(state),
@@ -354,5 +369,7 @@ def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their 
         original,
         Notify(notify),
         parcel,
-        None if mail_id is None else Sealed(mail_id, content_key, header_hash),
+        None
+        if mail_id is None
+        else Sealed(mail_id, content_key, header_hash, epoch_key, sealed_for),
     )

@@ -87,6 +87,22 @@ def forget_left(sql: sqlite3.Connection, now: SureInstant | None) -> None:
     )
 
 
+def emptied(sql: sqlite3.Connection, drop: DropId, now: SureInstant) -> None:
+    """All that lay in this drop was taken."""
+    sql.execute("UPDATE my_drop SET emptied_at = ? WHERE drop_id = ?", (now, drop))
+
+
+def emptied_at(sql: sqlite3.Connection, now: SureInstant) -> Instant | None:
+    """Since when every drop has been emptied once, those that we left included; None: not all."""
+    count, never, at = sql.execute(
+        """SELECT count(*), count(*) FILTER (WHERE emptied_at IS NULL), min(emptied_at)
+           FROM my_drop WHERE agreed"""
+    ).fetchone()
+    if not count:
+        return now
+    return None if never else Instant(at)
+
+
 def were_seen(sql: sqlite3.Connection, seen: Collection[PeerId], seconds: float) -> None:
     """We were on the network for so long, and these nodes were seen; the other holders were
     silent."""

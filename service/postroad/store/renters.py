@@ -174,7 +174,7 @@ def _lying(sql: sqlite3.Connection, drop_id: DropId, which: str, *values: bytes)
     """How many letters wait in this part of a drop, and their bytes; tombstones do not count."""
     count, total = sql.execute(
         f"""SELECT count(*), coalesce(sum(size), 0) FROM held_letter
-            WHERE drop_id = ? AND tombstone IS NULL AND {which}""",  # noqa: S608  (constants)
+            WHERE drop_id = ? AND {held.WAITS} AND {which}""",  # noqa: S608  (constants)
         (drop_id, *values),
     ).fetchone()
     return int(count), int(total)

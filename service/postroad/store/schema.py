@@ -74,6 +74,7 @@ MIGRATIONS: tuple[str, ...] = (
         content_key BLOB CHECK (length(content_key) = 32),
         header_hash BLOB CHECK (length(header_hash) = 32), -- which the receipt names
         sealed_for INTEGER,                  -- sequence of the record that it was sealed for
+        epoch_key  BLOB CHECK (length(epoch_key) = 16), -- to which
         receipt    BLOB,
         CHECK ((state IN ('waiting', 'held')) = (ended_at IS NULL)),
         CHECK ((mail_id IS NULL) = (content_key IS NULL)),
@@ -164,6 +165,7 @@ MIGRATIONS: tuple[str, ...] = (
         voucher    BLOB,                     -- what it was shown last
         told       INTEGER NOT NULL DEFAULT 0, -- sequence of our record that a vouched one has
         left_at    REAL,                     -- not in our record since then, but still looked into
+        emptied_at REAL,                     -- when all that lay in it was last taken
         silent_seconds REAL NOT NULL DEFAULT 0, -- of our time on the network, since it was seen
         refusal    TEXT NOT NULL DEFAULT '', -- what it said last when we asked for the drop
         unwanted   INTEGER NOT NULL DEFAULT 0 -- the person behind it was blocked or removed
@@ -208,6 +210,7 @@ MIGRATIONS: tuple[str, ...] = (
         size       INTEGER NOT NULL,
         expires_at REAL NOT NULL,
         tombstone  BLOB,                     -- the sealed receipt that replaced the letter
+        reseal     BLOB,                     -- the owner has no key for it, and says so
         burial     BLOB,                     -- the owner's signature over it, to be passed on
         sibling    BLOB,                     -- the holder who passed it on; NULL: its sender
         PRIMARY KEY (drop_id, mail_id)

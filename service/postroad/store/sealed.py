@@ -143,7 +143,8 @@ class SealedStore:
         """Remove the rows of letters that no open parcel and no held letter needs."""
         sql.execute(
             """DELETE FROM sealed
-               WHERE mail_id NOT IN (SELECT mail_id FROM held_letter WHERE tombstone IS NULL)
+               WHERE mail_id NOT IN (SELECT mail_id FROM held_letter
+                                   WHERE tombstone IS NULL AND reseal IS NULL)
                AND mail_id NOT IN (SELECT mail_id FROM parcel
                                    WHERE mail_id IS NOT NULL AND state IN ('waiting', 'held'))"""
         )

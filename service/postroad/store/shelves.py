@@ -11,9 +11,11 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, Instant, MailId, PeerId
 from postroad.base.seams import SureClock
+from postroad.base.tlv import decode, encode
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.holding import HoldFor, Relation, quota
 from postroad.protocol.records import read_person
+from postroad.protocol.wire_reseal import Reseal
 from postroad.store import held, people, queue, renters
 from postroad.store.database import Database
 from postroad.store.held import HeldDrop
@@ -72,11 +74,13 @@ class Shelves:
 
         return await self._database.read(work)
 
-    async def offer(self, deposit: wire.Deposit) -> wire.Take | wire.Tombstone | wire.No | None:
+    async def offer(
+        self, deposit: wire.Deposit
+    ) -> wire.Take | wire.Tombstone | Reseal | wire.No | None:
         now = self._clock.now()
         self._sealed.disk.require_room(deposit.size)
 
-        def work(sql: sqlite3.Connection) -> wire.Take | wire.Tombstone | wire.No | None:
+        def work(sql: sqlite3.Connection) -> wire.Take | wire.Tombstone | Reseal | wire.No | None:
             drop_id, mail_id = DropId(deposit.drop), MailId(deposit.mail_id)
             found = held.drop(sql, drop_id)
             if found is None:
@@ -84,6 +88,8 @@ class Shelves:
             lying = held.letter(sql, drop_id, mail_id)
             if lying is not None and lying.tombstone is not None:
                 return wire.Tombstone(mail_id, lying.tombstone)
+            if lying is not None and lying.reseal is not None:
+                return decode(Reseal, lying.reseal)
             if deposit.size > limits.SEALED_BYTES_MAX:
                 return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
             if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
@@ -147,7 +153,7 @@ class Shelves:
 
     async def size_of(self, drop_id: DropId, mail_id: MailId) -> int | None:
         found = await self._database.read(lambda sql: held.letter(sql, drop_id, mail_id))
-        return None if found is None or found.tombstone is not None else found.size
+        return found.size if found is not None and found.waits else None
 
     def read(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
         return self._sealed.pieces(self._database, mail_id, size)
@@ -157,9 +163,20 @@ class Shelves:
     ) -> None:
         await self._database.run(lambda sql: held.bury(sql, drop_id, mail_id, receipt, burial))
 
-    async def tombstone(self, drop_id: DropId, mail_id: MailId) -> bytes | None:
+    async def ask_to_reseal(self, drop_id: DropId, reseal: Reseal) -> None:
+        mail_id = MailId(reseal.mail_id)
+        await self._database.run(
+            lambda sql: held.ask_to_reseal(sql, drop_id, mail_id, encode(reseal))
+        )
+
+    async def tombstone(self, drop_id: DropId, mail_id: MailId) -> bytes | Reseal | None:
         found = await self._database.read(lambda sql: held.letter(sql, drop_id, mail_id))
-        return found.tombstone if found else None
+        if found is None or found.waits:
+            return None
+        if found.tombstone is not None:
+            return found.tombstone
+        assert found.reseal is not None
+        return decode(Reseal, found.reseal)
 
     async def record_of(self, fingerprint: Fingerprint) -> bytes | None:
         return await self._database.read(lambda sql: held.served_record(sql, fingerprint))

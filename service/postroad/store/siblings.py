@@ -145,6 +145,8 @@ class Ledger:
                 if lying.burial is None:
                     return None
                 return wire_holders.Burial(mail_id, lying.tombstone, lying.burial)
+            if not lying.waits:
+                return None
             is_small = lying.size <= limits.LARGE_LETTER_BYTES
             return lying.size if is_small or sibling.large_to_it else None
 
