@@ -88,6 +88,13 @@ def _receipt(octets: bytes, given: Given) -> object:
     )
 
 
+def _reseal(octets: bytes, given: Given) -> object:
+    newest = _number(given["sequence"]), given["newest-key"]
+    sealed_for = _number(given["sealed-for"])
+    mail_id, key, device = given["mail-id"], given["old-key"], given["owner"]
+    return wire.reseal(octets, mail_id, key, sealed_for, device, newest)
+
+
 def _voucher(octets: bytes, given: Given) -> object:
     renter = given["renter"].decode("ascii")
     return wire.voucher(octets, renter, given["holder"], _number(given["now"]))
@@ -136,6 +143,7 @@ READERS: dict[str, Callable[[bytes, Given], object]] = {
         octets, given["drop-key"], given["holder"], given["asker"]
     ),
     "lease": lambda octets, given: wire.lease(octets, given["deposit"], given["holder"]),
+    "reseal": _reseal,
     "voucher": _voucher,
     "burial": lambda octets, given: wire.burial(octets, given["owner"]),
     "stamp": lambda octets, given: stamp.read(

@@ -15,7 +15,6 @@ from second_reader.tlv import must, sized
 
 FRAME_MAX = 65536
 DAY = 86400
-OWNERS = ("Rent", "Tickets", "List", "Fetch", "Delete")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ CHECKS: dict[str, Callable[[Message], None]] = {
 def owner(octets: bytes, drop_key: bytes, holder: bytes, asker: bytes) -> Message:
     """A request that the owner of a drop signed, for this holder on this link."""
     found = frame(octets)
-    must(found.name in OWNERS, "not a request of a drop's owner")
+    must({"drop", "signature"} <= found.values.keys(), "not a request of a drop's owner")
     if found.name == "Rent":
         must(ed25519(found.octets("key")) == drop_key, "a drop with another key")
     (tag,) = [one.tag for one in page.structures("wire")[found.name] if one.name == "signature"]
@@ -115,6 +114,28 @@ def lease(octets: bytes, deposit: bytes, holder: bytes) -> Message:
     must(said.number("until") >= asked.number("expires"), "too short a lease")
     leased, signature = tlv.fields(found.body, 1, 2)
     verify(holder, b"postroad/lease/1", leased, signature)
+    return found
+
+
+def reseal(
+    octets: bytes,
+    mail_id: bytes,
+    epoch_key: bytes,
+    sealed_for: int,
+    device: bytes,
+    newest: tuple[int, bytes],
+) -> Message:
+    """A recipient's word about the letter that was sealed to this key for the record of this
+    sequence. `newest`: sequence and epoch key id of their newest record, which `device` signed."""
+    found = frame(octets)
+    must(found.name == "Reseal", "no word to seal anew")
+    named = (found.octets("mail id"), found.octets("epoch key"))
+    must(named == (mail_id, epoch_key), "about another letter, or another key")
+    sequence, key = newest
+    must(sealed_for < found.number("sequence") <= sequence, "without a newer record")
+    must(key != epoch_key, "to the same key")
+    signed = found.body[:-64] + bytes(64)
+    verify(device, b"postroad/reseal/1", signed, found.octets("signature"))
     return found
 
 

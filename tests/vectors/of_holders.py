@@ -7,7 +7,8 @@ from typing import Any
 
 from postroad.base.ids import Instant, MailId
 from postroad.base.tlv import encode
-from postroad.protocol import wire, wire_holders
+from postroad.protocol import wire, wire_holders, wire_reseal
+from postroad.sealing import keys
 from postroad.sealing.keys import SigningKey
 from vectors import of_records
 from vectors.of_wire import ID
@@ -18,16 +19,20 @@ from vectors.world import (
     DEVICE,
     DROP,
     DROP_KEY,
+    EPOCH,
     FITS_ALL,
     HOLDER,
     NOW,
     OTHER,
+    OTHER_EPOCH,
     RECEIPT,
     WEAK,
     seconds,
 )
 
 DEPOSIT = wire.Deposit(DROP, ID, 5000, int(NOW) + 30 * DAY, b"\x19" * 16, None)
+SEALED_FOR, SEQUENCE = 7 << 32, 9 << 32
+OLD_KEY, NEWEST_KEY = (keys.epoch_key_id(one.public) for one in (OTHER_EPOCH, EPOCH))
 LEASE = wire.Lease(DROP, ID, 5000, int(NOW) + 30 * DAY + 600)
 
 
@@ -59,6 +64,15 @@ def _leased(signer: SigningKey = HOLDER, **changes: Any) -> bytes:
     return wire.frame(wire.sign_lease(replace(LEASE, **changes), signer))
 
 
+def reseal(
+    device: SigningKey = DEVICE,
+    mail_id: bytes = ID,
+    epoch_key: bytes = OLD_KEY,
+    sequence: int = SEQUENCE,
+) -> wire_reseal.Reseal:
+    return wire_reseal.sign_reseal(MailId(mail_id), epoch_key, sequence, device)
+
+
 def vectors() -> dict[str, bytes]:
     blank = bytes(64)
     record = encode(of_records.records()["person"])
@@ -85,6 +99,7 @@ def vectors() -> dict[str, bytes]:
         "owner-list": owner(listed),
         "owner-fetch": owner(fetch),
         "owner-delete": owner(wire.Delete(DROP, ID, RECEIPT, blank, burial)),
+        "owner-leave-reseal": owner(wire_reseal.LeaveReseal(DROP, reseal(), blank)),
         "lease": _leased(),
         "voucher": encode(voucher()),
         "burial": _burial(),
@@ -104,6 +119,18 @@ def vectors() -> dict[str, bytes]:
         "no-voucher-expired": encode(voucher(expires=NOW)),
         "no-voucher-too-long": encode(voucher(expires=NOW + 31 * DAY + 1)),
         "no-voucher-signature": encode(other_name),
+        "given-mail-id": ID,
+        "given-old-key": OLD_KEY,
+        "given-sealed-for": seconds(SEALED_FOR),
+        "given-sequence": seconds(SEQUENCE),
+        "given-newest-key": NEWEST_KEY,
+        "reseal": wire.frame(reseal()),
+        "no-reseal-other-letter": wire.frame(reseal(mail_id=bytes(32))),
+        "no-reseal-other-key": wire.frame(reseal(epoch_key=NEWEST_KEY)),
+        "no-reseal-old": wire.frame(reseal(sequence=SEALED_FOR)),
+        "no-reseal-unseen": wire.frame(reseal(sequence=SEQUENCE + 1)),
+        "no-reseal-other-device": wire.frame(reseal(OTHER)),
+        "no-reseal-changed": wire.frame(replace(reseal(), sequence=SEQUENCE - 1)),
         "no-burial-other-device": _burial(OTHER),
         "no-burial-other-receipt": _burial(receipt=bytes(1052)),
     }

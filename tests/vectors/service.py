@@ -41,6 +41,7 @@ from postroad.protocol.wire_holders import (
     check_voucher,
 )
 from postroad.protocol.wire_reach import DialledBack, Seen
+from postroad.protocol.wire_reseal import LeaveReseal, Reseal, check_reseal
 from postroad.sealing import certificate as certificates
 from postroad.sealing import keys, safety, stamp
 from postroad.sealing.certificate import Certificate
@@ -229,7 +230,8 @@ def _message(octets: bytes) -> wire.Message:
 
 def _owner(octets: bytes, given: Given) -> bytes:
     found = _message(octets)
-    if not isinstance(found, wire.Rent | wire.Tickets | wire.List | wire.Fetch | wire.Delete):
+    owners = wire.Rent | wire.Tickets | wire.List | wire.Fetch | wire.Delete | LeaveReseal
+    if not isinstance(found, owners):
         raise Refused("not a request of a drop's owner")
     key = given["drop-key"]
     if isinstance(found, wire.Rent):
@@ -244,6 +246,22 @@ def _lease(octets: bytes, given: Given) -> bytes:
     if not isinstance(found, wire.Leased):
         raise Refused("no lease")
     wire.check_lease(found, PeerId(given["holder"]), deposit)
+    return octets
+
+
+def _reseal(octets: bytes, given: Given) -> bytes:
+    found = _message(octets)
+    if not isinstance(found, Reseal):
+        raise Refused("no word to seal anew")
+    check_reseal(
+        found,
+        MailId(given["mail-id"]),
+        given["old-key"],
+        sealed_for=_number(given["sealed-for"]),
+        device=PeerId(given["owner"]),
+        sequence=_number(given["sequence"]),
+        newest_key=given["newest-key"],
+    )
     return octets
 
 
@@ -313,6 +331,7 @@ READERS: dict[str, Callable[[bytes, Given], bytes]] = {
     "frame": _frame,
     "owner": _owner,
     "lease": _lease,
+    "reseal": _reseal,
     "voucher": _voucher,
     "burial": _burial,
     "stamp": _stamp,
