@@ -196,6 +196,10 @@ def play(scene: Scene, anna: Person, bora: Person) -> None:
             plain = person.type(*words)
             scene.said += [plain.stdout.encode(), plain.stderr.encode()]
     for person in (anna, bora):
+        for path in person.folder.rglob("*"):  # its socket is there, and all that the store makes
+            if path.relative_to(person.folder).parts[0] in ("data", "run"):
+                mode = path.lstat().st_mode & 0o777
+                assert mode == (0o700 if path.is_dir() else 0o600), path
         person.stop()
         assert remember_the_database(scene, person) > 2
 

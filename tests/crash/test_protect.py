@@ -3,6 +3,7 @@ should from then on, and never neither."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -78,6 +79,9 @@ def test_the_old_keys_or_the_new_ones_whole(tmp_path: Path, how: str, fault: Fau
             env=surroundings(),
         )
         came = done.returncode < 0 if fault.kills else b"(INJECTED)" in told.read_bytes()
+        if not fault.kills:
+            assert "Traceback" not in done.stderr, done
+            assert done.returncode == 0 or "error" in json.loads(done.stdout), done
         again, protection = found_there(person)
         assert again == made, f"{fault.name} {n}"
         states.add(protection)

@@ -4,6 +4,7 @@ The running node is asked; while none runs, its folder is taken for the moment. 
 typed at a terminal or come on stdin, never as an argument or in the environment: those others see.
 """
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from postroad.app import telling_keys as telling
 from postroad.app.asking import NotRunning, as_json, ask, ask_own, finish
 from postroad.app.config import Config
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, NotSetUp, WrongPassphrase
+from postroad.base.errors import ConfigurationError, NotSetUp, PostroadError, WrongPassphrase
 
 if TYPE_CHECKING:
     from postroad.machine.disk import FolderDisk
@@ -176,16 +177,20 @@ def _locksmith() -> "Locksmith":
 
 
 def _note(disk: "FolderDisk", now: Any, noted: dict[str, str]) -> None:
-    """In the audit log, where there is a store already."""
+    """In the audit log, where there is a store already; what fails here undoes nothing."""
     from postroad.doors.keys import EVENT
     from postroad.store import audit
-    from postroad.store.database import FILE_NAME, connect
+    from postroad.store.database import FILE_NAME, Database
+
+    async def write() -> None:
+        async with Database(disk) as database:
+            await database.run(lambda sql: audit.note(sql, now, EVENT, **noted))
 
     if FILE_NAME in disk.names(""):
-        with closing(connect(f"{disk.folder}/{FILE_NAME}")) as sql:
-            sql.execute("BEGIN IMMEDIATE")
-            audit.note(sql, now, EVENT, **noted)
-            sql.execute("COMMIT")
+        try:
+            asyncio.run(write())
+        except PostroadError as error:
+            click.echo(f"postroad: It was not noted in the audit log. {error}", err=True)
 
 
 def _with_folder(config: Config, work: "Callable[[FolderDisk], Any]") -> Any:

@@ -21,6 +21,7 @@ from postroad.base.errors import (
     NotSetUp,
     PeerMisbehaved,
     PermanentFailure,
+    TemporaryFailure,
 )
 from postroad.base.ids import Fingerprint, Instant, SureInstant
 from postroad.base.seams import Disk, Entropy
@@ -316,8 +317,16 @@ def _unreadable(disk: Disk, error: Exception) -> ConfigurationError:
 
 
 def save(disk: Disk, keyring: Keyring, wrapping: Wrapping = PLAIN) -> None:
-    """Make it durable in the old one's place; the old one's octets are overwritten."""
-    disk.write(FILE_NAME, _file(keyring, wrapping), blot=True)
+    """Make it durable in the old one's place; the old one's octets are overwritten.
+
+    Raises DiskFull or TemporaryFailure; then the old one is there, or the new one, whole."""
+    try:
+        disk.write(FILE_NAME, _file(keyring, wrapping), blot=True)
+    except OSError as error:
+        raise TemporaryFailure(
+            f"The disk did not take the keys ({error}). They open as before, or as they should "
+            "from now on. Mend that, then try again."
+        ) from error
 
 
 def draft(disk: Disk, keyring: Keyring, wrapping: Wrapping = PLAIN) -> BinaryIO:
