@@ -219,3 +219,24 @@ def test_a_name_that_its_people_could_not_be_shown_is_refused_at_the_start(name:
 def test_without_a_name_a_helper_is_called_as_its_computer() -> None:
     assert helper_cli.name_to_show("é" * 31) == "é" * 31
     assert helper_cli.name_to_show(None) == socket.gethostname()[: limits.HELPER_NAME_BYTES_MAX]
+
+
+def test_a_helpers_key_is_its_owners_alone(box: Box) -> None:
+    """As a node's: made so, closed again where somebody opened it, and no link."""
+    key = box.folder / "data" / "helper-key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert (box.folder / "data").stat().st_mode & 0o777 == 0o700
+    assert box.process is not None
+    box.process.terminate()
+    box.process.wait(20)
+    key.chmod(0o640)
+    box.start()
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert f"{key} could be reached by others (mode 0640)" in box.log.read_text()
+    box.process.terminate()
+    box.process.wait(20)
+    key.rename(box.folder / "elsewhere")
+    key.symlink_to(box.folder / "elsewhere")
+    done = box.type("run", "--data", str(box.folder / "data"), "--name", "box")
+    assert done.returncode == 1
+    assert f"{key} is a link to" in done.stderr

@@ -7,15 +7,14 @@ why, and it goes on as soon as `postroad unlock`, or the desktop keyring, has op
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from postroad.app.node import Sockets
-from postroad.base.errors import Locked
+from postroad.base.errors import Locked, PostroadError
 from postroad.base.seams import Disk, PeerUid
 from postroad.doors import control, locked
 from postroad.doors.keys import told
-from postroad.sealing.wrapping import Protection, Wrapping
+from postroad.sealing.wrapping import PLAIN, Protection, Wrapping
 from postroad.store import keyring
 from postroad.store.locksmith import Locksmith, Tries
 
@@ -79,6 +78,8 @@ class _Opening:
     async def look(self, *, ask: bool, passphrase: str | None = None) -> Wrapping:
         """What opens the keys as they lie there now; Locked, or WrongPassphrase."""
         wrapped = await self._disk.run(lambda: keyring.stored(self._disk))
+        if wrapped.protection is Protection.PLAIN:
+            return PLAIN
 
         def work() -> Wrapping:
             if passphrase is None:
@@ -92,10 +93,12 @@ class _Opening:
         """Without asking: the owner unlocks the desktop keyring when they log in."""
         while True:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
-            wrapped = await self._disk.run(lambda: keyring.stored(self._disk))
-            if wrapped.protection is Protection.KEYRING:
-                with suppress(Locked):
+            try:
+                wrapped = await self._disk.run(lambda: keyring.stored(self._disk))
+                if wrapped.protection is not Protection.PASSPHRASE:
                     self._open(await self.look(ask=False))
+            except PostroadError as error:  # locked still, or the file was taken away meanwhile
+                self.reason = str(error)
 
     def _open(self, found: Wrapping) -> None:
         self.found = found
