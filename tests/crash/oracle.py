@@ -24,7 +24,8 @@ from person import ClaimFailed, Person, until
 SETTLED_SECONDS_MAX = 300.0  # promise M7: after a network heals, all queued mail moves within 5 min
 FETCHED_AT_ONCE = 50
 TRACE = re.compile(
-    rb"(?:(?:Return-Path|Delivered-To|Received): [^\r\n]*\r\n(?:[\t ][^\r\n]*\r\n)*)+"
+    rb"(?:(?:Return-Path|Delivered-To|Received|Postroad-Result): [^\r\n]*\r\n"
+    rb"(?:[\t ][^\r\n]*\r\n)*)+"
 )
 SUBJECT = re.compile(rb"^Subject: ([^\r\n]*)\r\n", re.MULTILINE)
 

@@ -210,6 +210,7 @@ class Walk:
                 rb"Return-Path: <%b>\r\nDelivered-To: %b\r\n" % (anna, bora),
                 rb"Received: from [a-z0-9]{32} by [a-z0-9]{32}\r\n",
                 rb"\t\(Postroad\) id [0-9a-f]{32}; %b\r\n" % date,
+                rb"Postroad-Result: (?:[^\r\n]|\r\n\t)*\r\n",
                 rb"Received: from localhost by localhost \(Postroad\) with ESMTPA;\r\n",
                 rb"\t%b\r\n" % date,
                 *(supplied[one] for one in missing),
