@@ -16,7 +16,7 @@ BY_TIME = re.compile(
 MESSENGERS = {
     "sure_now", "confirmed", "tidy", "drops", "_is_wanted", "_relation", "settle", "_state",
     "_welcome", "_attend", "look_at_clocks", "accept", "_welcome_stranger", "_take_away_old",
-    "_pack", "_bearer",
+    "_pack", "_bearer", "redate", "_follow_clock",
     # Epoch keys: when one is due, and what is noted for that.
     "turn", "_delete", "emptied", "emptied_at", "rotate", "rotated", "dropped", "drop_old_epochs",
     "thinned", "is_over", "are_waiting_for_fetch",

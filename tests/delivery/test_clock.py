@@ -117,6 +117,30 @@ def test_a_sender_whose_clock_is_set_a_year_off_returns_nothing_and_delivers_lat
     play(tmp_path, scene)
 
 
+def test_a_letter_that_was_written_while_the_clock_was_ahead_arrives_when_it_is_right(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        set_clock(anna, YEAR)
+        await anna.write(bora.address)
+        await asyncio.sleep(limits.HOUR)
+        assert not await filed_by(bora)
+        set_clock(anna, 0.0)
+        await asyncio.sleep(limits.HOUR)
+        assert not await filed_by(bora), "nobody knows yet which of the two dates is right"
+        place.put_forward(limits.DAY)
+        await until(lambda: filed_by(bora), 2.0 * limits.HOUR)
+        assert len(await bora.with_subject("hello")) == 1
+        (expires,) = await anna.node.database.read(
+            lambda sql: sql.execute("SELECT max(expires_at) FROM letter").fetchone()
+        )
+        assert expires <= place.clock.now() + limits.EXPIRY_SECONDS_DEFAULT
+
+    play(tmp_path, scene)
+
+
 def test_a_person_with_one_contact_hears_of_an_expiry_after_a_day_of_running(
     tmp_path: Path,
 ) -> None:

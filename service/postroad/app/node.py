@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
 
 from postroad.base import limits
@@ -253,6 +254,8 @@ class Node:
         while True:
             confirmed = await self.timekeeper.changed()
             await wake_all(self.database, self.timekeeper)
+            if (now := self.timekeeper.sure_now()) is not None:
+                await self.database.run(partial(queue.redate, now=now))
             if confirmed:
                 await self.sender.look_at_clocks()
             else:

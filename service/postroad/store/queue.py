@@ -244,6 +244,33 @@ def seal_anew(
         )
 
 
+def redate(sql: sqlite3.Connection, now: SureInstant) -> None:
+    """Letters that were accepted in the future, by a clock that was wrong, are accepted now: nobody
+    would take what is dated so. What was sealed with the wrong dates is sealed anew."""
+    wrong = [
+        letter_id
+        for (letter_id,) in sql.execute(
+            """SELECT DISTINCT letter.id FROM letter JOIN parcel ON letter_id = letter.id
+               WHERE accepted_at > ? AND state IN ('waiting', 'held')""",
+            (now + limits.CLOCK_DRIFT_SECONDS,),
+        )
+    ]
+    for letter_id in wrong:
+        sql.execute(
+            """UPDATE letter SET expires_at = expires_at - accepted_at + ?, accepted_at = ?
+               WHERE id = ?""",
+            (now, now, letter_id),
+        )
+        open_ones = "SELECT id FROM parcel WHERE letter_id = ? AND state IN ('waiting', 'held')"
+        for (parcel_id,) in sql.execute(open_ones, (letter_id,)).fetchall():
+            unhold(sql, parcel_id)
+            sql.execute(
+                """UPDATE parcel SET state = 'waiting', due_at = ?, delayed_at = NULL
+                   WHERE id = ?""",
+                (now, parcel_id),
+            )
+
+
 def forget_leases_of(sql: sqlite3.Connection, holder: PeerId, now: Instant) -> None:
     """This node's word counts for nothing any more: what it held has to be placed elsewhere."""
     sql.execute(
