@@ -274,9 +274,11 @@ def bury(
         )
 
 
-def ask_to_reseal(sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, reseal: bytes) -> None:
+def ask_to_reseal(
+    sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, reseal: bytes | None
+) -> None:
     """Put the owner's word in the letter's place that it has to be sealed anew; the last one stays,
-    but not over a receipt."""
+    but not over a receipt. None: that word cannot be read."""
     sql.execute(
         """UPDATE held_letter SET reseal = ? WHERE drop_id = ? AND mail_id = ?
            AND tombstone IS NULL""",

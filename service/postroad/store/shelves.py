@@ -3,6 +3,7 @@
 Purpose: each thing that a holder does for others, as one commit.
 """
 
+import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from functools import partial
@@ -20,6 +21,8 @@ from postroad.store import held, people, queue, renters
 from postroad.store.database import Database
 from postroad.store.held import HeldDrop
 from postroad.store.sealed import SealedStore
+
+log = logging.getLogger(__name__)
 
 
 class Shelves:
@@ -89,7 +92,10 @@ class Shelves:
             if lying is not None and lying.tombstone is not None:
                 return wire.Tombstone(mail_id, lying.tombstone)
             if lying is not None and lying.reseal is not None:
-                return decode(Reseal, lying.reseal)
+                wish = _read(lying.reseal)
+                if wish is not None:
+                    return wish
+                held.ask_to_reseal(sql, drop_id, mail_id, None)
             if deposit.size > limits.SEALED_BYTES_MAX:
                 return wire.No(wire.Refusal.TOO_LARGE, "No letter may be as large as this.")
             if not now < deposit.expires <= now + limits.EXPIRY_SECONDS_MAX + limits.DAY:
@@ -175,8 +181,7 @@ class Shelves:
             return None
         if found.tombstone is not None:
             return found.tombstone
-        assert found.reseal is not None
-        return decode(Reseal, found.reseal)
+        return _read(found.reseal)
 
     async def record_of(self, fingerprint: Fingerprint) -> bytes | None:
         return await self._database.read(lambda sql: held.served_record(sql, fingerprint))
@@ -207,3 +212,12 @@ class Shelves:
     ) -> bool:
         room = quota(self._relation(sql, drop))
         return renters.has_room(sql, drop.drop, size, ticket_hash, room)
+
+
+def _read(reseal: bytes | None) -> Reseal | None:
+    """What an owner left; a damaged row says nothing, and its letter may be brought again."""
+    try:
+        return None if reseal is None else decode(Reseal, reseal)
+    except PeerMisbehaved as error:
+        log.warning("a wish to seal anew cannot be read: %s", error)
+        return None
