@@ -133,7 +133,7 @@ def nobody_tells_or_looks(patch: pytest.MonkeyPatch) -> None:
         (what_was_expunged_stays, "M10", 3),
         (flags_are_acknowledged_and_not_kept, "M10", 3),
         (an_expired_letter_ends_in_silence, "M1", 3),
-        (nobody_wakes_the_sender, "M7", 4),
+        (nobody_wakes_the_sender, "M7", 7),
         (nobody_tells_or_looks, "M7", 5),
     ],
 )
@@ -141,5 +141,8 @@ def test_a_planted_fault_is_noticed(
     plant: Plant, promise: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    report = play(Plan(seed, people=5, hours=8, letters=50, crashes=16, expiry_hours=1))
+    plan = Plan(seed, people=5, hours=8, letters=50, crashes=16, expiry_hours=1)
+    if plant is nobody_wakes_the_sender:  # where few hold for each other, and nothing is over soon
+        plan = replace(plan, people=4, expiry_hours=24)
+    report = play(plan)
     assert any(broken.startswith(promise) for broken in report.broken), report
