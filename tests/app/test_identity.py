@@ -91,3 +91,49 @@ def test_devices_are_listed_and_this_one_cannot_revoke_itself(three: list[Person
     assert "ed4928c6  revoked" in anna.type("devices").stdout
     twice = anna.type("devices", "revoke", "ed4928c6", "--yes")
     assert (twice.returncode, "revoked already" in twice.stderr) == (1, True)
+
+
+def test_a_rotation_is_finished_only_by_who_has_the_new_words(three: list[Person]) -> None:
+    anna, bora, _ = three
+    was = anna.address
+    begun = anna.postroad("identity", "rotate")
+    words = begun["words"].split()
+    assert (len(words), begun["address"]) == (24, was)
+    wrong = anna.type("identity", "rotate", "--finish", stdin="no such words\n")
+    assert (wrong.returncode, "Nothing was changed" in wrong.stderr) == (1, True)
+    assert anna.postroad("identity") == {"address": was, "former": [], "is_ended": False}
+    asked = " ".join(words[number - 1] for number in begun["asked"])
+    done = anna.type("identity", "rotate", "--finish", stdin=asked + "\n")
+    assert f"You are {begun['new_address']} now." in done.stdout
+    again = anna.type("identity", "rotate", "--finish", stdin=asked + "\n")
+    assert (again.returncode, "No new words were shown" in again.stderr) == (1, True)
+    anna.address = begun["new_address"]
+    assert f"before: {was}" in anna.type("identity").stdout
+
+    until(lambda: "Subject: anna has a new key" in all_subjects(bora), "Bora is told")
+    assert anna.address in bora.type("contacts").stdout
+    # The mail program logs in as before, and has to write as the new one.
+    new, old = anna.address.encode(), was.encode()
+    with pytest.raises(smtplib.SMTPException) as refused:
+        anna.submit(bora.address, letter(anna, bora).replace(new, old))
+    assert anna.address in str(refused.value)
+    anna.submit(bora.address, letter(anna, bora, "as the new one"))
+    until(lambda: "Subject: as the new one" in all_subjects(bora), "Bora has it")
+    bora.submit(
+        was, letter(bora, anna, "to the old address").replace(anna.address.encode(), was.encode())
+    )
+    until(lambda: "Subject: to the old address" in all_subjects(anna), "Anna has it")
+    anna.kill()
+    anna.start()
+    assert anna.postroad("status")["address"] == anna.address
+
+
+def test_new_words_are_shown_to_a_person_who_then_shows_that_they_have_them(
+    three: list[Person],
+) -> None:
+    anna, _, _ = three
+    shown = anna.type("identity", "rotate", stdin="not these\n")
+    assert "Your new 24 words" in shown.stdout
+    assert "Nothing is changed yet. Show that you have them: words" in shown.stdout
+    assert "Nothing was changed; look at your paper" in shown.stderr
+    assert anna.postroad("identity")["former"] == []

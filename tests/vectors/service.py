@@ -117,6 +117,7 @@ def _sheet(octets: bytes, given: Given) -> bytes:
 class _Keyring:
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
+        self.fingerprints = (fingerprint,)
 
 
 def _letter(octets: bytes, given: Given) -> bytes:

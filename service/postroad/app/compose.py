@@ -271,6 +271,7 @@ async def _wire(
         reach.met()
 
     helpers = Helpers(database, client, clock, renter.record, helpers_changed)
+    renter.tell_changes, changes.make_record = changes.settle, renter.record
     renter.tell_helpers = helpers.settle
     requests = RequestBox(
         database,

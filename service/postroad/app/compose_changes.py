@@ -6,10 +6,9 @@ from postroad.base.ids import PeerId
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.change_notices import ChangeNotices
 from postroad.delivery.changes import Changes
-from postroad.delivery.obeying import Obeying
+from postroad.delivery.obeying import Change, Obeying
 from postroad.peers.client import Client
 from postroad.peers.directory.service import Directory
-from postroad.store.changes import Obeyed
 from postroad.store.database import Database
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
@@ -27,12 +26,12 @@ def obeying_of(
     """`changed` hears that something was obeyed: letters may have to go another way."""
     notices = ChangeNotices(mailboxes, keys, clock, entropy)
 
-    def after(_: Obeyed, added: Added | None) -> None:
+    def after(_: Change, added: Added | None) -> None:
         if added is not None:
             mailboxes.announce(added)
         changed()
 
-    return Obeying(database, clock, lambda: {keys.fingerprint}, barred, notices.revoked, after)
+    return Obeying(database, clock, lambda: keys.fingerprints, barred, notices.tell, after)
 
 
 def changes_of(

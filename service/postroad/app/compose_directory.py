@@ -65,7 +65,7 @@ def directory_of(
     async def own_records() -> list[bytes]:
         await before_publishing()
         record = encode(await renter.record())
-        kept = await database.read(changes.to_publish)
+        kept = await database.read(lambda sql: changes.to_publish(sql, machine.clock.now()))
         return [record, *kept]
 
     directory, peer_seen = build_directory(

@@ -1,6 +1,7 @@
 """`postroad devices`, `identity` and `revoke`: what speaks for you, and how that ends."""
 
 import base64
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 from postroad.app import telling_identity as telling
 from postroad.app.asking import as_json, ask_own, finish
 from postroad.app.owners_file import WrittenFile
+from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 
 a_new_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -42,9 +44,45 @@ def revoke_device(context: click.Context, device: str, yes: bool, json_wanted: b
     finish(work, json_wanted, telling.device_revoked)
 
 
-@click.group()
-def identity() -> None:
-    """Print what ends your identity."""
+@click.group(invoke_without_command=True)
+@as_json
+@click.pass_context
+def identity(context: click.Context, json_wanted: bool) -> None:
+    """Show who you are and were; print what ends your identity, or hand it on to a new one."""
+    if context.invoked_subcommand is None:
+        finish(lambda: ask_own(context.obj.config, do="identity"), json_wanted, telling.identity)
+
+
+@identity.command()
+@click.option("--finish", "words_are_kept", is_flag=True, help="The new words are on paper.")
+@as_json
+@click.pass_context
+def rotate(context: click.Context, words_are_kept: bool, json_wanted: bool) -> None:
+    """Hand your identity on to a new one, with new 24 words and a new address.
+
+    Your contacts are told, and see that your key is new. Letters to the old address still reach
+    you. With --json the new words are shown by one call, and the words it asks for come on stdin of
+    a second one, with --finish."""
+
+    def begin() -> dict[str, Any]:
+        return ask_own(context.obj.config, do="rotate begin")
+
+    def end(asked: list[int]) -> dict[str, Any]:
+        words = _asked_words(asked, json_wanted)
+        return ask_own(context.obj.config, do="rotate finish", words=words)
+
+    if words_are_kept:
+        finish(lambda: end([]), json_wanted, telling.rotated)
+        return
+    begun: dict[str, Any] = {}
+
+    def show(answer: dict[str, Any]) -> None:
+        telling.new_words(answer)
+        begun.update(answer)
+
+    finish(begin, json_wanted, show)
+    if begun:
+        finish(lambda: end(begun["asked"]), json_wanted, telling.rotated)
 
 
 @identity.command("sheet")
@@ -94,6 +132,15 @@ def revoke(context: click.Context, file: Path, yes: bool, json_wanted: bool) -> 
         return ask_own(context.obj.config, do="publish revocation", record=encoded)
 
     finish(work, json_wanted, telling.identity_revoked)
+
+
+def _asked_words(numbers: list[int], json_wanted: bool) -> str:
+    """Words of the new 24, never as an argument: those others see."""
+    if json_wanted or not sys.stdin.isatty():
+        return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
+    if not numbers:
+        return str(click.prompt("The words that were asked for", err=True))
+    return " ".join(str(click.prompt(f"Word {number}", err=True)) for number in numbers)
 
 
 def _expect_sure(yes: bool, json_wanted: bool, question: str) -> None:

@@ -6,7 +6,7 @@ Invariant: a pause ends all that uses the network, and nothing else.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from socket import socket
@@ -74,9 +74,26 @@ class Credentials:
 
     def check(self, user: str, password: bytes) -> bool:
         """`user` may be the whole address, the part before the @, or the plain name."""
-        mine = self.keyring.address
-        names = (str(mine), str(mine).partition("@")[0], mine.name)
+        names = {self.keyring.name}
+        for mine in self.keyring.addresses:  # a mail program may not have heard of a rotation
+            names |= {str(mine), str(mine).partition("@")[0]}
         return user.lower() in names and self.keyring.password.verify(password)
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnAddress(Collection[str]):
+    """The address that the owner writes as now: another one after a rotation."""
+
+    keyring: OwnKeys
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((str(self.keyring.address),))
+
+    def __len__(self) -> int:
+        return 1
+
+    def __contains__(self, address: object) -> bool:
+        return address == str(self.keyring.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +206,7 @@ class Node:
 
     def _open_doors(self, tasks: asyncio.TaskGroup, sockets: Sockets) -> None:
         credentials = Credentials(self.keyring)
-        own = (str(self.keyring.address),)
+        own = _OwnAddress(self.keyring)
         machine = self.machine
         if sockets.submission:
             tasks.create_task(
@@ -242,7 +259,7 @@ class Node:
                             self.keyring, self.locksmith, self.database, machine.clock
                         ).requests,
                         RequestsDesk(self.requests).requests,
-                        IdentityDesk(self.changes, self.keyring).requests,
+                        IdentityDesk(self.changes, self.keyring, machine.entropy).requests,
                     ],
                 ),
                 name="control",

@@ -34,10 +34,7 @@ def ready(sockets: "Sockets", pause: "Pause | None") -> None:
 def setup(made: dict[str, Any]) -> None:
     click.echo(f"Your address: {made['address']}\n")
     click.echo("Your 24 words. Write them on paper: they are the only way back to this address.")
-    words = made["words"].split()
-    for at in range(0, len(words), 6):
-        row = (f"{at + place + 1:2} {word:<10}" for place, word in enumerate(words[at : at + 6]))
-        click.echo("   " + " ".join(row).rstrip())
+    words_in_rows(made["words"])
     if made["sheet"]:
         click.echo(f"\nPrint {made['sheet']}: it ends this identity if its keys are ever stolen.")
     else:
@@ -48,6 +45,13 @@ def setup(made: dict[str, Any]) -> None:
     click.echo(f"   incoming    IMAP  127.0.0.1  port {made['imap_port']}")
     click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
     click.echo("\nNext: postroad run    and then, in another terminal: postroad invite")
+
+
+def words_in_rows(said: str) -> None:
+    words = said.split()
+    for at in range(0, len(words), 6):
+        row = (f"{at + place + 1:2} {word:<10}" for place, word in enumerate(words[at : at + 6]))
+        click.echo("   " + " ".join(row).rstrip())
 
 
 def invitation(answer: dict[str, Any]) -> None:

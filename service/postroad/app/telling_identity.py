@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from postroad.app.telling import moment
+from postroad.app.telling import moment, words_in_rows
 
 
 def devices(answer: dict[str, Any]) -> None:
@@ -44,3 +44,27 @@ def identity_revoked(answer: dict[str, Any]) -> None:
     whose = "Your identity" if answer["is_yours"] else f"The identity {answer['fingerprint']}"
     click.echo(f"{whose} is revoked, for ever. This node makes it known; whoever has it as a")
     click.echo("contact learns it within a day. Leave the node running until then.")
+
+
+def identity(answer: dict[str, Any]) -> None:
+    click.echo(f"You are {answer['address']}")
+    for address in answer["former"]:
+        click.echo(f"before: {address}   (letters to it still reach you)")
+    if answer["is_ended"]:
+        click.echo("This identity was revoked: nobody takes letters from it.")
+
+
+def new_words(answer: dict[str, Any]) -> None:
+    click.echo(f"Your new address will be: {answer['new_address']}\n")
+    click.echo("Your new 24 words. Write them on paper: the old ones end with the old address.")
+    words_in_rows(answer["words"])
+    asked = ", ".join(map(str, answer["asked"]))
+    click.echo(f"\nNothing is changed yet. Show that you have them: words {asked}.")
+
+
+def rotated(answer: dict[str, Any]) -> None:
+    click.echo(f"You are {answer['address']} now.")
+    click.echo(f"Before: {answer['was']}; letters to it still reach you.")
+    click.echo("Your contacts are told, and see that your key is new: let them compare the safety")
+    click.echo("number (postroad verify). Change your address in your mail program; its user name")
+    click.echo("and password still work. Then print a new sheet: postroad identity sheet FILE")

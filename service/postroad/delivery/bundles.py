@@ -124,8 +124,9 @@ class Bundles:
         record = encode(await self._renter.record())
         letters: list[_Packed] = []
         left_out = 0
+        mine = self._keyring.fingerprints
         for row in await self._database.read(queue.waiting):
-            if whom not in (None, row.fingerprint) or row.fingerprint == self._keyring.fingerprint:
+            if whom not in (None, row.fingerprint) or row.fingerprint in mine:
                 continue
             packed = await self._pack(row) if len(letters) < limits.BUNDLE_LETTERS_MAX else None
             if packed is None:
@@ -244,7 +245,7 @@ class Bundles:
         except PeerMisbehaved as error:
             log.warning("a record in a bundle is not one: %s", error)
             return
-        if fingerprint == self._keyring.fingerprint or len(found.people) >= RECORDS_MAX:
+        if fingerprint in self._keyring.fingerprints or len(found.people) >= RECORDS_MAX:
             return
         found.people[fingerprint] = record
         now = self._clock.now()
@@ -268,7 +269,7 @@ class Bundles:
             found.trouble = str(error)
             return
         record = found.people.get(invited_by)
-        if invited_by == self._keyring.fingerprint:
+        if invited_by in self._keyring.fingerprints:
             return  # ours, come back
         found.inviter = str(record.address) if record else invited_by
         if accept:

@@ -5,6 +5,7 @@ Purpose: no key changes silently (promise I2). Filed in the commit that obeys th
 
 from dataclasses import dataclass
 
+from postroad.base.ids import Instant
 from postroad.base.seams import Clock, Entropy
 from postroad.message import changed
 from postroad.protocol.imap.render import render
@@ -13,6 +14,7 @@ from postroad.store.changes import Obeyed
 from postroad.store.database import Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
+from postroad.store.rotations import Followed, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +24,43 @@ class ChangeNotices:
     clock: Clock
     entropy: Entropy
 
-    def revoked(self, sql: Sql, obeyed: Obeyed) -> Added | None:
-        """A contact ended, or we did. That a contact gave up a device is theirs alone."""
+    def tell(self, sql: Sql, change: Obeyed | Followed) -> Added | None:
+        """File what the owner has to know of it; nothing, when there is nothing to know."""
         now, token = self.clock.now(), self.entropy.token(changed.TOKEN_BYTES)
+        if isinstance(change, Obeyed):
+            written = self._ended(sql, change, now, token)
+        else:
+            written = self._rotated(change, now, token)
+        if written is None:
+            return None
+        return self.mailboxes.add(sql, "INBOX", written, render(written), date=now)
+
+    def _ended(self, sql: Sql, obeyed: Obeyed, now: Instant, token: bytes) -> bytes | None:
+        """A contact ended, or we did. That a contact gave up a device is theirs alone."""
         mine = str(self.keyring.address)
         if obeyed.fingerprint == self.keyring.fingerprint:
             if revoked.speaks(sql, obeyed.fingerprint, self.keyring.device.peer):
                 return None
-            written = changed.own_ended(mine, is_whole=obeyed.is_whole, now=now, token=token)
-        elif obeyed.person is not None and obeyed.is_whole:
-            name, address = obeyed.person.name, obeyed.person.address
-            written = changed.ended(name, address, mine, now=now, token=token)
-        else:
+            return changed.own_ended(mine, is_whole=obeyed.is_whole, now=now, token=token)
+        if obeyed.person is None or not obeyed.is_whole:
             return None
-        return self.mailboxes.add(sql, "INBOX", written, render(written), date=now)
+        name, address = obeyed.person.name, obeyed.person.address
+        if obeyed.person.fingerprint != obeyed.fingerprint:
+            return changed.root_ended(name, address, mine, now=now, token=token)
+        return changed.ended(name, address, mine, now=now, token=token)
+
+    def _rotated(self, followed: Followed, now: Instant, token: bytes) -> bytes | None:
+        mine, before, person = str(self.keyring.address), followed.before, followed.person
+        match followed.outcome:
+            case Outcome.FOLLOWED if before is not None and person is not None:
+                return changed.rotated(
+                    person.name, before.address, person.address, mine, now=now, token=token
+                )
+            case Outcome.FORKED if person is not None and followed.heir is not None:
+                return changed.forked(
+                    person.name, person.address, followed.heir, mine, now=now, token=token
+                )
+            case Outcome.TAKEN if followed.heir is not None:
+                return changed.taken(mine, followed.heir, now=now, token=token)
+            case _:
+                return None

@@ -23,9 +23,13 @@ from postroad.delivery.obeying import Obeying
 from postroad.peers.client import Client
 from postroad.protocol.identity_records import (
     REVOKE,
+    ROTATE,
     RevokeRecord,
+    RotateRecord,
     read_revoke,
+    read_rotate,
     sign_revoke_devices,
+    sign_rotate,
 )
 from postroad.protocol.records import PersonRecord, next_sequence
 from postroad.sealing.keys import load_ed25519
@@ -35,6 +39,8 @@ from postroad.store.keyring import OwnKeys
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 20 * limits.HOUR  # between two looks for changes of one person: within a day
+RENEW_SECONDS = 30 * limits.DAY  # before its end a rotation of ours is signed afresh
+CHAIN_MAX = 8  # rotations in a row that are followed in the directory
 ROUND_SECONDS = 1 * limits.HOUR
 DIGITS_MIN = 8  # of a device's key: as many as are shown
 AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left somebody untold; then twice as long
@@ -52,6 +58,7 @@ class _Owed:
     fingerprint: Fingerprint
     sequence: int
     octets: bytes
+    person: bytes | None = None  # of the heir
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ class Changes:
         self._is_joined = is_joined
         self._on_news = on_news
         self._wake = asyncio.Event()
+        self.make_record: Callable[[], Awaitable[object]]  # set by the composition root
         self._ask: dict[PeerId, Contact] = {}  # who said that our device was revoked
 
     def wake(self) -> None:
@@ -234,18 +242,63 @@ class Changes:
             await self._database.run(lambda sql: changes.saw_own(sql, found, now))
             self.wake()
 
+    async def rotate(self, entropy: bytes) -> None:
+        """Be another identity from now on; whoever knows us is told, now or when they come."""
+        await self._keyring.rotate(entropy, self._clock.now())
+        log.warning("identity rotated")
+        await self.make_record()  # who is told of the new identity is shown its record
+        self._on_news()
+
+    async def _sign_rotations(self) -> None:
+        """Have a rotation at hand for whomever we were, signed not too long ago."""
+        rotations, now = self._keyring.rotations(), self._clock.now()
+        me = self._keyring.device.peer
+
+        def work(sql: Sql) -> None:
+            for old, new in rotations:
+                whose = old.public.fingerprint
+                octets = changes.kept(sql, whose, ROTATE)
+                last = None if octets is None else decode(RotateRecord, octets)
+                if last is None or now > last.expires - RENEW_SECONDS:
+                    sequence = next_sequence(0 if last is None else last.sequence, me, now)
+                    record = sign_rotate(old, new, sequence, now + limits.RECORD_SECONDS_MAX)
+                    changes.keep(sql, ROTATE, whose, sequence, encode(record), now)
+
+        if rotations:
+            await self._database.run(work)
+
     def _owed(self, sql: Sql) -> list[_Owed]:
+        """All that others should know of us, in the order in which it happened."""
+        owed = []
+        for old, new in self._keyring.rotations():
+            whose = old.public.fingerprint
+            octets = changes.kept(sql, whose, ROTATE)
+            person = people.kept_record(sql, new.public.fingerprint)
+            if octets is not None and person is not None:
+                # Signed afresh it says nothing new to whom it was told.
+                owed.append(_Owed(ROTATE, whose, 0, octets, person))
         mine = self._keyring.fingerprint
         octets = changes.kept(sql, mine, REVOKE)
-        if octets is None:
-            return []
-        return [_Owed(REVOKE, mine, decode(RevokeRecord, octets).sequence, octets)]
+        if octets is not None:
+            owed.append(_Owed(REVOKE, mine, decode(RevokeRecord, octets).sequence, octets))
+        return owed
 
     async def settle(self) -> bool:
         """Tell our changes to those who do not know them yet; whether all do now."""
+        await self._sign_rotations()
         untold = await self._database.read(self._untold)
-        answers = await asyncio.gather(*(self._tell(place, change) for place, change in untold))
+        by_place: dict[Contact, list[_Owed]] = {}
+        for place, change in untold:
+            by_place.setdefault(place, []).append(change)
+        answers = await asyncio.gather(*(self._tell_all(*one) for one in by_place.items()))
         return all(answers)
+
+    async def _tell_all(self, place: Contact, owed: Sequence[_Owed]) -> bool:
+        """One after the other: the second rotation means nothing to who has not heard the first."""
+        for change in owed:
+            if not await self._tell(place, change):
+                return False
+        return True
 
     def _untold(self, sql: Sql) -> list[tuple[Contact, _Owed]]:
         """Whom we owe which word, as far as we know where they are."""
@@ -261,7 +314,7 @@ class Changes:
 
     async def _tell(self, place: Contact, change: _Owed) -> bool:
         try:
-            await self._client.tell_change(place, change.octets, None)
+            await self._client.tell_change(place, change.octets, change.person)
         except (TemporaryFailure, PeerMisbehaved) as error:
             log.info("change not told: %s", error, extra={"peer": short(place.peer)})
             return False
@@ -295,6 +348,21 @@ class Changes:
         found = await self._find_change(REVOKE, fingerprint, above)
         if found is not None:
             await self._obeying.obey(found, is_asked_for=is_asked_for)
+        await self._look_for_heir(fingerprint)
+
+    async def _look_for_heir(self, fingerprint: Fingerprint) -> None:
+        """Follow this identity's rotation, and the next one's, to whoever has a record now."""
+        rotations: list[RotateRecord] = []
+        record, at = None, fingerprint
+        while record is None and len(rotations) < CHAIN_MAX:
+            octets = await self._find_change(ROTATE, at, -1)
+            if octets is None:
+                break
+            rotations.append(read_rotate(octets, at))
+            at = rotations[-1].new.fingerprint
+            record = await self._find_own(at)
+        if rotations:
+            await self._obeying.follow(rotations, record)
 
     async def _look(self) -> bool:
         """Look for changes of all who were not looked for since yesterday, oldest look first;

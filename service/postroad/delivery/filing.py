@@ -32,7 +32,15 @@ from postroad.sealing.letter import (
     open_sealed,
 )
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
-from postroad.store import filed, invitations, people, quarantine, revoked, strangers
+from postroad.store import (
+    filed,
+    invitations,
+    people,
+    quarantine,
+    revoked,
+    rotations,
+    strangers,
+)
 from postroad.store.database import Database, Sql
 from postroad.store.filed import Filed, ReceiptDue
 from postroad.store.keyring import OwnKeys
@@ -209,9 +217,10 @@ class Filing:
         else:
             verdict = before.verdict
         receipt = self._receipt(opened, verdict, now)
-        due = ReceiptDue(mail_id, opened.sender, opened.device, receipt, 0)
+        sender = rotations.heir(sql, opened.sender)
+        due = ReceiptDue(mail_id, sender, opened.device, receipt, 0)
         filed.owe_receipt(sql, due, now, opened.header.expires)
-        if told or people.contact(sql, opened.sender) is None:  # a stranger is not called back
+        if told or people.contact(sql, sender) is None:  # a stranger is not called back
             filed.told(sql, mail_id)
         return Result(opened, receipt, verdict, added, has_met)
 
@@ -240,7 +249,7 @@ class Filing:
             sender, recipient, *_ = map(_read_person, persons)
         except PermanentFailure as error:
             raise NotOpened("It names an address that is not one of ours.") from error
-        if recipient.fingerprint != self._keyring.fingerprint:
+        if recipient.fingerprint not in self._keyring.fingerprints:
             raise NotOpened("It is for somebody else.")
         if sender.tag:
             raise NotOpened("Its sender's address has a tag.")
@@ -268,11 +277,19 @@ class Filing:
     def _welcome(self, sql: Sql, opened: Opened) -> tuple[Verdict, bool]:
         """Whether the sender may write to us, and whether they became a contact by this letter."""
         header = opened.header
-        if opened.sender == self._keyring.fingerprint:
+        if opened.sender in self._keyring.fingerprints:
             return (Verdict.FILED if header.kind == Kind.PERSON else Verdict.STRANGER), False
-        person = people.contact(sql, opened.sender)
+        before = rotations.former(sql, opened.sender)
+        person = people.contact(sql, before.heir if before else opened.sender)
         if person is not None and person.blocked:
             return Verdict.UNWANTED, False
+        if before is not None:
+            # Its author may have written it before they became another, on the device that they
+            # still have. Whoever stole the old key has certified another one.
+            if not rotations.is_device_of(sql, before.heir, opened.device):
+                return Verdict.ROTATED, False
+            same = header.kind == Kind.PERSON and before.address == header.sender.address
+            return (Verdict.FILED if same else Verdict.FORGED), False
         if header.kind == Kind.INTRODUCTION:
             verdict = self._introductions.meet(sql, opened)
             return verdict, verdict is Verdict.FILED
@@ -299,18 +316,19 @@ class Filing:
         return Verdict.REQUESTED, False
 
     def _receipt(self, opened: Opened, verdict: Verdict, now: Instant) -> bytes:
+        recipient = Fingerprint(opened.header.recipient.fingerprint)
         receipt = Receipt(
             opened.sender,
             opened.nonce,
             opened.header_hash,
-            self._keyring.fingerprint,
+            recipient,
             int(verdict),
             int(now),
         )
         return seal_receipt(
             receipt,
             device=self._keyring.device,
-            certificate=self._keyring.certificate,
+            certificate=self._keyring.certificate_of(recipient),
             content_key=opened.content_key,
             nonce=self._entropy.token(NONCE_BYTES),
         )

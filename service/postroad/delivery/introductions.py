@@ -117,7 +117,7 @@ class Introductions:
         Their address, and whether this was new: a link accepted again does nothing more.
         PermanentFailure or TemporaryFailure say in words why not, and what to do."""
         invitation = links.from_link(link)
-        if invitation.fingerprint == self._keyring.fingerprint:
+        if invitation.fingerprint in self._keyring.fingerprints:
             raise PermanentFailure("This is your own invitation; send it to somebody else.")
         known = await self._database.read(lambda sql: people.contact(sql, invitation.fingerprint))
         if known is not None and known.my_ticket == invitation.ticket:

@@ -1,4 +1,4 @@
-"""Hear of revocations, and obey them: from whoever tells, and out of the directory.
+"""Hear of revocations and rotations, and obey them: from whoever tells, and out of the directory.
 
 Purpose: one place that believes such a record, whatever way it came. A record proves itself, so
 anybody may tell it: a thief's word that somebody is revoked is no word without the signature.
@@ -9,22 +9,41 @@ See: docs/adr/0015-devices.md.
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint, PeerId
 from postroad.base.seams import Clock
 from postroad.base.tlv import decode
 from postroad.peers.exchange import Answer, Exchange
-from postroad.protocol import wire, wire_changes
-from postroad.protocol.identity_records import REVOKE, RevokeRecord, kind_of, read_revoke
+from postroad.protocol import identity_records, wire, wire_changes
+from postroad.protocol.identity_records import (
+    RevokeRecord,
+    RotateRecord,
+    kind_of,
+    read_revoke,
+    read_rotate,
+)
+from postroad.protocol.records import PersonRecord, read_person
 from postroad.store import changes, revoked
 from postroad.store.changes import Obeyed
 from postroad.store.database import Database, Sql
 from postroad.store.mailboxes import Added
+from postroad.store.rotations import Followed, Outcome, hear
 
 log = logging.getLogger(__name__)
-Tell = Callable[[Sql, Obeyed], Added | None]
+Change = Obeyed | Followed
+Tell = Callable[[Sql, Change], Added | None]
 """Files what the owner is told, in the same transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of a record: whether it concerns us, what it changed, what was filed of that."""
+
+    concerns_us: bool
+    change: Change | None = None
+    added: Added | None = None
 
 
 class Obeying:
@@ -38,7 +57,7 @@ class Obeying:
         mine: Callable[[], Collection[Fingerprint]],
         barred: set[PeerId],
         tell: Tell,
-        after: Callable[[Obeyed, Added | None], None],
+        after: Callable[[Change, Added | None], None],
     ) -> None:
         self._database = database
         self._clock = clock
@@ -67,34 +86,66 @@ class Obeying:
             heard |= await self.obey(octets)
         return heard
 
-    async def obey(self, octets: bytes, *, is_asked_for: bool = False) -> bool:
+    async def obey(
+        self, octets: bytes, person: bytes | None = None, *, is_asked_for: bool = False
+    ) -> bool:
         """Verify, keep and obey one record; False: it does not concern us. What was known before is
-        harmless. `is_asked_for`: the owner wants it kept, whomever it concerns."""
-        if kind_of(octets) != REVOKE:
-            raise PeerMisbehaved("a change is of an unknown kind")
+        harmless. `person`: with a rotation, the new identity's record. `is_asked_for`: the owner
+        wants it kept, whomever it concerns."""
+        match kind_of(octets):
+            case identity_records.REVOKE:
+                return await self._revoke(octets, is_asked_for=is_asked_for)
+            case identity_records.ROTATE:
+                rotation = read_rotate(octets, decode(RotateRecord, octets).old.fingerprint)
+                new = rotation.new.fingerprint
+                record = None if person is None else read_person(person, new)
+                return await self.follow([rotation], record)
+            case _:
+                raise PeerMisbehaved("a change is of an unknown kind")
+
+    async def _revoke(self, octets: bytes, *, is_asked_for: bool) -> bool:
         record = read_revoke(octets, decode(RevokeRecord, octets).fingerprint)
         now, mine = self._clock.now(), self._mine()
 
-        def work(sql: Sql) -> tuple[bool, Obeyed | None, Added | None]:
+        def work(sql: Sql) -> _Done:
             if not (is_asked_for or changes.concerns_us(sql, record.fingerprint, mine)):
-                return False, None, None
+                return _Done(concerns_us=False)
             obeyed = changes.revoke(sql, record, now, mine)
-            return True, obeyed, None if obeyed is None else self._tell(sql, obeyed)
+            return _Done(True, obeyed, None if obeyed is None else self._tell(sql, obeyed))
 
-        def committed(done: tuple[bool, Obeyed | None, Added | None]) -> None:
-            _, obeyed, added = done
-            if obeyed is not None:
+        def committed(done: _Done) -> None:
+            obeyed = done.change
+            if isinstance(obeyed, Obeyed):
                 self._barred.update(obeyed.barred)
                 what = "identity" if obeyed.is_whole else "device"
                 log.warning("%s revoked", what, extra={"contact": obeyed.fingerprint})
-                self._after(obeyed, added)
+                self._after(obeyed, done.added)
 
-        concerns, _, _ = await self._database.run(work, then=committed)
-        return concerns
+        return (await self._database.run(work, then=committed)).concerns_us
+
+    async def follow(self, rotations: Sequence[RotateRecord], record: PersonRecord | None) -> bool:
+        """Obey rotations that were verified, of which each begins where the one before ends."""
+        now, mine = self._clock.now(), self._mine()
+
+        def work(sql: Sql) -> _Done:
+            if not changes.concerns_us(sql, rotations[0].old.fingerprint, mine):
+                return _Done(concerns_us=False)
+            followed = hear(sql, rotations, record, now, mine)
+            is_news = followed.outcome is not Outcome.NOTHING
+            return _Done(True, followed if is_news else None, self._tell(sql, followed))
+
+        def committed(done: _Done) -> None:
+            followed = done.change
+            if isinstance(followed, Followed):
+                extra = {"contact": rotations[0].old.fingerprint}
+                log.warning("identity rotated: %s", followed.outcome.name.lower(), extra=extra)
+                self._after(followed, done.added)
+
+        return (await self._database.run(work, then=committed)).concerns_us
 
     async def _answer_changed(self, message: wire.Message, exchange: Exchange) -> None:
         assert isinstance(message, wire_changes.Changed)
-        if await self.obey(message.record):
+        if await self.obey(message.record, message.person):
             await exchange.send(wire.Ok())
         else:
             reason = "This person is not known here."

@@ -6,6 +6,7 @@ to deliver or to return; only then may the door say 250.
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from postroad.base import limits
@@ -17,7 +18,7 @@ from postroad.message import address as addresses
 from postroad.message import headers
 from postroad.message.envelope import Recipient, Submission
 from postroad.sealing.letter import Introduction, Kind
-from postroad.store import people, queue, revoked
+from postroad.store import people, queue, revoked, rotations
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -59,15 +60,14 @@ class Outbox:
 
     async def check_recipient(self, address: str) -> str:
         """The address in its normal form; PermanentFailure says why no letter can go there."""
-        mine = self._keyring.address
         try:
             wanted = addresses.parse(address)
         except PermanentFailure as error:
             raise PermanentFailure(f"{error}{await self._hint(address)}") from error
         await self._expect_not_revoked(wanted.fingerprint)
-        if wanted.fingerprint == mine.fingerprint:
+        if wanted.fingerprint in self._keyring.fingerprints:
             return str(wanted)
-        person = await self._database.read(lambda sql: people.contact(sql, wanted.fingerprint))
+        person = await self._database.read(lambda sql: rotations.contact(sql, wanted.fingerprint))
         if person is None:
             try:
                 await self._strangers.check_address(wanted)
@@ -81,7 +81,10 @@ class Outbox:
     async def _expect_not_revoked(self, wanted: Fingerprint) -> None:
         mine, device = self._keyring.fingerprint, self._keyring.device.peer
         ours_speaks, theirs_ended = await self._database.read(
-            lambda sql: (revoked.speaks(sql, mine, device), revoked.is_ended(sql, wanted))
+            lambda sql: (
+                revoked.speaks(sql, mine, device),
+                revoked.is_ended(sql, rotations.heir(sql, wanted)),
+            )
         )
         if not ours_speaks:
             raise PermanentFailure(
@@ -107,12 +110,14 @@ class Outbox:
         """Take custody of a letter; its id once it is durable. Raises DiskFull, and
         PermanentFailure when it is not what a stranger among the recipients could be shown."""
         assert len(submission.octets) <= limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX
-        await self._strangers.check_letter(submission.octets, self._others(submission.recipients))
+        visible = visible_recipients(submission.octets)
+        parcels = await self._to_heirs(parcels_for(submission.recipients, visible))
+        others = [one.fingerprint for one in parcels if one.fingerprint not in self._mine]
+        await self._strangers.check_letter(submission.octets, others)
         # The letter itself, and a sealed copy for each recipient.
         size = len(submission.octets)
         self._contents.disk.require_room(size * (1 + len(submission.recipients)))
         now = self._clock.now()
-        visible = visible_recipients(submission.octets)
         nonce = Nonce(self._entropy.token(16))
         letter = queue.NewLetter(
             nonce,
@@ -124,7 +129,6 @@ class Outbox:
             submission.envelope_id,
             submission.return_full,
         )
-        parcels = parcels_for(submission.recipients, visible)
 
         def committed(_: int) -> None:
             log.info("letter accepted", extra={"letter": nonce.hex(), "parcels": len(parcels)})
@@ -135,9 +139,17 @@ class Outbox:
         )
         return nonce.hex()
 
-    def _others(self, recipients: tuple[Recipient, ...]) -> list[Fingerprint]:
-        to = [addresses.parse(one.address).fingerprint for one in recipients]
-        return [one for one in to if one != self._keyring.fingerprint]
+    @property
+    def _mine(self) -> tuple[Fingerprint, ...]:
+        return self._keyring.fingerprints
+
+    async def _to_heirs(self, parcels: list[queue.NewParcel]) -> list[queue.NewParcel]:
+        """The same, each for whom its recipient is now; what the letter says stays."""
+        return await self._database.read(
+            lambda sql: [
+                replace(one, fingerprint=rotations.heir(sql, one.fingerprint)) for one in parcels
+            ]
+        )
 
     def introduce(
         self,

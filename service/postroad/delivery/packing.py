@@ -12,6 +12,7 @@ from postroad.base.errors import TemporaryFailure
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode
 from postroad.message import address as addresses
+from postroad.message import headers, submitted
 from postroad.sealing import keys, letter
 from postroad.sealing.letter import Header, Introduction, Kind
 from postroad.store import people, queue, revoked, strangers
@@ -61,12 +62,13 @@ class Packer:
                 return now, person
             epoch_public = person.record.epoch_key if person else self.keyring.epoch_public
             body = self.contents.get(sql, row.content_id)
-            header = self._header(sql, row, body, epoch_public)
+            author = self._author(body)
+            header = self._header(sql, row, body, epoch_public, author)
             chunks = letter.seal(
                 header,
                 body,
                 device=self.keyring.device,
-                certificate=self.keyring.certificate,
+                certificate=self.keyring.certificate_of(author.fingerprint),
                 epoch_public=epoch_public,
                 content_key=content_key,
             )
@@ -96,7 +98,7 @@ class Packer:
         return person
 
     def _recipient(self, sql: Sql, row: queue.Row) -> people.Person | None:
-        if row.fingerprint == self.keyring.fingerprint:
+        if row.fingerprint in self.keyring.fingerprints:
             return None
         person = people.contact(sql, row.fingerprint)
         if person is None:
@@ -108,23 +110,38 @@ class Packer:
             raise NoKeyNow(person)
         return person
 
-    def _request(self, sql: Sql, row: queue.Row) -> Introduction | None:
+    def _author(self, body: bytes) -> addresses.Address:
+        """As whom the letter was written: perhaps before we rotated, and it says so in its From."""
+        head = body[: headers.header_size(body)]
+        named = [
+            mailbox.address.lower()
+            for value in headers.all_of(head, b"from")
+            for mailbox in headers.addresses(value)
+        ]
+        former = self.keyring.addresses[1:]
+        return next(
+            (one for one in former if submitted.is_own(" ".join(named), (str(one),))),
+            self.keyring.address,
+        )
+
+    def _request(self, sql: Sql, row: queue.Row, author: addresses.Address) -> Introduction | None:
         """What a letter to a stranger takes along, for their answer; None: it is not to one."""
         known = strangers.stranger(sql, row.fingerprint)
         if (
             row.kind is not Kind.PERSON
-            or row.fingerprint == self.keyring.fingerprint
+            or row.fingerprint in self.keyring.fingerprints
             or people.contact(sql, row.fingerprint) is not None
             or known is None
         ):
             return None
-        mine = people.kept_record(sql, self.keyring.fingerprint)
+        mine = people.kept_record(sql, author.fingerprint)
         assert mine is not None, "our own record is made before the network is joined"
         return Introduction(b"", known.ticket, mine)
 
-    def _header(self, sql: Sql, row: queue.Row, body: bytes, epoch_public: bytes) -> Header:
-        mine = self.keyring.address
-        request = self._request(sql, row)
+    def _header(
+        self, sql: Sql, row: queue.Row, body: bytes, epoch_public: bytes, mine: addresses.Address
+    ) -> Header:
+        request = self._request(sql, row, mine)
         introduction = decode(Introduction, row.introduction) if row.introduction else request
         visible = (addresses.parse(text) for text in row.visible)
         return Header(
@@ -134,7 +151,7 @@ class Packer:
             letter.Person(str(mine), mine.fingerprint),
             self.keyring.device.public,
             tuple(letter.Person(str(one), one.fingerprint) for one in visible),
-            letter.Person(row.recipient, row.fingerprint),
+            letter.Person(row.recipient, addresses.parse(row.recipient).fingerprint),
             keys.epoch_key_id(epoch_public),
             row.blind,
             row.nonce,

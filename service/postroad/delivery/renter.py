@@ -84,6 +84,7 @@ class Renter:
         self._round = asyncio.Lock()
         self._announced = 0  # the sequence of the record that was last told of
         self.on_new_record: Callable[[], None] = lambda: None  # set by the composition root
+        self.tell_changes: Callable[[], Awaitable[bool]]  # set by the composition root
         self.tell_helpers: Callable[[PersonRecord], Awaitable[bool]]  # set by the composition root
         self.holders = Holders(
             database,
@@ -131,6 +132,7 @@ class Renter:
     async def settle(self) -> bool:
         """One round: rent, publish, tell. Whether everybody who should know now knows."""
         async with self._round:
+            await self.tell_changes()  # who does not know who we are believes no record of ours
             rented = await self.holders.settle()
             await self._epochs.turn(self.record)
             record = await self.record()
@@ -158,8 +160,11 @@ class Renter:
         here = self._whereabouts.here
 
         def work(sql: Sql) -> PersonRecord:
-            octets = people.kept_record(sql, self._keyring.fingerprint)
-            last, sequence = _own_record(octets, self._keyring.fingerprint)
+            mine, *former = self._keyring.fingerprints
+            last, sequence = _own_record(people.kept_record(sql, mine), mine)
+            for one in former:  # `told` of contacts counts on through a rotation
+                _, before = _own_record(people.kept_record(sql, one), one)
+                sequence = max(sequence, before)
             me = here
             known = here.addresses or here.relay
             if last is not None and not known and last.contacts[0].peer == here.peer:

@@ -22,6 +22,7 @@ from postroad.delivery.notices import Notices
 from postroad.delivery.packing import NoKeyNow, Packer
 from postroad.delivery.rounds import Outcome, Rounds
 from postroad.delivery.strangers import Strangers
+from postroad.message.address import parse
 from postroad.peers.client import Client
 from postroad.peers.exchange import Exchange
 from postroad.protocol import wire
@@ -220,7 +221,7 @@ class Sender:
                 return
         if await self._end_revoked(row):
             return
-        if row.sealed is None and row.fingerprint != self._keyring.fingerprint:
+        if row.sealed is None and row.fingerprint not in self._keyring.fingerprints:
             impossible = await self._strangers.prepare(row)
             if impossible is not None:
                 await self._step(row, lambda _, parcel: advance(parcel, impossible, now, 0.0))
@@ -307,7 +308,9 @@ class Sender:
         def why(sql: Sql) -> str:
             if not revoked.speaks(sql, mine, device):
                 return YOURS_IS_REVOKED
-            if row.fingerprint != mine and revoked.is_ended(sql, row.fingerprint):
+            if row.fingerprint not in self._keyring.fingerprints and revoked.is_ended(
+                sql, row.fingerprint
+            ):
                 return THEIRS_IS_REVOKED
             return ""
 
@@ -455,15 +458,23 @@ class Sender:
     def _read_receipt(self, row: queue.Row, sealed: bytes) -> Verdict:
         """What this receipt says of the parcel; PeerMisbehaved when it is not its receipt."""
         assert row.sealed is not None
-        receipt = open_receipt(
-            sealed,
-            content_key=row.sealed.content_key,
-            sender=self._keyring.fingerprint,
-            recipient=row.fingerprint,
-            nonce=row.nonce,
-            letter=row.sealed.header_hash,
-        )
-        return Verdict(receipt.verdict)
+        recipient = parse(row.recipient).fingerprint  # as it was written; they may have rotated
+        failed: PeerMisbehaved | None = None
+        for mine in self._keyring.fingerprints:  # we, too: it was sealed by whom we were then
+            try:
+                receipt = open_receipt(
+                    sealed,
+                    content_key=row.sealed.content_key,
+                    sender=mine,
+                    recipient=recipient,
+                    nonce=row.nonce,
+                    letter=row.sealed.header_hash,
+                )
+                return Verdict(receipt.verdict)
+            except PeerMisbehaved as error:
+                failed = failed or error
+        assert failed is not None
+        raise failed
 
     # Steps of the table
 

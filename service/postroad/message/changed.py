@@ -59,6 +59,82 @@ def own_ended(address: str, *, is_whole: bool, now: Instant, token: bytes) -> by
     )
 
 
+def root_ended(name: str, address: str, to: str, *, now: Instant, token: bytes) -> bytes:
+    """The identity that a contact went on from was revoked, and nobody had compared the new one."""
+    return _letter(
+        to,
+        f"The key that {name} had before was revoked",
+        [
+            f"{name} has the address {address} because their key of before named that one. This "
+            "key of before is revoked now: perhaps it was stolen, and the thief named the new one.",
+            f"Until you know better, {name} is blocked. Ask them in another way, best by voice, "
+            "and compare the safety number:",
+            f"postroad verify {address}",
+            "When it is the same on both sides, type:",
+            f"postroad contacts unblock {address}",
+        ],
+        now,
+        token,
+    )
+
+
+def rotated(name: str, before: str, after: str, to: str, *, now: Instant, token: bytes) -> bytes:
+    """A contact's identity named its heir."""
+    return _letter(
+        to,
+        f"{name} has a new key",
+        [
+            f"{name} has a new key, and with it a new address: {after}",
+            f"Before: {before}",
+            "The old key names the new one, and the new one says that it is so. Most likely "
+            f"{name} wanted it so. But whoever stole the old key could do the same, so {name} is "
+            "not verified any more. Compare the safety number, best by voice:",
+            f"postroad verify {after}",
+            "Letters that you write to the old address go to the new key, too.",
+        ],
+        now,
+        token,
+    )
+
+
+def forked(name: str, address: str, other: str, to: str, *, now: Instant, token: bytes) -> bytes:
+    """Two identities claim to be a contact's next one."""
+    return _letter(
+        to,
+        f"Two different keys claim to be {name}",
+        [
+            f"The key that {name} had before named two others as the next. Only one of them can be "
+            f"meant by {name}: somebody has stolen the key of before.",
+            f"Postroad stays with the first that it heard of: {address}",
+            f"The other one: {other}",
+            f"Write nothing to {name} that matters before you have asked them in another way, best "
+            "by voice, and compared the safety number:",
+            f"postroad verify {address}",
+        ],
+        now,
+        token,
+    )
+
+
+def taken(address: str, heir: str, *, now: Instant, token: bytes) -> bytes:
+    """The owner's own identity was handed on to one that this node does not have."""
+    return _letter(
+        address,
+        "Your identity was handed on to another one",
+        [
+            f"Somebody with the keys of your identity made another one its heir: {heir}",
+            f"Your address here: {address}",
+            "If it was you, on another computer of yours: set this one up anew with the new 24 "
+            "words (postroad setup --restore).",
+            "If it was not, your keys or your 24 words are stolen. End this identity with its "
+            "printed sheet (postroad revoke --from-sheet FILE), or from here: postroad identity "
+            "sheet FILE makes one. Tell your contacts in another way, and invite them anew.",
+        ],
+        now,
+        token,
+    )
+
+
 def _letter(to: str, subject: str, paragraphs: list[str], now: Instant, token: bytes) -> bytes:
     assert len(token) == TOKEN_BYTES
     lines = [

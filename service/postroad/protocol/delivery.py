@@ -170,6 +170,10 @@ AMONG_REQUESTS = (
     "it, a letter from them tells you."
 )
 REFUSALS = {
+    Verdict.ROTATED: (
+        "5.7.7",
+        "Its sender has another key now, and it was signed with the old one by another device.",
+    ),
     Verdict.REVOKED: (
         REVOKED_STATUS,
         "The recipient's node knows that the device or identity that signed it is revoked.",

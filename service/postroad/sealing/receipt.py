@@ -41,6 +41,7 @@ class Verdict(IntEnum):
     INVITATION_OVER = 18  # it has expired, or was taken back
     NOT_INTRODUCED = 19  # the recipient did not say yes to an introduction
     REVOKED = 24  # the device that signed it, or its identity, was revoked
+    ROTATED = 25  # its sender has another key now, and an unknown device signed it with the old one
 
 
 @dataclass(frozen=True, slots=True)

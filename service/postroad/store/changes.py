@@ -15,7 +15,13 @@ from dataclasses import dataclass
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant, PeerId
 from postroad.base.tlv import decode, encode
-from postroad.protocol.identity_records import REVOKE, RevokeRecord
+from postroad.protocol.identity_records import (
+    REVOKE,
+    ROTATE,
+    RevokeRecord,
+    RotateRecord,
+    kind_of,
+)
 from postroad.protocol.records import PersonRecord
 from postroad.store import audit, people, queue, revoked
 
@@ -41,7 +47,8 @@ def concerns_us(
         return True
     found = sql.execute(
         """SELECT 1 FROM contact WHERE fingerprint = :asked
-           UNION ALL SELECT 1 FROM held_drop WHERE fingerprint = :asked""",
+           UNION ALL SELECT 1 FROM held_drop WHERE fingerprint = :asked
+           UNION ALL SELECT 1 FROM former WHERE fingerprint = :asked""",
         {"asked": fingerprint},
     )
     return found.fetchone() is not None
@@ -62,13 +69,18 @@ def _all_kept(sql: sqlite3.Connection, fingerprint: Fingerprint) -> list[bytes]:
     return [bytes(octets) for (octets,) in rows]
 
 
-def to_publish(sql: sqlite3.Connection) -> list[bytes]:
+def to_publish(sql: sqlite3.Connection, now: Instant) -> list[bytes]:
     """All that should be found in the directory: who keeps it there does so for some weeks only."""
     rows = sql.execute(
         "SELECT octets FROM change ORDER BY learnt_at DESC, fingerprint, kind LIMIT ?",
         (PUBLISHED_MAX,),
     )
-    return [bytes(octets) for (octets,) in rows]
+    return [bytes(octets) for (octets,) in rows if not _is_over(octets, now)]
+
+
+def _is_over(octets: bytes, now: Instant) -> bool:
+    """Whether it has expired: only its author can sign it afresh."""
+    return kind_of(octets) == ROTATE and decode(RotateRecord, octets).expires <= now
 
 
 def served(sql: sqlite3.Connection, fingerprint: Fingerprint, asker: PeerId) -> list[bytes]:
@@ -120,7 +132,7 @@ def revoke(
         _forget(sql, whose, proven if is_whole else named, is_whole=is_whole)
         _forget_holders(sql, ended, now)
     if is_whole:
-        people.block(sql, whose)
+        person = _end(sql, whose) or person
     else:
         for device in sorted(named):
             queue.seal_anew(sql, whose, device, now)
@@ -128,6 +140,18 @@ def revoke(
     event = "identity revoked" if is_whole else "device revoked"
     audit.note(sql, now, event, id=whose)
     return Obeyed(whose, person, is_whole, frozenset(ended))
+
+
+def _end(sql: sqlite3.Connection, whose: Fingerprint) -> people.Person | None:
+    """The identity has ended, and with it whoever went on from it unverified: who stole its keys
+    could name an heir, too. The contact whom that touches, when it is such an heir."""
+    people.block(sql, whose)
+    row = sql.execute("SELECT heir FROM former WHERE fingerprint = ?", (whose,)).fetchone()
+    heir = None if row is None else people.contact(sql, Fingerprint(row[0]))
+    if heir is None or heir.verified:
+        return None
+    people.block(sql, heir.fingerprint)
+    return heir
 
 
 def _proven_devices(

@@ -40,6 +40,7 @@ EPOCH_SECONDS = 7 * limits.DAY  # then a new one takes its place, while the node
 EPOCH_KEPT_SECONDS = limits.RECORD_SECONDS_MAX  # after the record that dropped it, at least
 EPOCH_KEPT_SECONDS_MAX = EPOCH_KEPT_SECONDS + limits.EXPIRY_SECONDS_MAX + limits.DAY
 EPOCH_KEYS_MAX = 16
+FORMER_MAX = 4  # identities that we were: of a fifth rotation the first is forgotten
 CERTIFICATE_RENEWAL_SECONDS = 30 * limits.DAY  # before it ends
 
 
@@ -65,6 +66,20 @@ class StoredEpochKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """An identity that we were before: letters to it are still taken and receipted, and its
+    rotation is signed afresh each month."""
+
+    entropy: bytes = hidden(fixed(1, 32))
+    certificate: Certificate = nested(2, Certificate)
+    until: int = number(3, 8)
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(self.entropy)
+
+
+@dataclass(frozen=True, slots=True)
 class Keyring:
     """Everything secret that a node has. The last epoch key is the current one."""
 
@@ -76,6 +91,7 @@ class Keyring:
         nested(5, StoredEpochKey), EPOCH_KEYS_MAX, 1
     )
     password: PasswordVerifier = nested(6, PasswordVerifier)
+    former: tuple[Former, ...] = several(nested(7, Former), FORMER_MAX)  # the newest last
 
     @property
     def identity(self) -> Identity:
@@ -135,10 +151,33 @@ class Keyring:
         """The same, with a fresh device certificate when the old one ends within 30 days.
 
         Also when it begins only later: it was made while the clock was wrong."""
-        statement = self.certificate.statement
-        if statement.begins <= now <= statement.ends - CERTIFICATE_RENEWAL_SECONDS:
+        ours = (self.certificate, *(one.certificate for one in self.former))
+        if all(_is_good(one, now) for one in ours):
             return self
-        return replace(self, certificate=certificates.certify(self.identity, self.device.peer, now))
+        device = self.device.peer
+        return replace(
+            self,
+            certificate=certificates.certify(self.identity, device, now),
+            former=tuple(
+                replace(one, certificate=certificates.certify(one.identity, device, now))
+                for one in self.former
+            ),
+        )
+
+    def rotated(self, entropy: bytes, now: Instant) -> "Keyring":
+        """The same device, and its epoch keys, under a new identity; what it was stays known."""
+        was = Former(self.entropy, self.certificate, int(now))
+        return replace(
+            self,
+            entropy=entropy,
+            certificate=certificates.certify(Identity(entropy), self.device.peer, now),
+            former=(*self.former, was)[-FORMER_MAX:],
+        )
+
+
+def _is_good(certificate: Certificate, now: Instant) -> bool:
+    statement = certificate.statement
+    return statement.begins <= now <= statement.ends - CERTIFICATE_RENEWAL_SECONDS
 
 
 class OwnKeys:
@@ -210,6 +249,33 @@ class OwnKeys:
 
             saved = await self._disk.run(work)
 
+    async def rotate(self, entropy: bytes, now: Instant) -> None:
+        """Be another identity from now on: one write, so a crash leaves us the old one or the new.
+
+        Everything that follows from it (telling, publishing) is done again after a start."""
+        await self._change(lambda keyring: keyring.rotated(entropy, now))
+        self._fingerprint, self._address = self._keyring.fingerprint, self._keyring.address
+
+    @property
+    def fingerprints(self) -> tuple[Fingerprint, ...]:
+        """Whoever we are and were: letters to any of them are ours."""
+        former = [one.certificate.fingerprint for one in reversed(self._keyring.former)]
+        return (self._fingerprint, *former)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return tuple(Address(self.name, one) for one in self.fingerprints)
+
+    def certificate_of(self, fingerprint: Fingerprint) -> Certificate:
+        """This device's, by the identity that we are or were."""
+        ours = (self._keyring.certificate, *(one.certificate for one in self._keyring.former))
+        return next(one for one in ours if one.fingerprint == fingerprint)
+
+    def rotations(self) -> tuple[tuple[Identity, Identity], ...]:
+        """Who we were and who we were next, the oldest first."""
+        were = [one.identity for one in self._keyring.former]
+        return tuple(zip(were, [*were[1:], self._keyring.identity], strict=True)) if were else ()
+
     @property
     def wrapping(self) -> Wrapping:
         return self._wrapping
@@ -266,6 +332,7 @@ def new_keyring(
         certificates.certify(identity, device.peer, now),
         (StoredEpochKey(entropy.token(keys.EPOCH_SECRET_BYTES), int(now), 0),),
         password,
+        (),
     )
 
 

@@ -151,7 +151,7 @@ def add_contact(
     learn(sql, record, now)
     known = contact(sql, record.fingerprint)
     assert known is not None
-    _note_devices(sql, known.record)  # of the newest: this one may be older
+    note_devices(sql, known.record)  # of the newest: this one may be older
 
 
 def name_for(sql: sqlite3.Connection, record: PersonRecord, wanted: str = "") -> str:
@@ -199,11 +199,11 @@ def learn(sql: sqlite3.Connection, record: PersonRecord, now: Instant) -> bool:
         (now, record.fingerprint, record.sequence),
     )
     if changed.rowcount == 1:
-        _note_devices(sql, record)
+        note_devices(sql, record)
     return changed.rowcount == 1
 
 
-def _note_devices(sql: sqlite3.Connection, record: PersonRecord) -> None:
+def note_devices(sql: sqlite3.Connection, record: PersonRecord) -> None:
     """The device that signed the record is this person's; the others only unless somebody else's.
 
     Anybody can write the device of another contact into their own record. None that was revoked."""

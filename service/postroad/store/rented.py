@@ -115,16 +115,18 @@ def were_seen(sql: sqlite3.Connection, seen: Collection[PeerId], seconds: float)
 def said_holding(sql: sqlite3.Connection, fingerprint: Fingerprint, said: bytes) -> None:
     """For whom this contact holds, and when they are on, as they say."""
     sql.execute(
-        """INSERT INTO holding (fingerprint, said) VALUES (?, ?)
+        """INSERT INTO holding (fingerprint, said)
+           SELECT fingerprint, ?2 FROM contact WHERE fingerprint = ?1
            ON CONFLICT (fingerprint) DO UPDATE SET said = excluded.said""",
         (fingerprint, said),
     )
 
 
 def told_holding(sql: sqlite3.Connection, fingerprint: Fingerprint, told: bytes) -> None:
-    """This contact knows that of us."""
+    """This contact knows that of us, if they are one still."""
     sql.execute(
-        """INSERT INTO holding (fingerprint, told) VALUES (?, ?)
+        """INSERT INTO holding (fingerprint, told)
+           SELECT fingerprint, ?2 FROM contact WHERE fingerprint = ?1
            ON CONFLICT (fingerprint) DO UPDATE SET told = excluded.told""",
         (fingerprint, told),
     )

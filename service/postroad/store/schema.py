@@ -264,6 +264,23 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (fingerprint, peer)
     ) STRICT, WITHOUT ROWID;
 
+    -- Who contacts were before they rotated, and who they are.
+    CREATE TABLE former (
+        fingerprint TEXT PRIMARY KEY,
+        address     TEXT NOT NULL,
+        heir        TEXT NOT NULL REFERENCES contact (fingerprint) ON DELETE CASCADE
+                    DEFERRABLE INITIALLY DEFERRED,
+        at          REAL NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- Other heirs that an identity named after the first.
+    CREATE TABLE fork (
+        fingerprint TEXT NOT NULL,
+        heir        TEXT NOT NULL,
+        at          REAL NOT NULL,
+        PRIMARY KEY (fingerprint, heir)
+    ) STRICT, WITHOUT ROWID;
+
     -- Records of ourselves that other devices of ours signed: the last of each.
     CREATE TABLE own_device (
         peer    BLOB PRIMARY KEY CHECK (length(peer) = 32),
