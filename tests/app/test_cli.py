@@ -466,6 +466,7 @@ def test_a_contact_who_was_never_seen_is_told_so(config: Path, node: Node) -> No
         "seen_at": None,
         "verified": False,
         "blocked": False,
+        "revoked": False,
     }
     node({"contacts": [anna]})
     told = f"anna          {ADDRESS}  not verified  last seen: never\n"

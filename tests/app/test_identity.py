@@ -66,6 +66,8 @@ def test_a_printed_sheet_ends_an_identity_from_somebody_elses_computer(
     assert "is revoked, for ever" in bora.type("revoke", "--from-sheet", str(page), "--yes").stdout
     told = "Subject: anna has revoked their identity"
     until(lambda: told in all_subjects(bora), "Bora is told")
+    assert f"{anna.address}  revoked" in bora.type("contacts").stdout
+    assert "Their identity was revoked" in bora.type("contacts", "show", "anna").stdout
     with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
         bora.submit(anna.address, letter(bora, anna))
     (answer,) = refused.value.recipients.values()

@@ -391,7 +391,7 @@ def test_an_invitation_can_be_read_aloud_and_a_broken_one_is_explained(
     assert again.stdout == f"You and {bora.address} are contacts already.\n"
     (known,) = anna.postroad("contacts")["contacts"]
     assert set(known) == {
-        "name", "address", "seen_at", "verified", "verified_at", "blocked"
+        "name", "address", "seen_at", "verified", "verified_at", "blocked", "revoked"
     }  # fmt: skip
 
 

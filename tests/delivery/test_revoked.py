@@ -307,3 +307,36 @@ def test_a_new_computer_finds_the_lost_one_in_the_directory_and_revokes_it(tmp_p
         await until(lambda: knows_revoked(bora, anna, lost), limits.MINUTE)
 
     play(tmp_path, scene)
+
+
+def test_a_stranger_who_was_revoked_is_not_written_to(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+        await place.meet(bora, carl)
+        await place.meet(anna, carl)
+        await asyncio.sleep(limits.HOUR)
+        assert await bora.node.outbox.check_recipient(anna.address) == anna.address
+        await carl.node.changes.publish(encode(sign_revoke(Identity(anna.entropy))))
+        await asyncio.sleep(2 * limits.DAY)  # what was looked up once is believed for a while
+        with pytest.raises(PermanentFailure, match="revoked by its owner"):
+            await bora.node.outbox.check_recipient(anna.address)
+
+    play(tmp_path, scene)
+
+
+def test_one_peer_keeps_nobody_busy_with_changes(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        bora, mallory = await place.settle_in("bora", "mallory")
+        await place.meet(bora, mallory)
+        asking = Client(mallory.node.links)
+        there = Contact(peer_of(bora), bora.node.endpoint.addresses())
+        record = encode(sign_revoke(Identity(bytes(32))))
+        said = []
+        for _ in range(30):
+            with pytest.raises(Refused) as refused:
+                await asking.tell_change(there, record, None)
+            said.append(refused.value.refusal)
+        assert said[0] == wire.Refusal.UNKNOWN
+        assert said[-1] == wire.Refusal.LATER
+
+    play(tmp_path, scene)

@@ -206,7 +206,7 @@ async def _wire(
         contents,
         clock,
         entropy,
-        lambda fingerprint: directory.find(fingerprint),
+        lambda fingerprint: changes.find_stranger(fingerprint),
         lambda: directory.has_joined,
         renter.wake,
     )

@@ -17,6 +17,8 @@ def contacts(answer: dict[str, Any]) -> None:
         standing = "verified    " if person["verified"] else "not verified"
         if person["blocked"]:
             standing = "blocked     "
+        if person["revoked"]:
+            standing = "revoked     "
         click.echo(f"{person['name']:<12}  {person['address']}  {standing}  last seen: {seen}")
 
 
@@ -29,7 +31,9 @@ def contact(answer: dict[str, Any]) -> None:
     click.echo(f"   holds for you: {_yes(answer['holds_for_us'])}")
     click.echo(f"   you hold for them: {_yes(answer['we_hold_for_them'])}")
     click.echo(f"   letters on the way to them: {answer['letters_waiting']}")
-    if answer["blocked"]:
+    if answer["revoked"]:
+        click.echo("   Their identity was revoked: ask them for an invitation to their new one.")
+    elif answer["blocked"]:
         click.echo(f"   You have blocked them. See: postroad contacts unblock {_typed(answer)}")
 
 

@@ -341,6 +341,16 @@ class Changes:
         except PeerMisbehaved as error:
             log.warning("what the directory showed is not a change: %s", error)
 
+    async def find_stranger(self, fingerprint: Fingerprint) -> PersonRecord | None:
+        """The record of somebody who is no contact, out of the directory; none that a device signed
+        which was revoked, as the directory shows it, too."""
+        record, _ = await asyncio.gather(self._find_own(fingerprint), self.ask_about(fingerprint))
+        if record is None:
+            return None
+        device = record.certificate.device
+        speaks = await self._database.read(lambda sql: revoked.speaks(sql, fingerprint, device))
+        return record if speaks else None
+
     async def look_up(self, fingerprint: Fingerprint, *, is_asked_for: bool = False) -> None:
         """Ask the directory for changes of this identity, and obey what it shows."""
         octets = await self._database.read(lambda sql: changes.kept(sql, fingerprint, REVOKE))

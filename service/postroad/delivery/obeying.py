@@ -11,11 +11,13 @@ import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint, PeerId
 from postroad.base.seams import Clock
 from postroad.base.tlv import decode
 from postroad.peers.exchange import Answer, Exchange
+from postroad.peers.rates import Allowance
 from postroad.protocol import identity_records, wire, wire_changes
 from postroad.protocol.identity_records import (
     RevokeRecord,
@@ -33,6 +35,8 @@ from postroad.store.rotations import Followed, Outcome, hear
 
 log = logging.getLogger(__name__)
 Change = Obeyed | Followed
+TELLS_MAX = 20  # of one peer at once, and then
+TELLS_PER_SECOND = 1 / limits.MINUTE
 Tell = Callable[[Sql, Change], Added | None]
 """Files what the owner is told, in the same transaction."""
 
@@ -65,6 +69,7 @@ class Obeying:
         self._barred = barred
         self._tell = tell
         self._after = after
+        self._allowance = Allowance(TELLS_MAX, TELLS_PER_SECOND)
 
     @property
     def answers(self) -> Mapping[type[wire.Message], Answer]:
@@ -145,11 +150,29 @@ class Obeying:
 
     async def _answer_changed(self, message: wire.Message, exchange: Exchange) -> None:
         assert isinstance(message, wire_changes.Changed)
-        if await self.obey(message.record, message.person):
+        # Two or four signatures of the slow kind to check: so often only, and not for nobody.
+        if not self._allowance.takes(exchange.peer, self._clock.elapsed()):
+            reason = "You have told too much; tell it again later."
+            await exchange.send(wire.No.because(wire.Refusal.LATER, reason))
+        elif await self._may_concern_us(message.record) and await self.obey(
+            message.record, message.person
+        ):
             await exchange.send(wire.Ok())
         else:
             reason = "This person is not known here."
             await exchange.send(wire.No.because(wire.Refusal.UNKNOWN, reason))
+
+    async def _may_concern_us(self, octets: bytes) -> bool:
+        """Whether it speaks of somebody we know; nothing of it is verified yet."""
+        match kind_of(octets):
+            case identity_records.REVOKE:
+                whose = decode(RevokeRecord, octets).fingerprint
+            case identity_records.ROTATE:
+                whose = decode(RotateRecord, octets).old.fingerprint
+            case _:
+                return True  # `obey` says what is wrong with it
+        mine = self._mine()
+        return await self._database.read(lambda sql: changes.concerns_us(sql, whose, mine))
 
     async def _answer_find(self, message: wire.Message, exchange: Exchange) -> None:
         assert isinstance(message, wire_changes.FindChanges)

@@ -72,6 +72,7 @@ class Outbox:
             try:
                 await self._strangers.check_address(wanted)
             except PermanentFailure as error:
+                await self._expect_not_revoked(wanted.fingerprint)  # known by that look
                 raise PermanentFailure(f"{error}{await self._hint(address)}") from error
             return str(wanted)
         if person.blocked:

@@ -127,6 +127,7 @@ def _told(person: Person) -> Reply:
         "verified": person.verified,
         "verified_at": person.verified_at,
         "blocked": person.blocked,
+        "revoked": person.revoked,
     }
 
 

@@ -36,6 +36,7 @@ class Person:
     blocked: bool
     told: int  # the sequence of our record that they have
     verified_at: Instant | None = None  # when the owner found the safety number to be theirs
+    revoked: bool = False  # their identity has ended
 
     @property
     def verified(self) -> bool:
@@ -73,7 +74,8 @@ class MyDrop:
 
 
 _COLUMNS = """fingerprint, address, name, record, learnt_at, my_ticket, their_ticket, seen_at,
-    blocked, told, verified_at"""
+    blocked, told, verified_at,
+    EXISTS (SELECT 1 FROM revoked WHERE revoked.fingerprint = contact.fingerprint AND peer = x'')"""
 
 
 def contacts(sql: sqlite3.Connection) -> list[Person]:
@@ -378,6 +380,7 @@ def _person(
     blocked: int,
     told: int,
     verified_at: float | None,
+    ended: int,
 ) -> Person | None:
     named = Fingerprint(fingerprint)
     try:
@@ -397,4 +400,5 @@ def _person(
         bool(blocked),
         told,
         None if verified_at is None else Instant(verified_at),
+        bool(ended),
     )
