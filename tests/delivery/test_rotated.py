@@ -324,3 +324,37 @@ def test_a_crash_anywhere_leaves_the_old_identity_or_the_new_one_whole(
         await until(lambda: is_filed(anna, "all is well"), limits.HOUR)
 
     play(tmp_path, scene)
+
+
+def test_an_invitation_and_an_address_of_before_lead_nowhere(tmp_path: Path) -> None:
+    """Who stole the old words invites people, and publishes a record under the old fingerprint."""
+
+    async def scene(place: Village) -> None:
+        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+        await place.meet(carl, anna)
+        await place.meet(carl, bora)
+        link, _, _ = await anna.node.introductions.invite()
+        was = anna.address
+        await anna.node.changes.rotate(NEW)
+        await asyncio.sleep(limits.HOUR)
+        with pytest.raises(PermanentFailure, match="has another key now"):
+            await bora.node.introductions.accept(link)
+        with pytest.raises(PermanentFailure, match="has another key now"):
+            await bora.node.outbox.check_recipient(was)
+
+    play(tmp_path, scene)
+
+
+def test_who_rotates_without_end_fills_nobodys_inbox(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        for turn in range(6):
+            await anna.node.changes.rotate(bytes([0x40 + turn]) * 32)
+            await asyncio.sleep(10 * limits.MINUTE)
+        told = len(await bora.with_subject("anna has a new key"))
+        assert 1 <= told <= 3
+        last = bytes([0x45]) * 32
+        await until(lambda: knows(bora, last), 2 * limits.DAY)
+
+    play(tmp_path, scene)

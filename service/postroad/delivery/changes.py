@@ -33,7 +33,7 @@ from postroad.protocol.identity_records import (
 )
 from postroad.protocol.records import PersonRecord, next_sequence
 from postroad.sealing.keys import load_ed25519
-from postroad.store import changes, helpers, people, queue, rented, revoked
+from postroad.store import changes, helpers, people, queue, rented, revoked, rotations
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
@@ -251,11 +251,11 @@ class Changes:
 
     async def _sign_rotations(self) -> None:
         """Have a rotation at hand for whomever we were, signed not too long ago."""
-        rotations, now = self._keyring.rotations(), self._clock.now()
+        pairs, now = self._keyring.rotations(), self._clock.now()
         me = self._keyring.device.peer
 
         def work(sql: Sql) -> None:
-            for old, new in rotations:
+            for old, new in pairs:
                 whose = old.public.fingerprint
                 octets = changes.kept(sql, whose, ROTATE)
                 last = None if octets is None else decode(RotateRecord, octets)
@@ -264,7 +264,7 @@ class Changes:
                     record = sign_rotate(old, new, sequence, now + limits.RECORD_SECONDS_MAX)
                     changes.keep(sql, ROTATE, whose, sequence, encode(record), now)
 
-        if rotations:
+        if pairs:
             await self._database.run(work)
 
     def _owed(self, sql: Sql) -> list[_Owed]:
@@ -334,45 +334,62 @@ class Changes:
 
     # Those of others
 
-    async def ask_about(self, fingerprint: Fingerprint) -> None:
-        """The same at once for somebody whom the owner is about to make a contact."""
+    async def ask_about(self, fingerprint: Fingerprint) -> Fingerprint | None:
+        """The same at once for somebody whom the owner is about to meet or to write to; who they
+        are now, when this is an identity of before."""
+        known = await self._database.read(lambda sql: rotations.former(sql, fingerprint))
+        if known is not None:
+            return known.heir
         try:
-            await self.look_up(fingerprint, is_asked_for=True)
+            return await self.look_up(fingerprint, is_asked_for=True)
         except PeerMisbehaved as error:
             log.warning("what the directory showed is not a change: %s", error)
+            return None
 
     async def find_stranger(self, fingerprint: Fingerprint) -> PersonRecord | None:
         """The record of somebody who is no contact, out of the directory; none that a device signed
-        which was revoked, as the directory shows it, too."""
-        record, _ = await asyncio.gather(self._find_own(fingerprint), self.ask_about(fingerprint))
+        which was revoked, as the directory shows it, too. PermanentFailure when they rotated."""
+        record, heir = await asyncio.gather(
+            self._find_own(fingerprint), self.ask_about(fingerprint)
+        )
+        if heir is not None:
+            raise PermanentFailure(
+                f"Whoever had this address has another key now, and an address with {heir} in it. "
+                "Ask them for it in another way: a thief of the old key can say the same."
+            )
         if record is None:
             return None
         device = record.certificate.device
         speaks = await self._database.read(lambda sql: revoked.speaks(sql, fingerprint, device))
         return record if speaks else None
 
-    async def look_up(self, fingerprint: Fingerprint, *, is_asked_for: bool = False) -> None:
-        """Ask the directory for changes of this identity, and obey what it shows."""
+    async def look_up(
+        self, fingerprint: Fingerprint, *, is_asked_for: bool = False
+    ) -> Fingerprint | None:
+        """Ask the directory for changes of this identity, and obey what it shows; who it is now,
+        when it was handed on."""
         octets = await self._database.read(lambda sql: changes.kept(sql, fingerprint, REVOKE))
         above = -1 if octets is None else decode(RevokeRecord, octets).sequence
         found = await self._find_change(REVOKE, fingerprint, above)
         if found is not None:
             await self._obeying.obey(found, is_asked_for=is_asked_for)
-        await self._look_for_heir(fingerprint)
+        return await self._look_for_heir(fingerprint)
 
-    async def _look_for_heir(self, fingerprint: Fingerprint) -> None:
+    async def _look_for_heir(self, fingerprint: Fingerprint) -> Fingerprint | None:
         """Follow this identity's rotation, and the next one's, to whoever has a record now."""
-        rotations: list[RotateRecord] = []
+        found: list[RotateRecord] = []
         record, at = None, fingerprint
-        while record is None and len(rotations) < CHAIN_MAX:
+        while record is None and len(found) < CHAIN_MAX:
             octets = await self._find_change(ROTATE, at, -1)
             if octets is None:
                 break
-            rotations.append(read_rotate(octets, at))
-            at = rotations[-1].new.fingerprint
+            found.append(read_rotate(octets, at))
+            at = found[-1].new.fingerprint
             record = await self._find_own(at)
-        if rotations:
-            await self._obeying.follow(rotations, record)
+        if not found:
+            return None
+        await self._obeying.follow(found, record)
+        return at
 
     async def _look(self) -> bool:
         """Look for changes of all who were not looked for since yesterday, oldest look first;

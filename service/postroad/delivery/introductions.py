@@ -62,7 +62,8 @@ class Introductions:
         self._clock = clock
         self._entropy = entropy
         self._on_met = on_met
-        self.look_up: Callable[[Fingerprint], Awaitable[None]]  # set by the composition root
+        # Looks for changes of an identity; whose it is now. Set by the composition root.
+        self.look_up: Callable[[Fingerprint], Awaitable[Fingerprint | None]]
         self._find = find
 
     async def invite(
@@ -129,9 +130,14 @@ class Introductions:
                     "right, ask for a new invitation; else set it and try again."
                 )
             raise PermanentFailure("This invitation has expired; ask for a new one.")
-        await self.look_up(invitation.fingerprint)
+        heir = await self.look_up(invitation.fingerprint)
         if await self._database.read(lambda sql: revoked.is_ended(sql, invitation.fingerprint)):
             raise PermanentFailure(REVOKED)
+        if heir is not None:
+            raise PermanentFailure(
+                "Whoever made this invitation has another key now, and an address with "
+                f"{heir} in it. Ask them in another way for a new invitation."
+            )
         if at_hand is not None and at_hand.fingerprint == invitation.fingerprint:
             record = at_hand
         else:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from postroad.base import limits
 from postroad.base.ids import Fingerprint, Instant, PeerId
 from postroad.base.tlv import decode, encode
 from postroad.message.address import Address
@@ -20,6 +21,7 @@ from postroad.protocol.identity_records import ROTATE, RotateRecord
 from postroad.protocol.records import PersonRecord
 from postroad.store import audit, changes, people, queue, revoked
 
+ROTATIONS_A_DAY = 3  # of one contact that are followed
 FORKS_MAX = 8  # told of one identity: whoever signs more of them tells nothing new
 
 
@@ -113,7 +115,17 @@ def hear(
         return Followed(Outcome.PENDING)
     if not revoked.speaks(sql, new, record.certificate.device):
         return Followed(Outcome.NOTHING)
+    if _rotated_lately(sql, old, now) >= ROTATIONS_A_DAY:
+        return Followed(Outcome.PENDING)  # looked for again tomorrow: each is told to the owner
     return _follow(sql, rotations, record, now)
+
+
+def _rotated_lately(sql: sqlite3.Connection, whose: Fingerprint, now: Instant) -> int:
+    """How often this contact has become another one within a day."""
+    (count,) = sql.execute(
+        "SELECT count(*) FROM former WHERE heir = ? AND at > ?", (whose, now - limits.DAY)
+    ).fetchone()
+    return int(count)
 
 
 def _leads_back(sql: sqlite3.Connection, old: Fingerprint, new: Fingerprint) -> bool:
