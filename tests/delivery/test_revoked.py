@@ -340,3 +340,25 @@ def test_one_peer_keeps_nobody_busy_with_changes(tmp_path: Path) -> None:
         assert said[-1] == wire.Refusal.LATER
 
     play(tmp_path, scene)
+
+
+def test_a_damaged_change_stops_neither_the_node_nor_the_others(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora, carl = await place.settle_in("anna", "bora", "carl")
+        await place.meet(bora, anna, carl)
+        other = Identity(b"\x05" * 32).signing.peer
+        await revokes(anna, other)
+        await until(lambda: knows_revoked(bora, anna, other), limits.MINUTE)
+        for resident in (anna, bora):
+            await resident.node.database.run(
+                lambda sql: sql.execute("UPDATE change SET octets = x'0100'").rowcount
+            )
+            await resident.sleep()
+            await resident.wake()
+        later = Identity(b"\x06" * 32).signing.peer
+        await revokes(anna, later)
+        await until(lambda: knows_revoked(bora, anna, later), limits.DAY)
+        assert await knows_revoked(bora, anna, other)
+        assert not place.faults
+
+    play(tmp_path, scene)

@@ -142,11 +142,11 @@ class Changes:
     async def revoke_devices(self, devices: Sequence[PeerId]) -> None:
         """Take the word of these devices of ours from them, for ever; durable when it returns."""
         mine, me = self._keyring.fingerprint, self._keyring.device.peer
+        if await self.is_ended():
+            raise PermanentFailure("Your identity has ended, and all its devices with it.")
 
         def before(sql: Sql) -> tuple[list[PeerId], int]:
-            octets = changes.kept(sql, mine, REVOKE)
-            last = 0 if octets is None else decode(RevokeRecord, octets).sequence
-            return revoked.of(sql, mine), last
+            return revoked.of(sql, mine), changes.last_sequence(sql, mine, REVOKE)
 
         known, last = await self._database.read(before)
         sequence = next_sequence(last, me, self._clock.now())
@@ -257,10 +257,10 @@ class Changes:
         def work(sql: Sql) -> None:
             for old, new in pairs:
                 whose = old.public.fingerprint
-                octets = changes.kept(sql, whose, ROTATE)
-                last = None if octets is None else decode(RotateRecord, octets)
+                last = changes.rotation(sql, whose)
                 if last is None or now > last.expires - RENEW_SECONDS:
-                    sequence = next_sequence(0 if last is None else last.sequence, me, now)
+                    before = changes.last_sequence(sql, whose, ROTATE)
+                    sequence = next_sequence(before, me, now)
                     record = sign_rotate(old, new, sequence, now + limits.RECORD_SECONDS_MAX)
                     changes.keep(sql, ROTATE, whose, sequence, encode(record), now)
 
@@ -272,15 +272,15 @@ class Changes:
         owed = []
         for old, new in self._keyring.rotations():
             whose = old.public.fingerprint
-            octets = changes.kept(sql, whose, ROTATE)
+            rotated = changes.rotation(sql, whose)
             person = people.kept_record(sql, new.public.fingerprint)
-            if octets is not None and person is not None:
+            if rotated is not None and person is not None:
                 # Signed afresh it says nothing new to whom it was told.
-                owed.append(_Owed(ROTATE, whose, 0, octets, person))
+                owed.append(_Owed(ROTATE, whose, 0, encode(rotated), person))
         mine = self._keyring.fingerprint
-        octets = changes.kept(sql, mine, REVOKE)
-        if octets is not None:
-            owed.append(_Owed(REVOKE, mine, decode(RevokeRecord, octets).sequence, octets))
+        last = changes.revocation(sql, mine)
+        if last is not None:
+            owed.append(_Owed(REVOKE, mine, last.sequence, encode(last)))
         return owed
 
     async def settle(self) -> bool:
@@ -368,8 +368,8 @@ class Changes:
     ) -> Fingerprint | None:
         """Ask the directory for changes of this identity, and obey what it shows; who it is now,
         when it was handed on."""
-        octets = await self._database.read(lambda sql: changes.kept(sql, fingerprint, REVOKE))
-        above = -1 if octets is None else decode(RevokeRecord, octets).sequence
+        known = await self._database.read(lambda sql: changes.revocation(sql, fingerprint))
+        above = -1 if known is None else known.sequence
         found = await self._find_change(REVOKE, fingerprint, above)
         if found is not None:
             await self._obeying.obey(found, is_asked_for=is_asked_for)
@@ -409,6 +409,10 @@ class Changes:
                 await self._look_for_record(fingerprint)
         except PeerMisbehaved as error:
             log.warning("what the directory showed is not a change: %s", error)
+        except TemporaryFailure:
+            raise
+        except Exception:  # strangers' answers are not worth the node: a doorstep (A7)
+            log.exception("looking for changes failed")
         now = self._clock.now()
         await self._database.run(lambda sql: changes.looked(sql, fingerprint, now))
 

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant, PeerId
@@ -25,6 +26,7 @@ from postroad.protocol.identity_records import (
 from postroad.protocol.records import PersonRecord
 from postroad.store import audit, people, queue, revoked
 
+T = TypeVar("T", RevokeRecord, RotateRecord)
 PUBLISHED_MAX = 64  # of others; whoever knows more has very unlucky contacts
 
 
@@ -69,18 +71,46 @@ def _all_kept(sql: sqlite3.Connection, fingerprint: Fingerprint) -> list[bytes]:
     return [bytes(octets) for (octets,) in rows]
 
 
+def revocation(sql: sqlite3.Connection, fingerprint: Fingerprint) -> RevokeRecord | None:
+    """The newest revocation of this identity or of devices of it; a damaged row is none."""
+    return _decoded(kept(sql, fingerprint, REVOKE), RevokeRecord)
+
+
+def rotation(sql: sqlite3.Connection, fingerprint: Fingerprint) -> RotateRecord | None:
+    """The rotation of this identity that was believed first, as it was signed last."""
+    return _decoded(kept(sql, fingerprint, ROTATE), RotateRecord)
+
+
+def last_sequence(sql: sqlite3.Connection, fingerprint: Fingerprint, kind: int) -> int:
+    """That of the newest, also when its row is damaged: the next one has to be above it."""
+    row = sql.execute(
+        "SELECT sequence FROM change WHERE fingerprint = ? AND kind = ?", (fingerprint, kind)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _decoded(octets: bytes | None, kind: type[T]) -> T | None:
+    if octets is not None:
+        with suppress(PeerMisbehaved):  # it was verified before it was kept
+            return decode(kind, octets)
+    return None
+
+
 def to_publish(sql: sqlite3.Connection, now: Instant) -> list[bytes]:
     """All that should be found in the directory: who keeps it there does so for some weeks only."""
     rows = sql.execute(
         "SELECT octets FROM change ORDER BY learnt_at DESC, fingerprint, kind LIMIT ?",
         (PUBLISHED_MAX,),
     )
-    return [bytes(octets) for (octets,) in rows if not _is_over(octets, now)]
+    return [bytes(octets) for (octets,) in rows if _is_good(octets, now)]
 
 
-def _is_over(octets: bytes, now: Instant) -> bool:
-    """Whether it has expired: only its author can sign it afresh."""
-    return kind_of(octets) == ROTATE and decode(RotateRecord, octets).expires <= now
+def _is_good(octets: bytes, now: Instant) -> bool:
+    """Whether others would keep it: an expired rotation only its author can sign afresh."""
+    if kind_of(octets) == REVOKE:
+        return _decoded(octets, RevokeRecord) is not None
+    rotated = _decoded(octets, RotateRecord)
+    return rotated is not None and rotated.expires > now
 
 
 def served(sql: sqlite3.Connection, fingerprint: Fingerprint, asker: PeerId) -> list[bytes]:

@@ -15,7 +15,7 @@ from enum import Enum
 
 from postroad.base import limits
 from postroad.base.ids import Fingerprint, Instant, PeerId
-from postroad.base.tlv import decode, encode
+from postroad.base.tlv import encode
 from postroad.message.address import Address
 from postroad.protocol.identity_records import ROTATE, RotateRecord
 from postroad.protocol.records import PersonRecord
@@ -95,11 +95,9 @@ def hear(
         named = first.new.fingerprint
         is_news = named not in mine and _note_fork(sql, old, named, now)
         return Followed(Outcome.TAKEN if is_news else Outcome.NOTHING, heir=named)
-    kept = changes.kept(sql, old, ROTATE)
-    if kept is not None:
-        before = decode(RotateRecord, kept)
-        if before.new != first.new:
-            return _fork(sql, first, before, now)
+    before = changes.rotation(sql, old)
+    if before is not None and before.new != first.new:
+        return _fork(sql, first, before, now)
     if revoked.is_ended(sql, old):
         return Followed(Outcome.NOTHING)  # whoever stole its keys can sign an heir, too
     for rotation in rotations:
@@ -225,13 +223,3 @@ def _move_contact(
     sql.execute("DELETE FROM device WHERE fingerprint = ?", (old,))
     people.learn(sql, record, now)
     people.note_devices(sql, record)
-
-
-def pending(sql: sqlite3.Connection) -> list[RotateRecord]:
-    """Rotations of contacts whose new record is not known yet."""
-    rows = sql.execute(
-        """SELECT octets FROM change WHERE kind = ? AND fingerprint IN
-               (SELECT fingerprint FROM contact UNION SELECT fingerprint FROM held_drop)""",
-        (ROTATE,),
-    )
-    return [decode(RotateRecord, octets) for (octets,) in rows]
