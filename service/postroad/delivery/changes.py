@@ -244,7 +244,7 @@ class Changes:
 
     async def rotate(self, entropy: bytes) -> None:
         """Be another identity from now on; whoever knows us is told, now or when they come."""
-        await self._keyring.rotate(entropy, self._clock.now())
+        await self._keyring.hand_on(entropy, self._clock.now())
         log.warning("identity rotated")
         await self.make_record()  # who is told of the new identity is shown its record
         self._on_news()

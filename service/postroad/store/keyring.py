@@ -164,7 +164,7 @@ class Keyring:
             ),
         )
 
-    def rotated(self, entropy: bytes, now: Instant) -> "Keyring":
+    def handed_on(self, entropy: bytes, now: Instant) -> "Keyring":
         """The same device, and its epoch keys, under a new identity; what it was stays known."""
         was = Former(self.entropy, self.certificate, int(now))
         return replace(
@@ -245,16 +245,16 @@ class OwnKeys:
                     self._epoch_keys = changed.epoch_keys()
                     self._epoch_public = changed.epoch.public
                 self._keyring, self._wrapping = changed, new
+                self._fingerprint, self._address = changed.fingerprint, changed.address
                 return True
 
             saved = await self._disk.run(work)
 
-    async def rotate(self, entropy: bytes, now: Instant) -> None:
+    async def hand_on(self, entropy: bytes, now: Instant) -> None:
         """Be another identity from now on: one write, so a crash leaves us the old one or the new.
 
         Everything that follows from it (telling, publishing) is done again after a start."""
-        await self._change(lambda keyring: keyring.rotated(entropy, now))
-        self._fingerprint, self._address = self._keyring.fingerprint, self._keyring.address
+        await self._change(lambda keyring: keyring.handed_on(entropy, now))
 
     @property
     def fingerprints(self) -> tuple[Fingerprint, ...]:
