@@ -14,7 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.errors import (
+    PeerMisbehaved,
+    PermanentFailure,
+    PostroadError,
+    TemporaryFailure,
+)
 from postroad.base.ids import Contact, Fingerprint, Instant, PeerId, short
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode, encode
@@ -40,6 +45,10 @@ from postroad.store.keyring import OwnKeys
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 20 * limits.HOUR  # between two looks for changes of one person: within a day
 RENEW_SECONDS = 30 * limits.DAY  # before its end a rotation of ours is signed afresh
+STRANGER_SECONDS = (
+    0.5  # after a stranger's record was found: that they changed is shown as fast, and
+)
+# that they did not only by the silence of all who could know it
 CHAIN_MAX = 8  # rotations in a row that are followed in the directory
 ROUND_SECONDS = 1 * limits.HOUR
 DIGITS_MIN = 8  # of a device's key: as many as are shown
@@ -349,9 +358,8 @@ class Changes:
     async def find_stranger(self, fingerprint: Fingerprint) -> PersonRecord | None:
         """The record of somebody who is no contact, out of the directory; none that a device signed
         which was revoked, as the directory shows it, too. PermanentFailure when they rotated."""
-        record, heir = await asyncio.gather(
-            self._find_own(fingerprint), self.ask_about(fingerprint)
-        )
+        record = await self._find_own(fingerprint)
+        heir = await self._ask_quickly(fingerprint)
         if heir is not None:
             raise PermanentFailure(
                 f"Whoever had this address has another key now, and an address with {heir} in it. "
@@ -363,17 +371,39 @@ class Changes:
         speaks = await self._database.read(lambda sql: revoked.speaks(sql, fingerprint, device))
         return record if speaks else None
 
+    async def _ask_quickly(self, fingerprint: Fingerprint) -> Fingerprint | None:
+        """As `ask_about`, without waiting for those who are silent: that somebody changed is shown
+        at once, that they did not only by the silence of all who could know."""
+
+        async def quietly(looking: Awaitable[Fingerprint | None]) -> Fingerprint | None:
+            try:
+                return await looking
+            except PostroadError as error:
+                log.info("not looked for changes: %s", error)
+                return None
+
+        async with asyncio.TaskGroup() as tasks:
+            ending = tasks.create_task(quietly(self._look_for_end(fingerprint, is_asked_for=True)))
+            rotating = tasks.create_task(quietly(self._look_for_heir(fingerprint)))
+            await asyncio.wait({ending, rotating}, timeout=STRANGER_SECONDS)
+            ending.cancel()
+            rotating.cancel()
+        return None if rotating.cancelled() else rotating.result()
+
     async def look_up(
         self, fingerprint: Fingerprint, *, is_asked_for: bool = False
     ) -> Fingerprint | None:
         """Ask the directory for changes of this identity, and obey what it shows; who it is now,
         when it was handed on."""
+        await self._look_for_end(fingerprint, is_asked_for=is_asked_for)
+        return await self._look_for_heir(fingerprint)
+
+    async def _look_for_end(self, fingerprint: Fingerprint, *, is_asked_for: bool) -> None:
         known = await self._database.read(lambda sql: changes.revocation(sql, fingerprint))
         above = -1 if known is None else known.sequence
         found = await self._find_change(REVOKE, fingerprint, above)
         if found is not None:
             await self._obeying.obey(found, is_asked_for=is_asked_for)
-        return await self._look_for_heir(fingerprint)
 
     async def _look_for_heir(self, fingerprint: Fingerprint) -> Fingerprint | None:
         """Follow this identity's rotation, and the next one's, to whoever has a record now."""
