@@ -63,7 +63,7 @@ async def knows_ended(resident: Resident, of: Resident) -> bool:
 
 
 async def revokes(new: Resident, *devices: PeerId) -> None:
-    await new.node.changes.revoke_devices(devices)
+    await new.node.own_devices.revoke(devices)
 
 
 def test_within_a_day_contacts_learn_that_a_lost_laptop_speaks_for_nobody(tmp_path: Path) -> None:
@@ -294,15 +294,15 @@ def test_a_new_computer_finds_the_lost_one_in_the_directory_and_revokes_it(tmp_p
         lost = peer_of(anna)
 
         async def is_found() -> bool:
-            return len(await new.node.changes.devices()) == 2
+            return len(await new.node.own_devices.all()) == 2
 
         await until(is_found, limits.HOUR)
-        this, other = await new.node.changes.devices()
+        this, other = await new.node.own_devices.all()
         assert (this.peer, this.is_revoked) == (new.node.endpoint.me, False)
         assert (other.peer, other.is_revoked) == (lost, False)
-        assert await new.node.changes.device_called(lost.hex()[:8]) == lost
+        assert await new.node.own_devices.called(lost.hex()[:8]) == lost
         await revokes(new, lost)
-        assert [one.is_revoked for one in await new.node.changes.devices()] == [False, True]
+        assert [one.is_revoked for one in await new.node.own_devices.all()] == [False, True]
         # Bora's node held for the lost one: it stands in the record that was found.
         await until(lambda: knows_revoked(bora, anna, lost), limits.MINUTE)
 

@@ -246,7 +246,7 @@ async def _wire(
         endpoint,
         clock,
         lambda: reach.here,
-        lambda: changes.find_ourselves(),
+        lambda: own_devices.look_first(),
         dial_private=settings.dial_private,
     )
 
@@ -259,7 +259,9 @@ async def _wire(
 
     obeying = obeying_of(database, mailboxes, keys, clock, entropy, barred, changed)
     await obeying.load()
-    changes = changes_of(database, client, keys, clock, entropy, obeying, directory, changed)
+    changes, own_devices = changes_of(
+        database, client, keys, clock, entropy, obeying, directory, changed
+    )
     introductions = Introductions(
         database, outbox, renter, client, keys, clock, entropy, met, directory.find
     )
@@ -378,6 +380,7 @@ async def _wire(
         directory,
         locksmith,
         changes,
+        own_devices,
         requests,
         admission,
     )

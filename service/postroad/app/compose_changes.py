@@ -7,6 +7,7 @@ from postroad.base.seams import Clock, Entropy
 from postroad.delivery.change_notices import ChangeNotices
 from postroad.delivery.changes import Changes
 from postroad.delivery.obeying import Change, Obeying
+from postroad.delivery.own_devices import OwnDevices
 from postroad.peers.client import Client
 from postroad.peers.directory.service import Directory
 from postroad.store.database import Database
@@ -43,7 +44,8 @@ def changes_of(
     obeying: Obeying,
     directory: Directory,
     changed: Callable[[], None],
-) -> Changes:
+) -> tuple[Changes, OwnDevices]:
+    own_devices = OwnDevices(database, keys, clock, obeying, directory.find, lambda: changes.wake())
     changes = Changes(
         database,
         client,
@@ -51,6 +53,7 @@ def changes_of(
         clock,
         entropy,
         obeying,
+        own_devices,
         directory.find_change,
         directory.find_newer,
         directory.find,
@@ -58,4 +61,4 @@ def changes_of(
         changed,
     )
     client.on_revoked = changes.refused
-    return changes
+    return changes, own_devices

@@ -22,6 +22,7 @@ from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
 from postroad.delivery.neighbours import Neighbours
 from postroad.delivery.outbox import Outbox
+from postroad.delivery.own_devices import OwnDevices
 from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
 from postroad.delivery.requests import RequestBox
@@ -127,6 +128,7 @@ class Node:
     directory: Directory
     locksmith: Locksmith | None
     changes: Changes
+    own_devices: OwnDevices
     requests: RequestBox
     admission: Admission
 
@@ -259,7 +261,9 @@ class Node:
                             self.keyring, self.locksmith, self.database, machine.clock
                         ).requests,
                         RequestsDesk(self.requests).requests,
-                        IdentityDesk(self.changes, self.keyring, machine.entropy).requests,
+                        IdentityDesk(
+                            self.changes, self.own_devices, self.keyring, machine.entropy
+                        ).requests,
                     ],
                 ),
                 name="control",

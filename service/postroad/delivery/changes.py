@@ -1,4 +1,4 @@
-"""Our own revocations: make them, publish them, tell those who know us; and look for those of
+"""Our own revocations and rotations: publish them, tell those who know us; and look for those of
 others once a day.
 
 Purpose: contacts learn of a change at the next exchange, or within a day out of the directory.
@@ -25,6 +25,7 @@ from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode, encode
 from postroad.delivery.herald import Sighting
 from postroad.delivery.obeying import Obeying
+from postroad.delivery.own_devices import OwnDevices
 from postroad.peers.client import Client
 from postroad.protocol.identity_records import (
     REVOKE,
@@ -33,12 +34,10 @@ from postroad.protocol.identity_records import (
     RotateRecord,
     read_revoke,
     read_rotate,
-    sign_revoke_devices,
     sign_rotate,
 )
 from postroad.protocol.records import PersonRecord, next_sequence
-from postroad.sealing.keys import load_ed25519
-from postroad.store import changes, helpers, people, queue, rented, revoked, rotations
+from postroad.store import changes, people, queue, revoked, rotations
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
@@ -51,7 +50,6 @@ STRANGER_SECONDS = (
 # that they did not only by the silence of all who could know it
 CHAIN_MAX = 8  # rotations in a row that are followed in the directory
 ROUND_SECONDS = 1 * limits.HOUR
-DIGITS_MIN = 8  # of a device's key: as many as are shown
 AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left somebody untold; then twice as long
 
 
@@ -70,17 +68,6 @@ class _Owed:
     person: bytes | None = None  # of the heir
 
 
-@dataclass(frozen=True, slots=True)
-class OwnDevice:
-    """`takes_mail`: its record of us is the newest; `seen_at`: when we found that record."""
-
-    peer: PeerId
-    is_revoked: bool
-    takes_mail: bool
-    seen_at: Instant | None
-    certified_until: float | None
-
-
 class Changes:
     """Run `run` for as long as the node is on the network. `find_change` and `find_person` look in
     the directory; `is_joined` says whether there is one; `on_change` hears that there is something
@@ -94,6 +81,7 @@ class Changes:
         clock: Clock,
         entropy: Entropy,
         obeying: Obeying,
+        own_devices: OwnDevices,
         find_change: FindChange,
         find_person: FindPerson,
         find_own: Callable[[Fingerprint], Awaitable[PersonRecord | None]],
@@ -106,10 +94,10 @@ class Changes:
         self._clock = clock
         self._entropy = entropy
         self._obeying = obeying
+        self._own_devices = own_devices
         self._find_change = find_change
         self._find_person = find_person
         self._find_own = find_own
-        self._has_found_ourselves = False
         self._is_joined = is_joined
         self._on_news = on_news
         self._wake = asyncio.Event()
@@ -148,21 +136,6 @@ class Changes:
 
     # Our own
 
-    async def revoke_devices(self, devices: Sequence[PeerId]) -> None:
-        """Take the word of these devices of ours from them, for ever; durable when it returns."""
-        mine, me = self._keyring.fingerprint, self._keyring.device.peer
-        if await self.is_ended():
-            raise PermanentFailure("Your identity has ended, and all its devices with it.")
-
-        def before(sql: Sql) -> tuple[list[PeerId], int]:
-            return revoked.of(sql, mine), changes.last_sequence(sql, mine, REVOKE)
-
-        known, last = await self._database.read(before)
-        sequence = next_sequence(last, me, self._clock.now())
-        record = sign_revoke_devices(self._keyring.identity, {*known, *devices}, sequence)
-        await self._obeying.obey(encode(record))
-        self.wake()
-
     async def publish(self, record: bytes) -> Fingerprint:
         """Make known that an identity has ended, whosever it is: who has the printed sheet needs no
         keys. Durable when it returns; PermanentFailure when it is no such record."""
@@ -176,80 +149,6 @@ class Changes:
         await self._obeying.obey(record, is_asked_for=True)
         self._on_news()
         return whose
-
-    async def is_ended(self) -> bool:
-        """Whether our whole identity was revoked."""
-        mine = self._keyring.fingerprint
-        return await self._database.read(lambda sql: revoked.is_ended(sql, mine))
-
-    async def devices(self) -> list[OwnDevice]:
-        """This device, and others of ours that we know of, the revoked ones last."""
-        return await self._database.read(self._devices)
-
-    def _devices(self, sql: Sql) -> list[OwnDevice]:
-        mine, me = self._keyring.fingerprint, self._keyring.device.peer
-        octets = people.kept_record(sql, mine)
-        ours = 0 if octets is None else decode(PersonRecord, octets).sequence
-        seen = {record.certificate.device: (record, at) for record, at in changes.own_seen(sql)}
-        newest = max((record.sequence for record, _ in seen.values()), default=0)
-        ends = float(self._keyring.certificate.statement.ends)
-        this = OwnDevice(me, not revoked.speaks(sql, mine, me), newest <= ours, None, ends)
-        others = [
-            OwnDevice(
-                peer,
-                not revoked.speaks(sql, mine, peer),
-                record.sequence == newest > ours,
-                at,
-                float(record.certificate.statement.ends),
-            )
-            for peer, (record, at) in seen.items()
-            if peer != me
-        ]
-        unseen = [
-            OwnDevice(peer, True, False, None, None)
-            for peer in revoked.of(sql, mine)
-            if peer != me and peer not in seen
-        ]
-        return sorted([this, *others, *unseen], key=lambda one: (one.is_revoked, one.peer != me))
-
-    async def device_called(self, wanted: str) -> PeerId:
-        """The device of ours whose key begins so, or is so; PermanentFailure says why there is
-        none to revoke."""
-        wanted = wanted.strip().lower()
-        found = [one for one in await self.devices() if one.peer.hex().startswith(wanted)]
-        if len(wanted) == 64 and not found:  # one that we never saw; its owner has it in writing
-            try:
-                key = PeerId(bytes.fromhex(wanted))
-                load_ed25519(key)
-            except (ValueError, PeerMisbehaved) as error:
-                raise PermanentFailure(f"{wanted} is no device's key.") from error
-            return key
-        if len(wanted) < DIGITS_MIN or len(found) != 1:
-            raise PermanentFailure(
-                f"You have no one device called {wanted!r}. Take a number from: postroad devices"
-            )
-        if found[0].peer == self._keyring.device.peer:
-            raise PermanentFailure(
-                "That is this computer. Revoke it from another one that has your 24 words, or end "
-                "the identity itself with its printed sheet."
-            )
-        if found[0].is_revoked:
-            raise PermanentFailure("This device is revoked already.")
-        return found[0].peer
-
-    async def find_ourselves(self) -> None:
-        """Look once in each life for what other devices of ours published, before we do: a computer
-        set up from the 24 words alone learns so of the lost one, and of those who held for it."""
-        if not self._has_found_ourselves:
-            self._has_found_ourselves = True
-            await self._look_for_ourselves()
-
-    async def _look_for_ourselves(self) -> None:
-        record = await self._find_own(self._keyring.fingerprint)
-        if record is not None and record.certificate.device != self._keyring.device.peer:
-            found, now = record, self._clock.now()
-            await self._database.run(lambda sql: changes.saw_own(sql, found, now))
-            self.wake()
 
     async def rotate(self, entropy: bytes) -> None:
         """Be another identity from now on; whoever knows us is told, now or when they come."""
@@ -312,7 +211,7 @@ class Changes:
     def _untold(self, sql: Sql) -> list[tuple[Contact, _Owed]]:
         """Whom we owe which word, as far as we know where they are."""
         owed = self._owed(sql)
-        places = _who_knows_us(sql) if owed else []
+        places = changes.who_knows_us(sql) if owed else []
         return [
             (place, change)
             for change in owed
@@ -434,7 +333,7 @@ class Changes:
         try:
             await self.look_up(fingerprint)
             if fingerprint == self._keyring.fingerprint:
-                await self._look_for_ourselves()
+                await self._own_devices.look()
             else:
                 await self._look_for_record(fingerprint)
         except PeerMisbehaved as error:
@@ -489,19 +388,3 @@ class Changes:
                 await self._obeying.hear(found)
             except (TemporaryFailure, PeerMisbehaved) as error:
                 log.info("not told why: %s", error, extra={"peer": short(place.peer)})
-
-
-def _who_knows_us(sql: Sql) -> list[Contact]:
-    """The nodes of contacts, helpers and holders, each once."""
-    found = {row.peer: row.contact for row in helpers.helpers(sql) if not row.refusal}
-    for person in people.contacts(sql):
-        if not person.blocked:
-            found |= {one.peer: one for one in person.record.contacts}
-    for drop in people.my_drops(sql):
-        holder = rented.holder_of(sql, drop) if drop.agreed else None
-        if holder is not None:
-            found.setdefault(holder.peer, holder)
-    for record, _ in changes.own_seen(sql):
-        for held in record.drops:  # for the lost device: contacts of ours whom we may not know
-            found.setdefault(held.contact.peer, held.contact)
-    return list(found.values())

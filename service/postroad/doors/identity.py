@@ -10,6 +10,7 @@ from postroad.base.ids import short
 from postroad.base.seams import Entropy
 from postroad.base.tlv import encode
 from postroad.delivery.changes import Changes
+from postroad.delivery.own_devices import OwnDevices
 from postroad.message.address import Address
 from postroad.protocol.identity_records import sign_revoke
 from postroad.sealing.keys import SEED_BYTES, WORDS, Identity
@@ -31,8 +32,11 @@ class _Draft:
 class IdentityDesk:
     """`requests` are for `doors.control`."""
 
-    def __init__(self, changes: Changes, keyring: OwnKeys, entropy: Entropy) -> None:
+    def __init__(
+        self, changes: Changes, own_devices: OwnDevices, keyring: OwnKeys, entropy: Entropy
+    ) -> None:
         self._changes = changes
+        self._own_devices = own_devices
         self._keyring = keyring
         self._entropy = entropy
         self._draft: _Draft | None = None  # of a rotation; a restart forgets it
@@ -47,10 +51,10 @@ class IdentityDesk:
         }
 
     async def _devices(self, _: dict[str, Any]) -> Reply:
-        found = await self._changes.devices()
+        found = await self._own_devices.all()
         return {
             "address": str(self._keyring.address),
-            "is_ended": await self._changes.is_ended(),
+            "is_ended": await self._own_devices.is_ended(),
             "devices": [
                 {
                     "id": short(one.peer),
@@ -67,8 +71,8 @@ class IdentityDesk:
 
     async def _revoke_device(self, request: dict[str, Any]) -> Reply:
         wanted = str(request.get("device", "")).strip().lower()
-        peer = await self._changes.device_called(wanted)
-        await self._changes.revoke_devices([peer])
+        peer = await self._own_devices.called(wanted)
+        await self._own_devices.revoke([peer])
         return {"id": short(peer)}
 
     async def _sheet(self, _: dict[str, Any]) -> Reply:
@@ -80,12 +84,12 @@ class IdentityDesk:
         return {
             "address": str(self._keyring.address),
             "former": [str(one) for one in self._keyring.addresses[1:]],
-            "is_ended": await self._changes.is_ended(),
+            "is_ended": await self._own_devices.is_ended(),
         }
 
     async def _begin(self, _: dict[str, Any]) -> Reply:
         """New words, shown once; nothing changes before their owner shows that they have them."""
-        if await self._changes.is_ended():
+        if await self._own_devices.is_ended():
             raise PermanentFailure(
                 "Your identity was revoked, and nobody would believe what it names. Make a new one "
                 "in another data folder (postroad setup), and invite your contacts again."

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Fingerprint, Instant, PeerId
+from postroad.base.ids import Contact, Fingerprint, Instant, PeerId
 from postroad.base.tlv import decode, encode
 from postroad.protocol.identity_records import (
     REVOKE,
@@ -24,7 +24,7 @@ from postroad.protocol.identity_records import (
     kind_of,
 )
 from postroad.protocol.records import PersonRecord
-from postroad.store import audit, people, queue, revoked
+from postroad.store import audit, helpers, people, queue, rented, revoked
 
 T = TypeVar("T", RevokeRecord, RotateRecord)
 PUBLISHED_MAX = 64  # of others; whoever knows more has very unlucky contacts
@@ -242,6 +242,22 @@ def own_seen(sql: sqlite3.Connection) -> list[tuple[PersonRecord, Instant]]:
         with suppress(PeerMisbehaved):
             found.append((decode(PersonRecord, octets), Instant(at)))
     return found
+
+
+def who_knows_us(sql: sqlite3.Connection) -> list[Contact]:
+    """The nodes of contacts, helpers and holders, each once."""
+    found = {row.peer: row.contact for row in helpers.helpers(sql) if not row.refusal}
+    for person in people.contacts(sql):
+        if not person.blocked:
+            found |= {one.peer: one for one in person.record.contacts}
+    for drop in people.my_drops(sql):
+        holder = rented.holder_of(sql, drop) if drop.agreed else None
+        if holder is not None:
+            found.setdefault(holder.peer, holder)
+    for record, _ in own_seen(sql):
+        for held in record.drops:  # for the lost device: contacts of ours whom we may not know
+            found.setdefault(held.contact.peer, held.contact)
+    return list(found.values())
 
 
 def tell(
