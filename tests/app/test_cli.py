@@ -29,6 +29,7 @@ STATUS = {
     "imap_port": 10144,
     "contact_count": 1,
     "letters_waiting": 1,
+    "requests_waiting": 0,
     "holders": 1,
     "holders_wanted": 3,
     "holders_silent": 0,

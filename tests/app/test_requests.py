@@ -56,6 +56,7 @@ def test_a_request_is_listed_shown_accepted_and_answered(strangers: list[Person]
     (listed,) = bora.postroad("requests")["requests"]
     assert (listed["address"], listed["subject"]) == (anna.address, "first words")
     assert bora.postroad("requests", "list") == bora.postroad("requests")
+    assert "1 letter of a stranger waits for your answer." in bora.type("status").stdout
     told = bora.type("requests").stdout
     assert anna.address in told
     assert "postroad requests show" in told

@@ -374,7 +374,7 @@ def test_the_hundred_and_first_request_waits_for_a_place(
             await one.write(anna.address)
             await until(lambda one=one: ended(one, "requested"))  # type: ignore[misc]
         await dora.write(anna.address)
-        await until(lambda: waits_because(dora, "wait for the recipient already"))
+        await until(lambda: waits_because(dora, "letters of strangers wait for the recipient"))
         assert len(await in_folder(anna)) == 2
         await anna.node.requests.refuse("bora")
         await until(lambda: ended(dora, "requested"), limits.DAY)

@@ -119,6 +119,9 @@ def status(answer: dict[str, Any]) -> None:
     waiting = answer["letters_waiting"]
     on_the_way = f"{_number(waiting, 'letter')} {'is' if waiting == 1 else 'are'} on the way."
     click.echo(on_the_way.capitalize())
+    if asked := answer["requests_waiting"]:
+        waits = "waits" if asked == 1 else "wait"
+        click.echo(f"{_of_strangers(asked)} {waits} for your answer. See: postroad requests")
     click.echo(_holders_in_words(answer["holders"], answer["holders_wanted"]))
     for line in _not_holding_in_words(answer["holders_silent"], answer["holders_refused"]):
         click.echo(line)
@@ -134,6 +137,10 @@ def status(answer: dict[str, Any]) -> None:
             click.echo(f"   {way}  127.0.0.1  port {answer[door]}")
     for kind, count in Counter(one["kind"] for one in answer["quarantine"]).items():
         click.echo(f"\n{_damage_in_words(kind, count)}")
+
+
+def _of_strangers(count: int) -> str:
+    return f"{_number(count, 'letter')} of {'a stranger' if count == 1 else 'strangers'}"
 
 
 def pause(answer: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ from postroad.base.seams import Entropy, SureClock
 from postroad.delivery.epochs import Epochs
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Sighting
-from postroad.delivery.requests import TooMany
+from postroad.delivery.requests import REQUESTS_ARE_FULL, TooMany
 from postroad.peers.client import Client
 from postroad.peers.exchange import Answer, Exchange, Refused
 from postroad.peers.rates import Allowance
@@ -150,13 +150,17 @@ class Receiver:
         assert isinstance(message, wire.Deliver)
         mail_id, size = MailId(message.mail_id), message.size
         whole = await exchange.receive_at_once(size)
-        before, bearer = await self._database.read(
-            lambda sql: (self._filing.before(sql, mail_id), self._bearer(sql, message, exchange))
+        before, bearer, is_full = await self._database.read(
+            lambda sql: (
+                self._filing.before(sql, mail_id),
+                self._bearer(sql, message, exchange),
+                requests.count_waiting(sql) >= limits.REQUESTS_MAX,
+            )
         )
         size_max = bearer.size_max if bearer else limits.OPEN_LETTER_BYTES_MAX
         if before.receipt is not None:
             receipt = before.receipt
-        elif (objection := self._objection(message, exchange, bearer)) is not None:
+        elif (objection := self._objection(message, exchange, bearer, is_full=is_full)) is not None:
             await exchange.send(objection)
             return
         elif size > size_max:
@@ -201,9 +205,17 @@ class Receiver:
         return None
 
     def _objection(
-        self, message: wire.Deliver, exchange: Exchange, bearer: "_Bearer | None"
+        self,
+        message: wire.Deliver,
+        exchange: Exchange,
+        bearer: "_Bearer | None",
+        *,
+        is_full: bool,
     ) -> wire.No | None:
-        """Why this letter is not even opened now; None: it is, and is counted."""
+        """Why this letter is not even opened now; None: it is, and is counted. `is_full`: there is
+        no place for a stranger's."""
+        if bearer is None and is_full:
+            return wire.No.because(wire.Refusal.RATE, REQUESTS_ARE_FULL)
         if bearer is None:
             me = self._keyring.fingerprint
             return self._strangers.objection(exchange, me, 0, message.stamp)

@@ -39,6 +39,10 @@ from postroad.store.requests import FOLDER, Request, State
 log = logging.getLogger(__name__)
 ROUND_SECONDS = limits.HOUR
 AGAIN_SECONDS = limits.MINUTE
+REQUESTS_ARE_FULL = (
+    "So many letters of strangers wait for the recipient already that yours has to wait for a "
+    "place; it is tried again."
+)
 
 
 class TooMany(TemporaryFailure):
@@ -92,10 +96,7 @@ class RequestBox:
     def expect_place(self, sql: Sql, sender: Fingerprint) -> None:
         """Raise TooMany when a letter of this stranger has to wait elsewhere."""
         if requests.count_waiting(sql) >= limits.REQUESTS_MAX:
-            raise TooMany(
-                f"{limits.REQUESTS_MAX} letters of strangers wait for the recipient already; yours "
-                "is tried again until there is a place."
-            )
+            raise TooMany(REQUESTS_ARE_FULL)
         day_ago = self._clock.now() - limits.DAY
         if requests.count_since(sql, sender, day_ago) >= limits.REQUESTS_PER_STRANGER_A_DAY:
             raise TooMany(

@@ -28,7 +28,7 @@ from postroad.message.address import Address
 from postroad.peers.exchange import Counts
 from postroad.protocol import helping, invitation
 from postroad.protocol.clock import Judgement
-from postroad.store import bundled, invitations, people, quarantine, queue
+from postroad.store import bundled, invitations, people, quarantine, queue, requests
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
@@ -202,6 +202,7 @@ class _OwnersDesk:
                 "imap_port": self._mail_ports.get("imap"),
                 "contact_count": len(people.contacts(sql)),
                 "letters_waiting": len({row.nonce for row in queue.waiting(sql)}),
+                "requests_waiting": requests.count_waiting(sql),
                 **_holders_told(sql),
                 **self._pause_told(),
                 "clock": self._clock_told(),
