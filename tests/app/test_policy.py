@@ -9,6 +9,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,42 @@ from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fakes import someone
 from postroad.app import cli, policy
 from postroad.app import config as configuration
 from postroad.app.config import Config
-from postroad.app.policy import RULES, AnyOf, AtMost, Choice, Hosts, Port, Switch, load, narrowed
+from postroad.app.policy import (
+    RULES,
+    AnyOf,
+    AtMost,
+    Choice,
+    Circle,
+    Hosts,
+    Networks,
+    Port,
+    Some,
+    Switch,
+    load,
+    narrowed,
+)
 from postroad.base.errors import ConfigurationError
 
 PORTS = st.integers(1, 65535)
 HOSTS = st.lists(st.sampled_from(["192.0.2.7", "2001:db8::7", "127.0.0.1"]), unique=True)
+ANNA, BEN = someone("anna"), someone("ben")
+NETS = [
+    "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "10.1.2.0/24", "192.0.2.7/32",
+    "::/0", "2001:db8::/32", "2001:db8:1::/48", "::/1",
+]  # fmt: skip
+NETWORKS = st.lists(st.sampled_from(NETS), unique=True)
+WORDS = {
+    "keys_at_rest": st.lists(
+        st.sampled_from(["plain", "passphrase", "keyring", "credential"]), min_size=1, unique=True
+    ),
+    "contacts": st.lists(
+        st.sampled_from(["*", str(ANNA.address), ANNA.fingerprint, str(BEN.address)]), unique=True
+    ),
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -76,6 +105,10 @@ def wanted_of(key: str) -> st.SearchStrategy[Any]:
             return st.integers(0, 65535)
         case Hosts():
             return HOSTS.map(tuple)
+        case Networks():
+            return NETWORKS.map(tuple)
+        case Some() | Circle():
+            return WORDS[key].map(tuple)
         case AtMost():
             return st.integers(1, 1_000_000) if "kilobytes" in key else st.floats(0.05, 30)
         case _:
@@ -94,6 +127,10 @@ def allowed_of(key: str) -> st.SearchStrategy[Any]:
             return PORTS | ranges
         case Hosts():
             return HOSTS
+        case Networks():
+            return NETWORKS
+        case Some() | Circle():
+            return WORDS[key]
         case _:
             pass
     return wanted_of(key)
@@ -121,6 +158,20 @@ def is_within(key: str, value: Any, most: Any) -> bool:
         case "smtp_port" | "imap_port" | "peer_port":
             low, _, high = str(most).partition("-")
             return bool(int(low) <= value <= int(high or low))
+        case "networks":
+            known = [ip_network(text) for text in (*NETS, *value)]
+            probes = {net[at] for net in known for at in (0, -1)}
+            return all(
+                any(ip in ip_network(text) for text in most)
+                for ip in probes
+                if any(ip in ip_network(text) for text in value)
+            )
+        case "contacts":
+            people = {one.rpartition("@")[0].rpartition(".")[2] or one for one in most}
+            said = {one.rpartition("@")[0].rpartition(".")[2] or one for one in value}
+            return "*" in most or ("*" not in value and said <= people)
+        case "keys_at_rest":
+            return set(value) <= set(most)
         case "peer_hosts":
             return bool(not most or (value and set(value) <= set(most)))
         case _:
@@ -185,6 +236,12 @@ def test_without_a_policy_the_configuration_decides(folder: Path) -> None:
         ("peer_port = [46464]", "no value for it"),
         ("smtp_port = '7-5'", "a port like 46464"),
         ("peer_hosts = ['everywhere']", "a list of addresses"),
+        ("networks = '10.0.0.0/8'", "a list of networks"),
+        ("networks = ['10.0.0.1/8']", "a list of networks"),
+        ("networks = [10]", "a list of networks"),
+        ("contacts = ['anna@example.org']", "a list of addresses or fingerprints"),
+        ("contacts = '*'", "a list of addresses or fingerprints"),
+        ("keys_at_rest = ['sealed']", "one or more of plain, passphrase, keyring, credential"),
         ("data = '/tmp'", "a key that is not known here, data"),
     ],
 )
@@ -334,3 +391,37 @@ def test_each_key_is_documented_and_the_example_is_a_policy(folder: Path) -> Non
     example = text.partition("```toml\n")[2].partition("```")[0]
     assert set(load(written(folder, example)).most) == set(tomllib.loads(example))
     assert len(tomllib.loads(example)) > 5
+
+
+# Keys at rest, and helpers
+
+
+def test_keys_lie_on_the_disk_only_as_the_policy_says(folder: Path, config: Path) -> None:
+    written(folder, "keys_at_rest = ['passphrase', 'keyring']\n")
+    refused_words = typed(config, "setup", "--name", "anna", "--json")
+    assert "may not be protected by plain here (keys_at_rest)" in refused_words.stdout
+    assert not configuration.load(config).is_set_up
+    (folder / "policy.toml").unlink()
+    assert typed(config, "setup", "--name", "anna", "--json").exit_code == 0
+    written(folder, "keys_at_rest = ['passphrase', 'keyring']\n")
+    done = typed(config, "run")
+    assert done.exit_code == 1
+    assert "Your keys are protected by: plain." in done.stderr
+    assert "postroad keys protect --passphrase" in done.stderr
+    again = typed(config, "keys", "protect", "--plain", "--json")
+    assert "may not be protected by plain" in again.stdout
+    words = CliRunner().invoke(
+        cli.main,
+        ["--config", str(config), "keys", "protect", "--passphrase", "--json"],
+        input="correct horse battery staple\n",
+    )
+    assert json.loads(words.stdout)["protection"] == "passphrase"
+
+
+@pytest.mark.parametrize("text", ["relay = 'off'", "hold_for = 'off'", "link = ['tls']"])
+def test_no_helper_runs_where_the_policy_wants_none(folder: Path, config: Path, text: str) -> None:
+    written(folder, text)
+    done = typed(config, "helper", "run", "--data", str(folder / "h"), "--runtime", str(folder))
+    assert done.exit_code == 1
+    assert "does not allow a helper" in done.stderr
+    assert not (folder / "h").exists()

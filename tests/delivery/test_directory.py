@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from delivery.test_road import ended, is_filed
 from fakes import FakeEntropy
+from postroad.app.compose import Settings
 from postroad.app.helper import HelperConfig, build_helper
 from postroad.app.node import keep_running
 from postroad.base import limits
@@ -20,6 +23,7 @@ from postroad.peers.exchange import Refused
 from postroad.protocol.directory import record_key
 from postroad.protocol.records import PERSON
 from postroad.store import people
+from simulator import village as village_module
 from simulator.disk import SimulatedDisk
 from simulator.village import Resident, Village, play, until
 
@@ -267,5 +271,28 @@ def test_a_record_is_kept_across_a_restart_and_a_new_one_takes_its_place(tmp_pat
         assert before is not None
         assert after is not None
         assert after.sequence > before.sequence
+
+    play(tmp_path, scene)
+
+
+def test_a_node_that_takes_no_part_neither_asks_nor_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outside(*of: Any, **more: Any) -> Settings:
+        return replace(Settings(*of, **more), directory=False)
+
+    async def scene(place: Village) -> None:
+        (anna,) = await place.settle_in("anna")
+        monkeypatch.setattr(village_module, "Settings", outside)
+        (bora,) = await place.settle_in("bora")
+        await place.meet(anna, bora)
+        await asyncio.sleep(limits.HOUR)
+        assert not bora.node.directory.is_joined
+        assert not anna.node.directory.is_joined
+        assert await bora.node.directory.find(anna.node.keyring.fingerprint) is None
+        kept = await bora.node.database.read(
+            lambda sql: sql.execute("SELECT count(*) FROM directory_record").fetchone()
+        )
+        assert kept == (0,)
 
     play(tmp_path, scene)

@@ -26,7 +26,15 @@ from postroad.base.ids import Contact, DropId, Instant, PeerId, Ticket
 from postroad.base.tlv import encode
 from postroad.peers.client import Client
 from postroad.peers.exchange import Exchange
-from postroad.protocol import bundle, helping, invitation, wire, wire_directory, wire_holders
+from postroad.protocol import (
+    bundle,
+    helping,
+    invitation,
+    wire,
+    wire_changes,
+    wire_directory,
+    wire_holders,
+)
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.helping import HelperLink
 from postroad.protocol.identity_records import (
@@ -237,19 +245,15 @@ async def _(town: Town, key: bytes) -> None:
     await introduced_with(town, await of_device(town, key), nonce)
 
 
-# Revocations and rotations
+# Revocations and rotations: to the directory, and told to those whom they concern
 
 
-@place("revocation: a device")
-async def _(town: Town, key: bytes) -> None:
+async def revoked_device(town: Town, key: bytes) -> bytes:
     identity = town.mallory.node.keyring._keyring.identity
-    await asked(
-        town, wire_directory.Store(None, encode(sign_revoke_devices(identity, [PeerId(key)], 7)))
-    )
+    return encode(sign_revoke_devices(identity, [PeerId(key)], 7))
 
 
-@place("revocation: the identity")
-async def _(town: Town, key: bytes) -> None:
+async def revoked_identity(town: Town, key: bytes) -> bytes:
     identity = town.mallory.node.keyring._keyring.identity
     real = sign_revoke_devices(identity, [town.mallory.node.endpoint.me], 7)
     weak = replace(
@@ -257,22 +261,40 @@ async def _(town: Town, key: bytes) -> None:
         identity=replace(real.identity, ed25519=key),
         signatures=replace(real.signatures, ed25519=weak_keys.EVERYBODYS_SIGNATURE),
     )
-    await asked(town, wire_directory.Store(None, encode(weak)))
+    return encode(weak)
 
 
-@place("rotation: the new identity")
-async def _(town: Town, key: bytes) -> None:
+async def rotated(town: Town, key: bytes) -> bytes:
     old = town.mallory.node.keyring._keyring.identity
     real = sign_rotate(old, Identity(b"n" * 32), 7, town.bora.clock.now() + limits.DAY)
     weak = replace(real, new=replace(real.new, ed25519=key))
     blank = encode(replace(weak, old_signatures=BLANK, new_signatures=BLANK))
-    await asked(
-        town,
-        wire_directory.Store(
-            None,
-            encode(replace(weak, old_signatures=hybrid.sign(old, ROTATE_CONTEXT, blank))),
-        ),
-    )
+    return encode(replace(weak, old_signatures=hybrid.sign(old, ROTATE_CONTEXT, blank)))
+
+
+def _change_place(name: str, make: Callable[[Town, bytes], Awaitable[bytes]]) -> None:
+    @place(f"{name}, to the directory")
+    async def _(town: Town, key: bytes) -> None:
+        await asked(town, wire_directory.Store(None, await make(town, key)))
+
+
+def _told_place(name: str, make: Callable[[Town, bytes], Awaitable[bytes]]) -> None:
+    @place(f"{name}, told")
+    async def _(town: Town, key: bytes) -> None:
+        await asked(town, wire_changes.Changed(await make(town, key), None))
+
+
+_change_place("revocation: a device", revoked_device)
+_change_place("revocation: the identity", revoked_identity)
+_change_place("rotation: the new identity", rotated)
+_told_place("revocation: a device", revoked_device)
+_told_place("revocation: the identity", revoked_identity)
+
+
+@place("revocation on a printed sheet: the identity")
+async def _(town: Town, key: bytes) -> None:
+    with pytest.raises(PostroadError, match="no revocation"):
+        await town.bora.node.changes.publish(await revoked_identity(town, key))
 
 
 # Letters and receipts
@@ -556,6 +578,7 @@ def entries(sql: Sql) -> list[str]:
 TABLES = (
     "content", "letter", "parcel", "lease", "sealed", "contact", "device", "my_drop", "helper",
     "held_drop", "held_ticket", "held_letter", "record", "directory_record", "message", "rendering",
+    "revoked", "change",
 )  # fmt: skip
 
 

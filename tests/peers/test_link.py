@@ -324,3 +324,20 @@ def test_both_dial_at_once_and_one_dial_hangs() -> None:
         await asyncio.gather(*services, return_exceptions=True)
 
     play(scene)
+
+
+def test_a_link_whose_packets_go_where_they_may_not_is_used_no_more() -> None:
+    async def scene() -> None:
+        async with two({wire.News: say_ok}) as (one, other, _):
+            await ask(one, other)
+            one.links._may_use = lambda _: False
+            assert not one.links.is_linked(other.contact.peer)
+            with pytest.raises(Unreachable):
+                await ask(one, other)
+            one.links._may_use = lambda _: True
+            await ask(one, other)
+            other.links._may_use = lambda _: False
+            with pytest.raises(LinkClosed):
+                await ask(one, other)
+
+    play(scene)

@@ -130,7 +130,7 @@ def setup(
         policy = policies.load()
         config = policies.to_set_up(config, policy, link)
         chosen = name or _ask_for_name(json_wanted)
-        wrapping = wrapping_asked(protect, json_wanted)
+        wrapping = wrapping_asked(protect, json_wanted, config)
         words = _ask_for_words(json_wanted) if restore else None
         made = until_shown.enter_context(
             setting_up.set_up(

@@ -13,7 +13,7 @@ from postroad.app.compose_directory import directory_of
 from postroad.app.node import Node, wake_all
 from postroad.app.surroundings import around_reach
 from postroad.base import limits, vigil
-from postroad.base.ids import DropId, PeerId
+from postroad.base.ids import DropId, Fingerprint, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.bundles import Bundles
 from postroad.delivery.contact_book import ContactBook
@@ -47,9 +47,10 @@ from postroad.peers.sightings import Sightings
 from postroad.peers.strangers import StrangersGate
 from postroad.peers.timekeeper import Timekeeper
 from postroad.protocol import wire
+from postroad.protocol.border import EVERYWHERE, Border
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.wrapping import PLAIN, Wrapping
-from postroad.store import acquaintances, audit, keyring, people
+from postroad.store import acquaintances, audit, circle, keyring, people
 from postroad.store.clock_memory import ClockMemory
 from postroad.store.contents import Contents
 from postroad.store.database import Database
@@ -74,6 +75,9 @@ class Settings:
     dial_private: bool = False
     takes_requests: bool = True
     refuses_silently: bool = False
+    border: Border = EVERYWHERE
+    directory: bool = True  # whether the node takes part in it
+    circle: frozenset[Fingerprint] | None = None  # who may be a contact; None: anybody
 
 
 @asynccontextmanager
@@ -90,10 +94,13 @@ async def build_node(
     disk, clock = machine.disk, machine.clock
     async with Database(disk) as database:
         vigil.watch.set(audit.WeakKeys(database, clock))
+        await database.run(lambda sql: circle.keep_to(sql, settings.circle))
         keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)
         await keys.renew(clock.now())
         device = keys.device
-        endpoint = Gate(machine.network, device.seed, device.peer, settings.peer_port)
+        endpoint = Gate(
+            machine.network, device.seed, device.peer, settings.peer_port, settings.border
+        )
         pauses = Pauses(disk, clock)
         if pauses.pause is None:
             await endpoint.open()
@@ -141,7 +148,17 @@ async def _wire(
     admission = Admission(clock, lambda: database.read(acquaintances.known))
     await admission.refresh()
     endpoint.ask_first(admission.admits)
-    links = Links(endpoint, clock, answers, linked, missed, sightings, barred, admission)
+    links = Links(
+        endpoint,
+        clock,
+        answers,
+        linked,
+        missed,
+        sightings,
+        barred,
+        admission,
+        may_use=endpoint.lets,
+    )
     client = Client(links, clock.heard)
     private = settings.dial_private
     herald = Herald(database, client, clock, dial_private=private)
@@ -248,6 +265,7 @@ async def _wire(
         lambda: reach.here,
         lambda: own_devices.look_first(),
         dial_private=settings.dial_private,
+        takes_part=settings.directory,
     )
 
     def changed() -> None:

@@ -25,6 +25,7 @@ def build_directory(
     own_records: Callable[[], Awaitable[Sequence[bytes]]],
     *,
     dial_private: bool,
+    takes_part: bool = True,
 ) -> tuple[Directory, OnSeen]:
     """The directory; and who tells it of contacts' nodes that are linked."""
     directory = Directory(
@@ -37,6 +38,7 @@ def build_directory(
         lambda: database.read(lambda sql: acquaintances(sql, private=dial_private)),
         own_records,
         private=dial_private,
+        takes_part=takes_part,
     )
 
     async def peer_seen(seen: Sighting) -> None:
@@ -59,6 +61,7 @@ def directory_of(
     before_publishing: Callable[[], Awaitable[None]],
     *,
     dial_private: bool,
+    takes_part: bool,
 ) -> tuple[Directory, OnSeen]:
     """The same for a person's node, which publishes the record that the renter signs."""
 
@@ -77,6 +80,7 @@ def directory_of(
         whereabouts,
         own_records,
         dial_private=dial_private,
+        takes_part=takes_part,
     )
     renter.on_new_record = directory.record_changed
     return directory, peer_seen

@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError
+from postroad.base.errors import ConfigurationError, PermanentFailure
+from postroad.base.ids import Fingerprint, is_fingerprint
+from postroad.message import address
+from postroad.protocol.border import ALL, border
 from postroad.protocol.holding import HoldFor
+from postroad.sealing.wrapping import Protection
 
 FILE_NAME = "config.toml"
 LINKS = ("iroh", "tls")
+ANYBODY = "*"
 RELAYS = ("contacts", "anybody", "off")
 STRANGERS = ("requests", "refuse")
 CHOICES = {
@@ -89,6 +94,29 @@ class Config:
         metadata=_about(
             "Whether contacts on your local network find you; others see that some node is there."
         ),
+    )
+    networks: tuple[str, ...] = field(
+        default=ALL,
+        metadata=_about(
+            "With which networks your node speaks at all, like 10.0.0.0/8; what lies outside is "
+            "neither dialled nor answered."
+        ),
+    )
+    directory: bool = field(
+        default=True,
+        metadata=_about(
+            "Whether your node takes part in the directory, where people are found who have moved."
+        ),
+    )
+    contacts: tuple[str, ...] = field(
+        default=(ANYBODY,),
+        metadata=_about(
+            'Who may be a contact: addresses or their fingerprints, or "*" for anybody.'
+        ),
+    )
+    keys_at_rest: tuple[str, ...] = field(
+        default=tuple(one.value for one in Protection),
+        metadata=_about("By what your keys may be protected on the disk (postroad keys)."),
     )
     hold_for: str = field(
         default=HoldFor.VOUCHED.value,
@@ -312,7 +340,24 @@ def valid(key: str, value: Any) -> Any:
         if not number or not 0 <= value <= RESERVE_MIB_MAX:
             raise wrong(f"it must be a number of MiB, 0 to {RESERVE_MIB_MAX}")
         return float(value)
-    if key in ("lan", "dial_private", "refuse_silently"):
+    if key == "networks":
+        try:
+            if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+                raise ValueError(value)
+            border(value)
+            return tuple(value)
+        except ValueError as error:
+            raise wrong('it must be a list of networks, like ["10.0.0.0/8"]') from error
+    if key == "contacts":
+        if not isinstance(value, list) or not all(map(_is_person, value)):
+            raise wrong('it must be a list of addresses or fingerprints, or ["*"]')
+        return tuple(value)
+    if key == "keys_at_rest":
+        ways = [one.value for one in Protection]
+        if not isinstance(value, list) or not value or not all(one in ways for one in value):
+            raise wrong(f"it must be a list of one or more of {', '.join(ways)}")
+        return tuple(value)
+    if key in ("lan", "dial_private", "directory", "refuse_silently"):
         if not isinstance(value, bool):
             raise wrong("it must be true or false")
         return value
@@ -325,6 +370,20 @@ def valid(key: str, value: Any) -> Any:
     if value not in choices:
         raise wrong(f"it must be one of {', '.join(choices)}")
     return value
+
+
+def _is_person(value: Any) -> bool:
+    return isinstance(value, str) and (value == ANYBODY or fingerprint_in(value) is not None)
+
+
+def fingerprint_in(text: str) -> Fingerprint | None:
+    """The fingerprint that stands here by itself or in an address; None when there is none."""
+    if is_fingerprint(text):
+        return Fingerprint(text)
+    try:
+        return address.parse(text).fingerprint
+    except PermanentFailure:
+        return None
 
 
 def _is_address(value: Any) -> bool:

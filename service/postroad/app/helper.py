@@ -16,12 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from postroad import __version__
+from postroad.app import policy as policies
 from postroad.app.compose_directory import build_directory
-from postroad.app.lifecycle import advised
+from postroad.app.lifecycle import advised, ended_by_another
 from postroad.app.node import TIDY_SECONDS, keep_running
+from postroad.app.policy import NO_POLICY, Policy
 from postroad.app.surroundings import around_reach
 from postroad.base import limits, vigil
-from postroad.base.errors import TemporaryFailure
+from postroad.base.errors import ConfigurationError, TemporaryFailure
 from postroad.base.ids import Contact, DropId, HostPort, PeerId, Relay
 from postroad.base.seams import Machine, SocketAddress
 from postroad.delivery.herald import Herald
@@ -48,6 +50,7 @@ from postroad.peers.relay import RelayServer, Rules
 from postroad.peers.strangers import StrangersGate
 from postroad.peers.timekeeper import Timekeeper
 from postroad.protocol import wire
+from postroad.protocol.border import EVERYWHERE, Border
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import SigningKey
 from postroad.store import acquaintances, audit, helper_key, housekeeping, people
@@ -76,6 +79,9 @@ class HelperConfig:
     address: str | None = None
     rules: Rules = Rules()
     dial_private: bool = False  # see `protocol.dialable`
+    border: Border = EVERYWHERE
+    directory: bool = True
+    policy: Policy = NO_POLICY  # what of all this it allows is here already
 
     @property
     def control_path(self) -> Path:
@@ -191,7 +197,7 @@ async def build_helper(config: HelperConfig, machine: Machine) -> AsyncIterator[
     key = helper_key.load(machine.disk, machine.entropy)
     async with Database(machine.disk) as database:
         vigil.watch.set(audit.WeakKeys(database, machine.clock))
-        endpoint = Gate(machine.network, key.seed, key.peer, config.peer_port)
+        endpoint = Gate(machine.network, key.seed, key.peer, config.peer_port, config.border)
         await endpoint.open()
         try:
             clock = Timekeeper(machine.clock, ClockMemory(database))
@@ -228,7 +234,15 @@ async def _wire(
     admission = Admission(clock, lambda: database.read(acquaintances.known))
     await admission.refresh()
     endpoint.ask_first(admission.admits)
-    links = Links(endpoint, clock, answers, linked, barred=barred, admission=admission)
+    links = Links(
+        endpoint,
+        clock,
+        answers,
+        linked,
+        barred=barred,
+        admission=admission,
+        may_use=endpoint.lets,
+    )
     client = Client(links, clock.heard)
     herald = Herald(database, client, clock)
     ledger = Ledger(database, sealed, clock, key.peer, HoldFor.CONTACTS)
@@ -255,6 +269,7 @@ async def _wire(
         lambda: helper.where_i_am(),
         nothing_of_its_own,
         dial_private=config.dial_private,
+        takes_part=config.directory,
     )
     around = around_reach(
         machine.disk,
@@ -341,6 +356,7 @@ async def _run(
         async with AsyncExitStack() as stack:
             with advised("--port takes another one."):
                 helper = await stack.enter_async_context(build_helper(config, machine))
+            await stack.enter_async_context(ended_by_another(config.policy, main.cancel))
 
             def started() -> None:
                 log.info("helper started", extra=helper.facts())
@@ -349,3 +365,5 @@ async def _run(
             await helper.serve(asked_at, relays_at, started)
     except asyncio.CancelledError:
         log.info("stopped")
+        if policies.has_changed(config.policy):
+            raise ConfigurationError(policies.CHANGED) from None

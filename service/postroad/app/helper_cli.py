@@ -77,20 +77,37 @@ def run(
     def work() -> dict[str, Any]:
         from postroad.app import helper as running
         from postroad.app import log
+        from postroad.app import policy as policies
+        from postroad.app.config import Config
         from postroad.peers.relay import Rules
+        from postroad.protocol.border import border
 
         for text in (*hosts, *([address] if address else ())):
             _expect_ip(text)
-        config = running.HelperConfig(
+        policy = policies.load()
+        wanted = Config(
             data or _data(),
             runtime or _runtime(),
+            peer_port=port,
+            peer_hosts=hosts,
+            relay_kilobytes_per_second=relay_rate,
+            dial_private=dial_private,
+        )
+        cut = policies.for_helper(wanted, policy)
+        within = border(cut.networks)
+        config = running.HelperConfig(
+            cut.data,
+            cut.runtime,
             name_to_show(name),
-            port,
+            cut.peer_port,
             relay_port,
-            hosts,
+            cut.peer_hosts,
             address,
-            Rules(bytes_per_second=1000 * relay_rate),
-            dial_private,
+            Rules(bytes_per_second=1000 * cut.relay_kilobytes_per_second, border=within),
+            cut.dial_private,
+            within,
+            cut.directory,
+            policy,
         )
         log.start(log_level)
         running.run(config, lambda config: telling.helper_ready(config.relay_port))

@@ -136,7 +136,7 @@ def _protect_here(config: Config, how: str, current: str, new: str) -> dict[str,
     from postroad.sealing.wrapping import Protection
     from postroad.store import keyring
 
-    smith = _locksmith()
+    smith = _locksmith(config)
 
     def change(disk: "FolderDisk") -> "tuple[Wrapping, Wrapping]":
         try:
@@ -155,7 +155,7 @@ def _protect_here(config: Config, how: str, current: str, new: str) -> dict[str,
     return {**told(made.header, locked=False), "before": before.protection.value}
 
 
-def wrapping_asked(how: str, json_wanted: bool) -> "Callable[[], Wrapping]":
+def wrapping_asked(how: str, json_wanted: bool, config: Config) -> "Callable[[], Wrapping]":
     """What makes the wrapping of a new keyring; a passphrase for it is asked for at once."""
     from postroad.sealing.wrapping import Protection
     from postroad.store import locksmith
@@ -164,16 +164,18 @@ def wrapping_asked(how: str, json_wanted: bool) -> "Callable[[], Wrapping]":
     if how == "passphrase":
         passphrase = _Passphrases(json_wanted).new()
         locksmith.check(passphrase)
-    return lambda: _locksmith().make(Protection(how), passphrase)
+    return lambda: _locksmith(config).make(Protection(how), passphrase)
 
 
-def _locksmith() -> "Locksmith":
+def _locksmith(config: Config) -> "Locksmith":
+    from postroad.app import policy as policies
     from postroad.machine import credential
     from postroad.machine.desktop_keyring import DesktopKeyring
     from postroad.machine.entropy import SystemEntropy
     from postroad.store.locksmith import Locksmith
 
-    return Locksmith(SystemEntropy(), DesktopKeyring(), credential.fetch)
+    ways = policies.narrowed(config, policies.load()).keys_at_rest
+    return Locksmith(SystemEntropy(), DesktopKeyring(), credential.fetch, ways)
 
 
 def _note(disk: "FolderDisk", now: Any, noted: dict[str, str]) -> None:

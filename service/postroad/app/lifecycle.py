@@ -15,6 +15,7 @@ from pathlib import Path
 from socket import socket
 
 from postroad import __version__
+from postroad.app import config as configuration
 from postroad.app import policy as policies
 from postroad.app.compose import Settings, build_node
 from postroad.app.config import Config
@@ -23,7 +24,7 @@ from postroad.app.opening import opened
 from postroad.app.policy import Policy
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
-from postroad.base.ids import Instant
+from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Lan, Machine, Network
 from postroad.machine import credential, listeners
 from postroad.machine.clock import SystemClock
@@ -33,21 +34,19 @@ from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import IrohNetwork
 from postroad.machine.lan import ZeroconfLan
 from postroad.machine.listeners import SystemListeners
+from postroad.machine.own_addresses import EVERYWHERE
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
+from postroad.protocol.border import border
 from postroad.protocol.holding import HoldFor
-from postroad.store import audit
+from postroad.store import audit, keyring
 from postroad.store.database import Sql
 from postroad.store.locksmith import Locksmith
 from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
 POLICY_LOOK_SECONDS = 60.0
-POLICY_CHANGED = (
-    "Your administrator changed the policy of this computer, so your node stopped; nothing is "
-    "lost. Start it again with: postroad run"
-)
 Ready = Callable[[Sockets, Pause | None], None]
 """Hears when the doors are served, and of the pause that the node starts in."""
 
@@ -75,6 +74,7 @@ def run(
         cleanup.callback(disk.close)
         for line in disk.mended:
             log.warning("%s", line)
+        _expect_protection(disk, config)
         machine = Machine(
             SystemClock(),
             SystemEntropy(),
@@ -92,6 +92,17 @@ def run(
                 "Your node stopped because of a fault of its own; nothing accepted is lost. "
                 "Start it again, and report the lines above."
             ) from group
+
+
+def _expect_protection(disk: FolderDisk, config: Config) -> None:
+    """Raise ConfigurationError when the keys lie there in a way that is not allowed."""
+    found = keyring.stored(disk).protection.value
+    if found not in config.keys_at_rest:
+        raise ConfigurationError(
+            f"Your keys are protected by: {found}. Allowed (keys_at_rest) is: "
+            f"{', '.join(config.keys_at_rest)}. Type: postroad keys protect "
+            f"--{config.keys_at_rest[0]}"
+        )
 
 
 async def _run(
@@ -119,11 +130,16 @@ async def _run(
         dial_private=config.dial_private,
         takes_requests=config.strangers == "requests",
         refuses_silently=config.refuse_silently,
+        border=border(config.networks),
+        directory=config.directory,
+        circle=_circle(config),
     )
     try:
         # Doors first: a mail program never waits for peers.
         sockets = _sockets(config, path, machine)
-        locksmith = Locksmith(machine.entropy, DesktopKeyring(), credential.fetch)
+        locksmith = Locksmith(
+            machine.entropy, DesktopKeyring(), credential.fetch, config.keys_at_rest
+        )
         wrapping = await opened(machine.disk, locksmith, machine.peer_uid, sockets, waiting)
         async with AsyncExitStack() as stack:
             keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
@@ -133,7 +149,7 @@ async def _run(
                 )
             now = machine.clock.now()
             await node.database.run(lambda sql: _note_start(sql, now, policy, cut, mended))
-            await stack.enter_async_context(_ended_by_another(policy, main.cancel))
+            await stack.enter_async_context(ended_by_another(policy, main.cancel))
 
             def started() -> None:
                 # What was imported and built stays: the collector need not walk over it again.
@@ -146,7 +162,14 @@ async def _run(
     except asyncio.CancelledError:
         log.info("stopped")
         if policies.has_changed(policy):
-            raise ConfigurationError(POLICY_CHANGED) from None
+            raise ConfigurationError(policies.CHANGED) from None
+
+
+def _circle(config: Config) -> frozenset[Fingerprint] | None:
+    if configuration.ANYBODY in config.contacts:
+        return None
+    found = map(configuration.fingerprint_in, config.contacts)
+    return frozenset(one for one in found if one is not None)
 
 
 def _note_start(
@@ -165,7 +188,7 @@ def _note_start(
 
 
 @asynccontextmanager
-async def _ended_by_another(policy: Policy, stop: Callable[[], object]) -> AsyncIterator[None]:
+async def ended_by_another(policy: Policy, stop: Callable[[], object]) -> AsyncIterator[None]:
     """While within: `stop` is called when the computer's policy is another one than this, or one
     that nobody can read. A node that goes on with the old one would be wider than allowed."""
 
@@ -229,6 +252,7 @@ def relay_rules(config: Config) -> Rules | None:
     return Rules(
         serves_anybody=config.relay == "anybody",
         bytes_per_second=config.relay_kilobytes_per_second * 1000,
+        border=border(config.networks),
     )
 
 
@@ -241,6 +265,7 @@ def _lan(config: Config) -> Lan | None:
 
 def _network(config: Config) -> Network:
     hosts = config.peer_hosts
+    within = border(config.networks)
     if config.link == "tls":
-        return TlsNetwork(hosts) if hosts else TlsNetwork()
-    return IrohNetwork(hosts) if hosts else IrohNetwork()
+        return TlsNetwork(hosts or EVERYWHERE, border=within)
+    return IrohNetwork(hosts or EVERYWHERE, within)

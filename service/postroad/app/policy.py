@@ -23,12 +23,17 @@ from postroad.app import config as configuration
 from postroad.app.config import CHOICES, LINKS, Config
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
+from postroad.protocol.border import intersection
 
 PATH = Path("/etc/postroad/policy.toml")
 OWNERS = frozenset({0})  # root
 POLICY_BYTES_MAX = 256 * limits.KIB
 OVERFLOW_UID = Path("/proc/sys/fs/overflowuid")
 UID_MAP = Path("/proc/self/uid_map")
+CHANGED = (
+    "Your administrator changed the policy of this computer, so your node stopped; nothing is "
+    "lost. Start it again."
+)
 WHAT_TO_DO = "Ask your administrator to mend it; until then Postroad does not start."
 
 
@@ -123,6 +128,41 @@ class Hosts:
         return tuple(one for one in wanted if one in most) or most
 
 
+class Networks:
+    """Networks; what lies in both for whoever wants others too, which may be nothing at all."""
+
+    def read(self, key: str, value: Any) -> tuple[str, ...]:
+        return tuple(configuration.valid(key, value))
+
+    def narrowed(self, most: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+        return intersection(most, wanted)
+
+
+class Circle:
+    """People, by their fingerprints; those of both lists for whoever wants others, too."""
+
+    def read(self, key: str, value: Any) -> tuple[str, ...]:
+        return tuple(configuration.valid(key, value))
+
+    def narrowed(self, most: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+        if configuration.ANYBODY in most:
+            return wanted
+        if configuration.ANYBODY in wanted:
+            return most
+        allowed = {configuration.fingerprint_in(one) for one in most}
+        return tuple(one for one in wanted if configuration.fingerprint_in(one) in allowed)
+
+
+class Some:
+    """Words of a list; all that are allowed for whoever wants none of them."""
+
+    def read(self, key: str, value: Any) -> tuple[str, ...]:
+        return tuple(configuration.valid(key, value))
+
+    def narrowed(self, most: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one for one in wanted if one in most) or most
+
+
 # From narrow to wide, where the order of the configuration's own list is another.
 RULES: Mapping[str, Rule] = {
     "link": AnyOf(LINKS),
@@ -137,6 +177,10 @@ RULES: Mapping[str, Rule] = {
     "imap_port": Port(),
     "peer_port": Port(),
     "peer_hosts": Hosts(),
+    "networks": Networks(),
+    "contacts": Circle(),
+    "directory": Switch(),
+    "keys_at_rest": Some(),
 }
 assert all(
     set(rule.row) == set(CHOICES[key]) for key, rule in RULES.items() if isinstance(rule, Choice)
@@ -223,6 +267,20 @@ def to_set_up(config: Config, policy: Policy, link: str | None) -> Config:
     return replace(
         config, smtp_port=cut.smtp_port, imap_port=cut.imap_port, peer_port=cut.peer_port
     )
+
+
+def for_helper(config: Config, policy: Policy) -> Config:
+    """What a helper may do here of what its options want; ConfigurationError when it may not run:
+    it passes on and holds, over iroh."""
+    cut = narrowed(config, policy)
+    for key, needed in (("relay", "contacts"), ("hold_for", "contacts"), ("link", "iroh")):
+        most = policy.most.get(key)
+        if most is not None and RULES[key].narrowed(most, needed) != needed:
+            raise ConfigurationError(
+                f"The policy of this computer ({PATH}) does not allow a helper: {key} would have "
+                f"to be {needed}."
+            )
+    return cut
 
 
 def narrowed_keys(config: Config, policy: Policy) -> list[str]:

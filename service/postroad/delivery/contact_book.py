@@ -20,7 +20,7 @@ from postroad.protocol.delivery import Cancelled, advance
 from postroad.protocol.safety_code import Comparison
 from postroad.sealing.letter import Kind
 from postroad.sealing.safety import Keys, safety_number
-from postroad.store import audit, held, invitations, people, queue, standing
+from postroad.store import audit, circle, held, invitations, people, queue, standing
 from postroad.store.database import Database, Sql
 from postroad.store.invitations import InvitationRow, State
 from postroad.store.keyring import OwnKeys
@@ -96,6 +96,7 @@ class ContactBook:
             person = people.called(sql, name)
             if not person.blocked:
                 raise PermanentFailure(f"{person.name} is not blocked.")
+            circle.expect(sql, person.fingerprint, person.address)
             standing.unblock(sql, person.fingerprint)
             self._note(sql, "contact unblocked", person)
             queue.wake(sql, person.fingerprint, self._clock.now())

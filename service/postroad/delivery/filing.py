@@ -33,6 +33,8 @@ from postroad.sealing.letter import (
 )
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
 from postroad.store import (
+    audit,
+    circle,
     filed,
     invitations,
     people,
@@ -280,7 +282,12 @@ class Filing:
         if opened.sender in self._keyring.fingerprints:
             return (Verdict.FILED if header.kind == Kind.PERSON else Verdict.STRANGER), False
         before = rotations.former(sql, opened.sender)
-        person = people.contact(sql, before.heir if before else opened.sender)
+        who = before.heir if before else opened.sender
+        if not circle.allows(sql, who):
+            address, now = header.sender.address, self._clock.now()
+            audit.note_from_outside(sql, now, "policy refused", key="contacts", address=address)
+            return Verdict.POLICY, False
+        person = people.contact(sql, who)
         if person is not None and person.blocked:
             return Verdict.UNWANTED, False
         if before is not None:

@@ -18,7 +18,7 @@ from postroad.message import address as addresses
 from postroad.message import headers
 from postroad.message.envelope import Recipient, Submission
 from postroad.sealing.letter import Introduction, Kind
-from postroad.store import people, queue, revoked, rotations
+from postroad.store import circle, people, queue, revoked, rotations
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -67,6 +67,9 @@ class Outbox:
         await self._expect_not_revoked(wanted.fingerprint)
         if wanted.fingerprint in self._keyring.fingerprints:
             return str(wanted)
+        await self._database.read(
+            lambda sql: circle.expect(sql, rotations.heir(sql, wanted.fingerprint), str(wanted))
+        )
         person = await self._database.read(lambda sql: rotations.contact(sql, wanted.fingerprint))
         if person is None:
             try:

@@ -25,7 +25,7 @@ from postroad.protocol import wire
 from postroad.protocol.records import Drop
 from postroad.protocol.wire_reseal import Reseal
 from postroad.sealing.receipt import Verdict
-from postroad.store import people, queue
+from postroad.store import circle, people, queue
 from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.sealed import SealedStore
@@ -95,6 +95,8 @@ class Rounds:
             outcome.reason = (
                 f"You have blocked {person.name}, so it waits: until you unblock them (postroad "
                 "contacts unblock), or it expires."
+                if not person.outside
+                else circle.refusal(person.name)
             )
         waiting: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as tasks:

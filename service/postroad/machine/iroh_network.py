@@ -28,7 +28,9 @@ from postroad.base.seams import Admits, Path
 from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import ask_relay, knock_quic
 from postroad.machine.own_addresses import EVERYWHERE
+from postroad.protocol import border as border_module
 from postroad.protocol import wire
+from postroad.protocol.border import Border
 from postroad.sealing.keys import load_ed25519
 
 log = logging.getLogger(__name__)
@@ -78,8 +80,11 @@ class IrohNetwork:
 
     iroh binds the other family everywhere when only one is given."""
 
-    def __init__(self, hosts: Sequence[str] = EVERYWHERE) -> None:
+    def __init__(
+        self, hosts: Sequence[str] = EVERYWHERE, border: Border = border_module.EVERYWHERE
+    ) -> None:
         self._hosts = tuple(hosts)
+        self._border = border
 
     async def open(self, secret: bytes, port: int) -> "IrohEndpoint":
         assert len(secret) == 32
@@ -91,7 +96,8 @@ class IrohNetwork:
             # A machine without IPv6 refuses the second address, but can do with the first.
             for hosts in (self._hosts, self._hosts[:1]):
                 with contextlib.suppress(IrohError):
-                    return IrohEndpoint(await _bind(secret, hosts, port), port)
+                    bound = await _bind(secret, hosts, port)
+                    return IrohEndpoint(bound, port, self._border)
         raise NotToBeHad(
             f"UDP port {port} for peers cannot be opened: most likely another program has it; "
             "stop that program if you can."
@@ -116,10 +122,11 @@ _closing: dict[asyncio.Task[None], int] = {}  # endpoints that we wait for no mo
 class IrohEndpoint:
     """`base.seams.Endpoint`."""
 
-    def __init__(self, endpoint: iroh.Endpoint, port: int) -> None:
+    def __init__(self, endpoint: iroh.Endpoint, port: int, border: Border) -> None:
         """`port`: as it was asked for; 0: any."""
         self._endpoint = endpoint
         self._port = port
+        self._border = border
         self._me = PeerId(endpoint.id().to_bytes())
         self._relays: dict[str, Relay] = {}
         self._outside: tuple[HostPort, ...] = ()
@@ -297,7 +304,12 @@ class IrohEndpoint:
         is_busy = self._shaking > limits.HANDSHAKES_MAX // 2
         try:
             async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
-                if self._shaking > limits.HANDSHAKES_MAX:
+                came_from = await incoming.remote_addr()
+                if isinstance(came_from, iroh.IncomingAddr.IP) and not self._border.lets(
+                    _host_port(came_from.addr)
+                ):
+                    await incoming.ignore()  # whoever asks from there hears nothing at all
+                elif self._shaking > limits.HANDSHAKES_MAX:
                     await incoming.ignore()  # an honest peer asks again within a second
                 elif len(self._incoming) >= limits.LINKS_MAX:
                     await incoming.refuse()

@@ -34,7 +34,9 @@ from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import knock_tcp
 from postroad.machine.mux_link import MuxLink
 from postroad.machine.own_addresses import EVERYWHERE, own_addresses
+from postroad.protocol import border as border_module
 from postroad.protocol import wire
+from postroad.protocol.border import Border
 from postroad.sealing.keys import load_ed25519
 
 log = logging.getLogger(__name__)
@@ -61,10 +63,14 @@ class TlsNetwork:
     everywhere the addresses that this machine has."""
 
     def __init__(
-        self, hosts: Sequence[str] = EVERYWHERE, announced: Sequence[HostPort] = ()
+        self,
+        hosts: Sequence[str] = EVERYWHERE,
+        announced: Sequence[HostPort] = (),
+        border: Border = border_module.EVERYWHERE,
     ) -> None:
         self._hosts = tuple(hosts)
         self._announced = tuple(announced)
+        self._border = border
 
     async def open(self, secret: bytes, port: int) -> "TlsEndpoint":
         listening: list[socket.socket] = []
@@ -79,7 +85,7 @@ class TlsNetwork:
                 one.close()
             raise
         key = Ed25519PrivateKey.from_private_bytes(secret)
-        return TlsEndpoint(key, listening, self._announced)
+        return TlsEndpoint(key, listening, self._announced, self._border)
 
 
 @contextlib.contextmanager
@@ -102,8 +108,10 @@ class TlsEndpoint:
         key: Ed25519PrivateKey,
         listening: Sequence[socket.socket],
         announced: tuple[HostPort, ...],
+        border: Border,
     ) -> None:
         self._key = key
+        self._border = border
         self._me = PeerId(key.public_key().public_bytes_raw())
         self._certificate = _certify(key)
         self._for_listening, self._for_dialling = _contexts(key, self._certificate)
@@ -266,7 +274,8 @@ class TlsEndpoint:
             self._shaking.release()
 
     async def _shake_hands(self, arrived: socket.socket) -> None:
-        if len(self._incoming) >= limits.LINKS_MAX:
+        host, port = arrived.getpeername()[:2]
+        if len(self._incoming) >= limits.LINKS_MAX or not self._border.lets(HostPort(host, port)):
             arrived.close()
             return
         # asyncio does it only where the socket was made with IPPROTO_TCP; else 40 ms are lost.

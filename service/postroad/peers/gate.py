@@ -2,25 +2,39 @@
 
 Purpose: `base.seams.Endpoint` for those who keep one for as long as the node lives. Shut, nothing
 of it is left in the network: no port, no links, no timers.
-Invariant: whoever named an address, it is dialled only where `protocol.dialable` allows.
+Invariants: whoever named an address, it is dialled only where `protocol.dialable` allows; nothing
+beyond the border (`protocol.border`) is dialled, let in, knocked at or waited at.
 """
 
+import logging
 from collections.abc import Sequence
 
 from postroad.base.errors import LinkClosed, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Admits, Endpoint, Link, Network
+from postroad.protocol.border import EVERYWHERE, Border
 from postroad.protocol.dialable import dialable_of_a_person
+
+log = logging.getLogger(__name__)
+BEYOND = "It is in a network with which this node may not speak (networks)."
 
 
 class Gate:
     """`base.seams.Endpoint`, shut at first."""
 
-    def __init__(self, network: Network, secret: bytes, me: PeerId, port: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        secret: bytes,
+        me: PeerId,
+        port: int,
+        border: Border = EVERYWHERE,
+    ) -> None:
         self._network = network
         self._secret = secret
         self._me = me
         self._port = port
+        self._border = border
         self._endpoint: Endpoint | None = None
         self._admits: Admits | None = None
 
@@ -37,7 +51,9 @@ class Gate:
 
     async def use_relays(self, relays: Sequence[Relay]) -> None:
         if self._endpoint is not None:
-            await self._endpoint.use_relays(relays)
+            await self._endpoint.use_relays(
+                [relay for relay in relays if self._border.lets(relay.address)]
+            )
 
     def home_relay(self) -> Relay | None:
         return None if self._endpoint is None else self._endpoint.home_relay()
@@ -59,11 +75,13 @@ class Gate:
     async def knock(self, at: HostPort) -> float:
         if self._endpoint is None:
             raise Unreachable("Your node is paused.")
+        self._expect_within(at)
         return await self._endpoint.knock(at)
 
     async def try_relay(self, relay: Relay) -> float:
         if self._endpoint is None:
             raise Unreachable("Your node is paused.")
+        self._expect_within(relay.address)
         return await self._endpoint.try_relay(relay)
 
     async def open(self) -> None:
@@ -79,12 +97,31 @@ class Gate:
         named = dialable_of_a_person(contact, self._endpoint.addresses())
         if named is None:
             raise Unreachable(f"no address to reach {short(contact.peer)} at")
-        return await self._endpoint.dial(named)
+        named = self._border.within(named)
+        if named is None:
+            raise Unreachable(BEYOND)
+        link = await self._endpoint.dial(named)
+        if not self.lets(link):
+            await link.close()
+            raise Unreachable(BEYOND)
+        return link
 
     async def accept(self) -> Link:
         if self._endpoint is None:
             raise LinkClosed("Your node is paused.")
-        return await self._endpoint.accept()
+        endpoint = self._endpoint
+        while not self.lets(link := await endpoint.accept()):
+            log.info("a link from beyond the border is closed", extra={"peer": short(link.peer)})
+            await link.close()
+        return link
+
+    def lets(self, link: Link) -> bool:
+        """Whether its packets go where they may: iroh finds ways that nobody dialled."""
+        return self._border.lets_path(link.path())
+
+    def _expect_within(self, at: HostPort) -> None:
+        if not self._border.lets(at):
+            raise Unreachable(BEYOND)
 
     async def close(self) -> None:
         endpoint, self._endpoint = self._endpoint, None

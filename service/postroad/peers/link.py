@@ -63,9 +63,11 @@ class Links:
         sightings: Sightings | None = None,
         barred: Container[PeerId] = (),
         admission: Admission | None = None,
+        may_use: Callable[[Link], bool] = lambda _: True,
     ) -> None:
         """`barred`: devices that were revoked. They are not dialled, and may only tell and ask what
-        was revoked. Without `admission` nobody is a stranger."""
+        was revoked. Without `admission` nobody is a stranger. `may_use`: whether this link's
+        packets go a way that they may go."""
         self._admission = admission
         self._endpoint = endpoint
         self._clock = clock
@@ -74,6 +76,7 @@ class Links:
         self._on_miss = on_miss
         self._sightings = sightings or Sightings()
         self._barred = barred
+        self._may_use = may_use
         self._entries: defaultdict[PeerId, list[_Entry]] = defaultdict(list)
         self._dialling: dict[Contact, _Dial] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -165,8 +168,10 @@ class Links:
             self._release(entry)
 
     def _newest(self, peer: PeerId) -> _Entry | None:
-        for entry in reversed(self._entries.get(peer, [])):
-            if not entry.link.closed:
+        for entry in reversed(list(self._entries.get(peer, []))):
+            if not self._may_use(entry.link):
+                self._retire(entry, at_once=True)
+            elif not entry.link.closed:
                 return entry
         return None
 
@@ -326,6 +331,8 @@ class Links:
         vigil.bringer.set(short(peer))  # this is a task of its own
         exchange = Exchange(stream, peer, link.path, self.counts)
         try:
+            if not self._may_use(link):
+                raise LinkClosed("its packets come from beyond the border by now")
             message = await exchange.receive()
             if peer in self._barred and not isinstance(message, wire_changes.ChangeMessage):
                 reason = "This device was revoked by its owner."

@@ -42,6 +42,7 @@ from postroad.base.seams import Entropy
 from postroad.peers.rates import Allowance, Bucket
 from postroad.peers.relay_connection import Connection
 from postroad.protocol import relay as protocol
+from postroad.protocol.border import EVERYWHERE, Border
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,7 @@ class Rules:
     guests_per_subnet_max: int = limits.RELAY_GUESTS_PER_SUBNET_MAX
     guest_idle_seconds: float = limits.RELAY_GUEST_IDLE_SECONDS
     look_seconds: float = LOOK_SECONDS
+    border: Border = EVERYWHERE  # of those who may come in at all
 
 
 @dataclass(slots=True)
@@ -136,6 +138,9 @@ class RelayServer:
     def came(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._inhabited.set()
+        if connection.came_from is None or not self.rules.border.lets(connection.came_from):
+            connection.abort()
+            return
         now = asyncio.get_running_loop().time()
         if self._tasks is None or not self._arrivals.takes(connection.subnet, now):
             connection.abort()

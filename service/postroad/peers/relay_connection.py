@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import PeerId
+from postroad.base.ids import HostPort, PeerId
 from postroad.protocol import relay as protocol
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Connection(asyncio.BufferedProtocol):
         self._turn: asyncio.TimerHandle | None = None  # when reading goes on
         self._unproven_bytes = 0
         self.subnet = ""
+        self.came_from: HostPort | None = None
         self.peer: PeerId | None = None
         self.is_guest = False
         self.is_used = False  # packets passed since the last look
@@ -53,7 +54,9 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = transport
         backlog = limits.RELAY_BACKLOG_BYTES_MAX
         transport.set_write_buffer_limits(high=backlog, low=backlog // 2)
-        self.subnet = _subnet(transport.get_extra_info("peername"))
+        peername = transport.get_extra_info("peername")
+        self.subnet = _subnet(peername)
+        self.came_from = HostPort(*peername[:2]) if peername else None
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(limits.RELAY_HANDSHAKE_SECONDS_MAX, self.abort)
         self._relay.came(self)

@@ -183,6 +183,10 @@ REFUSALS = {
         "5.7.1",
         "The recipient takes letters from contacts only; ask for an invitation.",
     ),
+    Verdict.POLICY: (
+        "5.7.1",
+        "The administrator of the recipient's computer does not allow letters from you there.",
+    ),
     Verdict.UNWANTED: ("5.7.1", "The recipient does not want letters from you."),
     Verdict.INVITATION_USED: (
         "5.7.1",

@@ -36,6 +36,7 @@ class Verdict(IntEnum):
     REQUESTED = 4  # it lies among the recipient's requests; FILED or DECLINED may follow
     DECLINED = 5  # the recipient has seen the request, and does not want it
     DISGUISED = 6  # the name in its From is made to look like another address
+    POLICY = 8  # the policy of the recipient's computer does not allow the sender
     UNWANTED = 16  # the recipient has blocked the sender
     INVITATION_USED = 17  # by somebody else
     INVITATION_OVER = 18  # it has expired, or was taken back

@@ -17,7 +17,8 @@ def known(sql: sqlite3.Connection) -> tuple[frozenset[PeerId], frozenset[str]]:
     """Their keys, and their hosts."""
     contacts = list(_contacts(sql))
     peers = {PeerId(peer) for (peer,) in sql.execute(
-        """SELECT device.peer FROM device JOIN contact USING (fingerprint) WHERE NOT blocked
+        """SELECT device.peer FROM device JOIN contact USING (fingerprint)
+           WHERE NOT (blocked OR outside)
            UNION SELECT holder FROM my_drop
            UNION SELECT device FROM held_drop WHERE device IS NOT NULL
            UNION SELECT peer FROM helper"""

@@ -10,7 +10,7 @@ See: docs/adr/0013-keys-at-rest.md.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import TypeVar
 
 from postroad.base import limits
@@ -20,15 +20,22 @@ from postroad.sealing import wrapping
 from postroad.sealing.wrapping import PLAIN, Protection, Wrapped, Wrapping
 
 log = logging.getLogger(__name__)
+ALL_WAYS = tuple(one.value for one in Protection)
 T = TypeVar("T")
 
 
 class Locksmith:
-    """`keeper`: the desktop keyring; `credential` gives systemd's, or raises NotToBeHad."""
+    """`keeper`: the desktop keyring; `credential` gives systemd's, or raises NotToBeHad; `ways`:
+    by what keys may be protected here."""
 
     def __init__(
-        self, entropy: Entropy, keeper: SecretKeeper, credential: Callable[[], bytes]
+        self,
+        entropy: Entropy,
+        keeper: SecretKeeper,
+        credential: Callable[[], bytes],
+        ways: Collection[str] = ALL_WAYS,
     ) -> None:
+        self._ways = ways
         self._entropy = entropy
         self._keeper = keeper
         self._credential = credential
@@ -73,6 +80,11 @@ class Locksmith:
         """A new wrapping; what opens it is kept where it belongs by the time this returns.
 
         Raises PermanentFailure or NotToBeHad in words."""
+        if protection.value not in self._ways:
+            raise PermanentFailure(
+                f"Keys may not be protected by {protection.value} here (keys_at_rest), but by: "
+                f"{', '.join(self._ways)}. See: postroad policy"
+            )
         if protection is Protection.PLAIN:
             return PLAIN
         header = wrapping.new_header(protection, self._entropy.token(wrapping.SALT_BYTES))

@@ -16,7 +16,7 @@ from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, SureInstant,
 from postroad.base.tlv import decode, encode
 from postroad.message import nicknames
 from postroad.protocol.records import PersonRecord, is_from_the_future
-from postroad.store import quarantine, revoked
+from postroad.store import circle, quarantine, revoked
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ class Person:
     told: int  # the sequence of our record that they have
     verified_at: Instant | None = None  # when the owner found the safety number to be theirs
     revoked: bool = False  # their identity has ended
+    outside: bool = False  # the policy does not allow this contact; then they are blocked, too
 
     @property
     def verified(self) -> bool:
@@ -75,7 +76,8 @@ class MyDrop:
 
 _COLUMNS = """fingerprint, address, name, record, learnt_at, my_ticket, their_ticket, seen_at,
     blocked, told, verified_at,
-    EXISTS (SELECT 1 FROM revoked WHERE revoked.fingerprint = contact.fingerprint AND peer = x'')"""
+    EXISTS (SELECT 1 FROM revoked WHERE revoked.fingerprint = contact.fingerprint AND peer = x''),
+    outside"""
 
 
 def contacts(sql: sqlite3.Connection) -> list[Person]:
@@ -124,12 +126,14 @@ def add_contact(
     """Accept a person, or complete what is known of them; a ticket once known stays.
 
     `name`: how the owner would call somebody new, unless another contact is called so. Raises
-    TemporaryFailure when their record is from the future."""
+    TemporaryFailure when their record is from the future, PermanentFailure when the policy does not
+    allow them."""
     if is_from_the_future(record, now):
         raise TemporaryFailure(
             f"The record of {record.address} is dated in the future: one of your two clocks is "
             "wrong. Set it right, and try again."
         )
+    circle.expect(sql, record.fingerprint, str(record.address))
     sql.execute(
         """INSERT INTO contact (fingerprint, address, name, record, sequence, learnt_at, since,
                                 my_ticket, their_ticket)
@@ -284,7 +288,7 @@ def tickets(sql: sqlite3.Connection, now: SureInstant | None) -> list[Ticket]:
     strangers to whom we wrote."""
     rows = sql.execute(
         """SELECT their_ticket AS ticket FROM contact
-               WHERE their_ticket IS NOT NULL AND NOT blocked
+               WHERE their_ticket IS NOT NULL AND NOT (blocked OR outside)
            UNION SELECT ticket FROM invitation
                WHERE used_by IS NULL AND revoked_at IS NULL AND expires_at > ?
            UNION SELECT ticket FROM stranger WHERE is_written_to
@@ -381,6 +385,7 @@ def _person(
     told: int,
     verified_at: float | None,
     ended: int,
+    outside: int,
 ) -> Person | None:
     named = Fingerprint(fingerprint)
     try:
@@ -397,8 +402,9 @@ def _person(
         None if my_ticket is None else Ticket(my_ticket),
         None if their_ticket is None else Ticket(their_ticket),
         None if seen_at is None else Instant(seen_at),
-        bool(blocked),
+        bool(blocked or outside),
         told,
         None if verified_at is None else Instant(verified_at),
         bool(ended),
+        bool(outside),
     )

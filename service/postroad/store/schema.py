@@ -120,6 +120,7 @@ MIGRATIONS: tuple[str, ...] = (
         seen_at     REAL,                    -- when a device of theirs last proved itself to us
         told        INTEGER NOT NULL DEFAULT 0, -- sequence of our record that they have
         blocked     INTEGER NOT NULL DEFAULT 0,
+        outside     INTEGER NOT NULL DEFAULT 0, -- of the circle that the policy draws
         verified_at REAL                     -- when the owner found the safety number to be theirs
     ) STRICT, WITHOUT ROWID;
 

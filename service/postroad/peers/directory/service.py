@@ -51,6 +51,7 @@ class Directory(Server):
         own_records: Callable[[], Awaitable[Sequence[bytes]]],
         *,
         private: bool,
+        takes_part: bool = True,
     ) -> None:
         """`acquaintances`: nodes of the owner's contacts, by way of whom we join; they may be
         anywhere. `own_records`: what of ours should be found. `private`: see
@@ -76,6 +77,7 @@ class Directory(Server):
         self._acquaintances = acquaintances
         self._own_records = own_records
         self._private = private
+        self._takes_part = takes_part
         self._tasks: asyncio.TaskGroup | None = None
         self._proving: set[bytes] = set()
         self._repairing = 0
@@ -146,6 +148,8 @@ class Directory(Server):
 
     @property
     def answers(self) -> Mapping[type[wire.Message], Answer]:
+        if not self._takes_part:
+            return {}
         return {
             messages.Ping: self._answer_ping,
             messages.FindNode: self._answer_find_node,
@@ -211,7 +215,9 @@ class Directory(Server):
     # Work of its own
 
     async def run(self) -> None:
-        """Be a node of the directory until cancelled."""
+        """Be a node of the directory until cancelled; or, where it takes no part, nothing."""
+        if not self._takes_part:
+            await asyncio.Event().wait()
         if not self._is_loaded:
             await self.storage.load()
             self._is_loaded = True

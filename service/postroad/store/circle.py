@@ -1,0 +1,47 @@
+"""The circle: who may be a contact at all, as the owner's file and the computer's policy say.
+
+Functions run in the database thread, inside a transaction of `Database.run`.
+Purpose: one answer, also for those who were contacts before: whoever is outside counts as blocked
+(`people.Person`), without the owner's own word about them being lost.
+"""
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from postroad.base.errors import PermanentFailure
+from postroad.base.ids import Fingerprint
+
+_NAME = "circle"  # in the table value: a JSON list of fingerprints; no row: everybody
+
+
+def keep_to(sql: sqlite3.Connection, allowed: Collection[Fingerprint] | None) -> None:
+    """From now on only these may be contacts; None: anybody."""
+    sql.execute("DELETE FROM value WHERE name = ?", (_NAME,))
+    if allowed is None:
+        sql.execute("UPDATE contact SET outside = 0 WHERE outside")
+        return
+    listed = json.dumps(sorted(allowed))
+    sql.execute("INSERT INTO value (name, octets) VALUES (?, ?)", (_NAME, listed.encode()))
+    sql.execute(
+        "UPDATE contact SET outside = fingerprint NOT IN (SELECT value FROM json_each(?))",
+        (listed,),
+    )
+
+
+def allows(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bool:
+    found = sql.execute("SELECT octets FROM value WHERE name = ?", (_NAME,)).fetchone()
+    return found is None or fingerprint in json.loads(found[0])
+
+
+def expect(sql: sqlite3.Connection, fingerprint: Fingerprint, who: str) -> None:
+    """Raise PermanentFailure unless this person may be a contact."""
+    if not allows(sql, fingerprint):
+        raise PermanentFailure(refusal(who))
+
+
+def refusal(who: str) -> str:
+    return (
+        f"{who} may not be a contact of yours, nor be written to: contacts are limited on this "
+        "computer (contacts). See: postroad policy"
+    )
