@@ -442,3 +442,23 @@ def test_the_letter_to_a_stranger_is_sealed_as_a_request_with_the_senders_record
         assert Kind(kind) in (Kind.PERSON, Kind.INTRODUCTION)
 
     play(tmp_path, scene)
+
+
+def test_a_look_up_that_takes_too_long_keeps_no_mail_program_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await neighbours(place, "anna", "bora")
+
+        async def slow(_: object) -> None:
+            await asyncio.sleep(limits.HOUR)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(anna.node.directory, "find", slow)
+            began = asyncio.get_running_loop().time()
+            assert await anna.node.outbox.check_recipient(bora.address) == bora.address
+            assert asyncio.get_running_loop().time() - began <= limits.LOOK_UP_SECONDS_MAX + 0.1
+        await anna.write(bora.address)
+        await until(lambda: has_request(bora), limits.HOUR)
+
+    play(tmp_path, scene)
