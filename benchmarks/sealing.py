@@ -224,7 +224,7 @@ def _send(anna: Somebody, bora: Somebody, number: int) -> None:
 
 
 def over_bounds(figure: dict[str, Any]) -> list[str]:
-    """What is over the bounds; by the fastest of the rounds, so that others' work does not count."""
+    """What is over the bounds, by the fastest of the rounds: others' work does not count."""
     least = "seal_and_open_clock_min_ms"
     broken = [name for name, most in BOUNDS_MS.items() if figure[name][least] > most]
     for link, wire in figure["wire_bytes_of_a_500_byte_letter"].items():
