@@ -18,6 +18,7 @@ from postroad.delivery.outbox import parcels_for, visible_recipients
 from postroad.message.envelope import Recipient
 from postroad.peers.client import Client, Sealed
 from postroad.peers.exchange import Refused
+from postroad.protocol.wire_reseal import Reseal
 from postroad.sealing import keys, letter
 from postroad.sealing.letter import Header, Kind, Opened, Person, open_sealed
 from postroad.sealing.receipt import Receipt, Verdict, open_receipt, seal_receipt
@@ -73,6 +74,14 @@ def opened(octets: bytes, owner: Resident) -> Opened:
 
 async def bring(bringer: Resident, to: Resident, octets: bytes) -> bytes:
     """Deliver it as a sender does; the sealed receipt."""
+    receipt = await offer(bringer, to, octets)
+    if isinstance(receipt, bytes):
+        return receipt
+    raise PeerMisbehaved("it is for a key that this node does not have")
+
+
+async def offer(bringer: Resident, to: Resident, octets: bytes) -> bytes | Reseal:
+    """The same, where the recipient may wish to have it sealed anew."""
 
     async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, len(octets), limits.BULK_CHUNK_BYTES):
@@ -81,12 +90,8 @@ async def bring(bringer: Resident, to: Resident, octets: bytes) -> bytes:
     mail_id = MailId(hashlib.sha256(octets).digest())
     whole = octets if len(octets) <= limits.AT_ONCE_BYTES_MAX else b""
     (there,) = (await to.node.renter.record()).contacts
-    receipt = await Client(bringer.node.links).deliver(
-        there, Sealed(mail_id, len(octets), whole, pieces)
-    )
-    if isinstance(receipt, bytes):
-        return receipt
-    raise PeerMisbehaved("it is for a key that this node does not have")
+    letter = Sealed(mail_id, len(octets), whole, pieces)
+    return await Client(bringer.node.links).deliver(there, letter)
 
 
 async def verdict(sender: Resident, recipient: Resident, header: Header, body: bytes) -> Verdict:

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from delivery.test_forged import bring
+from delivery.test_forged import offer
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import MailId
@@ -76,8 +76,8 @@ async def replay(kept: Kept, everybody: list[Resident], dice: Random) -> Counter
             bringer = dice.choice([one for one in everybody if one is not node])
             try:
                 if second is None:
-                    await bring(bringer, node, first)
-                    said["letter answered"] += 1
+                    answer = await offer(bringer, node, first)
+                    said["letter answered" if isinstance(answer, bytes) else "to seal anew"] += 1
                 else:
                     (there,) = (await node.node.renter.record()).contacts
                     client = Client(bringer.node.links)

@@ -112,7 +112,7 @@ def _wire_seeds() -> list[bytes]:
     messages: list[wire.Message] = [
         wire.Deliver(bytes(32), 1000, None, None),
         wire.Deposit(bytes(16), bytes(32), 1000, int(NOW), None, None),
-        wire.Known((wire.Tombstone(bytes(32), bytes(1052)),)),
+        wire.Known((wire.Tombstone(bytes(32), bytes(1052)),), ()),
         wire.No(wire.Refusal.LATER, "Später."),
         wire.Record(tlv.encode(ANNA.record())),
         wire_reach.Seen(int(NOW), bytes([192, 0, 2, 1, 0, 80]), None),

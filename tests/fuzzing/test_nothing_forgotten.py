@@ -30,7 +30,7 @@ protocol.relay.Session.deny protocol.relay.message protocol.records.sign_person
 protocol.imap.flags.write_flags protocol.imap.flags.merged protocol.imap.session.Session.bye
 protocol.imap.responses.mailbox_name protocol.imap.responses.printable
 protocol.imap.responses.listing protocol.wire.No.because protocol.wire_holders.Holding.of
-protocol.wire_holders.sign_burial
+protocol.wire_holders.sign_burial protocol.wire_reseal.sign_reseal protocol.sheet.to_lines
 sealing.hybrid.sign sealing.keys.SigningKey.sign sealing.keys.epoch_key_id sealing.letter.seal
 sealing.letter.receipt_key sealing.password.new_password sealing.password.verifier
 sealing.receipt.seal_receipt sealing.wrapping.Wrapping.wrap sealing.wrapping.new_header
@@ -49,6 +49,7 @@ FED_BY = {
     "protocol.imap.search.folded": "imap_session",
     "protocol.imap.search.Candidate.text": "structure_of_mime",
     "protocol.wire.check_owner": "keys",
+    "protocol.wire_reseal.check_reseal": "keys",
     "sealing.hybrid.verify": "record",
     "sealing.receipt.signer": "receipt",
 }
@@ -56,15 +57,19 @@ FED_BY = {
 ABOVE = {
     "app.asking._answer": "the answer of our own node to its owner's command",
     "app.config.written_in": "target config",
+    "app.identity_cli.print_sheet": "the answer of our own node to its owner's command",
+    "app.sheet.whose": "target record",
     "app.owners_file.converse": "the answer of our own node to its owner's command",
     "app.policy.load": "target policy",
     "delivery.bundles.Bundles._record": "target structure",
+    "delivery.changes.Changes._devices": "a row of ours",
     "delivery.changes.Changes._owed": "a row of ours",
     "delivery.changes.Changes.look_up": "target structure",
     "delivery.changes.Changes.publish": "a row of ours",
     "delivery.changes.Changes.revoke_devices": "a row of ours",
     "delivery.duty._holding": "a row of ours",
     "delivery.duty._is_news": "hours of a message: target wire",
+    "delivery.epochs.Epochs.reseal": "a row of ours",
     "delivery.holders.Holders._renew_vouched": "a row of ours",
     "delivery.introductions.Introductions._meet_invited": "a row of ours",
     "delivery.introductions.Introductions.answer_request": "a row of ours",
@@ -75,6 +80,7 @@ ABOVE = {
     "doors.control.OwnersFile._ask": "four octets from the owner's own process",
     "doors.control._Doorstep._answer": "a line from it: tests/doors/test_control.py",
     "doors.control._uid": "what the kernel says",
+    "doors.identity.IdentityDesk._publish": "base64 from the owner's own process",
     "doors.submission._Conversation._credential": "base64 of a line of at most 512 octets",
     "machine.interfaces._flags": "what the kernel says",
     "machine.peer_uid._hexadecimal": "what the kernel says",
@@ -84,6 +90,9 @@ ABOVE = {
     "peers.knocker.Knocker._answer_dial_back": "two octets of a message: target wire",
     "peers.reach.Reach._ask_who": "two octets of a message: target wire",
     "store.changes._forget": "a row of ours",
+    "store.changes.own_seen": "a row of ours",
+    "store.clock_memory.ClockMemory.load": "a row of ours: target structure",
+    "store.filed._forgotten_until": "a row of ours",
     "store.helpers.GuestBook.sign_in": "target structure",
     "store.keyring.load": "target keyring",
     "store.pauses._load": "a file of ours: target structure",
@@ -92,6 +101,8 @@ ABOVE = {
     "store.queue._row": "a row of ours: tests/delivery/test_damaged_rows.py",
     "store.queue.seal_anew": "a number of ours",
     "store.renters.record_of": "a row of ours",
+    "store.shelves.Shelves.offer": "a row of ours",
+    "store.shelves.Shelves.tombstone": "a row of ours",
 }
 
 

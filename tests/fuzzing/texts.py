@@ -28,7 +28,7 @@ from postroad.message import (
     structure,
     submitted,
 )
-from postroad.protocol import audit, link_text, safety_code
+from postroad.protocol import audit, link_text, safety_code, sheet
 from postroad.protocol.imap import render, search, sections
 from postroad.sealing import keys
 from postroad.sealing.password import verifier
@@ -159,6 +159,9 @@ def _typed(octets: bytes) -> None:
         with suppress(PermanentFailure):
             read(said)
     PASSWORD.verify(octets)
+    for size in (20, 5400):
+        with suppress(PermanentFailure):
+            assert len(sheet.from_text(said, size)) == size
     for shown in (said, link_text.write(safety_code.SCHEME, octets)):
         with suppress(PermanentFailure):
             safety_code.compare(shown, MINE, THEIRS, NUMBER)
@@ -295,12 +298,14 @@ TARGETS = (
             "sealing.keys.identity_from_words",
             "protocol.audit.head_from",
             "protocol.safety_code.compare",
+            "protocol.sheet.from_text",
             "sealing.password.PasswordVerifier.verify",
         ),
         lambda: [
             ANNA.identity.words.encode(),
             b"12:" + b"ab" * 32,
             " ".join(NUMBER).encode(),
+            "\n".join(sheet.to_lines(bytes(20))).encode(),
             safety_code.code(THEIRS, MINE).encode(),
             b"\1" + THEIRS.digest + MINE.digest,
         ],

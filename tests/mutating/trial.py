@@ -32,7 +32,7 @@ from postroad.protocol.identity_records import read_record
 from postroad.protocol.invitation import from_link
 from postroad.sealing.certificate import certify
 from postroad.sealing.keys import Identity
-from postroad.sealing.letter import Introduction, Kind, NotOpened, Person
+from postroad.sealing.letter import Introduction, Kind, NotOpened, Person, UnknownKey
 from postroad.sealing.receipt import Receipt, Verdict
 from postroad.store import people, quarantine
 from simulator.village import Resident, Village, play, until
@@ -109,7 +109,8 @@ class Trial:
             try:
                 verdict = await self._file(mutation.octets)
             except NotOpened as error:
-                unopened.add(mutation.octets)
+                if not isinstance(error, UnknownKey):  # its sender is asked to seal it anew
+                    unopened.add(mutation.octets)
                 fits = str(error) == ONE_TEXT and bool(error.reason)
                 self._report.add(mutation, "not opened", fits=fits)
             except Exception as error:  # whatever it is, it is counted as wrong
