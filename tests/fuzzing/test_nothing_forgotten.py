@@ -74,6 +74,7 @@ ABOVE = {
     "peers.directory.storage.Records._distance": "a key of 20 octets",
     "peers.knocker.Knocker._answer_dial_back": "two octets of a message: target wire",
     "peers.reach.Reach._ask_who": "two octets of a message: target wire",
+    "store.circle.allows": "a row of ours",
     "store.filed._forgotten_until": "a row of ours",
     "store.queue._row": "a row of ours: tests/delivery/test_damaged_rows.py",
     "store.queue.seal_anew": "a number of ours",
