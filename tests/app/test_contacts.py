@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -30,6 +31,56 @@ def couple(tmp_path: Path) -> Iterator[list[Person]]:
         for one in made:
             one.kill()
         subprocess.run(["rm", "-r", str(folder)], check=True)
+
+
+@pytest.fixture
+def three(couple: list[Person]) -> Iterator[list[Person]]:
+    """Anna, her contacts Bora and Carl, who do not know each other."""
+    anna, bora = couple
+    carl = Person("carl", anna.folder.parent, 2)
+    try:
+        carl.set_up()
+        carl.start()
+        meet(anna, carl)
+        yield [anna, bora, carl]
+    finally:
+        carl.kill()
+
+
+def test_two_contacts_are_introduced_and_an_invitation_is_taken_back(three: list[Person]) -> None:
+    anna, bora, carl = three
+    assert "Nobody proposes" in bora.type("proposals").stdout
+    told = anna.type("introduce", "bora", "carl")
+    assert "Nothing happens unless both say yes" in told.stdout
+    until(lambda: bora.postroad("proposals")["proposals"], "Bora has it")
+    until(lambda: carl.postroad("proposals")["proposals"], "Carl has it")
+    assert "Subject: anna introduces Carl to you" in all_subjects(bora)
+    (to_bora,) = bora.postroad("proposals")["proposals"]
+    assert (to_bora["address"], to_bora["state"]) == (carl.address, "open")
+    assert f"anna proposes {carl.address}" in bora.type("proposals").stdout
+    done = bora.type("proposals", "accept", to_bora["id"])
+    assert f"You said yes to {carl.address}." in done.stdout
+    assert "they have not yet" in bora.type("proposals").stdout
+    carl.type("proposals", "accept", to_bora["id"])  # both have the same word
+    until(lambda: carl.address in bora.type("contacts").stdout, "they are contacts")
+    assert f"{carl.address}  not verified" in bora.type("contacts").stdout
+    bora.submit(carl.address, letter(bora, carl))
+    until(lambda: "Subject: hello" in all_subjects(carl), "they write")
+    late = carl.type("proposals", "decline", to_bora["id"])
+    assert (late.returncode, late.stdout) == (1, "")
+    nobody = carl.type("proposals", "decline", "ffffffff", "--json")
+    assert "Nobody made you a proposal" in json.loads(nobody.stdout)["error"]
+
+    made = anna.postroad("invite", "--expires", "2h", "--name", "Dear Dora")
+    assert f"{made['id']}  open until" in anna.type("invitations").stdout
+    assert "for Dear Dora" in anna.type("invitations").stdout
+    assert "is taken back" in anna.type("invitations", "revoke", made["id"]).stdout
+    assert anna.type("invitations", "revoke", made["id"]).returncode == 1
+    assert "no time" in anna.type("invite", "--expires", "soon").stderr
+    assert "between 10 minutes and 30 days" in anna.type("invite", "--expires", "31d").stderr
+
+    assert "is no contact of yours any more" in anna.type("contacts", "remove", "carl").stdout
+    assert carl.address not in anna.type("contacts").stdout
 
 
 def test_a_contact_is_shown_renamed_verified_exported_and_blocked(

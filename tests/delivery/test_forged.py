@@ -50,6 +50,7 @@ def header_for(sender: Resident, recipient: Resident, body: bytes, /, **changes:
         len(body),
         hashlib.sha256(body).digest(),
         None,
+        None,
     )
     return replace(plain, **changes)
 

@@ -211,7 +211,7 @@ async def introduced_with(town: Town, record: PersonRecord, nonce: bytes) -> Non
         text(sender, town.bora),
         kind=Kind.INTRODUCTION,
         nonce=nonce,
-        introduction=Introduction(secret, b"t" * 16, encode(record)),
+        introduction=Introduction(secret, b"t" * 16, encode(record), None),
     )
     await bring(sender, town.bora, letter_of(town, header, sender.node.keyring.certificate, None))
 

@@ -91,6 +91,7 @@ class Letters:
             len(body),
             hashlib.sha256(body).digest(),
             None,
+            None,
         )
 
     def sealed(self, content: bytes) -> bytes:
@@ -347,8 +348,8 @@ class Letters:
             {"version": dice.choice((0, 2, 255))},
             {"suite": dice.choice((0, 2, 255))},
             {"kind": dice.choice((0, 3, 99, 255))},
-            {"kind": Kind.INTRODUCTION},
-            {"introduction": Introduction(b"", bytes(16), b"x")},
+            {"kind": dice.choice((Kind.INTRODUCTION, Kind.PROPOSAL))},
+            {"introduction": Introduction(b"", bytes(16), b"x", None)},
             {"blind": True},
             {"visible": (other,)},
             {"visible": (), "blind": False},

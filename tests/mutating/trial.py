@@ -202,7 +202,7 @@ class Trial:
         now = self._place.clock.now()
         stranger = someone(f"stranger{self._dice.randrange(100)}", now)
         record = stranger.record(expires=now + limits.RECORD_SECONDS_MAX)
-        said = Introduction(secret, ticket, encode(record))
+        said = Introduction(secret, ticket, encode(record), None)
         person = Person(str(stranger.address), stranger.fingerprint)
         keys = Keys(person, stranger.device, stranger.certificate, stranger.identity)
         header, body = self._letters.honest(300)

@@ -69,6 +69,7 @@ def header_for(body: bytes) -> Header:
         len(body),
         hashlib.sha256(body).digest(),
         None,
+        None,
     )
 
 
@@ -191,7 +192,7 @@ def test_a_header_with_all_recipients_and_an_introduction_still_opens() -> None:
         header_for(body),
         kind=Kind.INTRODUCTION,
         visible=(*longest, person(BEN)),
-        introduction=Introduction(bytes(16), bytes(16), bytes(limits.RECORD_BYTES_MAX)),
+        introduction=Introduction(bytes(16), bytes(16), bytes(limits.RECORD_BYTES_MAX), None),
     )
     assert opened(b"".join(sealed_pieces(full, body))).header == full
 
@@ -401,7 +402,7 @@ def test_a_body_that_was_not_signed_is_refused() -> None:
         lambda header: replace(header, kind=max(Kind) + 1),
         lambda header: replace(header, kind=255),
         lambda header: replace(header, kind=Kind.INTRODUCTION),
-        lambda header: replace(header, introduction=Introduction(b"", bytes(16), b"x")),
+        lambda header: replace(header, introduction=Introduction(b"", bytes(16), b"x", None)),
         lambda header: replace(header, blind=True),
         lambda header: replace(header, visible=(person(CARL),)),
         lambda header: replace(header, visible=()),

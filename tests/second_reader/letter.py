@@ -25,6 +25,7 @@ WRAP = 16 + 1200
 SEALED_MAX = 33_554_432
 BODY_MAX = 26_214_400 + 4096
 DAY = 86400
+WORD_SECONDS = 14 * DAY
 
 
 @dataclass(frozen=True)
@@ -132,3 +133,19 @@ def _check_addresses(header: Fields, me: str) -> None:
     must(tag == "", "a sender with a tag")
     for one in (recipient, *header.each("visible")):
         address(one.text("address"), one.text("fingerprint"))
+
+
+def read_word(octets: bytes, introducer: str, recipient: str, other: str, now: int) -> Fields:
+    """A third person's word that these two may introduce themselves."""
+    written, signature, certified = fields(octets, 1, 2, 3)
+    word = Fields(structures.read("letter", "SignedWord", octets)).of("word")
+    pair = (word.text("one"), word.text("other"))
+    must(word.text("introducer") == introducer, "somebody else's word")
+    must(pair == tuple(sorted((recipient, other))), "not these two, or not in their order")
+    must(recipient != other and introducer not in pair, "not three people")
+    given = word.number("expires") - WORD_SECONDS
+    must(given <= now + DAY, "given in the future")
+    by = records.certificate(certified)
+    by.check(introducer, max(given, 0))
+    verify(by.device, b"postroad/proposal/1", written, signature)
+    return word

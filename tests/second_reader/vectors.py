@@ -77,6 +77,13 @@ def _letter(octets: bytes, given: Given) -> object:
     return letter.read(octets, given["epoch-secret"], me, _number(given["now"]))
 
 
+def _word(octets: bytes, given: Given) -> object:
+    introducer, me, other = (
+        given[one].decode("ascii") for one in ("introducer", "recipient", "other")
+    )
+    return letter.read_word(octets, introducer, me, other, _number(given["now"]))
+
+
 def _receipt(octets: bytes, given: Given) -> object:
     return receipt.read(
         octets,
@@ -128,6 +135,7 @@ READERS: dict[str, Callable[[bytes, Given], object]] = {
     "rotate": lambda octets, given: records.rotate(octets),
     "sheet": lambda octets, given: sheet.vector(octets, given["sheet"]),
     "letter": _letter,
+    "word": _word,
     "receipt": _receipt,
     "invitation": lambda octets, given: links.invitation(octets),
     "helper-link": lambda octets, given: links.helper_link(octets),

@@ -19,6 +19,7 @@ from postroad.sealing import keys, letter
 from postroad.sealing.certificate import Certificate, certify
 from postroad.sealing.keys import EpochKey, SigningKey
 from postroad.sealing.letter import Header, Introduction, Kind, Person
+from postroad.sealing.proposal import Proposal, SignedWord, Word
 from vectors import of_records
 from vectors.world import (
     ANNA,
@@ -69,6 +70,7 @@ def header(body: bytes = BODY, **changes: Any) -> Header:
         int(NOW) + 30 * DAY,
         len(body),
         hashlib.sha256(body).digest(),
+        None,
         None,
     )
     return replace(made, **changes)
@@ -191,7 +193,8 @@ def _signed() -> dict[str, bytes]:
     too_old = Certificate(ended, OLD.signing.sign(b"postroad/device-certificate/1", encode(ended)))
     weak = replace(old.statement, device=WEAK)
     weakly = Certificate(weak, OLD.signing.sign(b"postroad/device-certificate/1", encode(weak)))
-    introduction = Introduction(bytes(16), bytes(16), b"record")
+    introduction = Introduction(bytes(16), bytes(16), b"record", None)
+    proposal = Proposal(word(), b"record")
     said = encode(header())
     twice = tlv(*[one for pair in split(said) for one in [pair] * (1 + (pair[0] == 10))])
     made = {
@@ -213,6 +216,11 @@ def _signed() -> dict[str, bytes]:
         "kind": forged(kind=3),
         "introduction-missing": forged(kind=Kind.INTRODUCTION),
         "introduction-not-meant": forged(introduction=introduction),
+        "proposal-missing": forged(kind=Kind.PROPOSAL),
+        "proposal-not-meant": forged(proposal=proposal),
+        "proposal-and-introduction": forged(
+            kind=Kind.INTRODUCTION, introduction=introduction, proposal=proposal
+        ),
         "epoch-key-other": forged(epoch_key=keys.epoch_key_id(OTHER_EPOCH.public)),
         "digest": forged(digest=hashlib.sha256(b"another").digest()),
         "too-long-lived": forged(expires=int(NOW) + 31 * DAY + 1),
@@ -233,9 +241,45 @@ def _signed() -> dict[str, bytes]:
     }
 
 
+def word(
+    by: Someone = ANNA, one: Someone = BEN, other: Someone = CARL, **changes: Any
+) -> SignedWord:
+    """Signed by this person, whatever it says."""
+    lesser, greater = sorted((one.fingerprint, other.fingerprint))
+    expires = int(NOW) + 14 * DAY
+    said = replace(Word(by.fingerprint, lesser, greater, b"\x15" * 16, expires), **changes)
+    return signed_word(said, by)
+
+
+def signed_word(said: Word, by: Someone = ANNA) -> SignedWord:
+    signature = by.device.sign(b"postroad/proposal/1", encode(said))
+    return SignedWord(said, signature, by.certificate)
+
+
+def _words() -> dict[str, SignedWord]:
+    """What somebody can do who has the keys that it takes."""
+    good = word()
+    said = good.word
+    foreign = ANNA.device.sign(b"postroad/voucher/1", encode(said))
+    return {
+        "signature": replace(good, signature=BEN.device.sign(b"postroad/proposal/1", encode(said))),
+        "signature-other-context": replace(good, signature=foreign),
+        "changed": replace(good, word=replace(said, secret=bytes(16))),
+        "other-introducer": word(introducer=CARL.fingerprint),
+        "other-person": word(CARL, introducer=ANNA.fingerprint),
+        "order": signed_word(replace(said, one=said.other, other=said.one)),
+        "others": word(other=ANNA),
+        "to-oneself": word(other=BEN),
+        "future": word(expires=int(NOW) + 15 * DAY + 1),
+        "certificate-over": word(expires=int(NOW) - 80 * DAY),
+    }
+
+
 def vectors() -> dict[str, bytes]:
     record = encode(of_records.records()["person"])
-    introduction = Introduction(b"\x0a" * 16, b"\x13" * 16, record)
+    introduction = Introduction(b"\x0a" * 16, b"\x13" * 16, record, None)
+    introduced = replace(introduction, word=word(CARL, ANNA, BEN))
+    proposal = Proposal(word(), record)  # another's record: what it must be is for who opens it
     tagged = Person(BEN.address.replace("ben", "ben+tea"), BEN.fingerprint)
     bad = {**_outside(), **_content(), **_signed()}
     return {
@@ -253,7 +297,13 @@ def vectors() -> dict[str, bytes]:
         "letter-request": good(
             BODY, kind=Kind.REQUEST, introduction=replace(introduction, secret=b"")
         ),
+        "letter-introduction-proposed": good(BODY, kind=Kind.INTRODUCTION, introduction=introduced),
+        "letter-proposal": good(BODY, kind=Kind.PROPOSAL, proposal=proposal),
         **{f"no-letter-{name}": octets for name, octets in bad.items()},
+        "given-introducer": ANNA.fingerprint.encode(),
+        "given-other": CARL.fingerprint.encode(),
+        "word": encode(word()),
+        **{f"no-word-{name}": encode(one) for name, one in _words().items()},
     }
 
 

@@ -47,6 +47,7 @@ from postroad.sealing import keys, safety, stamp
 from postroad.sealing.certificate import Certificate
 from postroad.sealing.keys import EpochKey, IdentityPublic
 from postroad.sealing.letter import open_sealed
+from postroad.sealing.proposal import SignedWord, check_word
 from postroad.sealing.receipt import open_receipt
 
 Given = Mapping[str, bytes]
@@ -132,6 +133,14 @@ def _letter(octets: bytes, given: Given) -> bytes:
     filing._keyring = _Keyring(given["recipient"].decode())  # type: ignore[assignment]
     filing._check_persons(opened.header)
     return octets
+
+
+def _word(octets: bytes, given: Given) -> bytes:
+    introducer, me, other = (given[one].decode() for one in ("introducer", "recipient", "other"))
+    now = Instant(float(_number(given["now"])))
+    found = decode(SignedWord, octets)
+    check_word(found, Fingerprint(introducer), {me, other}, now)
+    return encode(found)
 
 
 def _receipt(octets: bytes, given: Given) -> bytes:
@@ -323,6 +332,7 @@ READERS: dict[str, Callable[[bytes, Given], bytes]] = {
     "rotate": _identity_record(read_rotate),
     "sheet": _sheet,
     "letter": _letter,
+    "word": _word,
     "receipt": _receipt,
     "invitation": _invitation,
     "helper-link": _helper_link,

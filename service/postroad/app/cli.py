@@ -29,6 +29,7 @@ from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
+from postroad.app.proposals_cli import introduce, proposals
 from postroad.app.requests_cli import requests
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotToBeHad
@@ -287,6 +288,8 @@ main.add_command(invitations)
 main.add_command(devices)
 main.add_command(identity)
 main.add_command(revoke)
+main.add_command(introduce)
+main.add_command(proposals)
 
 
 @main.group("peers", invoke_without_command=True)

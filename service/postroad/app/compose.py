@@ -26,6 +26,7 @@ from postroad.delivery.neighbours import Neighbours
 from postroad.delivery.notices import Notices
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.packing import Packer
+from postroad.delivery.proposals import Proposals
 from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
 from postroad.delivery.requests import RequestBox
@@ -280,10 +281,15 @@ async def _wire(
     changes, own_devices = changes_of(
         database, client, keys, clock, entropy, obeying, directory, changed
     )
-    introductions = Introductions(
-        database, outbox, renter, client, keys, clock, entropy, met, directory.find
-    )
 
+    def met_or_decided() -> None:
+        met()
+        renter.wake()
+
+    proposals = Proposals(database, outbox, keys, clock, entropy, met_or_decided)
+    introductions = Introductions(
+        database, outbox, renter, client, keys, clock, entropy, met, proposals, directory.find
+    )
     introductions.look_up = changes.ask_about
 
     def helpers_changed() -> None:
@@ -306,7 +312,7 @@ async def _wire(
         refuses_silently=settings.refuses_silently,
     )
     mailboxes.on_accepted = requests.wake
-    filing = Filing(database, mailboxes, introductions, requests, keys, clock, entropy)
+    filing = Filing(database, mailboxes, introductions, requests, proposals, keys, clock, entropy)
     receiver = Receiver(
         database,
         sealed,
@@ -393,6 +399,7 @@ async def _wire(
         relay,
         settings.relay_port or settings.peer_port,
         bundles,
+        proposals,
         ContactBook(database, keys, clock, stand_otherwise),
         neighbours,
         directory,

@@ -23,6 +23,7 @@ from postroad.delivery.introductions import Introductions
 from postroad.delivery.neighbours import Neighbours
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.own_devices import OwnDevices
+from postroad.delivery.proposals import Proposals
 from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
 from postroad.delivery.requests import RequestBox
@@ -35,6 +36,7 @@ from postroad.doors.contacts import ContactsDesk
 from postroad.doors.identity import IdentityDesk
 from postroad.doors.keys import KeysDesk
 from postroad.doors.network import NetworkDesk
+from postroad.doors.proposals import ProposalsDesk
 from postroad.doors.requests import RequestsDesk
 from postroad.peers.admission import Admission
 from postroad.peers.directory.service import Directory
@@ -123,6 +125,7 @@ class Node:
     relay: RelayServer | None
     relay_port: int
     bundles: Bundles
+    proposals: Proposals
     contact_book: ContactBook
     neighbours: Neighbours | None
     directory: Directory
@@ -257,6 +260,7 @@ class Node:
                     [
                         AuditDesk(self.database).requests,
                         ContactsDesk(self.contact_book).requests,
+                        ProposalsDesk(self.proposals, self.renter.record).requests,
                         KeysDesk(
                             self.keyring, self.locksmith, self.database, machine.clock
                         ).requests,

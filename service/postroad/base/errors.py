@@ -13,6 +13,10 @@ class TemporaryFailure(PostroadError):
     """It did not work now; trying again later may. SMTP 4xx."""
 
 
+class NotDecided(TemporaryFailure):
+    """The owner has to say yes or no first; until then, trying again is in vain."""
+
+
 class PermanentFailure(PostroadError):
     """It will not work however often it is tried. SMTP 5xx."""
 

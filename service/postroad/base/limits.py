@@ -93,6 +93,8 @@ RECORDS_AT_HAND_MAX = 256  # in memory, verified and taken apart: some 10 kB eac
 INVITATION_SECONDS_DEFAULT = 14 * DAY
 INVITATION_SECONDS_MIN = 10 * MINUTE
 INVITATION_SECONDS_MAX = 30 * DAY
+PROPOSAL_SECONDS = 14 * DAY  # a third person's word that two others may meet is good for so long
+PROPOSALS_OPEN_MAX = 16  # of one introducer, on which the owner has not decided
 INVITATION_CHARACTERS_MAX = 400
 DEVICE_CERTIFICATE_SECONDS = 90 * DAY
 

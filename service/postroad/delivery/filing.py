@@ -77,6 +77,16 @@ class Requests(Protocol):
     ) -> Added: ...
 
 
+class Proposals(Protocol):
+    """Takes what contacts propose."""
+
+    def take(self, sql: Sql, opened: Opened, introducer: people.Person) -> Verdict:
+        """Note what a contact proposes, in this transaction; not FILED: it cannot be."""
+
+    def letter(self, sql: Sql, opened: Opened, introducer: people.Person) -> bytes:
+        """What the owner reads of a proposal that was taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """`receipt`: the one that it got; `is_bad`: it could not be opened."""
@@ -120,6 +130,7 @@ class Filing:
         mailboxes: Mailboxes,
         introductions: Introductions,
         requests: Requests,
+        proposals: Proposals,
         keyring: OwnKeys,
         clock: SureClock,
         entropy: Entropy,
@@ -128,6 +139,7 @@ class Filing:
         self._mailboxes = mailboxes
         self._introductions = introductions
         self._requests = requests
+        self._proposals = proposals
         self._keyring = keyring
         self._clock = clock
         self._entropy = entropy
@@ -227,12 +239,21 @@ class Filing:
         return Result(opened, receipt, verdict, added, has_met)
 
     def _into_inbox(self, sql: Sql, mail_id: MailId, letter: _Letter, now: Instant) -> Added:
+        if letter.opened.header.kind == Kind.PROPOSAL:
+            return self._told_of_proposal(sql, letter.opened, now)
         fields = self._fields(sql, letter.opened.header, mail_id, letter.called)
         octets, rendered = letter.octets, letter.rendered
         if fields != letter.fields:  # seldom: an introduction, or a name that is like another
             octets = fields + letter.body
             rendered = render(octets)
         return self._mailboxes.add(sql, "INBOX", octets, rendered, date=now)
+
+    def _told_of_proposal(self, sql: Sql, opened: Opened, now: Instant) -> Added:
+        """Our own words about what a contact proposes; theirs are shown to nobody."""
+        introducer = people.contact(sql, opened.sender)
+        assert introducer is not None, "it was just taken from one"
+        octets = self._proposals.letter(sql, opened, introducer)
+        return self._mailboxes.add(sql, "INBOX", octets, render(octets), date=now)
 
     def _verdict(self, sql: Sql, letter: _Letter) -> tuple[Verdict, bool]:
         """What is to become of a letter that was not here before, and whether its sender became a
@@ -297,6 +318,8 @@ class Filing:
                 return Verdict.ROTATED, False
             same = header.kind == Kind.PERSON and before.address == header.sender.address
             return (Verdict.FILED if same else Verdict.FORGED), False
+        if header.kind == Kind.PROPOSAL and person is not None:
+            return self._proposals.take(sql, opened, person), False
         if header.kind == Kind.INTRODUCTION:
             verdict = self._introductions.meet(sql, opened)
             return verdict, verdict is Verdict.FILED

@@ -18,6 +18,7 @@ from postroad.base.ids import Contact, Fingerprint, Instant, Nonce, Ticket, shor
 from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import decode, encode
 from postroad.delivery.outbox import Outbox
+from postroad.delivery.proposals import Proposals
 from postroad.delivery.renter import Renter
 from postroad.message import introduction as letters
 from postroad.message import nicknames
@@ -51,6 +52,7 @@ class Introductions:
         clock: SureClock,
         entropy: Entropy,
         on_met: Callable[[], None],
+        proposals: Proposals,
         find: Callable[[Fingerprint], Awaitable[PersonRecord | None]],
     ) -> None:
         """`find`: looks for anybody's record in the directory."""
@@ -64,6 +66,7 @@ class Introductions:
         self._on_met = on_met
         # Looks for changes of an identity; whose it is now. Set by the composition root.
         self.look_up: Callable[[Fingerprint], Awaitable[Fingerprint | None]]
+        self._proposals = proposals
         self._find = find
 
     async def invite(
@@ -153,8 +156,9 @@ class Introductions:
             known = people.contact(sql, record.fingerprint)
             ticket = (known and known.their_ticket) or their_ticket
             people.add_contact(sql, record, now, my_ticket=invitation.ticket, their_ticket=ticket)
-            note_added(sql, now, record, "their invitation")
-            introduction = Introduction(invitation.secret, ticket, encode(mine))
+            if known is None:
+                note_added(sql, now, record, "their invitation")
+            introduction = Introduction(invitation.secret, ticket, encode(mine), None)
             people.told_record(sql, record.fingerprint, mine.sequence)
             self._introduce(sql, record.address, introduction, Occasion.INVITATION_ACCEPTED)
 
@@ -216,6 +220,8 @@ class Introductions:
         if not revoked.speaks(sql, record.fingerprint, record.certificate.device):
             return Verdict.REVOKED
         ticket = Ticket(introduction.ticket)
+        if introduction.word is not None:
+            return self._proposals.meet(sql, opened, introduction, record)
         if not introduction.secret:  # the answer of an inviter whom we chose to trust
             if people.contact(sql, opened.sender) is None:
                 if not strangers.is_written_to(sql, opened.sender):
@@ -238,6 +244,8 @@ class Introductions:
         # It may have waited in a drop since; when it was written is its author's word.
         if invitation.revoked_at is not None or written > invitation.expires_at:
             return Verdict.INVITATION_OVER
+        if people.contact(sql, record.fingerprint) is None:
+            note_added(sql, now, record, "an invitation")
         people.add_contact(
             sql,
             record,
@@ -246,13 +254,12 @@ class Introductions:
             their_ticket=invitation.ticket,
             name=invitation.name,
         )
-        note_added(sql, now, record, "an invitation")
         invitations.use(sql, secret, record.fingerprint, now)
         mine = people.kept_record(sql, self._keyring.fingerprint)
         assert mine is not None, "our own record is made before the network is joined"
         sequence = decode(PersonRecord, mine).sequence
         people.told_record(sql, record.fingerprint, sequence)
-        answer = Introduction(b"", invitation.ticket, mine)
+        answer = Introduction(b"", invitation.ticket, mine, None)
         self._introduce(sql, record.address, answer, Occasion.INVITATION_ANSWERED)
         return Verdict.FILED
 
@@ -269,7 +276,7 @@ class Introductions:
         people.add_contact(sql, record, now, my_ticket=theirs, their_ticket=ticket)
         note_added(sql, now, record, "their request")
         people.told_record(sql, record.fingerprint, decode(PersonRecord, mine).sequence)
-        answer = Introduction(b"", ticket, mine)
+        answer = Introduction(b"", ticket, mine, None)
         self._introduce(sql, record.address, answer, Occasion.REQUEST_ACCEPTED)
 
     def meet_each_other(self, sql: Sql, opened: Opened) -> bool:

@@ -14,7 +14,7 @@ from postroad.message.envelope import Notify
 from postroad.protocol.delivery import Step
 from postroad.protocol.imap.render import render
 from postroad.sealing.letter import Introduction, Kind
-from postroad.store import queue
+from postroad.store import proposals, queue
 from postroad.store.contents import Contents, Damaged
 from postroad.store.database import Sql
 from postroad.store.keyring import OwnKeys
@@ -47,6 +47,8 @@ class Notices:
             return None
         if row.kind is not Kind.PERSON and not _is_failed_yes(row, step):
             return None
+        if _is_proposed(row):
+            proposals.refused(sql, row.fingerprint)
         if not row.notify & _WANTED[step.notice]:
             return None
         try:
@@ -74,7 +76,7 @@ class Notices:
         return self.mailboxes.add(sql, "INBOX", written, render(written), date=now)
 
     def _reason(self, sql: Sql, row: queue.Row, step: Step) -> str:
-        if row.kind is Kind.INTRODUCTION and step.notice is Notice.REFUSED:
+        if row.kind is Kind.INTRODUCTION and step.status and not _is_proposed(row):
             return f"{step.parcel.reason} Until then your letters to them are refused."
         if step.notice is not Notice.EXPIRED or not queue.leases(sql, row.id):
             return step.parcel.reason
@@ -82,7 +84,17 @@ class Notices:
 
 
 def _is_failed_yes(row: queue.Row, step: Step) -> bool:
-    """Whether this says that an invitation which the owner accepted did not make them a contact."""
-    if step.notice not in (Notice.REFUSED, Notice.EXPIRED) or row.introduction is None:
+    """Whether this says that an invitation or introduction to which the owner said yes, or one that
+    they proposed, does not come about."""
+    if step.notice not in (Notice.REFUSED, Notice.EXPIRED):
         return False
+    if row.introduction is None:
+        return row.kind is Kind.PROPOSAL
     return bool(decode(Introduction, row.introduction).secret)
+
+
+def _is_proposed(row: queue.Row) -> bool:
+    """Whether it is the owner's yes to a proposal."""
+    if row.introduction is None:
+        return False
+    return decode(Introduction, row.introduction).word is not None

@@ -18,6 +18,7 @@ from postroad.message import address as addresses
 from postroad.message import headers
 from postroad.message.envelope import Recipient, Submission
 from postroad.sealing.letter import Introduction, Kind
+from postroad.sealing.proposal import Proposal
 from postroad.store import circle, people, queue, revoked, rotations
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
@@ -167,15 +168,36 @@ class Outbox:
 
         The caller wakes the sender after the commit."""
         now = self._clock.now()
+        until = Instant(now + self._expiry_seconds)
         letter = queue.NewLetter(
             nonce,
             Kind.INTRODUCTION,
             octets,
             now,
-            Instant(now + self._expiry_seconds),
+            until,
             (str(to),),
             introduction=encode(introduction),
         )
+        self._enter(sql, to, letter)
+
+    def propose(
+        self,
+        sql: Sql,
+        to: addresses.Address,
+        octets: bytes,
+        proposal: Proposal,
+        nonce: Nonce,
+        until: Instant,
+    ) -> None:
+        """Enter a letter that proposes somebody to a contact, as `introduce` does."""
+        now = self._clock.now()
+        until = min(until, Instant(now + self._expiry_seconds))
+        letter = queue.NewLetter(
+            nonce, Kind.PROPOSAL, octets, now, until, (str(to),), proposal=encode(proposal)
+        )
+        self._enter(sql, to, letter)
+
+    def _enter(self, sql: Sql, to: addresses.Address, letter: queue.NewLetter) -> None:
         parcel = queue.NewParcel(Recipient(str(to)), to.fingerprint, blind=False)
         queue.put(sql, self._contents, letter, [parcel])
 

@@ -15,7 +15,8 @@ from postroad.message import address as addresses
 from postroad.message import headers, submitted
 from postroad.sealing import keys, letter
 from postroad.sealing.letter import Header, Introduction, Kind
-from postroad.store import people, queue, revoked, strangers
+from postroad.sealing.proposal import Proposal
+from postroad.store import people, proposals, queue, revoked, strangers
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -101,6 +102,8 @@ class Packer:
         if row.fingerprint in self.keyring.fingerprints:
             return None
         person = people.contact(sql, row.fingerprint)
+        if person is None and row.kind is Kind.INTRODUCTION:
+            person = proposals.person(sql, row.fingerprint, private=self.dial_private)
         if person is None:
             known = strangers.stranger(sql, row.fingerprint)
             person = None if known is None else known.person(private=self.dial_private)
@@ -136,7 +139,7 @@ class Packer:
             return None
         mine = people.kept_record(sql, author.fingerprint)
         assert mine is not None, "our own record is made before the network is joined"
-        return Introduction(b"", known.ticket, mine)
+        return Introduction(b"", known.ticket, mine, None)
 
     def _header(
         self, sql: Sql, row: queue.Row, body: bytes, epoch_public: bytes, mine: addresses.Address
@@ -160,4 +163,5 @@ class Packer:
             len(body),
             hashlib.sha256(body).digest(),
             introduction,
+            decode(Proposal, row.proposal) if row.proposal else None,
         )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, TemporaryFailure
+from postroad.base.errors import NotDecided, PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import (
     Contact,
     DropId,
@@ -362,7 +362,8 @@ class Receiver:
             return False
         except (PeerMisbehaved, TemporaryFailure) as error:  # the next one may be good
             log.warning("letter not taken: %s", error, extra={"mail": mail_id.hex()})
-            self._put_off(drop, limits.COLLECT_SECONDS)  # nobody tells us when we could take it
+            if not isinstance(error, NotDecided):  # nobody tells us when we could take it
+                self._put_off(drop, limits.COLLECT_SECONDS)
             return False
         finally:
             if not lock.locked():

@@ -44,7 +44,7 @@ from postroad.protocol.wire_reseal import Reseal, check_reseal
 from postroad.sealing.keys import epoch_key_id
 from postroad.sealing.letter import UnknownKey
 from postroad.sealing.receipt import Verdict, open_receipt, signer
-from postroad.store import people, quarantine, queue, revoked, strangers
+from postroad.store import people, proposals, quarantine, queue, revoked, strangers
 from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -379,6 +379,7 @@ class Sender:
             if strangers.stranger(sql, newest.fingerprint) is not None:
                 strangers.learn(sql, newest, ticket, now)
                 is_new = True
+            is_new |= proposals.learn(sql, newest)
             if is_new:
                 queue.wake(sql, newest.fingerprint, now)
             return is_new

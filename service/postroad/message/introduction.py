@@ -16,6 +16,10 @@ class Occasion(Enum):
         "You and {} can write to each other now",
         "{} knows that you accepted the invitation.",
     )
+    PROPOSAL_ACCEPTED = (
+        "You and {} can write to each other now",
+        "A contact introduced you two, and {} said yes.",
+    )
     REQUEST_ACCEPTED = (
         "You and {} can write to each other now",
         "{} has read the letter that you wrote, and made you a contact.",

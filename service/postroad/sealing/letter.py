@@ -44,6 +44,7 @@ from postroad.sealing import certificate as certificates
 from postroad.sealing import keys
 from postroad.sealing.certificate import Certificate
 from postroad.sealing.keys import EpochKey, SigningKey
+from postroad.sealing.proposal import Proposal, SignedWord
 
 MAGIC = b"PRLETTR\x01"
 SIGNATURE_CONTEXT = b"postroad/letter/1"
@@ -84,11 +85,17 @@ class Kind(IntEnum):
     PERSON = 1
     INTRODUCTION = 2
     REQUEST = 4  # from somebody who is no contact: with what an answer to them needs
+    PROPOSAL = 5  # of a third person, that two others introduce themselves
 
 
 _KINDS = frozenset(Kind)
 # Whether it must have one, or may not.
-_INTRODUCES = {Kind.PERSON: False, Kind.INTRODUCTION: True, Kind.REQUEST: True}
+_INTRODUCES = {
+    Kind.PERSON: False,
+    Kind.INTRODUCTION: True,
+    Kind.REQUEST: True,
+    Kind.PROPOSAL: False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +108,15 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What two people give each other when an invitation, or a request, is accepted."""
+    """What two people give each other when an invitation, a request, or what a third one proposes
+    is accepted."""
 
-    # of the invitation; empty in the inviter's answer
+    # of the invitation or the proposal; empty in the inviter's answer
     secret: bytes = hidden(octets(1, 0, 16))
     # for the recipient of this letter, to deposit in our drops with
     ticket: bytes = hidden(fixed(2, 16))
     record: bytes = octets(3, 1, limits.RECORD_BYTES_MAX)
+    word: SignedWord | None = optional(nested(4, SignedWord))  # the third one's
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,7 @@ class Header:
     size: int = number(13, 8)
     digest: bytes = fixed(14, 32)
     introduction: Introduction | None = optional(nested(15, Introduction))
+    proposal: Proposal | None = optional(nested(16, Proposal))
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +308,8 @@ def _check_agreement(header: Header) -> None:
     introduces = header.introduction is not None
     if introduces is not _INTRODUCES.get(Kind(header.kind), introduces):
         raise NotOpened("Its kind and its introduction do not belong together.")
+    if (header.proposal is not None) is not (header.kind == Kind.PROPOSAL):
+        raise NotOpened("Its kind and its proposal do not belong together.")
     visible = {person.fingerprint for person in header.visible}
     if len(visible) != len(header.visible):
         raise NotOpened("It names somebody twice among its recipients.")

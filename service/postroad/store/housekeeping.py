@@ -15,6 +15,7 @@ from postroad.store import (
     hours,
     invitations,
     people,
+    proposals,
     queue,
     renters,
     strangers,
@@ -40,6 +41,7 @@ async def tidy(
             filed.forget_old(sql, now)
             queue.prune(sql, now)
             invitations.forget(sql, now)
+            proposals.forget(sql, now)
             strangers.forget_old(sql, now)
         people.note_damaged(sql, clock.now())
         sealed.forget_unused(sql)

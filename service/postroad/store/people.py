@@ -284,16 +284,19 @@ def told_record(sql: sqlite3.Connection, fingerprint: Fingerprint, sequence: int
 
 
 def tickets(sql: sqlite3.Connection, now: SureInstant | None) -> list[Ticket]:
-    """All tickets that our drops should take: contacts', unused invitations', and those of
-    strangers to whom we wrote."""
+    """All tickets that our drops should take: contacts', those of unused invitations, of proposals
+    that may come about, and of strangers to whom we wrote."""
     rows = sql.execute(
         """SELECT their_ticket AS ticket FROM contact
                WHERE their_ticket IS NOT NULL AND NOT (blocked OR outside)
            UNION SELECT ticket FROM invitation
                WHERE used_by IS NULL AND revoked_at IS NULL AND expires_at > ?
            UNION SELECT ticket FROM stranger WHERE is_written_to
+           UNION SELECT first_ticket FROM proposal
+               WHERE state IN ('open', 'accepted') AND expires_at > ?
+           UNION SELECT ticket FROM proposal WHERE state = 'accepted' AND expires_at > ?
            ORDER BY ticket LIMIT ?""",
-        (now or 0.0, limits.TICKETS_PER_DROP_MAX),
+        (now or 0.0, now or 0.0, now or 0.0, limits.TICKETS_PER_DROP_MAX),
     )
     return [Ticket(ticket) for (ticket,) in rows]
 

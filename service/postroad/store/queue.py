@@ -31,6 +31,7 @@ class NewLetter:
     envelope_id: str | None = None
     return_full: bool = False
     introduction: bytes | None = None
+    proposal: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Row:
     envelope_id: str | None
     return_full: bool
     introduction: bytes | None
+    proposal: bytes | None
     recipient: str
     fingerprint: Fingerprint
     blind: bool
@@ -90,7 +92,7 @@ class LeaseRow:
 
 
 _COLUMNS = """parcel.id, letter_id, nonce, kind, content_id, content.size, visible, envelope_id,
-    return_full, introduction, recipient, fingerprint, blind, original_recipient, notify,
+    return_full, introduction, proposal, recipient, fingerprint, blind, original_recipient, notify,
     state, due_at, tries, accepted_at, expires_at, delayed_at, reason, mail_id, content_key,
     header_hash, epoch_key, sealed_for"""
 _SOUND = "CAST(parcel.id AS TEXT) NOT IN (SELECT name FROM quarantine WHERE kind = 'parcel')"
@@ -104,8 +106,8 @@ def put(
     content_id = contents.put(sql, letter.octets)
     made = sql.execute(
         """INSERT INTO letter (nonce, kind, content_id, accepted_at, expires_at, visible,
-                               envelope_id, return_full, introduction)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                               envelope_id, return_full, introduction, proposal)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             letter.nonce,
             letter.kind,
@@ -116,6 +118,7 @@ def put(
             letter.envelope_id,
             letter.return_full,
             letter.introduction,
+            letter.proposal,
         ),
     )
     assert made.lastrowid is not None
@@ -366,8 +369,8 @@ def _rows(rows: list[tuple[Any, ...]]) -> Found:
 def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their columns
     (
         parcel_id, letter_id, nonce, kind, content_id, size, visible, envelope_id, return_full,
-        introduction, recipient, fingerprint, blind, original, notify, state, due_at, tries,
-        accepted_at, expires_at, delayed_at, reason, mail_id, content_key,
+        introduction, proposal, recipient, fingerprint, blind, original, notify, state, due_at,
+        tries, accepted_at, expires_at, delayed_at, reason, mail_id, content_key,
         header_hash, epoch_key, sealed_for,
     ) = row  # fmt: skip
     parcel = Parcel(
@@ -390,6 +393,7 @@ def _row(row: tuple[Any, ...]) -> Row:  # STRICT tables keep the types of their 
         envelope_id,
         bool(return_full),
         introduction,
+        proposal,
         recipient,
         fingerprint,
         bool(blind),

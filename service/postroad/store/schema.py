@@ -142,15 +142,17 @@ MIGRATIONS: tuple[str, ...] = (
 
     -- Introductions that a contact proposes: somebody whom they know, and the owner, to each other.
     CREATE TABLE proposal (
-        secret     BLOB PRIMARY KEY CHECK (length(secret) = 16), -- which both are told
         introducer TEXT NOT NULL,
         other      TEXT NOT NULL,            -- who is proposed
         record     BLOB NOT NULL,            -- theirs, verified
         word       BLOB NOT NULL,            -- what the introducer signed
+        first_ticket BLOB NOT NULL CHECK (length(first_ticket) = 16), -- for their introduction
         came_at    REAL NOT NULL,
         expires_at REAL NOT NULL,
         ticket     BLOB CHECK (length(ticket) = 16), -- what they will deposit in our drops with
-        state      TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'declined', 'refused', 'met'))
+        state      TEXT NOT NULL
+                   CHECK (state IN ('open', 'accepted', 'declined', 'refused', 'met')),
+        PRIMARY KEY (introducer, other)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX proposal_other ON proposal (other);
 

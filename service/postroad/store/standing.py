@@ -11,7 +11,7 @@ from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, Instant
 from postroad.message import nicknames
 from postroad.protocol.contacts import encode_contact
-from postroad.store import filed, invitations, people, rented
+from postroad.store import filed, invitations, people, proposals, rented
 
 
 def rename(sql: sqlite3.Connection, fingerprint: Fingerprint, wanted: str) -> str:
@@ -44,6 +44,7 @@ def block(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
     """This person is served no more and may not deposit any more; other holders are looked for in
     the place of those that we have through them."""
     people.block(sql, fingerprint)
+    proposals.part_from(sql, fingerprint)
     _want_drops(sql, fingerprint, wanted=False)
 
 
@@ -66,6 +67,7 @@ def remove(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> N
     _want_drops(sql, fingerprint, wanted=False)
     filed.call_back_no_more(sql, fingerprint)
     invitations.revoke_of(sql, fingerprint, now)
+    proposals.part_from(sql, fingerprint)
     sql.execute("DELETE FROM contact WHERE fingerprint = ?", (fingerprint,))
 
 

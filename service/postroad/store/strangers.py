@@ -35,14 +35,7 @@ class Stranger:
         if self.record is None:
             return None
         address = self.record.address
-        record = replace(
-            self.record,
-            devices=tuple(_dialled(one, private=private) for one in self.record.devices),
-            drops=tuple(
-                replace(one, holder=_dialled(one.holder, private=private))
-                for one in self.record.drops
-            ),
-        )
+        record = dialled(self.record, private=private)
         return Person(
             fingerprint=self.fingerprint,
             address=str(address),
@@ -55,6 +48,17 @@ class Stranger:
             blocked=False,
             told=0,
         )
+
+
+def dialled(record: PersonRecord, *, private: bool) -> PersonRecord:
+    """The record of somebody who is no contact, with only what we dial of it (promise A4)."""
+    return replace(
+        record,
+        devices=tuple(_dialled(one, private=private) for one in record.devices),
+        drops=tuple(
+            replace(one, holder=_dialled(one.holder, private=private)) for one in record.drops
+        ),
+    )
 
 
 def _dialled(contact: bytes, *, private: bool) -> bytes:
