@@ -16,7 +16,7 @@ from postroad.base.tlv import encode
 from postroad.protocol.records import PersonRecord
 from postroad.sealing.certificate import certify
 from postroad.sealing.keys import SigningKey
-from postroad.store import invitations, people
+from postroad.store import invitations, people, rented, standing
 from postroad.store.database import Sql
 
 ANNA, BEN, MALLORY = someone("anna"), someone("ben"), someone("mallory")
@@ -196,6 +196,17 @@ def test_when_somebody_was_seen_and_what_they_know_of_us(sql: Sql) -> None:
     people.told_record(sql, ANNA.fingerprint, 5)
     people.told_record(sql, ANNA.fingerprint, 4)  # an older answer that came late
     assert (found(sql, ANNA).seen_at, found(sql, ANNA).told) == (NOW + 7, 5)
+
+
+def test_who_was_removed_while_they_were_told_something_is_not_noted(sql: Sql) -> None:
+    add(sql, ANNA.record())
+    standing.remove(sql, ANNA.fingerprint, NOW)
+    rented.told_holding(sql, ANNA.fingerprint, b"x")
+    people.told_record(sql, ANNA.fingerprint, 5)
+    people.seen(sql, ANNA.fingerprint, NOW)
+    assert not people.learn(sql, ANNA.record(9), NOW)
+    assert people.contacts(sql) == []
+    assert rented.holdings(sql) == {}
 
 
 # Tickets
