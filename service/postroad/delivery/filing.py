@@ -322,6 +322,9 @@ class Filing:
             return self._proposals.take(sql, opened, person), False
         if header.kind == Kind.INTRODUCTION:
             verdict = self._introductions.meet(sql, opened)
+            if verdict is Verdict.INVITATION_USED and self._requests.is_open:
+                self._requests.expect_place(sql, opened.sender)
+                return Verdict.REQUESTED, False  # whoever comes second may ask like any stranger
             return verdict, verdict is Verdict.FILED
         if header.kind not in (Kind.PERSON, Kind.REQUEST):
             return Verdict.STRANGER, False

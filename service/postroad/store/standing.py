@@ -11,7 +11,7 @@ from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, Instant
 from postroad.message import nicknames
 from postroad.protocol.contacts import encode_contact
-from postroad.store import filed, invitations, people, proposals, rented
+from postroad.store import filed, invitations, people, proposals, rented, strangers
 
 
 def rename(sql: sqlite3.Connection, fingerprint: Fingerprint, wanted: str) -> str:
@@ -68,6 +68,7 @@ def remove(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> N
     filed.call_back_no_more(sql, fingerprint)
     invitations.revoke_of(sql, fingerprint, now)
     proposals.part_from(sql, fingerprint)
+    strangers.forget(sql, fingerprint)  # nor by an answer to what the owner wrote them before
     sql.execute("DELETE FROM contact WHERE fingerprint = ?", (fingerprint,))
 
 

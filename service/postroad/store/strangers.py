@@ -132,6 +132,11 @@ def is_written_to(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bool:
     return found.fetchone() is not None
 
 
+def forget(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    """What was known of them; an answer of theirs is expected no more."""
+    sql.execute("DELETE FROM stranger WHERE fingerprint = ?", (fingerprint,))
+
+
 def forget_old(sql: sqlite3.Connection, now: SureInstant | None) -> None:
     """Forget who is no matter any more: an answer to a request comes within its days. Without a
     confirmed clock only those above the number that is remembered."""
