@@ -6,7 +6,7 @@ and one that was accepted is met when the other's own introduction comes.
 """
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from postroad.base import limits
@@ -36,7 +36,7 @@ class ProposalRow:
     signed: SignedWord
     came_at: Instant
     expires_at: Instant
-    ticket: Ticket | None
+    ticket: Ticket | None = field(repr=False)
     state: State
 
     @property
