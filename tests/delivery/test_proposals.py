@@ -99,6 +99,7 @@ def test_two_who_are_never_on_together_are_introduced_through_their_holders(
         await accept(anna)
         await until(lambda: leased(anna), limits.HOUR)
         await until(lambda: leased(ivan), limits.HOUR)
+        await asyncio.sleep(limits.MINUTE)  # at all holders, Hugo among them
         await anna.sleep()
         await ivan.sleep()
         await boris.wake()
@@ -107,6 +108,7 @@ def test_two_who_are_never_on_together_are_introduced_through_their_holders(
         await until(lambda: is_filed(boris, "You and Anna"), limits.HOUR)
         assert anna_is in await boris.contacts()
         await until(lambda: leased(boris), limits.HOUR)
+        await asyncio.sleep(limits.MINUTE)
         await boris.sleep()
         await anna.wake()
         await until(lambda: is_filed(anna, "You and Boris"), limits.HOUR)
