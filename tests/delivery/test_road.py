@@ -153,7 +153,7 @@ def test_an_invitation_makes_one_contact_and_no_second(tmp_path: Path) -> None:
         await anna.node.introductions.accept(link)
         await until(lambda: is_filed(bora, "Anna accepted your invitation"))
         await mallory.node.introductions.accept(link)
-        await until(lambda: ended(mallory, "refused"))
+        await until(lambda: ended(mallory, "requested"))
         assert await bora.contacts() == {anna.address}
         assert not await bora.with_subject("Mallory accepted your invitation")
 
