@@ -46,7 +46,7 @@ from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import Drop, PersonRecord
 from postroad.protocol.wire_helping import SignedIn, SignIn
 from postroad.sealing import hybrid, letter
-from postroad.sealing.certificate import Certificate
+from postroad.sealing.certificate import Certificate, certify
 from postroad.sealing.hybrid import BLANK
 from postroad.sealing.keys import Identity, SigningKey
 from postroad.sealing.letter import Introduction, Kind
@@ -213,7 +213,10 @@ async def introduced_with(town: Town, record: PersonRecord, nonce: bytes) -> Non
         nonce=nonce,
         introduction=Introduction(secret, b"t" * 16, encode(record), None),
     )
-    await bring(sender, town.bora, letter_of(town, header, sender.node.keyring.certificate, None))
+    # By a contact: of strangers a stamp is wanted before a letter is looked at.
+    await bring(
+        town.mallory, town.bora, letter_of(town, header, sender.node.keyring.certificate, None)
+    )
 
 
 WAYS: dict[str, Callable[[Town, PersonRecord], Awaitable[None]]] = {
@@ -288,7 +291,22 @@ _change_place("revocation: a device", revoked_device)
 _change_place("revocation: the identity", revoked_identity)
 _change_place("rotation: the new identity", rotated)
 _told_place("revocation: a device", revoked_device)
-_told_place("revocation: the identity", revoked_identity)
+# A weak identity is nobody whom we know: what is told of it is turned away unread.
+_told_place("rotation: the new identity", rotated)
+
+
+@place("rotation, told: another device of the new identity")
+async def _(town: Town, key: bytes) -> None:
+    old, new = town.mallory.node.keyring._keyring.identity, Identity(b"n" * 32)
+    now = town.bora.clock.now()
+    good, device = await town.mallory.node.renter.record(), SigningKey(b"e" * 32)
+    heir = replace(
+        good,
+        certificate=certify(new, device.peer, now),
+        devices=(encode_contact(Contact(device.peer)), encode_contact(weak_keys.contact(key))),
+    )
+    record = encode(sign_rotate(old, new, 7, now + limits.DAY))
+    await asked(town, wire_changes.Changed(record, encode(weak_keys.signed(heir, device))))
 
 
 @place("revocation on a printed sheet: the identity")

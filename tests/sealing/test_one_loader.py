@@ -76,6 +76,7 @@ def test_the_exceptions_ask_the_loader_first() -> None:
 # read by the loader, or our own. The store reads its rows, which were written after one of them.
 PEER_IDS = {
     "delivery/changes.py",
+    "delivery/own_devices.py",
     "machine/iroh_network.py",
     "machine/tls_network.py",
     "protocol/contacts.py",
