@@ -179,6 +179,7 @@ def _header(body: bytes) -> Header:
         len(body),
         hashlib.sha256(body).digest(),
         None,
+        None,
     )
 
 

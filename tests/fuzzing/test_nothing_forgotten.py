@@ -24,7 +24,7 @@ TAKING_APART = {
 EXCUSED = """
 base.ids.short base.ids.fingerprint_from_digest base.seams.* base.vigil.tell
 message.bounce.notification message.changed.*
-message.introduction.write
+message.introduction.write message.proposal.write message.proposal.envelope
 protocol.audit.written protocol.bundle.Writer.piece protocol.link_text.write protocol.mux.Mux.send
 protocol.relay.Session.deny protocol.relay.message protocol.records.sign_person
 protocol.imap.flags.write_flags protocol.imap.flags.merged protocol.imap.session.Session.bye
@@ -33,6 +33,7 @@ protocol.imap.responses.listing protocol.wire.No.because protocol.wire_holders.H
 protocol.wire_holders.sign_burial protocol.wire_reseal.sign_reseal protocol.sheet.to_lines
 sealing.hybrid.sign sealing.keys.SigningKey.sign sealing.keys.epoch_key_id sealing.letter.seal
 sealing.letter.receipt_key sealing.password.new_password sealing.password.verifier
+sealing.proposal.give_word
 sealing.receipt.seal_receipt sealing.wrapping.Wrapping.wrap sealing.wrapping.new_header
 sealing.wrapping.by_passphrase sealing.wrapping.by_secret
 """
