@@ -50,7 +50,7 @@ def test_without_a_guard_something_is_believed_and_seen_to_be(
     by_its_word = guard.endswith("check_author")
     monkeypatch.setattr(guard, submitted_author if by_its_word else lambda *_: None)
     try:
-        assert trial.run(tmp_path, 1, 250).wrong != []
+        assert trial.run(tmp_path, 2, 600).wrong != []
     finally:  # what was believed meanwhile is remembered as good
         certificate._signer.cache_clear()
         records.read_person.cache_clear()
