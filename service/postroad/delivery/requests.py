@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, TemporaryFailure
+from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, MailId, Ticket
 from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import encode
@@ -29,7 +29,7 @@ from postroad.protocol.imap.render import render
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Opened
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
-from postroad.store import audit, filed, people, requests
+from postroad.store import audit, circle, filed, people, requests, rotations
 from postroad.store.database import Database, Sql
 from postroad.store.filed import ReceiptDue
 from postroad.store.keyring import OwnKeys
@@ -134,6 +134,7 @@ class RequestBox:
                 opened.sender,
                 str(author),
                 opened.device,
+                Fingerprint(header.recipient.fingerprint),
                 opened.nonce,
                 opened.header_hash,
                 opened.content_key,
@@ -164,8 +165,10 @@ class RequestBox:
         return await self._database.read(work)
 
     async def accept(self, name: str) -> Request:
-        """As if the message had been moved to INBOX."""
+        """As if the message had been moved to INBOX; PermanentFailure when the policy is against
+        it."""
         found = await self._database.read(lambda sql: requests.called(sql, name))
+        await self._database.read(lambda sql: circle.expect(sql, found.fingerprint, found.address))
         await self._mailboxes.move_to_inbox(FOLDER, found.uid)
         return found
 
@@ -229,6 +232,8 @@ class RequestBox:
         except (TemporaryFailure, PeerMisbehaved) as error:
             log.warning("a request is not answered yet: %s", error)
             return False
+        except PermanentFailure as error:  # the policy, or a stranger who rotated: no other waits
+            log.warning("a request cannot be answered: %s", error)
         return True
 
     async def _answer(self, request: Request) -> bool:
@@ -240,7 +245,8 @@ class RequestBox:
         ours = Ticket(self._entropy.token(16))
 
         def work(sql: Sql) -> None:
-            self._introductions.answer_request(sql, record, request.ticket, ours, mine)
+            if rotations.former(sql, request.fingerprint) is None:  # else they are one already
+                self._introductions.answer_request(sql, record, request.ticket, ours, mine)
             audit.note(sql, self._clock.now(), "request accepted", address=request.address)
             self._tell(sql, request, Verdict.FILED)
 
@@ -253,7 +259,7 @@ class RequestBox:
     async def _record(self, request: Request) -> PersonRecord | None:
         if request.record is not None:
             return read_person(request.record, request.fingerprint)
-        known = await self._database.read(lambda sql: people.contact(sql, request.fingerprint))
+        known = await self._database.read(lambda sql: rotations.contact(sql, request.fingerprint))
         return known.record if known else await self._find(request.fingerprint)
 
     def _tell(self, sql: Sql, request: Request, verdict: Verdict) -> None:
@@ -263,14 +269,14 @@ class RequestBox:
             request.fingerprint,
             request.nonce,
             request.header_hash,
-            self._keyring.fingerprint,
+            request.recipient,
             int(verdict),
             int(now),
         )
         sealed = seal_receipt(
             receipt,
             device=self._keyring.device,
-            certificate=self._keyring.certificate,
+            certificate=self._keyring.certificate_of(request.recipient),
             content_key=request.content_key,
             nonce=self._entropy.token(NONCE_BYTES),
         )

@@ -38,6 +38,7 @@ class Request:
     fingerprint: Fingerprint
     address: str
     device: PeerId
+    recipient: Fingerprint  # who we were when it came
     nonce: Nonce
     header_hash: bytes
     content_key: bytes = field(repr=False)
@@ -51,19 +52,20 @@ class Request:
     state: State = State.WAITING
 
 
-_COLUMNS = """id, mail_id, fingerprint, address, device, nonce, header_hash, content_key, record,
-    ticket, subject, content_id, uid, at, expires_at, state"""
+_COLUMNS = """id, mail_id, fingerprint, address, device, recipient, nonce, header_hash,
+    content_key, record, ticket, subject, content_id, uid, at, expires_at, state"""
 
 
 def add(sql: sqlite3.Connection, new: Request) -> None:
     sql.execute(
-        f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * 16)})",  # noqa: S608
+        f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * 17)})",  # noqa: S608
         (
             new.id,
             new.mail_id,
             new.fingerprint,
             new.address,
             new.device,
+            new.recipient,
             new.nonce,
             new.header_hash,
             new.content_key,
@@ -78,7 +80,7 @@ def add(sql: sqlite3.Connection, new: Request) -> None:
         ),
     )
     sql.execute(
-        """DELETE FROM request WHERE state <> 'waiting' AND id IN
+        """DELETE FROM request WHERE (is_answered OR state = 'ignored') AND id IN
                (SELECT id FROM request ORDER BY state = 'waiting' DESC, at DESC LIMIT -1 OFFSET ?)
         """,
         (limits.REQUESTS_REMEMBERED_MAX,),

@@ -366,6 +366,7 @@ MIGRATIONS: tuple[str, ...] = (
         fingerprint TEXT NOT NULL,
         address     TEXT NOT NULL,
         device      BLOB NOT NULL CHECK (length(device) = 32),
+        recipient   TEXT NOT NULL,           -- who we were when it came
         nonce       BLOB NOT NULL CHECK (length(nonce) = 16),
         header_hash BLOB NOT NULL CHECK (length(header_hash) = 32),
         content_key BLOB NOT NULL CHECK (length(content_key) = 32), -- for a second receipt
