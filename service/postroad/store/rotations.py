@@ -19,7 +19,7 @@ from postroad.base.tlv import encode
 from postroad.message.address import Address
 from postroad.protocol.identity_records import ROTATE, RotateRecord
 from postroad.protocol.records import PersonRecord
-from postroad.store import audit, changes, people, queue, revoked
+from postroad.store import audit, changes, circle, people, queue, revoked
 
 ROTATIONS_A_DAY = 3  # of one contact that are followed
 FORKS_MAX = 8  # told of one identity: whoever signs more of them tells nothing new
@@ -59,6 +59,14 @@ def former(sql: sqlite3.Connection, fingerprint: Fingerprint) -> Former | None:
         "SELECT address, heir FROM former WHERE fingerprint = ?", (fingerprint,)
     ).fetchone()
     return None if row is None else Former(row[0], Fingerprint(row[1]))
+
+
+def were(sql: sqlite3.Connection, fingerprint: Fingerprint) -> list[Fingerprint]:
+    """Who this contact was before."""
+    rows = sql.execute(
+        "SELECT fingerprint FROM former WHERE heir = ? ORDER BY fingerprint", (fingerprint,)
+    )
+    return [Fingerprint(one) for (one,) in rows]
 
 
 def heir(sql: sqlite3.Connection, fingerprint: Fingerprint) -> Fingerprint:
@@ -221,5 +229,8 @@ def _move_contact(
         sql.execute("DELETE FROM device WHERE fingerprint = ?", (old,))
         sql.execute("DELETE FROM contact WHERE fingerprint = ?", (old,))
     sql.execute("DELETE FROM device WHERE fingerprint = ?", (old,))
+    sql.execute(
+        "UPDATE contact SET outside = ? WHERE fingerprint = ?", (not circle.allows(sql, new), new)
+    )
     people.learn(sql, record, now)
     people.note_devices(sql, record)

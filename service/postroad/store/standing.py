@@ -11,7 +11,7 @@ from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, Instant
 from postroad.message import nicknames
 from postroad.protocol.contacts import encode_contact
-from postroad.store import filed, invitations, people, proposals, rented, strangers
+from postroad.store import filed, invitations, people, proposals, rented, rotations, strangers
 
 
 def rename(sql: sqlite3.Connection, fingerprint: Fingerprint, wanted: str) -> str:
@@ -44,7 +44,7 @@ def block(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
     """This person is served no more and may not deposit any more; other holders are looked for in
     the place of those that we have through them."""
     people.block(sql, fingerprint)
-    proposals.part_from(sql, fingerprint)
+    _part_from(sql, fingerprint)
     _want_drops(sql, fingerprint, wanted=False)
 
 
@@ -67,9 +67,15 @@ def remove(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> N
     _want_drops(sql, fingerprint, wanted=False)
     filed.call_back_no_more(sql, fingerprint)
     invitations.revoke_of(sql, fingerprint, now)
-    proposals.part_from(sql, fingerprint)
+    _part_from(sql, fingerprint)
     strangers.forget(sql, fingerprint)  # nor by an answer to what the owner wrote them before
     sql.execute("DELETE FROM contact WHERE fingerprint = ?", (fingerprint,))
+
+
+def _part_from(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
+    """What was proposed of them, and by them, also under the identities that they had before."""
+    for who in (fingerprint, *rotations.were(sql, fingerprint)):
+        proposals.part_from(sql, who)
 
 
 def _want_drops(sql: sqlite3.Connection, fingerprint: Fingerprint, *, wanted: bool) -> None:
