@@ -322,7 +322,7 @@ class Filing:
             return self._proposals.take(sql, opened, person), False
         if header.kind == Kind.INTRODUCTION:
             verdict = self._introductions.meet(sql, opened)
-            if verdict is Verdict.INVITATION_USED and self._requests.is_open:
+            if verdict is Verdict.INVITATION_USED and person is None and self._requests.is_open:
                 self._requests.expect_place(sql, opened.sender)
                 return Verdict.REQUESTED, False  # whoever comes second may ask like any stranger
             return verdict, verdict is Verdict.FILED
@@ -369,21 +369,21 @@ class Filing:
     def _fields(self, sql: Sql, header: Header, mail_id: MailId, called: str = "") -> bytes:
         """Our fields on top of a letter of the owner's, a contact's, or who may be one yet."""
         sender = Fingerprint(header.sender.fingerprint)
-        person = people.contact(sql, sender)
+        person = rotations.contact(sql, sender)  # also of who they were when they wrote it
         standing, like = results.Standing.STRANGER, None
-        if sender == self._keyring.fingerprint:
+        if sender in self._keyring.fingerprints:
             standing = results.Standing.SELF
         elif person is not None:
             standing = results.Standing.CONTACT
             own = [(person.name, person.address), (person.record.name, person.address)]
             # Two may have one name: only who is called otherwise by the owner is remarkable.
             if called and names.like(called, own) is None:
-                like = names.like(called, people.names(sql, but_of=sender))
+                like = names.like(called, people.names(sql, but_of=person.fingerprint))
         told = results.Result(
             header.sender.address,
             sender,
             standing,
-            is_verified=person is not None and person.verified,
+            is_verified=person is not None and person.verified and person.fingerprint == sender,
             like=like,
         )
         return self._trace(header, mail_id) + results.field(told)

@@ -1,0 +1,171 @@
+"""Where requests, rotations, proposals and the policy meet: what one of them decided holds for the
+others."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delivery.test_circle import again
+from delivery.test_proposals import accept, have_met, is_in, three
+from delivery.test_requests import are_contacts, has_request, in_folder, move, neighbours
+from delivery.test_road import all_ended, ended, is_filed
+from delivery.test_rotated import NEW, fingerprint_of, knows
+from postroad.app.compose import Settings
+from postroad.base import limits
+from postroad.base.errors import PermanentFailure
+from postroad.base.ids import Fingerprint
+from postroad.store import circle, people, proposals
+from postroad.store.proposals import State
+from postroad.store.requests import FOLDER
+from simulator import village as village_module
+from simulator.village import Resident, Village, play, until
+
+
+def test_a_request_that_the_policy_forbids_by_now_keeps_no_other_from_its_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: dict[str, Any] = {"circle": None}
+    monkeypatch.setattr(
+        village_module, "Settings", lambda *of, **more: replace(Settings(*of, **more), **allowed)
+    )
+
+    async def scene(place: Village) -> None:
+        hana, mallory, anna, bora = await place.settle_in("hana", "mallory", "anna", "bora")
+        await place.meet(hana, mallory, anna, bora)
+        await asyncio.sleep(limits.HOUR)
+        await mallory.write(bora.address, subject="from mallory")
+        await until(lambda: has_request(bora, "from mallory"), limits.HOUR)
+        await anna.write(bora.address, subject="from anna")
+        await until(lambda: has_request(bora, "from anna"), limits.HOUR)
+        allowed["circle"] = frozenset({anna.node.keyring.fingerprint})
+        await again(bora)
+        allowed["circle"] = None
+        with pytest.raises(PermanentFailure, match="may not be a contact"):
+            await bora.node.requests.accept("mallory")
+        await move(bora, FOLDER, "INBOX")
+        await until(lambda: are_contacts(anna, bora), limits.HOUR)
+        assert mallory.address not in await bora.contacts()
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_who_rotated_meanwhile_answers_a_request_as_whom_it_was_sent_to(
+    tmp_path: Path, is_accepted: bool
+) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await neighbours(place, "anna", "bora")
+        await anna.write(bora.address)
+        await until(lambda: ended(anna, "requested"))
+        await bora.node.changes.rotate(NEW)
+        if is_accepted:
+            await bora.node.requests.accept("anna")
+        else:
+            await bora.node.requests.refuse("anna")
+        await until(lambda: ended(anna, "delivered" if is_accepted else "refused"), limits.HOUR)
+
+    play(tmp_path, scene)
+
+
+def test_an_old_request_of_a_contact_who_rotated_brings_their_old_key_back_to_nobody(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await neighbours(place, "anna", "bora")
+        for subject in ("one", "two"):
+            await anna.write(bora.address, subject=subject, text=f"It is number {subject}.")
+            await until(lambda subject=subject: has_request(bora, f"number {subject}"))  # type: ignore[misc]
+        old = anna.entropy
+        first, second = await bora.node.requests.waiting()
+        await bora.node.requests.accept(first.id.hex())
+        await until(lambda: are_contacts(anna, bora), limits.HOUR)
+        await anna.node.changes.rotate(NEW)
+        await until(lambda: knows(bora, NEW), limits.HOUR)
+        await bora.node.requests.accept(second.id.hex())
+        await until(lambda: all_ended(anna, "delivered"), limits.HOUR)
+        assert not await knows(bora, old)
+        assert not await in_folder(bora)
+
+    play(tmp_path, scene)
+
+
+def test_who_was_introduced_rotated_and_was_removed_is_no_contact_by_the_old_introduction(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        _, anna, boris = await introduced(place)
+        old = boris.node.keyring.fingerprint
+        await boris.node.changes.rotate(NEW)
+        await until(lambda: knows(anna, NEW), limits.HOUR)
+        await anna.node.contact_book.remove("boris", cancel_letters=True)
+        assert await is_in(anna, State.DECLINED)
+        rows = await anna.node.database.read(lambda sql: proposals.of(sql, old))
+        assert {row.state for row in rows} == {State.DECLINED}
+
+    play(tmp_path, scene)
+
+
+async def introduced(place: Village) -> tuple[Resident, Resident, Resident]:
+    """Anna and Boris are contacts by Ivan's proposal."""
+    ivan, anna, boris = await three(place)
+    await ivan.node.proposals.introduce("anna", "boris")
+    for who in (anna, boris):
+        await until(lambda who=who: is_in(who, State.OPEN))  # type: ignore[misc]
+        await accept(who)
+    await until(lambda: have_met(anna, boris), limits.HOUR)
+    return ivan, anna, boris
+
+
+def test_what_somebody_proposed_before_they_rotated_is_declined_when_they_are_blocked(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        ivan, anna, _ = await three(place)
+        await ivan.node.proposals.introduce("anna", "boris")
+        await until(lambda: is_in(anna, State.OPEN))
+        await ivan.node.changes.rotate(NEW)
+        await until(lambda: knows(anna, NEW), limits.HOUR)
+        await anna.node.contact_book.block("ivan")
+        assert await is_in(anna, State.DECLINED)
+
+    play(tmp_path, scene)
+
+
+def test_a_rotation_leads_nobody_past_the_policy(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        now: set[Fingerprint] = {anna.node.keyring.fingerprint}
+        await bora.node.database.run(lambda sql: circle.keep_to(sql, now))
+        await anna.node.changes.rotate(NEW)
+        await until(lambda: knows(bora, NEW), limits.HOUR)
+        person = await bora.node.database.read(lambda sql: people.contact(sql, fingerprint_of(NEW)))
+        assert person is not None
+        assert person.outside
+        assert person.blocked
+
+    play(tmp_path, scene)
+
+
+def test_a_letter_of_before_a_rotation_is_shown_as_a_contact_s(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        await bora.sleep()
+        (address,) = await anna.contacts()
+        await anna.write(address, subject="of before")
+        await anna.node.changes.rotate(NEW)
+        await bora.wake()
+        await until(lambda: knows(bora, NEW), limits.HOUR)
+        await until(lambda: is_filed(bora, "of before"), limits.HOUR)
+        (shown,) = await bora.with_subject("of before")
+        head = shown.partition(b"\r\n\r\n")[0]
+        assert b"sender=contact" in head
+        assert b"sender=stranger" not in head
+
+    play(tmp_path, scene)
