@@ -6,7 +6,7 @@ Bounds: seal and open of 4 kB 1 ms, of 25 MiB 250 ms; a letter of 500 octets 6 k
 octets both ways. The floor is what the same algorithms take in the same run with keys that are
 loaded already: HPKE, one Ed25519 signature made and checked, ChaCha20-Poly1305 once and SHA-256
 twice over all of it. CPU time stands beside the clock's: a machine may have other work.
-On the wire every packet of the two nodes' ports is counted with its IP header, on a link that is
+On the wire every packet between the two nodes is counted with its IP header, on a link that is
 there; the first letter, after 45 s, may have to make one.
 """
 
@@ -116,7 +116,8 @@ def header_for(body: bytes) -> Header:
         int(NOW) + limits.EXPIRY_SECONDS_MAX,
         len(body),
         hashlib.sha256(body).digest(),
-        None,
+        introduction=None,
+        proposal=None,
     )
 
 
@@ -152,7 +153,8 @@ def primitives(size: int, rounds: int) -> dict[str, dict[str, float]]:
 
 
 class Listener:
-    """Counts the octets of all packets from or to these ports."""
+    """Counts the octets of all packets between nodes: TCP from or to these ports, and UDP, of which
+    nobody else has any here (iroh takes other ports beside the one that it is given)."""
 
     def __init__(self, ports: set[int]) -> None:
         self.octets = 0
@@ -169,7 +171,9 @@ class Listener:
             protocol = packet[9] if version == 4 else packet[6]
             found = packet[start : start + 4]
             ports = {int.from_bytes(found[:2], "big"), int.from_bytes(found[2:], "big")}
-            if kind == OUTGOING and protocol in (6, 17) and ports & self._ports:
+            multicast = packet[16] >= 224 if version == 4 else packet[24] == 255
+            ours = (protocol == 17 and not multicast) or (protocol == 6 and ports & self._ports)
+            if kind == OUTGOING and ours:
                 self.octets += len(packet)
                 self.packets += 1
 
