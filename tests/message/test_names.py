@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from fakes import someone
@@ -23,6 +25,11 @@ BORAS_PRINT = someone("bora").fingerprint
         "\u202ebora@example.org",
         "(bora@example.org)",
         "BORA@EXAMPLE.ORG",
+        "bora @ example.org",
+        "bora" + " " * 5000 + "@" + " " * 5000 + "example.org",
+        "\u200b" * 1000 + "bora@example.org",
+        "x " * 5000 + "bora@example.org",
+        "b\u0301ora@exa\u0308mple.org",
         f"Bora {BORAS_PRINT}",
         f"bora.{BORAS_PRINT.upper()}",
     ],
@@ -42,6 +49,8 @@ def test_an_address_that_is_not_its_authors_shows_in_whatever_dress(name: str) -
         ANNA,
         ANNA.upper(),
         "me@home",
+        "me@.",
+        "@example.org",
         "50% @ 3",
     ],
 )
@@ -64,8 +73,38 @@ def test_a_name_of_ones_own_is_nobodys(name: str) -> None:
     assert like(name, [("anna", ANNA), ("bora", BORA), ("", "nobody")]) is None
 
 
-def test_encoded_words_hide_nothing() -> None:
-    word = "=?utf-8?b?Ym9yYUBleGFtcGxlLm9yZw==?="  # bora@example.org
-    header = f"From: {word} <{ANNA}>\r\n\r\n".encode()
-    with pytest.raises(Disguised, match=r"bora@example\.org"):
-        check_name(check_author(header, (ANNA,)))
+@pytest.mark.parametrize("size", [1000, 10_000, 70_000])
+@pytest.mark.parametrize("piece", ["a", " ", "@", "a@", ".", " @", "\u0327\u0301", "\ufdfa", "(", "a "])
+def test_a_name_as_long_as_a_header_takes_no_time(piece: str, size: int) -> None:
+    name = (piece * size)[:size]
+    begun = time.process_time()
+    named_address(name, ANNA)
+    like(name, [("bora", BORA)])
+    assert time.process_time() - begun < 2.0
+
+
+def test_a_name_behind_much_that_is_not_seen_is_read_all_the_same() -> None:
+    assert like("\u200b" * 2000 + "Bora", [("bora", BORA)]) == BORA
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        "=?utf-8?b?Ym9yYUBleGFtcGxlLm9yZw==?= <ANNA>",
+        "=?utf-8?b?Ym9yYUBl?= =?utf-8?b?eGFtcGxlLm9yZw==?= <ANNA>",
+        "=?utf-8?q?bora=EF=BC?= =?UTF-8?b?oGV4YW1wbGUub3Jn?= <ANNA>",  # cut within the @
+        "=?utf-8?q?bora@example?= =?utf-8?q?.org?= <ANNA>",
+        "=?utf-8?q?bora?=@example.org <ANNA>",
+        "bora@example.org <ANNA>",
+        '"bora"@example.org <ANNA>',
+        "<ANNA> bora@example.org",
+        "Anna (bora@example.org) <ANNA>",
+        "(bora@example.org) ANNA (home)",
+        "ANNA (bora@example.org)",
+        f"Anna ({BORAS_PRINT}) <ANNA>",
+    ],
+)
+def test_no_way_of_writing_an_author_hides_another_address(author: str) -> None:
+    header = f"From: {author.replace('ANNA', ANNA)}\r\n\r\n".encode()
+    with pytest.raises(Disguised, match=rf"bora@example\.org|{BORAS_PRINT}"):
+        check_name(check_author(header, (ANNA,)), header)

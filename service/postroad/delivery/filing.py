@@ -290,7 +290,7 @@ class Filing:
             head = submitted.checked_header(opened.octets, most)[opened.above :]
             submitted.check_result(head)
             author = submitted.check_author(head, (header.sender.address,))
-            submitted.check_name(author)
+            submitted.check_name(author, head)
         except submitted.Disguised:
             return Verdict.DISGUISED
         except PermanentFailure:

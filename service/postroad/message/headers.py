@@ -302,19 +302,33 @@ def _normalised(charset: str) -> str:
 
 
 def decode_words(value: bytes) -> str:
-    """A header value for people: unfolded, encoded words decoded, control characters taken out."""
+    """A header value for people: unfolded, encoded words decoded, control characters taken out.
+
+    Words of one charset that follow each other are decoded as one, as many programs do: else a
+    character that is cut between two would be another one here than there."""
     text = unfold(value[: limits.HEADER_READ_BYTES_MAX]).decode("utf-8", "replace")
     pieces: list[str] = []
+    charset, octets = "", bytearray()
     for number, piece in enumerate(_WORDS.split(text)):
-        pieces.append(_decode_word(piece) if number % 2 else piece)
+        if number % 2:
+            named, more = _word(piece)
+            if named != charset:
+                pieces.append(decode_text(bytes(octets), charset))
+                charset, octets = named, bytearray()
+            octets += more
+        elif piece:
+            pieces += (decode_text(bytes(octets), charset), piece)
+            octets.clear()
+    pieces.append(decode_text(bytes(octets), charset))
     return _CONTROLS.sub(" ", "".join(pieces)).strip()
 
 
-def _decode_word(word: str) -> str:
+def _word(word: str) -> tuple[str, bytes]:
+    """The charset of an encoded word, and its octets."""
     charset, encoding, coded = word[2:-2].split("?", 2)
     octets = coded.encode("utf-8", "replace")
     octets = binascii.a2b_qp(octets, header=True) if encoding in "qQ" else decode_base64(octets)
-    return decode_text(octets, charset.partition("*")[0])
+    return charset.partition("*")[0].lower(), octets
 
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")

@@ -8,7 +8,8 @@ See: docs/adr/0011-strangers.md for the rules, `nicknames` for what looks alike.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import is_fingerprint
@@ -16,19 +17,21 @@ from postroad.message import address as addresses
 from postroad.message import nicknames
 from postroad.message.plain import is_seen
 
-CHARACTERS_MAX = 1000  # of a name are looked at
-_ADDRESS = re.compile(r"[^\s@<>\"'(),;:\[\]]+@[^\s@<>\"'(),;:\[\]]+\.[^\s@<>\"'(),;:\[\]]+")
+CHARACTERS_MAX = 1000  # of a name, without what is not seen, are compared with other names
+_AROUND_AT = re.compile(r"(?<! ) *@ *")  # only from where the spaces begin: one look at each
+_BETWEEN = re.compile(r"[\s<>\"'(),;:\[\]]+")
 _WORD = re.compile(r"[a-z2-7]{32}")
 
 
 def named_address(name: str, own: str) -> str | None:
     """An address, or a whole fingerprint, that stands in a display name and is not `own`.
 
-    Invisible characters and other forms of the same letters do not hide it."""
+    Invisible characters, however many, other forms of the same letters and spaces around the @ do
+    not hide it."""
     plain = _plain(name)
-    for found in _ADDRESS.findall(plain):
+    for found in _addresses(plain):
         if not _is_same(found, own):
-            return str(found)
+            return found
     for word in _WORD.findall(plain):
         if is_fingerprint(word) and word not in own:
             return str(word)
@@ -37,15 +40,26 @@ def named_address(name: str, own: str) -> str | None:
 
 def like(name: str, others: Iterable[tuple[str, str]]) -> str | None:
     """Whose name (of pairs: name, who) this one is read as; None when nobody's, or it is empty."""
-    mine = nicknames.key(name[:CHARACTERS_MAX])
+    mine = nicknames.key("".join(filter(is_seen, name))[:CHARACTERS_MAX])
     if not mine:
         return None
     return next((who for other, who in others if nicknames.key(other) == mine), None)
 
 
 def _plain(name: str) -> str:
-    seen = "".join(one for one in name[:CHARACTERS_MAX] if one == " " or is_seen(one))
-    return unicodedata.normalize("NFKC", seen).casefold()
+    """Without marks, too: thousands on one letter would take their time to be put in order."""
+    seen = "".join(
+        one for one in name if is_seen(one) and not unicodedata.category(one).startswith("M")
+    )
+    return _AROUND_AT.sub("@", unicodedata.normalize("NFKC", seen).casefold())
+
+
+def _addresses(plain: str) -> Iterator[str]:
+    for word in _BETWEEN.split(plain):
+        pieces = word.split("@")
+        for local, domain in pairwise(pieces):
+            if local and "." in domain[1:-1]:
+                yield f"{local}@{domain}"
 
 
 def _is_same(found: str, own: str) -> bool:

@@ -53,7 +53,7 @@ def prepare(octets: bytes, own: Collection[str], *, now: Instant, token: bytes) 
     header = checked_header(octets, limits.HEADER_BYTES_MAX)
     found = headers.fields(header)
     author = check_author(header, own)
-    check_name(author)
+    check_name(author, header)
     blind = any(field.name.lower() in TAKEN_OUT for field in found)
     trace = trace_fields(header, now=now, token=token, domain=author.address.rpartition("@")[2])
     if not blind:
@@ -135,9 +135,12 @@ def author(header: bytes) -> Mailbox | None:
     return found[0] if found else None
 
 
-def check_name(author: Mailbox) -> None:
-    """Refuse a display name with an address in it that is not the author's own (ADR 11)."""
-    pretended = names.named_address(headers.decode_words(author.name), author.address)
+def check_name(author: Mailbox, header: bytes) -> None:
+    """Refuse a From with an address in it that is not the author's own (ADR 11): in the name, and
+    in comments and whatever else some program shows of it."""
+    shown = (author.name, headers.first(header, b"from") or b"")
+    found = (names.named_address(headers.decode_words(one), author.address) for one in shown)
+    pretended = next(filter(None, found), None)
     if pretended is not None:
         raise Disguised(
             f"The name in the letter's From says {pretended}, which is another address than "
@@ -146,8 +149,10 @@ def check_name(author: Mailbox) -> None:
 
 
 def check_result(header: bytes) -> None:
-    """Refuse what says of itself what only the recipient's node may say of it."""
-    if result.stands_in(header):
+    """Refuse what says of itself what only the recipient's node may say of it.
+
+    A first line that begins with white space would go on with our field, which is put on top."""
+    if result.stands_in(header) or header.startswith((b" ", b"\t")):
         raise Forged(f"The letter has a {result.FIELD} field of its own.")
 
 
