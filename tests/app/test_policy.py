@@ -273,6 +273,10 @@ def test_what_cannot_be_read_starts_nothing(folder: Path) -> None:
     path.symlink_to(folder / "uid_map" / "policy.toml")
     with pytest.raises(ConfigurationError, match="cannot be read"):
         load()
+    path.unlink()
+    path.symlink_to(folder / "a disk that is not there" / "policy.toml")
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        load()
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646, 0o666])

@@ -80,7 +80,7 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def asked(folder: Path, *requests: str | dict[str, Any]) -> list[dict[str, Any]]:
+def asked(folder: Path, *requests: str | bytes | dict[str, Any]) -> list[dict[str, Any]]:
     """What a node with one note in its quarantine answers to each request."""
 
     async def play() -> list[dict[str, Any]]:
@@ -113,10 +113,10 @@ def asked(folder: Path, *requests: str | dict[str, Any]) -> list[dict[str, Any]]
     return asyncio.run(play())
 
 
-async def ask(path: Path, request: str | dict[str, Any]) -> dict[str, Any]:
+async def ask(path: Path, request: str | bytes | dict[str, Any]) -> dict[str, Any]:
     reader, writer = await asyncio.open_unix_connection(str(path))
     asking = {"do": request} if isinstance(request, str) else request
-    writer.write(json.dumps(asking).encode() + b"\n")
+    writer.write((asking if isinstance(asking, bytes) else json.dumps(asking).encode()) + b"\n")
     answer = json.loads(await reader.readline())
     writer.close()
     assert isinstance(answer, dict)
@@ -135,6 +135,27 @@ def test_reading_begins_no_transaction_and_status_tells_where_the_doors_are(fold
     assert (status["messages_sent"], status["messages_heard"]) == (3, 2)
     not_paused = {"paused": False, "paused_until": None}
     assert queue == {"ok": True, "queue": [], "now": NOW, **not_paused}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 60_000,
+        b'{"do":' * 10_000,
+        b'{"do": ' + b"9" * 5000 + b"}",
+        b'{"do": ["status"]}',
+        b'{"do": {}}',
+        b'{"do": null}',
+        b"[]",
+        b"7",
+        b"\xff\xfe",
+        b"",
+    ],
+)
+def test_no_line_that_a_program_says_ends_the_node(folder: Path, line: bytes) -> None:
+    unknown, status = asked(folder, line, "status")
+    assert unknown == {"ok": False, "error": "This node does not know that request."}
+    assert status["ok"]
 
 
 def test_a_pause_is_told_and_keeps_invitations_for_later(folder: Path) -> None:

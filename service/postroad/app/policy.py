@@ -308,7 +308,7 @@ def _octets(path: Path) -> bytes | None:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        if error.errno == errno.ENOENT:
+        if error.errno == errno.ENOENT and not _leads_nowhere(path):
             return None
         raise _wrong(path, f"cannot be read ({error.strerror})") from error
     try:
@@ -326,6 +326,12 @@ def _octets(path: Path) -> bytes | None:
     if len(octets) > POLICY_BYTES_MAX:
         raise _wrong(path, f"is longer than {POLICY_BYTES_MAX} bytes")
     return octets
+
+
+def _leads_nowhere(path: Path) -> bool:
+    """Whether there is a policy whose link, or that of a folder above it, leads to nothing: its
+    disk is not there, perhaps, and what it says nobody knows."""
+    return any(one.is_symlink() and not one.exists() for one in (path, *path.parents))
 
 
 def _check_hands(policy: Path, found: os.stat_result, path: Path) -> None:

@@ -386,7 +386,7 @@ class _Doorstep:
             request = json.loads(line)
             with_file = self._file_requests.get(request["do"])
             work = None if with_file else self._requests[request["do"]]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return {"ok": False, "error": "This node does not know that request."}
         vigil.bringer.set("the owner")  # a connection is a task of its own
         try:
