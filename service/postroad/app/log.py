@@ -6,19 +6,35 @@ but for the owner's own when the node starts.
 
 import logging
 import sys
+from typing import Any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class Line(logging.Formatter):
-    """`time LEVEL room: text key=value ...`."""
+    """`time LEVEL room: text key=value ...`.
 
-    def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
-        extra = " ".join(
-            f"{name}={value}" for name, value in vars(record).items() if name not in _STANDARD
+    Words of others may stand in it: none of them begins a line, such as one with the head of the
+    audit log, or is obeyed by a terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        line = super().formatMessage(record)
+        extra = "".join(
+            f" {name}={value}" for name, value in vars(record).items() if name not in _STANDARD
         )
-        return f"{line} {extra}" if extra else line
+        return _in_one_line(line + extra)
+
+    def formatException(self, ei: Any) -> str:
+        return "\n".join(
+            f"  {_in_one_line(one)}" for one in super().formatException(ei).split("\n")
+        )
+
+
+def _in_one_line(text: str) -> str:
+    """The same, with what cannot be printed written as Python writes it."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def start(level: str) -> None:
