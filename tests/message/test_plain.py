@@ -65,6 +65,17 @@ def test_a_bomb_takes_no_time(bomb: str) -> None:
     assert time.perf_counter() - began < 0.5
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "text/html"])
+@pytest.mark.parametrize("piece", ["\n", "\u200b", "a ", "=\r\n"])
+def test_a_letter_of_25_mib_is_not_read_to_its_end(piece: str, kind: str) -> None:
+    """A contact may bring what a stranger wrote, as large as any letter."""
+    octets = HEAD + f"Content-Type: {kind}; charset=utf-8\r\n\r\n{piece}".encode()
+    octets += piece.encode() * (limits.LETTER_BYTES_MAX // len(piece.encode()))
+    begun = time.process_time()
+    assert plain(octets).is_cut
+    assert time.process_time() - begun < 1.0
+
+
 def test_the_plain_part_is_taken_before_the_html_one_and_attachments_are_counted() -> None:
     letter = HEAD + (
         b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n"

@@ -16,6 +16,8 @@ from postroad.base import limits
 from postroad.message.headers import decode_base64, decode_text
 from postroad.message.structure import Part, structure, walk
 
+# Looked at, of one part: all that a stranger's letter can have, and not all of 25 MiB.
+READ_BYTES_MAX = 4 * limits.OPEN_LETTER_BYTES_MAX
 HTML_CHARACTERS_MAX = 16 * limits.REQUEST_TEXT_BYTES_MAX  # looked at: markup has to go out of it
 _HIDDEN = re.compile(
     r"<(style|script|head|title|template)\b.*?(?:</\1\b[^<>]*>?|\Z)|<!--.*?(?:-->|\Z)",
@@ -58,17 +60,19 @@ def plain(octets: bytes, size_max: int = limits.REQUEST_TEXT_BYTES_MAX) -> Plain
             attachments += 1  # a second text; an HTML part beside a plain one says the same
     if chosen is None:
         return Plain("", is_cut=False, attachments=attachments)
-    text = part_text(octets, chosen)
+    is_cut = chosen.end - chosen.body > READ_BYTES_MAX
+    text = part_text(octets, chosen, READ_BYTES_MAX)
     if chosen.subtype.lower() == b"html":
         text = without_markup(text)
     clean = readable(text)
     cut = _cut(clean, size_max)
-    return Plain(cut, len(cut) < len(clean), attachments)
+    return Plain(cut, is_cut or len(cut) < len(clean), attachments)
 
 
-def part_text(octets: bytes, part: Part) -> str:
-    """The text of one part with its transfer encoding and character set undone."""
-    content = octets[part.body : part.end]
+def part_text(octets: bytes, part: Part, size_max: int | None = None) -> str:
+    """The text of one part, or of its first `size_max` octets, with its transfer encoding and
+    character set undone."""
+    content = octets[part.body : part.end][:size_max]
     match part.encoding.lower():
         case b"base64":
             content = decode_base64(content)
