@@ -74,7 +74,9 @@ def test_a_name_of_ones_own_is_nobodys(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1000, 10_000, 70_000])
-@pytest.mark.parametrize("piece", ["a", " ", "@", "a@", ".", " @", "\u0327\u0301", "\ufdfa", "(", "a "])
+@pytest.mark.parametrize(
+    "piece", ["a", " ", "@", "a@", ".", " @", "\u0327\u0301", "\ufdfa", "(", "a "]
+)
 def test_a_name_as_long_as_a_header_takes_no_time(piece: str, size: int) -> None:
     name = (piece * size)[:size]
     begun = time.process_time()
