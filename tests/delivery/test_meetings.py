@@ -13,7 +13,7 @@ import pytest
 from delivery.test_circle import again
 from delivery.test_proposals import accept, have_met, is_in, three
 from delivery.test_requests import are_contacts, has_request, in_folder, move, neighbours
-from delivery.test_road import all_ended, ended, is_filed
+from delivery.test_road import all_ended, ended, is_filed, put_off
 from delivery.test_rotated import NEW, fingerprint_of, knows
 from postroad.app.compose import Settings
 from postroad.base import limits
@@ -167,5 +167,52 @@ def test_a_letter_of_before_a_rotation_is_shown_as_a_contact_s(tmp_path: Path) -
         head = shown.partition(b"\r\n\r\n")[0]
         assert b"sender=contact" in head
         assert b"sender=stranger" not in head
+
+    play(tmp_path, scene)
+
+
+def test_two_who_take_no_letters_of_strangers_are_introduced_all_the_same(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (ivan,) = await place.settle_in("ivan")
+        closed = [Resident(place, name) for name in ("anna", "boris")]
+        place.residents += closed
+        for one in closed:
+            one.takes_requests = False
+            await one.wake()
+        await place.meet(ivan, *closed)
+        anna, boris = closed
+        await ivan.node.proposals.introduce("anna", "boris")
+        for who in closed:
+            await until(lambda who=who: is_in(who, State.OPEN))  # type: ignore[misc]
+        for who in closed:
+            await accept(who)
+        await until(lambda: have_met(anna, boris), limits.HOUR)
+        await until(lambda: all_ended(anna, "delivered"), limits.HOUR)
+
+    play(tmp_path, scene)
+
+
+def test_a_letter_that_overtakes_the_yes_to_an_introduction_waits_for_it(tmp_path: Path) -> None:
+    """Boris's introduction lies where Anna has not looked; she takes no letters of strangers."""
+
+    async def scene(place: Village) -> None:
+        ivan, anna, boris = await three(place)
+        await anna.sleep()
+        anna.takes_requests = False
+        await anna.wake()
+        await ivan.node.proposals.introduce("anna", "boris")
+        for who in (anna, boris):
+            await until(lambda who=who: is_in(who, State.OPEN))  # type: ignore[misc]
+        await accept(anna)
+        hers = await anna.node.renter.record()
+        await boris.node.database.run(
+            lambda sql: people.add_contact(
+                sql, hers, place.clock.now(), my_ticket=None, their_ticket=None
+            )
+        )
+        await boris.write(anna.address, subject="too early")
+        await until(lambda: put_off(boris, "does not know the sender yet"), limits.HOUR)
+        await accept(boris)
+        await until(lambda: is_filed(anna, "too early"), limits.DAY)
 
     play(tmp_path, scene)

@@ -38,6 +38,7 @@ from postroad.store import (
     filed,
     invitations,
     people,
+    proposals,
     quarantine,
     revoked,
     rotations,
@@ -340,6 +341,7 @@ class Filing:
         if kind == Kind.PERSON and (
             invitations.expects_somebody(sql, self._clock.sure_now())
             or strangers.is_written_to(sql, opened.sender)
+            or proposals.person(sql, opened.sender, private=False) is not None
         ):
             # Perhaps it is they, and their introduction lies where we have not looked yet.
             raise TemporaryFailure("The recipient does not know the sender yet.")

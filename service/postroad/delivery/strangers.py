@@ -21,7 +21,8 @@ from postroad.message.address import Address
 from postroad.message.plain import plain
 from postroad.protocol.delivery import Impossible
 from postroad.protocol.records import PersonRecord
-from postroad.store import people, strangers
+from postroad.sealing.letter import Kind
+from postroad.store import people, proposals, strangers
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.queue import Row
@@ -94,8 +95,16 @@ class Strangers:
     async def prepare(self, row: Row) -> Impossible | None:
         """See that a parcel for a stranger can be sealed, or say why it never will.
 
-        TemporaryFailure while they have not been found yet. Nothing is done for a contact."""
-        if await self._database.read(lambda sql: people.contact(sql, row.fingerprint)) is not None:
+        TemporaryFailure while they have not been found yet. Nothing is done for a contact, or for
+        whom a contact introduced: their record came with the proposal."""
+
+        def is_known(sql: Sql) -> bool:
+            if people.contact(sql, row.fingerprint) is not None:
+                return True
+            proposed = proposals.person(sql, row.fingerprint, private=False)
+            return row.kind is Kind.INTRODUCTION and proposed is not None
+
+        if await self._database.read(is_known):
             return None
         known = await self._known(row.fingerprint)
         if known is None or known.record is None:
