@@ -216,3 +216,40 @@ def test_a_letter_that_overtakes_the_yes_to_an_introduction_waits_for_it(tmp_pat
         await until(lambda: is_filed(anna, "too early"), limits.DAY)
 
     play(tmp_path, scene)
+
+
+def test_a_yes_after_the_letter_has_expired_is_heard(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await neighbours(place, "anna", "bora")
+        anna.expiry_seconds = limits.HOUR
+        await anna.sleep()
+        await anna.wake()
+        await anna.write(bora.address)
+        await until(lambda: ended(anna, "requested"))
+        place.put_forward(9 * limits.DAY)
+        await asyncio.sleep(3 * limits.HOUR)  # what is forgotten by time, is
+        await bora.node.requests.accept("anna")
+        await until(lambda: are_contacts(anna, bora), limits.HOUR)
+        await until(lambda: ended(anna, "delivered"), limits.HOUR)
+
+    play(tmp_path, scene)
+
+
+def test_whoever_was_removed_and_is_a_contact_again_holds_again(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        (anna,) = await place.settle_in("anna")
+        (hana,) = await place.with_holders(anna, "hana")
+        await asyncio.sleep(limits.HOUR)
+        await anna.node.contact_book.remove("hana", cancel_letters=True)
+        await hana.node.contact_book.remove("anna", cancel_letters=True)
+        await asyncio.sleep(limits.HOUR)
+        link, _, _ = await anna.node.introductions.invite()
+        await hana.node.introductions.accept(link)
+
+        async def wanted() -> bool:
+            drops = await anna.node.database.read(people.my_drops)
+            return any(one.is_ours and not one.unwanted for one in drops)
+
+        await until(wanted, 3 * limits.DAY)
+
+    play(tmp_path, scene)

@@ -71,15 +71,19 @@ def owe_receipt(sql: sqlite3.Connection, due: ReceiptDue, now: Instant, expires_
 def answer_again(
     sql: sqlite3.Connection, due: ReceiptDue, nonce: Nonce, verdict: Verdict, now: Instant
 ) -> None:
-    """Another receipt in the place of the one that was given: the owner has decided about it."""
+    """Another receipt in the place of the one that was given, which may be forgotten: the owner has
+    decided about it. It is told for a week at least, though the letter may have expired."""
     sql.execute(
         "UPDATE filed SET verdict = ? WHERE fingerprint = ? AND nonce = ?",
         (int(verdict), due.fingerprint, nonce),
     )
     sql.execute(
-        """UPDATE receipt_due SET sealed = ?, told_sender = 0, due_at = ?, tries = 0
-           WHERE mail_id = ?""",
-        (due.sealed, now, due.mail_id),
+        """INSERT INTO receipt_due (mail_id, fingerprint, device, sealed, expires_at, due_at)
+           VALUES (?, ?, ?, ?, ?, ?)
+           ON CONFLICT (mail_id) DO UPDATE SET sealed = excluded.sealed, told_sender = 0,
+               expires_at = max(expires_at, excluded.expires_at), due_at = excluded.due_at,
+               tries = 0""",
+        (due.mail_id, due.fingerprint, due.device, due.sealed, now, now),
     )
 
 
