@@ -236,6 +236,32 @@ def test_a_letter_signed_with_the_old_key_on_another_computer_is_refused(tmp_pat
     play(tmp_path, scene)
 
 
+def test_whoever_stole_the_old_words_does_not_write_as_their_owner_to_herself(
+    tmp_path: Path,
+) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        thief = Resident(place, "anna", anna.entropy)
+        thief.folder = place.folder / "thief"
+        place.residents.append(thief)
+        await anna.write(anna.address, subject="a note of before")
+        await anna.node.changes.rotate(NEW)
+        await until(lambda: is_filed(anna, "a note of before"))
+        record = await anna.node.renter.record()
+        await thief.wake()
+        await thief.node.database.run(
+            lambda sql: people.add_contact(
+                sql, record, place.clock.now(), my_ticket=None, their_ticket=None
+            )
+        )
+        await thief.write(anna.address, subject="it is me")
+        await until(lambda: ended(thief, "refused"), limits.HOUR)
+        assert not await anna.with_subject("it is me")
+
+    play(tmp_path, scene)
+
+
 def test_nobody_leads_back_or_to_somebody_who_did_not_sign(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         anna, bora, mallory = await place.settle_in("anna", "bora", "mallory")

@@ -302,6 +302,9 @@ class Filing:
         """Whether the sender may write to us, and whether they became a contact by this letter."""
         header = opened.header
         if opened.sender in self._keyring.fingerprints:
+            here = opened.device == self._keyring.device.peer
+            if opened.sender != self._keyring.fingerprint and not here:
+                return Verdict.ROTATED, False  # whoever stole who we were is not us
             return (Verdict.FILED if header.kind == Kind.PERSON else Verdict.STRANGER), False
         before = rotations.former(sql, opened.sender)
         who = before.heir if before else opened.sender
