@@ -274,7 +274,8 @@ class Introductions:
         ticket = (known and known.their_ticket) or ours
         now = self._clock.now()
         people.add_contact(sql, record, now, my_ticket=theirs, their_ticket=ticket)
-        note_added(sql, now, record, "their request")
+        if known is None:
+            note_added(sql, now, record, "their request")
         people.told_record(sql, record.fingerprint, decode(PersonRecord, mine).sequence)
         answer = Introduction(b"", ticket, mine, None)
         self._introduce(sql, record.address, answer, Occasion.REQUEST_ACCEPTED)
