@@ -253,3 +253,37 @@ def test_whoever_was_removed_and_is_a_contact_again_holds_again(tmp_path: Path) 
         await until(wanted, 3 * limits.DAY)
 
     play(tmp_path, scene)
+
+
+def test_letters_that_wait_for_an_introduction_are_not_fetched_again_and_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody may leave a hundred in a drop while an invitation is open."""
+
+    async def scene(place: Village) -> None:
+        anna, bora = await neighbours(place, "anna", "bora")
+        await place.with_holders(bora, "hugo")
+        await asyncio.sleep(limits.HOUR)
+        record = await bora.node.renter.record()
+        await bora.node.introductions.invite()
+        await bora.sleep()
+        await anna.node.database.run(
+            lambda sql: people.add_contact(
+                sql, record, place.clock.now(), my_ticket=None, their_ticket=None
+            )
+        )
+        await anna.write(str(record.address), subject="not met")
+        await until(lambda: ended_or_held(anna), limits.HOUR)
+        await asyncio.sleep(limits.HOUR)
+        await anna.sleep()
+        caplog.set_level("INFO")
+        await bora.wake()
+        await asyncio.sleep(2 * limits.HOUR)
+        fetched = [one for one in caplog.messages if "does not know the sender yet" in one]
+        assert 1 <= len(fetched) <= 4
+        assert not await bora.with_subject("not met")
+
+    async def ended_or_held(who: Resident) -> bool:
+        return (await who.states())[-1] == "held"
+
+    play(tmp_path, scene)

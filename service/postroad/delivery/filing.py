@@ -17,6 +17,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, MailId
 from postroad.base.seams import Entropy, SureClock
+from postroad.delivery.requests import NotMet
 from postroad.message import address as addresses
 from postroad.message import headers, names, submitted
 from postroad.message import result as results
@@ -347,7 +348,7 @@ class Filing:
             or proposals.person(sql, opened.sender, private=False) is not None
         ):
             # Perhaps it is they, and their introduction lies where we have not looked yet.
-            raise TemporaryFailure("The recipient does not know the sender yet.")
+            raise NotMet("The recipient does not know the sender yet.")
         if not self._requests.is_open:
             return Verdict.STRANGER, False
         self._requests.expect_place(sql, opened.sender)

@@ -34,7 +34,7 @@ from postroad.base.seams import Entropy, SureClock
 from postroad.delivery.epochs import Epochs
 from postroad.delivery.filing import Filing
 from postroad.delivery.herald import Sighting
-from postroad.delivery.requests import REQUESTS_ARE_FULL, TooMany
+from postroad.delivery.requests import REQUESTS_ARE_FULL, NotMet, TooMany
 from postroad.peers.client import Client
 from postroad.peers.exchange import Answer, Exchange, Refused
 from postroad.peers.rates import Allowance
@@ -91,6 +91,7 @@ class Receiver:
         self._look_at: dict[DropId, float] = {}  # by the clock that counts suspend
         self._came_at: dict[PeerId, float] = {}  # the same, of holders
         self._fetching: dict[MailId, asyncio.Lock] = {}
+        self._meetings = 0  # how often somebody became a contact
         self._left: dict[MailId, float] = {}  # strangers' letters, and until when
 
     @property
@@ -133,6 +134,7 @@ class Receiver:
 
     def met(self) -> None:
         """Somebody became a contact: a letter that we left as a stranger's may be theirs."""
+        self._meetings += 1
         self._left.clear()
         self._look_at.clear()
         self._look.set()
@@ -342,6 +344,7 @@ class Receiver:
         it has to be sealed anew. Whether it is done with; False: it lies there on."""
         if self._left.get(mail_id, 0.0) > self._clock.elapsed():
             return False
+        meetings = self._meetings
         lock = self._fetching.setdefault(mail_id, asyncio.Lock())
         try:
             async with lock:  # it may lie in other drops too: fetch it from one
@@ -356,9 +359,10 @@ class Receiver:
             await self._client.leave_reseal(holder, drop.drop, key, reseal)
             log.info("letter to be sealed anew", extra={"mail": mail_id.hex()})
             return True
-        except TooMany as error:
+        except (TooMany, NotMet) as error:
             log.info("letter left where it lies: %s", error, extra={"mail": mail_id.hex()})
-            self._leave(mail_id)
+            if self._meetings == meetings:  # else it may be theirs, and we look at once
+                self._leave(mail_id)
             return False
         except (PeerMisbehaved, TemporaryFailure) as error:  # the next one may be good
             log.warning("letter not taken: %s", error, extra={"mail": mail_id.hex()})
@@ -374,7 +378,8 @@ class Receiver:
         return True
 
     def _leave(self, mail_id: MailId) -> None:
-        """There is no place for this stranger's letter: it is not fetched again for some hours."""
+        """Nothing is done with this stranger's letter now: it is not fetched again for some hours,
+        unless somebody becomes a contact."""
         self._left[mail_id] = self._clock.elapsed() + limits.REQUEST_LATER_SECONDS
         if len(self._left) > limits.REQUESTS_REMEMBERED_MAX:
             del self._left[next(iter(self._left))]

@@ -49,6 +49,10 @@ class TooMany(TemporaryFailure):
     """There is no place for this stranger's letter now; says why, to its sender."""
 
 
+class NotMet(TemporaryFailure):
+    """Its sender may become a contact by a letter that has not come yet."""
+
+
 class Introductions(Protocol):
     async def own_record(self) -> PersonRecord: ...
 
