@@ -20,6 +20,7 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint
 from postroad.store import circle, people, proposals
+from postroad.store.database import Sql
 from postroad.store.proposals import State
 from postroad.store.requests import FOLDER
 from simulator import village as village_module
@@ -285,5 +286,38 @@ def test_letters_that_wait_for_an_introduction_are_not_fetched_again_and_again(
 
     async def ended_or_held(who: Resident) -> bool:
         return (await who.states())[-1] == "held"
+
+    play(tmp_path, scene)
+
+
+def test_a_request_of_before_a_rotation_is_the_contact_s_letter(tmp_path: Path) -> None:
+    """Anna wrote as a stranger; when it comes, she is a contact, and somebody else."""
+
+    async def scene(place: Village) -> None:
+        anna, bora = await neighbours(place, "anna", "bora")
+        was, old = anna.address, anna.node.keyring.fingerprint
+        bora_is = bora.address
+        await anna.node.outbox.check_recipient(bora_is)
+        await bora.sleep()
+        await anna.write(bora_is, subject="as a stranger")
+        await until(lambda: has_tried(anna), limits.HOUR)
+        await anna.node.changes.rotate(NEW)
+        hers, she = await anna.node.renter.record(), anna.node.keyring.fingerprint
+        await anna.sleep()
+        await bora.wake()
+
+        def know_her(sql: Sql) -> None:
+            at = place.clock.now()
+            people.add_contact(sql, hers, at, my_ticket=None, their_ticket=None)
+            sql.execute("INSERT INTO former VALUES (?, ?, ?, ?)", (old, was, she, at))
+
+        await bora.node.database.run(know_her)
+        await anna.wake()
+        await until(lambda: is_filed(bora, "as a stranger"), limits.DAY)
+        await until(lambda: ended(anna, "delivered"), limits.HOUR)
+
+    async def has_tried(who: Resident) -> bool:
+        (row,) = await who.waiting()
+        return row.sealed is not None and row.parcel.tries > 0
 
     play(tmp_path, scene)

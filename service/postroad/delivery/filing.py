@@ -321,8 +321,9 @@ class Filing:
             # still have. Whoever stole the old key has certified another one.
             if not rotations.is_device_of(sql, before.heir, opened.device):
                 return Verdict.ROTATED, False
-            same = header.kind == Kind.PERSON and before.address == header.sender.address
-            return (Verdict.FILED if same else Verdict.FORGED), False
+            same = before.address == header.sender.address
+            theirs = header.kind in (Kind.PERSON, Kind.REQUEST) and same
+            return (Verdict.FILED if theirs else Verdict.FORGED), False
         if header.kind == Kind.PROPOSAL and person is not None:
             return self._proposals.take(sql, opened, person), False
         if header.kind == Kind.INTRODUCTION:
