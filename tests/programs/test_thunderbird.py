@@ -80,3 +80,22 @@ def test_thunderbird_shows_the_doors_own_words_when_a_letter_is_not_taken(
     assert "end in @postroad.alt" in program.send("nobody@example.org", "To nobody", "Hello?\n")
     assert f"Did you mean Bora <{bora.address}>?" in program.send(near, "To nobody", "Hello?\n")
     assert program.send(bora.address, "To Bora after all", "Hello.\n") == "sent"
+
+
+@pytest.mark.parametrize(("form", "kind"), [("thunderbird", "ldif"), ("vcard", "vcard")])
+def test_contacts_are_imported_under_the_names_that_their_owner_gave_them(
+    couple: Couple, program: Thunderbird, tmp_path: Path, form: str, kind: str
+) -> None:
+    anna, bora = couple
+    name = "Bora Übergroß, genannt; \\B 名前 mit einem langen Namen fürwahr"
+    before = anna.postroad("contacts")["contacts"][0]["name"]
+    anna.postroad("contacts", "rename", bora.address, name)
+    try:
+        file = tmp_path / f"contacts.{kind}"
+        done = anna.type("contacts", "export", "--format", form, "--to", str(file))
+        assert done.returncode == 0, done.stderr
+        (card,) = program.import_contacts(file, kind)
+    finally:
+        anna.postroad("contacts", "rename", bora.address, before)
+    assert (card["name"], card["nickname"]) == (name, name)
+    assert (card["address"], card["all"]) == (bora.address, [bora.address])

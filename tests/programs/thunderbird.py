@@ -108,6 +108,17 @@ return await until(async () => {
   return !open().includes(compose) && "sent";
 }, "the compose window closes");
 """
+IMPORT = """
+const [path, kind] = arguments;
+const {AddrBookFileImporter} =
+  ChromeUtils.importESModule("resource:///modules/AddrBookFileImporter.sys.mjs");
+const file = Cc["@mozilla.org/file/local;1"].createInstance(Ci.nsIFile);
+file.initWithPath(path);
+const book = MailServices.ab.getDirectoryFromId(MailServices.ab.newAddressBook(kind, "", 101));
+await new AddrBookFileImporter(kind).startImport(file, book);
+return book.childCards.map(card => ({name: card.displayName, address: card.primaryEmail,
+  nickname: card.getProperty("NickName", ""), all: card.emailAddresses}));
+"""
 
 
 def missing() -> list[str]:
@@ -137,6 +148,11 @@ class Thunderbird:
         """Write a letter in the compose window, and press Send: "sent", or what the alert says."""
         said: str = self._script(SEND, to, subject, body, str(attachment) if attachment else None)
         return said
+
+    def import_contacts(self, path: Path, kind: str) -> list[dict[str, Any]]:
+        """Import a file ("ldif" or "vcard") into a new address book; who is in it then."""
+        found: list[dict[str, Any]] = self._script(IMPORT, str(path), kind)
+        return found
 
     def picture(self, name: str) -> Path:
         """What is on the screen now."""

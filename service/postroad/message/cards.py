@@ -50,8 +50,9 @@ def _vcard(card: Card) -> str:
 
 
 def _escaped(text: str) -> str:
-    """RFC 6350 section 3.4."""
-    for special in ("\\", ",", ";"):
+    """RFC 6350 section 3.4. A semicolon may stay as it is where a value has no parts, as here;
+    Thunderbird would show the backslash."""
+    for special in ("\\", ","):
         text = text.replace(special, "\\" + special)
     return re.sub(r"\r\n|\r|\n", r"\\n", text)
 
