@@ -77,7 +77,7 @@ def test_two_are_introduced_when_both_say_yes_and_neither_is_verified(tmp_path: 
         assert not found.person.verified
         assert found.person.my_ticket is not None
         assert found.person.their_ticket is not None
-        await until(lambda: noted(anna, f"introduced by {ivan.node.keyring.fingerprint}"))
+        await until(lambda: noted(anna, f"introduction of {ivan.node.keyring.fingerprint}"))
         await accept(anna)  # once more: nothing
         assert len(await anna.with_subject("You and Boris")) == 1
 

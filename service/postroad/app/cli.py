@@ -68,7 +68,7 @@ def program() -> None:
     main(prog_name="postroad")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.option(
     "--config",
     "path",

@@ -46,7 +46,7 @@ def _show(answer: dict[str, Any]) -> None:
             source = f"POLICY; you wanted {_told(one['wanted'])}"
         elif one["bound"]:
             source += ", which the policy allows"
-        click.echo(f"{one['key']:<28} {_told(one['value']):<34} {source}")
+        click.echo(f"{one['key']:<27} {_told(one['value']):<34}  {source}")
 
 
 def _told(value: Any) -> str:

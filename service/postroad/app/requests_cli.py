@@ -27,7 +27,7 @@ def requests(context: click.Context, json_wanted: bool) -> None:
 @as_json
 @click.pass_context
 def list_them(context: click.Context, json_wanted: bool) -> None:
-    """The same."""
+    """List them, as `postroad requests` alone does."""
     _list(context, json_wanted)
 
 

@@ -23,7 +23,7 @@ def _fact(value: object) -> str:
     """Names in it may come from others: nothing that a terminal would obey."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = str(value)
+    text = str(value) or "nothing"
     return text if text.isprintable() else repr(text)
 
 
@@ -45,7 +45,7 @@ def verified(answer: dict[str, Any]) -> None:
         click.echo("The head that you kept is in it: nothing up to there was written anew.")
     if answer["head"]:
         click.echo(f"Head: {answer['head']}")
-    if not answer["head_kept"]:
+    if answer["head"] and not answer["head_kept"]:
         click.echo(
             "Keep the head on another machine, and give it back with --head: whoever can write "
             "these files could write the whole log anew, or cut off its end."

@@ -105,7 +105,7 @@ def invitations(answer: dict[str, Any]) -> None:
     if not answer["invitations"]:
         click.echo("You made none that is remembered. Make one with: postroad invite")
     for one in answer["invitations"]:
-        click.echo(f"{one['id']}  {_state_in_words(one)}{_for_whom(one)}")
+        click.echo(f"{one['id']}  {_state_in_words(one)} {_for_whom(one)}".rstrip())
 
 
 def _state_in_words(one: dict[str, Any]) -> str:
@@ -123,7 +123,7 @@ def _state_in_words(one: dict[str, Any]) -> str:
 
 
 def _for_whom(one: dict[str, Any]) -> str:
-    return f"  for {one['name']}" if one["name"] else ""
+    return f" for {one['name']}" if one["name"] else ""
 
 
 def revoked(answer: dict[str, Any]) -> None:

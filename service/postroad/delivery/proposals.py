@@ -178,7 +178,7 @@ class Proposals:
         proposals.decided(sql, row, State.MET)
         queue.wake(sql, record.fingerprint, now)  # our own introduction may wait for their yes
         if is_new:
-            by = f"introduced by {row.introducer}"
+            by = f"introduction of {row.introducer}"
             audit.note(sql, now, "contact added", address=str(record.address), by=by)
         return Verdict.FILED
 

@@ -45,8 +45,8 @@ def _told(one: Request) -> Reply:
         "id": one.id.hex(),
         "address": one.address,
         "subject": one.subject,
-        "at": one.at,
-        "gone_at": one.at + limits.REQUEST_SECONDS,
+        "came_at": one.at,
+        "expires_at": one.at + limits.REQUEST_SECONDS,
     }
 
 

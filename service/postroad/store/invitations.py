@@ -103,8 +103,10 @@ def revoke(sql: sqlite3.Connection, wanted: str, now: Instant) -> InvitationRow:
             f"Invitation {found[0].id} was used already. Whom it brought, postroad contacts block "
             "or remove takes out."
         )
-    if state is not State.OPEN:
-        raise PermanentFailure(f"Invitation {found[0].id} is over already: {state.value}.")
+    if state is State.REVOKED:
+        raise PermanentFailure(f"Invitation {found[0].id} is taken back already.")
+    if state is State.EXPIRED:
+        raise PermanentFailure(f"Invitation {found[0].id} has expired: nobody can use it any more.")
     sql.execute(
         "UPDATE invitation SET revoked_at = ? WHERE ticket = ? AND used_by IS NULL",
         (now, found[0].ticket),
