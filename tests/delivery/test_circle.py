@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from delivery.test_requests import FOLDER, has_request, move, neighbours
 from delivery.test_road import ended, has_notice
 from postroad.app.compose import Settings
 from postroad.base.errors import PermanentFailure
-from postroad.store import audit, people, queue
+from postroad.store import audit, people, queue, requests
 from postroad.store.database import Sql
 from simulator import village as village_module
 from simulator.village import Resident, Village, play, until
@@ -94,5 +95,33 @@ def test_whoever_was_a_contact_before_is_none_while_the_policy_says_so(
 
         await until(has_come, 3600)
         assert not await bora.node.database.read(queue.waiting)
+
+    play(tmp_path, scene)
+
+
+def test_a_request_accepted_when_the_policy_has_shut_it_out_ends_nobodys_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowed: dict[str, Any] = {"circle": None}
+    monkeypatch.setattr(
+        village_module, "Settings", lambda *of, **more: replace(Settings(*of, **more), **allowed)
+    )
+
+    async def scene(place: Village) -> None:
+        anna, bora = await neighbours(place, "anna", "bora")
+        await anna.write(bora.address)
+        await until(lambda: has_request(bora))
+        allowed["circle"] = frozenset()
+        await again(bora)
+        allowed["circle"] = None
+        await move(bora, FOLDER, "INBOX")
+
+        async def is_noted() -> bool:
+            return anna.address in await bora.node.database.read(refusals)
+
+        await until(is_noted, 3600)
+        assert anna.address not in await bora.contacts()
+        assert not await bora.node.database.read(requests.unanswered)
+        await until(lambda: ended(anna, "refused"), 3600)
 
     play(tmp_path, scene)

@@ -248,13 +248,23 @@ class RequestBox:
         mine = encode(await self._introductions.own_record())
         ours = Ticket(self._entropy.token(16))
 
-        def work(sql: Sql) -> None:
+        def work(sql: Sql) -> bool:
+            now, address = self._clock.now(), request.address
+            if not circle.allows(sql, rotations.heir(sql, request.fingerprint)):
+                # It was drawn closer since, and a mail program asks nobody.
+                audit.note(sql, now, "policy refused", key="contacts", address=address)
+                self._tell(sql, request, Verdict.POLICY)
+                return False
             if rotations.former(sql, request.fingerprint) is None:  # else they are one already
                 self._introductions.answer_request(sql, record, request.ticket, ours, mine)
-            audit.note(sql, self._clock.now(), "request accepted", address=request.address)
+            audit.note(sql, now, "request accepted", address=address)
             self._tell(sql, request, Verdict.FILED)
+            return True
 
-        await self._database.run(work)
+        if not await self._database.run(work):
+            log.warning("an accepted request is refused: the policy does not allow its sender")
+            self._on_receipt()
+            return True
         log.info("request accepted", extra={"letter": request.nonce.hex()})
         self._introductions.met()
         self._on_receipt()

@@ -168,7 +168,9 @@ def revoke(
             queue.seal_anew(sql, whose, device, now)
     queue.wake(sql, whose, now)
     event = "identity revoked" if is_whole else "device revoked"
-    audit.note(sql, now, event, id=whose)
+    # Anybody may tell of their own devices as often as they like.
+    note = audit.note if whose in mine else audit.note_from_outside
+    note(sql, now, event, id=whose)
     return Obeyed(whose, person, is_whole, frozenset(ended))
 
 

@@ -162,7 +162,7 @@ def _note_fork(sql: sqlite3.Connection, old: Fingerprint, other: Fingerprint, no
         "INSERT OR IGNORE INTO fork (fingerprint, heir, at) VALUES (?, ?, ?)", (old, other, now)
     )
     if done.rowcount == 1:
-        audit.note(sql, now, "identity rotated elsewhere", id=old, key=other)
+        audit.note_from_outside(sql, now, "identity rotated elsewhere", id=old, key=other)
     return done.rowcount == 1
 
 
@@ -188,7 +188,7 @@ def _follow(
         )
     people.keep_record(sql, record, now)
     queue.wake(sql, new, now)
-    audit.note(sql, now, "identity rotated", id=old, key=new)
+    audit.note_from_outside(sql, now, "identity rotated", id=old, key=new)
     after = people.contact(sql, new)
     return Followed(Outcome.FOLLOWED, before, after)
 
