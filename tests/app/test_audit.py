@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import shutil
 import tempfile
@@ -93,6 +94,26 @@ def test_verify_prints_the_head_and_takes_it_back(config: Path) -> None:
     typing_error = typed(config, "audit", "verify", "--head", "2:abc", "--json")
     assert typing_error.exit_code == 1
     assert "64 hexadecimal digits" in json.loads(typing_error.stdout)["error"]
+
+
+def test_whoever_wrote_a_store_commands_no_administrator_who_looks_at_it(config: Path) -> None:
+    """Also root looks at it, with --config."""
+    noted(config, "anna")
+    hostile = "\x1b]0;x\x07\nroot"
+    with opened_store(config.parent / "data") as store:
+        store.sql.execute('CREATE TABLE "audit_set_aside_1; evil" (number, line, hash)')
+        for at in (NOW, 1e308, float("inf"), float("nan"), -1.0):
+            (last,) = store.sql.execute("SELECT max(number) FROM audit").fetchone()
+            entry = {"number": last + 1, "at": at, "event": hostile, "facts": {hostile: hostile}}
+            line = json.dumps({**entry, "previous": "00" * 32}).encode()
+            digest = hashlib.sha256(line).digest()
+            store.sql.execute("INSERT INTO audit VALUES (?, ?, ?)", (last + 1, line, digest))
+    told = typed(config, "audit")
+    assert told.exit_code == 0, told.output
+    assert len(told.stdout.splitlines()) == 6
+    assert told.stdout.count("cannot be read, or was changed") == 4
+    assert all(line.isprintable() for line in told.stdout.splitlines())
+    assert typed(config, "audit", "verify").exit_code == 1
 
 
 def test_the_desk_answers_the_same(config: Path) -> None:

@@ -128,6 +128,14 @@ def test_status_says_why_the_clock_is_not_confirmed(
 # Failures
 
 
+def test_what_is_too_long_to_be_asked_is_said_in_words(config: Path, node: Node) -> None:
+    for command in ("accept", "ping"):
+        words = ("peers", command) if command == "ping" else (command,)
+        done = typed(config, *words, "x" * limits.CONTROL_LINE_BYTES_MAX)
+        assert done.exit_code == 1
+        assert "too long" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["status", "contacts", "queue", "invite", "accept x", "run"])
 def test_whoever_is_not_set_up_hears_so_with_exit_code_4(config: Path, command: str) -> None:
     done = typed(config, *command.split())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from delivery.test_requests import FOLDER, has_request, move, neighbours
+from delivery.test_requests import has_request, move, neighbours
 from delivery.test_road import ended, has_notice
 from postroad.app.compose import Settings
 from postroad.base.errors import PermanentFailure
@@ -114,7 +114,7 @@ def test_a_request_accepted_when_the_policy_has_shut_it_out_ends_nobodys_node(
         allowed["circle"] = frozenset()
         await again(bora)
         allowed["circle"] = None
-        await move(bora, FOLDER, "INBOX")
+        await move(bora, requests.FOLDER, "INBOX")
 
         async def is_noted() -> bool:
             return anna.address in await bora.node.database.read(refusals)

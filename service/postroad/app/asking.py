@@ -94,7 +94,10 @@ def _ask(
     control: Path, request: dict[str, str | int | None], file: WrittenFile | ReadFile | None
 ) -> dict[str, Any]:
     line = json.dumps(request).encode() + b"\n"
-    assert len(line) <= limits.CONTROL_LINE_BYTES_MAX
+    if len(line) > limits.CONTROL_LINE_BYTES_MAX:
+        raise PostroadError(
+            "What you typed is too long to be what was asked for. Nothing was done."
+        )
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(WAIT_SECONDS_MAX)

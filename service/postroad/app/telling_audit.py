@@ -12,15 +12,17 @@ def entries(answer: dict[str, Any]) -> None:
         if entry.get("damaged"):
             click.echo(f"{entry['number']:>6}  (cannot be read, or was changed)")
             continue
-        facts = ", ".join(f"{name} {_fact(value)}" for name, value in entry["facts"].items())
-        told = f"{entry['number']:>6}  {moment(entry['at'])}  {entry['event']:<22}  {facts}"
+        facts = ", ".join(f"{_fact(name)} {_fact(value)}" for name, value in entry["facts"].items())
+        event = _fact(entry["event"])
+        told = f"{entry['number']:>6}  {moment(entry['at'])}  {event:<22}  {facts}"
         click.echo(told.rstrip())
     if not answer["entries"]:
         click.echo("Nothing was noted.")
 
 
 def _fact(value: object) -> str:
-    """Names in it may come from others: nothing that a terminal would obey."""
+    """Names in it may come from others, and all of it from whoever may write the store that an
+    administrator looks at: nothing that a terminal would obey."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = str(value) or "nothing"

@@ -22,6 +22,7 @@ PRUNED = "audit pruned"
 FACT_CHARACTERS_MAX = 120
 FACTS_MAX = 8
 FAULTS_MAX = 100
+MOMENT_MAX = 2**37  # some 4,000 years from now: every calendar can still show it
 Fact = str | int | float | bool | None
 
 
@@ -129,7 +130,8 @@ def entry_of(row: Row) -> Entry | None:
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return entry if entry.number == row.number else None
+    is_ours = entry.number == row.number and 0 <= entry.at < MOMENT_MAX  # nor is it no number
+    return entry if is_ours else None
 
 
 def examine(

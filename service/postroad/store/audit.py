@@ -10,6 +10,7 @@ See: protocol/audit.py for the chain, docs/policy.md for administrators.
 
 import asyncio
 import logging
+import re
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -140,7 +141,8 @@ def _tables(sql: Sql) -> list[str]:
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB ?",
         (_ASIDE_PREFIX + "[0-9]*",),
     )
-    return [*(str(name) for (name,) in names), "audit"]
+    ours = re.compile(_ASIDE_PREFIX + "[0-9]{1,16}", re.ASCII)  # GLOB knows no end of the digits
+    return [*(str(name) for (name,) in names if ours.fullmatch(str(name))), "audit"]
 
 
 def _select(sql: Sql, table: str, which: str, *values: int) -> list[Row]:
