@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroad.base import limits
+from postroad.message import damaged, headers
 from postroad.message.headers import (
     Field,
     GroupBegins,
@@ -157,3 +158,16 @@ def test_every_known_charset_can_be_used() -> None:
 
     for name in headers._CHARSETS:
         decode_text(b"+AGE-a\xe4\xff\x80 \\u12 =?", name)
+
+
+@pytest.mark.parametrize("charset", sorted(set(headers._CHARSETS)))
+def test_no_charset_says_what_cannot_be_written(charset: str) -> None:
+    """Else a notice about such a letter could not be made."""
+    for octets in (b"+2AA-", b"+2AAA-x", b"\xd8\x00\x00\xd8", b"\x00\xd8", b"\xed\xa0\x80", b"~{"):
+        decode_text(octets, charset).encode()
+
+
+def test_a_subject_of_half_a_character_can_be_told_of() -> None:
+    for subject in (b"=?utf-7?q?+2AA-?=", b"=?utf-7?q?+2A?= =?utf-7?q?A-?="):
+        assert decode_words(subject) == "\ufffd"
+        assert "\ufffd" in damaged.note(b"Subject: " + subject + b"\r\n\r\n", "torn").decode()

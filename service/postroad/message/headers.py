@@ -31,6 +31,7 @@ _TOKEN = re.compile(
 _COMMENT_MARK = re.compile(rb"[()]|\\.", re.DOTALL)
 _ENCODED_WORD = r"=\?[^?\s]{1,60}\?[bBqQ]\?[^?\r\n]*\?="
 _WORDS = re.compile(rf"({_ENCODED_WORD})(?:[ \t\r\n]+(?={_ENCODED_WORD}))?")
+_HALVES = re.compile("[\ud800-\udfff]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -294,7 +295,8 @@ def decode_text(octets: bytes, charset: str) -> str:
             return octets.decode("utf-8")
         except UnicodeDecodeError:
             return octets.decode("latin-1")
-    return octets.decode(codec, "replace")
+    # UTF-7 can say half a character, which nothing that is written anywhere may hold.
+    return _HALVES.sub("\ufffd", octets.decode(codec, "replace"))
 
 
 def _normalised(charset: str) -> str:
