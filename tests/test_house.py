@@ -25,17 +25,20 @@ import pages
 import postroad
 from postroad.app.cli import main
 from postroad.base.seams import Entropy
+from postroad.sealing.wrapping import PLAIN, Wrapped
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (ROOT / "service", ROOT / "tray")
 SETTING = re.compile(r"[A-Z_]+=.*")
 # Names that hold what nobody else may know, wherever they stand.
 SECRET = re.compile(
-    r"(^|_)(seed|secret|entropy|words|passphrase|password|content_key|tickets?|salted)$"
+    r"(^|_)(seed|secret|entropy|words|passphrase|password|content_key|tickets?|salted|link)$"
 )
 HARMLESS = {
     "Keyring.password",  # a PasswordVerifier: it hides its own fields
     "MyDrop.tickets",  # a digest of hashes
+    "Config.link",  # iroh or tls
+    "_Entry.link",  # a connection
     "AnyOf.words",  # what a key of the policy may say
 }
 
@@ -224,6 +227,7 @@ def test_no_secret_is_shown_in_a_repr() -> None:
         if SECRET.search(field.name) and field.repr and field.type is not Entropy
     }
     assert found - HARMLESS == set()
+    assert "as they are" not in repr(Wrapped(PLAIN.header, b"plain keys, as they are"))
     names = {one.__name__ for one in ours()}
     assert {"Keyring", "SigningKey", "Identity", "SetUp", "Invitation", "MyDrop", "Login"} <= names
 

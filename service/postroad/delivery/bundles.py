@@ -50,7 +50,7 @@ class Planned:
     """What will be in a bundle. `left_out`: letters that cannot be sealed or read now."""
 
     record: bytes
-    link: str | None
+    link: str | None = field(repr=False)
     receipts: tuple[tuple[MailId, bytes], ...]
     letters: tuple[_Packed, ...]
     left_out: int

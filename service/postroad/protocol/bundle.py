@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
-from postroad.base.tlv import decode, encode, fixed, number, octets, several, text
+from postroad.base.tlv import decode, encode, fixed, hidden, number, octets, several, text
 from postroad.sealing.receipt import RECEIPT_BYTES
 
 MAGIC = b"PRBUNDL"
@@ -31,7 +31,7 @@ class BundleDamaged(PermanentFailure):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    link: str = text(1, limits.INVITATION_CHARACTERS_MAX)
+    link: str = hidden(text(1, limits.INVITATION_CHARACTERS_MAX))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
-from postroad.base.tlv import decode, encode, fixed, nested, number, octets
+from postroad.base.tlv import decode, encode, fixed, hidden, nested, number, octets
 
 SALT_BYTES = 16
 SECRET_BYTES_MIN = 32  # of what is kept elsewhere: it is not tried out, so it has to be random
@@ -66,7 +66,7 @@ class Wrapped:
     """What lies on the disk."""
 
     header: Header = nested(1, Header)
-    content: bytes = octets(2, 1, CONTENT_BYTES_MAX)
+    content: bytes = hidden(octets(2, 1, CONTENT_BYTES_MAX))  # the keys themselves, where plain
 
     @property
     def protection(self) -> Protection:
