@@ -222,6 +222,11 @@ def _subject(facts: Facts) -> str:
     text = f"{facts.notice.subject}: {about or '(no subject)'}"
     if len(text) > SUBJECT_CHARACTERS_MAX:
         text = text[: SUBJECT_CHARACTERS_MAX - 1] + "…"
+    return encoded_subject(text)
+
+
+def encoded_subject(text: str) -> str:
+    """A subject of our own words as it stands in its field: in encoded words where it must be."""
     charset = "us-ascii" if text.isascii() else "utf-8"
     return Header(text, charset, header_name="Subject").encode(linesep="\r\n")
 

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 
 from postroad.base.ids import Instant
 from postroad.message.address import DOMAIN
-from postroad.message.bounce import AUTHOR, LINE_CHARACTERS_MAX
+from postroad.message.bounce import AUTHOR, LINE_CHARACTERS_MAX, encoded_subject
 
 TOKEN_BYTES = 16
 
@@ -141,7 +141,7 @@ def _letter(to: str, subject: str, paragraphs: list[str], now: Instant, token: b
         "Return-Path: <>",
         f"From: {AUTHOR}",
         f"To: {to}",
-        f"Subject: {subject}",
+        f"Subject: {encoded_subject(subject)}",
         f"Date: {format_datetime(datetime.fromtimestamp(now, UTC))}",
         f"Message-ID: <{token.hex()}@{DOMAIN}>",
         "Auto-Submitted: auto-generated",

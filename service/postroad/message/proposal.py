@@ -8,12 +8,11 @@ See: RFC 3834.
 import textwrap
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.header import Header
 from email.utils import format_datetime
 
 from postroad.base.ids import Instant
 from postroad.message.address import DOMAIN, Address
-from postroad.message.bounce import AUTHOR
+from postroad.message.bounce import AUTHOR, encoded_subject
 
 LINE_CHARACTERS_MAX = 76
 
@@ -54,7 +53,7 @@ def write(facts: Facts, now: Instant, token: bytes) -> bytes:
         "Return-Path: <>",
         f"From: {AUTHOR}",
         f"To: {facts.owner}",
-        f"Subject: {_subject(f'{facts.introducer} introduces {other} to you')}",
+        f"Subject: {encoded_subject(f'{facts.introducer} introduces {other} to you')}",
         *_head(now, token),
     ]
     for (text,) in paragraphs:
@@ -86,8 +85,3 @@ def _head(now: Instant, token: bytes) -> tuple[str, ...]:
         "Content-Transfer-Encoding: 8bit",
         "",
     )
-
-
-def _subject(text: str) -> str:
-    charset = "us-ascii" if text.isascii() else "utf-8"
-    return Header(text, charset, header_name="Subject").encode(linesep="\r\n")

@@ -9,13 +9,13 @@ See: docs/adr/0011-strangers.md.
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.header import Header
 from email.utils import format_datetime
 
 from postroad.base import limits
 from postroad.base.ids import Instant
 from postroad.message import headers, names
 from postroad.message.address import Address
+from postroad.message.bounce import encoded_subject
 from postroad.message.plain import Plain, is_seen, plain
 
 SUBJECT_CHARACTERS_MAX = 120
@@ -51,7 +51,7 @@ def write(letter: bytes, who: Stranger, to: str, *, written: Instant, token: byt
     lines = [
         f'From: "{who.address.name} (not a contact)" <{who.address}>',
         f"To: <{to}>",
-        f"Subject: {_encoded(subject_of(head))}",
+        f"Subject: {encoded_subject(subject_of(head))}",
         f"Date: {format_datetime(datetime.fromtimestamp(written, UTC))}",
         f"Message-ID: {message_id or f'<{token.hex()}@postroad.alt>'}",
         "MIME-Version: 1.0",
@@ -98,8 +98,3 @@ def _left_out(text: Plain) -> list[str]:
 def _shown(text: str, most: int) -> str:
     seen = "".join(one for one in text if one == " " or is_seen(one)).strip()
     return seen if len(seen) <= most else seen[: most - 1] + "\u2026"
-
-
-def _encoded(text: str) -> str:
-    charset = "us-ascii" if text.isascii() else "utf-8"
-    return Header(text, charset, header_name="Subject").encode(linesep="\r\n")
