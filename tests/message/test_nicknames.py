@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -103,3 +104,11 @@ def test_whatever_is_typed_is_a_name_of_one_shown_line_or_refused(typed: str) ->
     assert nicknames.key(name)
     assert "@" not in unicodedata.normalize("NFKC", name)
     assert nicknames.checked(name) == name
+
+
+@pytest.mark.parametrize("piece", ["\u0327\u0301", " ", "a", "\ufdfa"])
+def test_a_name_as_long_as_a_request_takes_no_time(piece: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(PermanentFailure):
+        nicknames.checked(piece * 30_000)
+    assert time.process_time() - begun < 0.25

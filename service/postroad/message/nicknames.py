@@ -15,6 +15,8 @@ from collections.abc import Container
 from postroad.base.errors import PermanentFailure
 
 CHARACTERS_MAX = 60
+_TYPED_CHARACTERS_MAX = 1000  # with spaces and marks that go
+_TOO_LONG = f"This name is too long: {CHARACTERS_MAX} characters are enough."
 _MARKS_MAX = 2  # on one letter, one behind the other
 # Letters and symbols by their category, and nothing to be seen of them.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -28,12 +30,14 @@ _PAIRS = (("rn", "m"), ("vv", "w"))
 
 def checked(text: str) -> str:
     """The name in its normal form; PermanentFailure says what is wrong with it."""
+    if len(text) > _TYPED_CHARACTERS_MAX:  # thousands of marks would take long to be put in order
+        raise PermanentFailure(_TOO_LONG)
     name = " ".join(unicodedata.normalize("NFC", text).split(" "))
     name = re.sub(" +", " ", name).strip(" ")
     if not name:
         raise PermanentFailure("A name needs at least one letter or digit.")
     if len(name) > CHARACTERS_MAX:
-        raise PermanentFailure(f"This name is too long: {CHARACTERS_MAX} characters are enough.")
+        raise PermanentFailure(_TOO_LONG)
     if not all(_is_shown(character) for character in name) or _is_heaped(name):
         raise PermanentFailure(
             "This name has characters that are not shown, or change how others are shown. Type it "
