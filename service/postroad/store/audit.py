@@ -28,6 +28,7 @@ from postroad.store.schema import AUDIT_TABLE
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 SET_ASIDE = "audit set aside"
+WEAK_KEYS_MAX = 500  # that are remembered for an hour, so that each is noted once
 _BESIDE = "audit head"  # in the table value
 _ASIDE_PREFIX = "audit_set_aside_"
 
@@ -73,12 +74,16 @@ class WeakKeys:
         self._database = database
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._noted: dict[bytes, float] = {}  # there are some hundred weak keys, and no more
+        self._noted: dict[bytes, float] = {}  # of X25519 there are very many that are not canonical
 
     def __call__(self, kind: str, key: bytes, bringer: str) -> None:
         now = self._clock.elapsed()
         if now - self._noted.get(key, float("-inf")) < limits.AUDIT_WEAK_KEY_SECONDS:
             return
+        if len(self._noted) >= WEAK_KEYS_MAX:
+            self._forget(now)
+        if len(self._noted) >= WEAK_KEYS_MAX:
+            return  # a flood: of each kind of event only so many are noted in a day, anyway
         self._noted[key] = now
         try:
             is_here = asyncio.get_running_loop() is self._loop
@@ -88,6 +93,11 @@ class WeakKeys:
             self._note(kind, key, bringer)
         else:
             self._loop.call_soon_threadsafe(self._note, kind, key, bringer)
+
+    def _forget(self, now: float) -> None:
+        """Those that would be noted again; in either thread, so one look at all of them."""
+        kept = list(self._noted.items())
+        self._noted = {key: at for key, at in kept if now - at < limits.AUDIT_WEAK_KEY_SECONDS}
 
     def _note(self, kind: str, key: bytes, bringer: str) -> None:
         now = self._clock.now()
