@@ -365,6 +365,7 @@ def test_an_invitation_that_was_accepted_before_changes_nothing(config: Path, no
     node({"address": ADDRESS, "is_new": True, "name": "anna"})
     told = typed(config, "accept", "postroad:xyz").stdout
     assert f"You can write to {ADDRESS} now." in told
+    assert "If somebody used the invitation before you" in told
     assert "another key" not in told
 
 

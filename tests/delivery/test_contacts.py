@@ -12,7 +12,7 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import PeerId
 from postroad.protocol.safety_code import Comparison
-from postroad.store import held, people
+from postroad.store import audit, held, people
 from postroad.store.database import Sql
 from postroad.store.invitations import State
 from simulator.village import Resident, Village, play, until
@@ -110,6 +110,9 @@ def test_who_is_blocked_is_told_so_in_a_signed_refusal_and_unblocking_restores(
         anna, bora = await place.settle_in("anna", "bora")
         await place.meet(bora, anna)
         await bora.node.contact_book.block("anna")
+        await bora.node.contact_book.block("anna")  # nothing new, and nothing noted
+        entries = await bora.node.database.read(lambda sql: audit.rows(sql)[0])
+        assert sum(b"contact blocked" in row.line for row in entries) == 1
         await anna.write(bora.address)
         await until(lambda: ended(anna, "refused"))
         assert await has_notice(anna, "5.7.1")

@@ -105,6 +105,7 @@ def acceptance(answer: dict[str, Any]) -> None:
             f"{answer['name']}"
         )
     click.echo("A letter of theirs will be in your INBOX as soon as their node has heard of you.")
+    click.echo("If somebody used the invitation before you, a notice in your INBOX says so.")
 
 
 def status(answer: dict[str, Any]) -> None:

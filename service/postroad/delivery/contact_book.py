@@ -84,7 +84,8 @@ class ContactBook:
         def work(sql: Sql) -> Relations:
             person = people.called(sql, name)
             standing.block(sql, person.fingerprint)
-            self._note(sql, "contact blocked", person)
+            if not person.blocked:
+                self._note(sql, "contact blocked", person)
             return _relations(sql, person)
 
         return await self._database.run(work, then=self._changed("contact blocked"))
