@@ -11,10 +11,9 @@ from postroad.base.tlv import decode
 from postroad.message import bounce, headers
 from postroad.message.bounce import Notice
 from postroad.message.envelope import Notify
-from postroad.protocol.delivery import REFUSALS, Step
+from postroad.protocol.delivery import INVITATION_USED, Step
 from postroad.protocol.imap.render import render
 from postroad.sealing.letter import Introduction, Kind
-from postroad.sealing.receipt import Verdict
 from postroad.store import proposals, queue
 from postroad.store.contents import Contents, Damaged
 from postroad.store.database import Sql
@@ -78,7 +77,7 @@ class Notices:
 
     def _reason(self, sql: Sql, row: queue.Row, step: Step) -> str:
         if row.kind is Kind.INTRODUCTION and step.notice is Notice.REQUESTED:
-            return f"{REFUSALS[Verdict.INVITATION_USED][1]} {step.parcel.reason}"
+            return f"{INVITATION_USED} {step.parcel.reason}"
         if row.kind is Kind.INTRODUCTION and step.status and not _is_proposed(row):
             return f"{step.parcel.reason} Until then your letters to them are refused."
         if step.notice is not Notice.EXPIRED or not queue.leases(sql, row.id):

@@ -164,6 +164,7 @@ def _receipt(parcel: Parcel, verdict: Verdict) -> Step:
     return Step(parcel)
 
 
+INVITATION_USED = "Somebody else has used this invitation before; each works once."
 REVOKED_STATUS = "5.7.13"  # account disabled, "evidence of a break-in attempt" (RFC 5248)
 AMONG_REQUESTS = (
     "The recipient does not know you yet: it lies among their requests, as text. If they accept "
@@ -190,7 +191,7 @@ REFUSALS = {
     Verdict.UNWANTED: ("5.7.1", "The recipient does not want letters from you."),
     Verdict.INVITATION_USED: (
         "5.7.1",
-        "Somebody else has used this invitation before; each works once. Ask for a new one.",
+        f"{INVITATION_USED} Ask for a new one.",
     ),
     Verdict.INVITATION_OVER: (
         "5.7.1",
