@@ -320,7 +320,7 @@ class IrohEndpoint:
                 else:
                     await self._shake_hands(incoming)
         except (IrohError, TimeoutError, PeerMisbehaved) as error:
-            log.debug("a peer did not complete its handshake", exc_info=error)
+            log.debug("a peer did not complete its handshake: %r", error)
         except Exception:
             log.exception("a handshake failed by our own fault")
         finally:
@@ -426,7 +426,7 @@ class IrohLink:
                 else:
                     self._arrived.put_nowait(stream)
         except IrohError as error:
-            log.debug("link ended", extra={"peer": short(self._peer)}, exc_info=error)
+            log.debug("link ended: %r", error, extra={"peer": short(self._peer)})
         finally:
             self._end()
 
@@ -544,9 +544,7 @@ class IrohStream:
             self._ahead = await self._receiving.read(limits.LINK_READ_BYTES)
         except IrohError as error:
             # After a reset iroh would answer the next read with b"", as if all had been said.
-            log.debug(
-                "a stream was broken off", extra={"peer": short(self._link.peer)}, exc_info=error
-            )
+            log.debug("a stream was broken off: %r", error, extra={"peer": short(self._link.peer)})
             self.abort()
         else:
             self._is_heard = not self._ahead

@@ -120,7 +120,7 @@ class MuxLink:
         try:
             await work()
         except (OSError, PeerMisbehaved) as error:
-            log.debug("link ended", extra={"peer": short(self._peer)}, exc_info=error)
+            log.debug("link ended: %r", error, extra={"peer": short(self._peer)})
         finally:
             self._end()
 

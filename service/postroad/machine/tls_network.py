@@ -267,7 +267,7 @@ class TlsEndpoint:
             async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
                 await self._shake_hands(arrived)
         except FAILURES_OF_A_PEER as error:
-            log.debug("a peer did not complete its handshake", exc_info=error)
+            log.debug("a peer did not complete its handshake: %r", error)
         except Exception:
             log.exception("a handshake failed by our own fault")
         finally:
