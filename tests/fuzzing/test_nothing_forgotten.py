@@ -39,8 +39,10 @@ sealing.wrapping.by_passphrase sealing.wrapping.by_secret
 """
 # A part of what a target feeds.
 FED_BY = {
+    "message.bounce.encoded_subject": "request",
     "message.headers._AddressScan.take": "headers",
     "message.structure.Part.parameter": "structure_of_mime",
+    "message.submitted.check_name": "submitted",
     "message.structure._Said.part": "structure_of_mime",
     "protocol.imap.arguments.*": "imap_command",
     "protocol.imap.names.encode_name": "imap_names",
