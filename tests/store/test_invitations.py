@@ -58,7 +58,7 @@ def test_one_that_was_taken_back_is_used_by_nobody_and_expects_nobody(sql: Sql) 
 def test_only_an_open_one_is_taken_back_and_the_words_say_why(sql: Sql) -> None:
     with pytest.raises(PermanentFailure, match="You made no invitation 'abc'"):
         invitations.revoke(sql, "abc", NOW)
-    with pytest.raises(PermanentFailure, match="over already: expired"):
+    with pytest.raises(PermanentFailure, match="has expired: nobody"):
         invitations.revoke(sql, ID, Instant(NOW + 60))
     invitations.use(sql, SECRET, ANNA, NOW)
     with pytest.raises(PermanentFailure, match="was used already"):
