@@ -4,6 +4,7 @@ Every error ends as one sentence and an exit code.
 """
 
 import json
+import re
 import socket
 import sys
 import traceback
@@ -22,6 +23,13 @@ FAILED, NOT_RUNNING, NOT_SET_UP, LOCKED = 1, 3, 4, 5
 WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
+UNITS = {"m": limits.MINUTE, "h": limits.HOUR, "d": limits.DAY}
+
+
+def seconds_in(duration: str) -> int | None:
+    """How long a time like 30m, 2h or 1d is; None when it is none."""
+    found = re.fullmatch(r"([0-9]{1,6})([mhd])", duration)
+    return int(found[1]) * UNITS[found[2]] if found else None
 
 
 class NotRunning(PostroadError):

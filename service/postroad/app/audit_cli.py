@@ -3,7 +3,6 @@
 The running node is asked; while none runs, its store is read as it lies there.
 """
 
-import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,12 +11,9 @@ from typing import Any
 import click
 
 from postroad.app import telling_audit
-from postroad.app.asking import NotRunning, as_json, ask, finish
+from postroad.app.asking import NotRunning, as_json, ask, finish, seconds_in
 from postroad.app.config import Config
-from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp
-
-UNITS = {"m": limits.MINUTE, "h": limits.HOUR, "d": limits.DAY}
 
 
 @click.group(invoke_without_command=True)
@@ -89,9 +85,9 @@ def _moment(text: str) -> float:
     """ConfigurationError when it is none."""
     from postroad.machine.clock import SystemClock
 
-    found = re.fullmatch(r"([0-9]{1,6})([mhd])", text)
-    if found:
-        return SystemClock().now() - int(found[1]) * UNITS[found[2]]
+    seconds = seconds_in(text)
+    if seconds is not None:
+        return SystemClock().now() - seconds
     try:
         day = datetime.fromisoformat(text)
     except ValueError:

@@ -19,7 +19,7 @@ import click
 from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import telling, telling_keys, telling_network
-from postroad.app.asking import FAILED, as_json, fail, finish
+from postroad.app.asking import FAILED, as_json, fail, finish, seconds_in
 from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
@@ -326,11 +326,10 @@ def _seconds(duration: str | None) -> int | None:
     """How long that is; ConfigurationError when it is no time."""
     if duration is None:
         return None
-    units = {"m": limits.MINUTE, "h": limits.HOUR, "d": limits.DAY}
-    number, unit = duration[:-1], duration[-1:]
-    if not (number.isascii() and number.isdigit() and len(number) <= 6 and unit in units):
+    seconds = seconds_in(duration)
+    if seconds is None:
         raise ConfigurationError(f"{duration!r} is no time. Say it like 30m, 2h or 1d.")
-    return int(number) * units[unit]
+    return seconds
 
 
 def _ask_for_name(json_wanted: bool) -> str:

@@ -142,6 +142,7 @@ def _protect_here(config: Config, how: str, current: str, new: str) -> dict[str,
         try:
             before = smith.by_passphrase(keyring.stored(disk), current)
         except WrongPassphrase:
+            # As a running node does: whoever finds a terminal open guesses no faster without one.
             time.sleep(limits.WRONG_PASSPHRASE_SECONDS_FIRST)
             raise
         opened = keyring.load(disk, before)
