@@ -36,6 +36,7 @@ from postroad.machine.lan import ZeroconfLan
 from postroad.machine.listeners import SystemListeners
 from postroad.machine.own_addresses import EVERYWHERE
 from postroad.machine.peer_uid import KernelPeerUid
+from postroad.machine.systemd import Manager, feed_watchdog
 from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
 from postroad.protocol.border import border
@@ -66,6 +67,12 @@ def run(
     if not config.is_set_up:
         raise NotSetUp
     os.umask(0o077)  # whatever is written is the owner's alone
+    manager = Manager()
+
+    def must_wait(reason: str) -> None:
+        waiting(reason)
+        manager.ready(reason)
+
     cut = policies.narrowed_keys(config, policy)
     config = policies.narrowed(config, policy)
     with ExitStack() as cleanup:
@@ -85,7 +92,9 @@ def run(
             _lan(config),
         )
         try:
-            asyncio.run(_run(config, path, machine, ready, policy, cut, disk.mended, waiting))
+            asyncio.run(
+                _run(config, path, machine, ready, policy, cut, disk.mended, must_wait, manager)
+            )
         except BaseExceptionGroup as group:
             log.exception("the node failed")
             raise PostroadError(
@@ -114,6 +123,7 @@ async def _run(
     cut: Sequence[str],
     mended: Sequence[str],
     waiting: Callable[[str], None],
+    manager: Manager,
 ) -> None:
     """`cut`: the keys in which `policy` narrowed what the owner wanted; `mended`: what others could
     reach until now."""
@@ -133,6 +143,9 @@ async def _run(
         border=border(config.networks),
         directory=config.directory,
         circle=_circle(config),
+    )
+    watchdog = asyncio.create_task(
+        feed_watchdog(manager, lambda: machine.disk.run(lambda: None)), name="watchdog"
     )
     try:
         # Doors first: a mail program never waits for peers.
@@ -157,12 +170,16 @@ async def _run(
                 gc.freeze()
                 log.info("node started", extra=_facts(config, node, sockets))
                 ready(sockets, node.pauses.pause)
+                manager.ready("paused" if node.pauses.pause else "running")
 
             await node.serve(sockets, started)
     except asyncio.CancelledError:
         log.info("stopped")
+        manager.stopping()
         if policies.has_changed(policy):
             raise ConfigurationError(policies.CHANGED) from None
+    finally:
+        watchdog.cancel()
 
 
 def _circle(config: Config) -> frozenset[Fingerprint] | None:
