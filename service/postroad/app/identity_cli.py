@@ -9,6 +9,7 @@ import click
 
 from postroad.app import telling_identity as telling
 from postroad.app.asking import as_json, ask_own, finish
+from postroad.app.keys_cli import owners_passphrase
 from postroad.app.owners_file import WrittenFile
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
@@ -35,11 +36,14 @@ def revoke_device(context: click.Context, device: str, yes: bool, json_wanted: b
     """Revoke DEVICE, a number from the list: from then on nobody takes anything from it.
 
     For a computer that was lost, and whose keys nobody can read. If somebody can, they have your
-    identity: then rotate it (`identity rotate`), or end it with the printed sheet."""
+    identity: then rotate it (`identity rotate`), or end it with the printed sheet. The passphrase
+    of your keys, where they have one, is asked for, or read from stdin."""
 
     def work() -> dict[str, Any]:
+        config = context.obj.config
+        passphrase = owners_passphrase(config, json_wanted)
         _expect_sure(yes, json_wanted, f"Revoke {device} for ever?")
-        return ask_own(context.obj.config, do="revoke device", device=device)
+        return ask_own(config, do="revoke device", device=device, passphrase=passphrase)
 
     finish(work, json_wanted, telling.device_revoked)
 
@@ -61,11 +65,14 @@ def rotate(context: click.Context, words_are_kept: bool, json_wanted: bool) -> N
     """Hand your identity on to a new one, with new 24 words and a new address.
 
     Your contacts are told, and see that your key is new. Letters to the old address still reach
-    you. With --json the new words are shown by one call, and the words it asks for come on stdin of
-    a second one, with --finish."""
+    you. The passphrase of your keys, where they have one, is asked for first, or read from stdin.
+    With --json the new words are shown by one call, and the words it asks for come on stdin of a
+    second one, with --finish."""
 
     def begin() -> dict[str, Any]:
-        return ask_own(context.obj.config, do="rotate begin")
+        config = context.obj.config
+        passphrase = owners_passphrase(config, json_wanted)
+        return ask_own(config, do="rotate begin", passphrase=passphrase)
 
     def end(asked: list[int]) -> dict[str, Any]:
         words = _asked_words(asked, json_wanted)
@@ -92,13 +99,15 @@ def rotate(context: click.Context, words_are_kept: bool, json_wanted: bool) -> N
 def print_sheet(context: click.Context, file: Path, json_wanted: bool) -> None:
     """Write the revocation sheet into FILE, a page to open in a browser and print.
 
-    Whoever has it can end your identity, and can do nothing else with it."""
+    Whoever has it can end your identity, and can do nothing else with it. The passphrase of your
+    keys, where they have one, is asked for, or read from stdin."""
     from postroad.app import sheet
     from postroad.machine.clock import SystemClock
 
     def work() -> dict[str, Any]:
         WrittenFile.check_is_new(file)
-        answer = ask_own(context.obj.config, do="sheet")
+        passphrase = owners_passphrase(context.obj.config, json_wanted)
+        answer = ask_own(context.obj.config, do="sheet", passphrase=passphrase)
         record = base64.b64decode(answer["record"])
         sheet.write(file, record, answer["address"], SystemClock().now())
         return {"address": answer["address"], "file": str(file)}

@@ -89,6 +89,15 @@ def unlock(context: click.Context, json_wanted: bool) -> None:
     finish(work, json_wanted, telling.unlocked)
 
 
+def owners_passphrase(config: Config, json_wanted: bool) -> str:
+    """What the running node wants to hear before it does what only its owner may; "" where no
+    passphrase opens the keys, or nothing else can be asked before `unlock`."""
+    now = ask_own(config, do="keys")
+    if now["protection"] != "passphrase" or now["locked"]:
+        return ""
+    return _Passphrases(json_wanted).current()
+
+
 class _Passphrases:
     """Asked for one after the other, at the terminal or on stdin."""
 

@@ -49,7 +49,7 @@ from postroad.store import filed, housekeeping, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
-from postroad.store.locksmith import Locksmith
+from postroad.store.locksmith import Locksmith, OwnersWord
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
@@ -232,6 +232,7 @@ class Node:
                 name="imap",
             )
         if sockets.control is not None:
+            owners_word = OwnersWord(self.keyring)
             tasks.create_task(
                 control.serve(
                     sockets.control,
@@ -262,11 +263,19 @@ class Node:
                         ContactsDesk(self.contact_book).requests,
                         ProposalsDesk(self.proposals, self.renter.record).requests,
                         KeysDesk(
-                            self.keyring, self.locksmith, self.database, machine.clock
+                            self.keyring,
+                            self.locksmith,
+                            self.database,
+                            machine.clock,
+                            owners_word,
                         ).requests,
                         RequestsDesk(self.requests).requests,
                         IdentityDesk(
-                            self.changes, self.own_devices, self.keyring, machine.entropy
+                            self.changes,
+                            self.own_devices,
+                            self.keyring,
+                            machine.entropy,
+                            owners_word,
                         ).requests,
                     ],
                 ),

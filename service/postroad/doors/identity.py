@@ -15,6 +15,7 @@ from postroad.message.address import Address
 from postroad.protocol.identity_records import sign_revoke
 from postroad.sealing.keys import SEED_BYTES, WORDS, Identity
 from postroad.store.keyring import OwnKeys
+from postroad.store.locksmith import OwnersWord
 
 Reply = dict[str, Any]
 Request = Callable[[dict[str, Any]], Awaitable[Reply]]
@@ -30,15 +31,22 @@ class _Draft:
 
 
 class IdentityDesk:
-    """`requests` are for `doors.control`."""
+    """`requests` are for `doors.control`. What ends something, or hands it on, wants the passphrase
+    of the keys, where they have one: a terminal that was left open is not the owner."""
 
     def __init__(
-        self, changes: Changes, own_devices: OwnDevices, keyring: OwnKeys, entropy: Entropy
+        self,
+        changes: Changes,
+        own_devices: OwnDevices,
+        keyring: OwnKeys,
+        entropy: Entropy,
+        owners_word: OwnersWord,
     ) -> None:
         self._changes = changes
         self._own_devices = own_devices
         self._keyring = keyring
         self._entropy = entropy
+        self._owners_word = owners_word
         self._draft: _Draft | None = None  # of a rotation; a restart forgets it
         self.requests: Mapping[str, Request] = {
             "devices": self._devices,
@@ -71,12 +79,14 @@ class IdentityDesk:
 
     async def _revoke_device(self, request: dict[str, Any]) -> Reply:
         wanted = str(request.get("device", "")).strip().lower()
+        await self._expect_owner(request)
         peer = await self._own_devices.called(wanted)
         await self._own_devices.revoke([peer])
         return {"id": short(peer)}
 
-    async def _sheet(self, _: dict[str, Any]) -> Reply:
+    async def _sheet(self, request: dict[str, Any]) -> Reply:
         """The record that ends this identity: for a file of the owner's, and kept nowhere here."""
+        await self._expect_owner(request)
         record = encode(sign_revoke(self._keyring.identity))
         return {"address": str(self._keyring.address), "record": base64.b64encode(record).decode()}
 
@@ -87,8 +97,9 @@ class IdentityDesk:
             "is_ended": await self._own_devices.is_ended(),
         }
 
-    async def _begin(self, _: dict[str, Any]) -> Reply:
+    async def _begin(self, request: dict[str, Any]) -> Reply:
         """New words, shown once; nothing changes before their owner shows that they have them."""
+        await self._expect_owner(request)
         if await self._own_devices.is_ended():
             raise PermanentFailure(
                 "Your identity was revoked, and nobody would believe what it names. Make a new one "
@@ -122,6 +133,9 @@ class IdentityDesk:
         was = str(self._keyring.address)
         await self._changes.rotate(draft.identity.entropy)
         return {"address": str(self._keyring.address), "was": was}
+
+    async def _expect_owner(self, request: dict[str, Any]) -> None:
+        await self._owners_word.expect(str(request.get("passphrase", "")))
 
     async def _publish(self, request: dict[str, Any]) -> Reply:
         try:

@@ -6,14 +6,13 @@ Passphrases come over the control socket only: it is the owner's alone, and noth
 import asyncio
 from typing import Any
 
-from postroad.base.errors import PermanentFailure, WrongPassphrase
+from postroad.base.errors import PermanentFailure
 from postroad.base.seams import Clock
-from postroad.sealing import wrapping
 from postroad.sealing.wrapping import Header, Protection, Wrapping
 from postroad.store import audit
 from postroad.store.database import Database
 from postroad.store.keyring import OwnKeys
-from postroad.store.locksmith import Locksmith, Tries
+from postroad.store.locksmith import Locksmith, OwnersWord
 
 Reply = dict[str, Any]
 EVENT = "keys protected"
@@ -23,13 +22,18 @@ class KeysDesk:
     """`requests` are for `doors.control`. Without a locksmith there is nothing to choose."""
 
     def __init__(
-        self, keyring: OwnKeys, locksmith: Locksmith | None, database: Database, clock: Clock
+        self,
+        keyring: OwnKeys,
+        locksmith: Locksmith | None,
+        database: Database,
+        clock: Clock,
+        owners_word: OwnersWord,
     ) -> None:
         self._keyring = keyring
         self._locksmith = locksmith
         self._database = database
         self._clock = clock
-        self._tries = Tries()
+        self._owners_word = owners_word
         self.requests = {"keys": self._keys, "protect": self._protect, "unlock": self._unlock}
 
     async def _keys(self, _: dict[str, Any]) -> Reply:
@@ -44,7 +48,7 @@ class KeysDesk:
         if smith is None:
             raise PermanentFailure("This node cannot protect its keys.")
         before = self._keyring.wrapping
-        await self._expect_owner(before, str(request.get("current", "")))
+        await self._owners_word.expect(str(request.get("current", "")))
         # Not in the database thread: while a keyring asks its owner, letters go on.
         new = await asyncio.to_thread(smith.make, how, str(request.get("passphrase", "")))
         await self._keyring.protect(new)
@@ -52,18 +56,6 @@ class KeysDesk:
         await self._database.run(lambda sql: audit.note(sql, self._clock.now(), EVENT, **noted))
         await asyncio.to_thread(smith.forget, before)
         return {**told(new.header, locked=False), "before": before.protection.value}
-
-    async def _expect_owner(self, before: Wrapping, passphrase: str) -> None:
-        """Whoever found a terminal open shall not take the passphrase away."""
-        if before.protection is not Protection.PASSPHRASE:
-            return
-
-        async def work() -> None:
-            given = await asyncio.to_thread(wrapping.by_passphrase, before.header, passphrase)
-            if not before.is_same(given):
-                raise WrongPassphrase
-
-        await self._tries.give(work)
 
 
 def protection_asked(request: dict[str, Any]) -> Protection:

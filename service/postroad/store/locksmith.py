@@ -18,6 +18,7 @@ from postroad.base.errors import Locked, NotToBeHad, PermanentFailure, WrongPass
 from postroad.base.seams import Entropy, SecretKeeper
 from postroad.sealing import wrapping
 from postroad.sealing.wrapping import PLAIN, Protection, Wrapped, Wrapping
+from postroad.store.keyring import OwnKeys
 
 log = logging.getLogger(__name__)
 ALL_WAYS = tuple(one.value for one in Protection)
@@ -127,6 +128,30 @@ class Tries:
                 raise
             self._seconds = limits.WRONG_PASSPHRASE_SECONDS_FIRST
             return found
+
+
+class OwnersWord:
+    """Whoever found a terminal open shall not end, hand on or unwrap what is the owner's.
+
+    One for the whole node, so that who guesses waits wherever they do it."""
+
+    def __init__(self, keyring: OwnKeys) -> None:
+        self._keyring = keyring
+        self._tries = Tries()
+
+    async def expect(self, passphrase: str) -> None:
+        """WrongPassphrase, after a while, unless this opens the keys, or no passphrase does."""
+        wrapping_now = self._keyring.wrapping
+        if wrapping_now.protection is not Protection.PASSPHRASE:
+            return
+
+        async def work() -> None:
+            header = wrapping_now.header
+            given = await asyncio.to_thread(wrapping.by_passphrase, header, passphrase)
+            if not wrapping_now.is_same(given):
+                raise WrongPassphrase
+
+        await self._tries.give(work)
 
 
 def check(passphrase: str) -> None:
