@@ -158,6 +158,18 @@ def test_no_line_that_a_program_says_ends_the_node(folder: Path, line: bytes) ->
     assert status["ok"]
 
 
+@pytest.mark.parametrize("what", ["name", "link", "for"])
+def test_half_a_character_is_no_text(folder: Path, what: str) -> None:
+    """It went as far as the store, and left a traceback in the log."""
+    half = json.dumps({"do": "remove helper", what: "caf\udce9"}).encode()
+    refused, status = asked(folder, half, "status")
+    assert refused == {
+        "ok": False,
+        "error": "What was asked is no text: half a character is in it.",
+    }
+    assert status["ok"]
+
+
 def test_a_pause_is_told_and_keeps_invitations_for_later(folder: Path) -> None:
     paused, status, invited, accepted, resumed, again = asked(
         folder,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes import NOW
 from postroad.app import sheet as pages
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import ConfigurationError, PermanentFailure
 from postroad.protocol import sheet
 from postroad.protocol.identity_records import read_revoke, sign_revoke
 from postroad.sealing.keys import Identity
@@ -58,6 +60,23 @@ def test_what_is_wrong_or_missing_is_named() -> None:
     with pytest.raises(PermanentFailure, match="no line of a revocation sheet"):
         read("Dear all, the meeting begins at 10.")
     assert read(text + "\n" + wrong) == RECORD  # a copy that is right stands beside it
+
+
+def test_a_file_of_nothing_but_beginnings_of_lines_is_put_away_at_once() -> None:
+    """4 MiB of them were looked at one by one, for 8 seconds."""
+    with pytest.raises(PermanentFailure, match="more than 2700 lines in it, and a sheet has 135"):
+        read("001: " * 2701)
+    with pytest.raises(PermanentFailure, match="no line of a revocation sheet"):
+        read("001: " * 2700)
+    assert read("\n".join(LINES * sheet.TIMES_MAX)) == RECORD
+
+
+def test_a_page_is_far_smaller_than_what_is_read(tmp_path: Path) -> None:
+    pages.write(tmp_path / "page", RECORD, "anna.of@postroad", NOW)
+    assert (tmp_path / "page").stat().st_size < pages.READ_BYTES_MAX / 4
+    (tmp_path / "large").write_bytes(bytes(pages.READ_BYTES_MAX + 1))
+    with pytest.raises(ConfigurationError, match="too large to be a revocation sheet"):
+        pages.read(tmp_path / "large")
 
 
 def test_a_line_under_another_number_is_not_taken() -> None:

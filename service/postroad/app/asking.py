@@ -17,7 +17,7 @@ import click
 from postroad.app.config import Config
 from postroad.app.owners_file import ReadFile, WrittenFile, converse
 from postroad.base import limits
-from postroad.base.errors import Locked, NotSetUp, PostroadError
+from postroad.base.errors import ConfigurationError, Locked, NotSetUp, PostroadError
 
 FAILED, NOT_RUNNING, NOT_SET_UP, LOCKED = 1, 3, 4, 5
 WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
@@ -30,6 +30,23 @@ def seconds_in(duration: str) -> int | None:
     """How long a time like 30m, 2h or 1d is; None when it is none."""
     found = re.fullmatch(r"([0-9]{1,6})([mhd])", duration)
     return int(found[1]) * UNITS[found[2]] if found else None
+
+
+def is_text(said: str) -> bool:
+    """Whether it can be written as UTF-8: octets of an argument that are not come as surrogates."""
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def line_of_stdin(what: str, octets_max: int = limits.CONTROL_LINE_BYTES_MAX) -> str:
+    """One line, without its end, "" when there is none; ConfigurationError where it is no text."""
+    try:
+        return sys.stdin.buffer.readline(octets_max).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{what} on stdin is not UTF-8.") from error
 
 
 class NotRunning(PostroadError):
@@ -53,6 +70,10 @@ def finish(
         fail(str(error), LOCKED, json_wanted)
     except PostroadError as error:
         fail(str(error), FAILED, json_wanted)
+    except UnicodeDecodeError as error:  # of a question that was answered at the terminal
+        if not sys.stdin.isatty():
+            raise
+        fail(f"What you typed is not UTF-8 ({error.reason}). Type it again.", FAILED, json_wanted)
     except click.Abort:
         fail("Stopped: a question was not answered, and nothing was done.", FAILED, json_wanted)
     except Exception as error:  # the doorstep of a program that reads our answer
@@ -101,6 +122,8 @@ def ask_about(
 def _ask(
     control: Path, request: dict[str, str | int | None], file: WrittenFile | ReadFile | None
 ) -> dict[str, Any]:
+    if not all(is_text(one) for one in request.values() if isinstance(one, str)):
+        raise PostroadError("What you typed is not UTF-8. Nothing was done; type it again.")
     line = json.dumps(request).encode() + b"\n"
     if len(line) > limits.CONTROL_LINE_BYTES_MAX:
         raise PostroadError(

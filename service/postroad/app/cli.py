@@ -8,6 +8,7 @@ the sentence is on stderr, the exit code is 1, and what was shown counts for not
 """
 
 # Most commands only ask the running node; the two that need a node import what it is made of.
+import io
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,7 +20,7 @@ import click
 from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import telling, telling_keys, telling_network
-from postroad.app.asking import FAILED, as_json, fail, finish, seconds_in
+from postroad.app.asking import FAILED, as_json, fail, finish, is_text, line_of_stdin, seconds_in
 from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
@@ -31,11 +32,25 @@ from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
 from postroad.app.proposals_cli import introduce, proposals
 from postroad.app.requests_cli import requests
-from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.machine import hardening
 
 WORDS_BYTES_MAX = 4096
+
+
+class _Commands(click.Group):
+    """All of them, and what holds for each."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Octets that are no text end here: neither a node nor a terminal could say them again."""
+        for each in args:
+            if not is_text(each):
+                said = each.encode(errors="backslashreplace").decode()
+                raise click.UsageError(
+                    f'"{said}" is not UTF-8, and Postroad takes nothing else: set your terminal to '
+                    "UTF-8, or give the file another name."
+                )
+        return super().parse_args(ctx, args)
 
 
 class _Place:
@@ -65,10 +80,15 @@ def program() -> None:
         hardening.keep_memory_private()
     except NotToBeHad as error:
         fail(str(error), FAILED, json_wanted=False)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that a terminal cannot show ends nothing
+        sys.stdout.reconfigure(errors="backslashreplace")
     main(prog_name="postroad")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
 @click.option(
     "--config",
     "path",
@@ -346,6 +366,6 @@ def _ask_for_words(json_wanted: bool) -> str:
 
 def _ask_for_link() -> str:
     if not sys.stdin.isatty():
-        return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
+        return line_of_stdin("The link").strip()
     asked = "The invitation, or the link to a helper (it begins with postroad)"
     return str(click.prompt(asked, err=True))

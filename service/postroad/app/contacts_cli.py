@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from postroad.app import telling_contacts as telling
-from postroad.app.asking import as_json, ask_own, finish
+from postroad.app.asking import as_json, ask_own, finish, line_of_stdin
 from postroad.app.owners_file import WrittenFile
-from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 
 FORMATS = ("thunderbird", "vcard")
@@ -193,4 +192,4 @@ def _read_code() -> str:
     """What a camera read: one line of a program that scans, or pasted."""
     if sys.stdin.isatty():
         click.echo("What does your camera read from their code? ", nl=False, err=True)
-    return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
+    return line_of_stdin("What your camera read").strip()

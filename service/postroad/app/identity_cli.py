@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from postroad.app import telling_identity as telling
-from postroad.app.asking import as_json, ask_own, finish
+from postroad.app.asking import as_json, ask_own, finish, line_of_stdin
 from postroad.app.keys_cli import owners_passphrase
 from postroad.app.owners_file import WrittenFile
-from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 
 a_new_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -146,7 +145,7 @@ def revoke(context: click.Context, file: Path, yes: bool, json_wanted: bool) -> 
 def _asked_words(numbers: list[int], json_wanted: bool) -> str:
     """Words of the new 24, never as an argument: those others see."""
     if json_wanted or not sys.stdin.isatty():
-        return sys.stdin.readline(limits.CONTROL_LINE_BYTES_MAX).strip()
+        return line_of_stdin("What was said").strip()
     if not numbers:
         return str(click.prompt("The words that were asked for", err=True))
     return " ".join(str(click.prompt(f"Word {number}", err=True)) for number in numbers)

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from postroad.app import telling_keys as telling
-from postroad.app.asking import NotRunning, as_json, ask, ask_own, finish
+from postroad.app.asking import (
+    NotRunning,
+    as_json,
+    ask,
+    ask_own,
+    finish,
+    is_text,
+    line_of_stdin,
+)
 from postroad.app.config import Config
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, PostroadError, WrongPassphrase
@@ -112,16 +120,16 @@ class _Passphrases:
 
     def _given(self, question: str, *, confirm: bool) -> str:
         if self._asks:
-            return str(
+            typed = str(
                 click.prompt(question, err=True, hide_input=True, confirmation_prompt=confirm)
             )
-        octets = sys.stdin.buffer.readline(LINE_BYTES_MAX)
-        if not octets:
+            if not is_text(typed):
+                raise ConfigurationError("What you typed is not UTF-8. Type it again.")
+            return typed
+        said = line_of_stdin("The passphrase", LINE_BYTES_MAX)
+        if not said:
             raise ConfigurationError(f"{question} is wanted on stdin, in a line of its own.")
-        try:
-            return octets.decode().rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise ConfigurationError("The passphrase on stdin is not UTF-8.") from error
+        return said
 
 
 def _protection(config: Config) -> dict[str, Any]:

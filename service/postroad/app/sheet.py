@@ -16,7 +16,7 @@ from postroad.protocol.identity_records import RevokeRecord, read_revoke, sign_r
 from postroad.sealing.keys import Identity, identity_from_words
 
 OCTETS = 5390  # of a whole identity's revocation: all its fields are of fixed sizes
-READ_BYTES_MAX = 4 * limits.MIB
+READ_BYTES_MAX = limits.MIB  # of a page as we write it, a sixth
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Postroad: revocation sheet</title><style>

@@ -384,8 +384,11 @@ class _Doorstep:
     async def _answer(self, line: bytes, file: OwnersFile) -> Reply:
         try:
             request = json.loads(line)
+            json.dumps(request, ensure_ascii=False).encode()  # JSON can say half a character
             with_file = self._file_requests.get(request["do"])
             work = None if with_file else self._requests[request["do"]]
+        except UnicodeEncodeError:
+            return {"ok": False, "error": "What was asked is no text: half a character is in it."}
         except (ValueError, KeyError, TypeError, RecursionError):
             return {"ok": False, "error": "This node does not know that request."}
         vigil.bringer.set("the owner")  # a connection is a task of its own

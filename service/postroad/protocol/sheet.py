@@ -11,11 +11,16 @@ See: docs/protocol/records.md.
 import base64
 import hashlib
 import re
+from collections.abc import Iterator
+from itertools import chain, pairwise
 
 from postroad.base.errors import PermanentFailure
 
 OCTETS_A_LINE = 40
 LINES_A_CODE = 20  # of a QR code: large enough to be read by a telephone from paper
+TIMES_MAX = (
+    20  # that each line may stand there: more of them are no sheet, and take seconds to look at
+)
 _GROUP = 8
 _CONFUSED = str.maketrans("018", "OIB")  # not in base32; what was read instead of these letters
 
@@ -40,7 +45,12 @@ def from_text(text: str, size: int) -> bytes:
     wanted = -(-size // OCTETS_A_LINE)
     found: dict[int, bytes] = {}
     wrong: set[int] = set()
-    for number, body in _candidates(text):
+    for count, (number, body) in enumerate(_candidates(text)):
+        if count == wanted * TIMES_MAX:
+            raise PermanentFailure(
+                f"There are more than {count} lines in it, and a sheet has {wanted}. Copy those of "
+                "one sheet, or what its QR codes say, into a file."
+            )
         length = min(OCTETS_A_LINE, size - (number - 1) * OCTETS_A_LINE)
         octets = _octets(number, body, length) if 1 <= number <= wanted else None
         if octets is None:
@@ -71,19 +81,18 @@ def _line(number: int, piece: bytes) -> str:
     return f"{number:03}: {' '.join(groups)} {_checksum(number, piece)}"
 
 
-def _candidates(text: str) -> list[tuple[int, str]]:
+def _candidates(text: str) -> Iterator[tuple[int, str]]:
     """What looks like a line, as its number and its characters with the checksum at their end.
 
     Lines stand one after the other in a QR code, so one ends where the next number begins."""
     upper = " ".join(text.upper().split())
-    marks = list(re.finditer(r"(?<![A-Z0-9])([0-9]{3}): ?", upper))
-    found = []
-    for mark, following in zip(marks, [*marks[1:], None], strict=False):
+    marks = re.finditer(r"(?<![A-Z0-9])([0-9]{3}): ?", upper)
+    for mark, following in pairwise(chain(marks, (None,))):
+        assert mark is not None
         rest = upper[mark.end() : following.start() if following else None]
         body = re.match(r"[A-Z0-9 ]*", rest)
         assert body is not None
-        found.append((int(mark[1]), body[0].replace(" ", "").translate(_CONFUSED)))
-    return found
+        yield int(mark[1]), body[0].replace(" ", "").translate(_CONFUSED)
 
 
 def _octets(number: int, characters: str, length: int) -> bytes | None:
