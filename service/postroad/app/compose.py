@@ -240,6 +240,7 @@ async def _wire(
     )
 
     def met() -> None:
+        requests.told()
         admission.wake()
         herald.met()
         receiver.met()
@@ -270,13 +271,23 @@ async def _wire(
     )
 
     def changed() -> None:
+        requests.told()
         renter.wake()
         receiver.wake()
         sender.wake()
         changes.wake()
         directory.record_changed()
 
-    obeying = obeying_of(database, mailboxes, keys, clock, entropy, barred, changed)
+    obeying = obeying_of(
+        database,
+        mailboxes,
+        keys,
+        clock,
+        entropy,
+        barred,
+        changed,
+        lambda sql, who: requests.settle(sql, who),
+    )
     await obeying.load()
     changes, own_devices = changes_of(
         database, client, keys, clock, entropy, obeying, directory, changed
@@ -312,6 +323,7 @@ async def _wire(
         refuses_silently=settings.refuses_silently,
     )
     mailboxes.on_accepted = requests.wake
+    introductions.on_contact = proposals.on_contact = requests.settle
     filing = Filing(database, mailboxes, introductions, requests, proposals, keys, clock, entropy)
     receiver = Receiver(
         database,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from postroad.base.ids import PeerId
+from postroad.base.ids import Fingerprint, PeerId
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.change_notices import ChangeNotices
 from postroad.delivery.changes import Changes
@@ -10,9 +10,10 @@ from postroad.delivery.obeying import Change, Obeying
 from postroad.delivery.own_devices import OwnDevices
 from postroad.peers.client import Client
 from postroad.peers.directory.service import Directory
-from postroad.store.database import Database
+from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
+from postroad.store.rotations import Followed, Outcome
 
 
 def obeying_of(
@@ -23,16 +24,23 @@ def obeying_of(
     entropy: Entropy,
     barred: set[PeerId],
     changed: Callable[[], None],
+    on_contact: Callable[[Sql, Fingerprint], None],
 ) -> Obeying:
-    """`changed` hears that something was obeyed: letters may have to go another way."""
+    """`changed` hears that something was obeyed: letters may have to go another way; `on_contact`
+    of whoever is a contact by it, in the same transaction."""
     notices = ChangeNotices(mailboxes, keys, clock, entropy)
+
+    def tell(sql: Sql, change: Change) -> Added | None:
+        if isinstance(change, Followed) and change.outcome is Outcome.FOLLOWED and change.person:
+            on_contact(sql, change.person.fingerprint)
+        return notices.tell(sql, change)
 
     def after(_: Change, added: Added | None) -> None:
         if added is not None:
             mailboxes.announce(added)
         changed()
 
-    return Obeying(database, clock, lambda: keys.fingerprints, barred, notices.tell, after)
+    return Obeying(database, clock, lambda: keys.fingerprints, barred, tell, after)
 
 
 def changes_of(

@@ -165,6 +165,7 @@ REQUESTS_PER_STRANGER_A_DAY = 3
 REQUESTS_PER_SUBNET_A_DAY = 20
 REQUESTS_AT_ONCE = 30  # from all strangers together, before any is opened, and then
 REQUESTS_PER_SECOND = 1 / MINUTE
+REQUEST_COPIES_MAX = RECIPIENTS_MAX  # of one letter that are answered: the newest
 REQUEST_LATER_SECONDS = 6 * HOUR  # until one that found no place is fetched again
 CONTACT_LETTERS_AT_ONCE = 500  # brought by one contact: what a day may bring, and then
 CONTACT_LETTERS_PER_SECOND = 60 / HOUR

@@ -74,6 +74,8 @@ class Requests(Protocol):
 
     def expect_place(self, sql: Sql, sender: Fingerprint) -> None: ...
 
+    def came_again(self, sql: Sql, opened: Opened, mail_id: MailId) -> None: ...
+
     def enter(
         self, sql: Sql, opened: Opened, body: bytes, mail_id: MailId, trace: bytes
     ) -> Added: ...
@@ -232,6 +234,8 @@ class Filing:
             filed.remember(sql, opened.sender, opened.nonce, memory, opened.header.expires)
         else:
             verdict = before.verdict
+            if verdict is Verdict.REQUESTED:
+                self._requests.came_again(sql, opened, mail_id)
         receipt = self._receipt(opened, verdict, now)
         sender = rotations.heir(sql, opened.sender)
         due = ReceiptDue(mail_id, sender, opened.device, receipt, 0)

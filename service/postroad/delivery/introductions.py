@@ -66,6 +66,8 @@ class Introductions:
         self._on_met = on_met
         # Looks for changes of an identity; whose it is now. Set by the composition root.
         self.look_up: Callable[[Fingerprint], Awaitable[Fingerprint | None]]
+        # Hears of whoever became a contact, in the same transaction. Set by the composition root.
+        self.on_contact: Callable[[Sql, Fingerprint], None]
         self._proposals = proposals
         self._find = find
 
@@ -158,6 +160,7 @@ class Introductions:
             people.add_contact(sql, record, now, my_ticket=invitation.ticket, their_ticket=ticket)
             if known is None:
                 note_added(sql, now, record, "their invitation")
+            self.on_contact(sql, record.fingerprint)
             introduction = Introduction(invitation.secret, ticket, encode(mine), None)
             people.told_record(sql, record.fingerprint, mine.sequence)
             self._introduce(sql, record.address, introduction, Occasion.INVITATION_ACCEPTED)
@@ -255,6 +258,7 @@ class Introductions:
             name=invitation.name,
         )
         invitations.use(sql, secret, record.fingerprint, now)
+        self.on_contact(sql, record.fingerprint)
         mine = people.kept_record(sql, self._keyring.fingerprint)
         assert mine is not None, "our own record is made before the network is joined"
         sequence = decode(PersonRecord, mine).sequence
@@ -299,6 +303,7 @@ class Introductions:
         ours, now = known.ticket if known else None, self._clock.now()
         people.add_contact(sql, record, now, my_ticket=theirs, their_ticket=ours)
         note_added(sql, now, record, "the owner's request")
+        self.on_contact(sql, record.fingerprint)
 
     def met(self) -> None:
         """Somebody became a contact: write to them, perhaps rent a drop, tell our holders."""

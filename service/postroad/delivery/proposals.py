@@ -52,6 +52,8 @@ class Proposals:
         self._clock = clock
         self._entropy = entropy
         self._on_decided = on_decided
+        # Hears of whoever became a contact, in the same transaction. Set by the composition root.
+        self.on_contact: Callable[[Sql, Fingerprint], None]
 
     # As the third
 
@@ -176,6 +178,7 @@ class Proposals:
         ticket = Ticket(introduction.ticket)
         people.add_contact(sql, record, now, my_ticket=ticket, their_ticket=row.ticket)
         proposals.decided(sql, row, State.MET)
+        self.on_contact(sql, record.fingerprint)
         queue.wake(sql, record.fingerprint, now)  # our own introduction may wait for their yes
         if is_new:
             by = f"introduction of {row.introducer}"

@@ -34,7 +34,7 @@ from postroad.store.database import Database, Sql
 from postroad.store.filed import ReceiptDue
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
-from postroad.store.requests import FOLDER, Request, State
+from postroad.store.requests import FOLDER, Request, Seal, State
 
 log = logging.getLogger(__name__)
 ROUND_SECONDS = limits.HOUR
@@ -134,14 +134,10 @@ class RequestBox:
             sql,
             Request(
                 request_id,
-                mail_id,
+                _seal_of(opened, mail_id),
                 opened.sender,
                 str(author),
-                opened.device,
-                Fingerprint(header.recipient.fingerprint),
                 opened.nonce,
-                opened.header_hash,
-                opened.content_key,
                 record,
                 Ticket(introduction.ticket) if introduction and record else None,
                 messages.subject_of(body[: limits.HEADER_BYTES_MAX]),
@@ -152,6 +148,29 @@ class RequestBox:
             ),
         )
         return added
+
+    def came_again(self, sql: Sql, opened: Opened, mail_id: MailId) -> None:
+        """Another parcel of a letter that waits: to another address of ours, or sealed anew."""
+        request = requests.of_letter(sql, opened.sender, opened.nonce)
+        if request is not None and requests.by_mail_id(sql, mail_id) is None:
+            requests.add_copy(sql, request.id, _seal_of(opened, mail_id))
+
+    def settle(self, sql: Sql, who: Fingerprint) -> None:
+        """This person is a contact now, whatever made them one: letters of theirs that wait are
+        accepted by that, in the transaction that made them one; `told` after its commit."""
+        person = people.contact(sql, who)
+        if person is None or person.blocked:
+            return
+        for request in requests.undone_of(sql, [who, *rotations.were(sql, who)]):
+            self._mailboxes.bring_to_inbox(sql, FOLDER, [request.uid])
+            requests.accept(sql, request.id)
+            audit.note(sql, self._clock.now(), "request accepted", address=request.address)
+            self._tell(sql, request, Verdict.FILED)
+
+    def told(self) -> None:
+        """Somebody became a contact: letters may have come to INBOX, and receipts be due."""
+        self._mailboxes.changed_somewhere()
+        self._on_receipt()
 
     # The owner decides, at the control socket
 
@@ -249,16 +268,16 @@ class RequestBox:
         ours = Ticket(self._entropy.token(16))
 
         def work(sql: Sql) -> bool:
-            now, address = self._clock.now(), request.address
-            if not circle.allows(sql, rotations.heir(sql, request.fingerprint)):
+            who = rotations.heir(sql, request.fingerprint)
+            if not circle.allows(sql, who):
                 # It was drawn closer since, and a mail program asks nobody.
+                now, address = self._clock.now(), request.address
                 audit.note(sql, now, "policy refused", key="contacts", address=address)
                 self._tell(sql, request, Verdict.POLICY)
                 return False
-            if rotations.former(sql, request.fingerprint) is None:  # else they are one already
+            if who == request.fingerprint:  # else they are a contact already
                 self._introductions.answer_request(sql, record, request.ticket, ours, mine)
-            audit.note(sql, now, "request accepted", address=address)
-            self._tell(sql, request, Verdict.FILED)
+            self.settle(sql, who)  # this one, and what else they wrote
             return True
 
         if not await self._database.run(work):
@@ -278,27 +297,35 @@ class RequestBox:
 
     def _tell(self, sql: Sql, request: Request, verdict: Verdict) -> None:
         """The sender is owed another receipt than that which they got."""
-        now, mine = self._clock.now(), self._keyring.fingerprint
-        if request.recipient in self._keyring.fingerprints:  # else the fifth before us: forgotten
-            mine = request.recipient
-        receipt = Receipt(
-            request.fingerprint,
-            request.nonce,
-            request.header_hash,
-            mine,
-            int(verdict),
-            int(now),
-        )
-        sealed = seal_receipt(
-            receipt,
-            device=self._keyring.device,
-            certificate=self._keyring.certificate_of(mine),
-            content_key=request.content_key,
-            nonce=self._entropy.token(NONCE_BYTES),
-        )
-        due = ReceiptDue(request.mail_id, request.fingerprint, request.device, sealed, 0)
-        filed.answer_again(sql, due, request.nonce, verdict, now)
+        now, whose = self._clock.now(), rotations.heir(sql, request.fingerprint)
+        filed.decided(sql, request.fingerprint, request.nonce, verdict)
+        for seal in requests.seals(sql, request):
+            mine = self._keyring.fingerprint
+            if seal.recipient in self._keyring.fingerprints:  # else the fifth before us: forgotten
+                mine = seal.recipient
+            receipt = Receipt(
+                request.fingerprint,
+                request.nonce,
+                seal.header_hash,
+                mine,
+                int(verdict),
+                int(now),
+            )
+            sealed = seal_receipt(
+                receipt,
+                device=self._keyring.device,
+                certificate=self._keyring.certificate_of(mine),
+                content_key=seal.content_key,
+                nonce=self._entropy.token(NONCE_BYTES),
+            )
+            due = ReceiptDue(seal.mail_id, whose, seal.device, sealed, 0)
+            filed.answer_again(sql, due, now)
         requests.answered(sql, request.id)
+
+
+def _seal_of(opened: Opened, mail_id: MailId) -> Seal:
+    recipient = Fingerprint(opened.header.recipient.fingerprint)
+    return Seal(mail_id, opened.device, recipient, opened.header_hash, opened.content_key)
 
 
 def _record_of(octets: bytes, opened: Opened) -> bytes | None:

@@ -68,15 +68,17 @@ def owe_receipt(sql: sqlite3.Connection, due: ReceiptDue, now: Instant, expires_
     )
 
 
-def answer_again(
-    sql: sqlite3.Connection, due: ReceiptDue, nonce: Nonce, verdict: Verdict, now: Instant
-) -> None:
-    """Another receipt in the place of the one that was given, which may be forgotten: the owner has
-    decided about it. It is told for a week at least, though the letter may have expired."""
+def decided(sql: sqlite3.Connection, author: Fingerprint, nonce: Nonce, verdict: Verdict) -> None:
+    """The owner has decided about it: whatever parcel of it comes from now on is answered so."""
     sql.execute(
         "UPDATE filed SET verdict = ? WHERE fingerprint = ? AND nonce = ?",
-        (int(verdict), due.fingerprint, nonce),
+        (int(verdict), author, nonce),
     )
+
+
+def answer_again(sql: sqlite3.Connection, due: ReceiptDue, now: Instant) -> None:
+    """Another receipt in the place of the one that was given, which may be forgotten. It is told
+    for a week at least, though the letter may have expired."""
     sql.execute(
         """INSERT INTO receipt_due (mail_id, fingerprint, device, sealed, expires_at, due_at)
            VALUES (?, ?, ?, ?, ?, ?)

@@ -374,15 +374,9 @@ class Mailboxes:
     ) -> Copied:
         """Copy all that are there, or none; `move` expunges them here in the same commit."""
 
-        def work(sql: sqlite3.Connection) -> tuple[Copied, int, bool]:
-            here, there = _by_id(sql, mailbox_id), _mailbox(sql, name)
-            old, new = _copy(sql, here, uids, there)
-            accepts = name == "INBOX" and requests.came_to_inbox(sql, _contents(sql, here, old))
-            if move:
-                _expunge(sql, _by_id(sql, mailbox_id), old)
-            return Copied(there.uid_validity, tuple(old), tuple(new)), there.id, accepts
-
-        copied, there, accepts = await self._database.run(work)
+        copied, there, accepts = await self._database.run(
+            lambda sql: _transfer(sql, _by_id(sql, mailbox_id), uids, name, move=move)
+        )
         if accepts:
             self.on_accepted()
         for changed in {there, mailbox_id} if move else {there}:
@@ -419,6 +413,11 @@ class Mailboxes:
         _expunge(sql, mailbox, [uid for (uid,) in there])
         return mailbox.id
 
+    def bring_to_inbox(self, sql: sqlite3.Connection, name: str, uids: Sequence[int]) -> None:
+        """Move what is there of these messages, in the caller's transaction; `changed_somewhere`
+        after the commit."""
+        _transfer(sql, _mailbox(sql, name), uids, "INBOX", move=True)
+
     def octets(self, sql: sqlite3.Connection, content_id: int) -> bytes:
         """The octets of a message; raises Damaged."""
         return self._contents.get(sql, content_id)
@@ -426,6 +425,11 @@ class Mailboxes:
     def changed(self, mailbox_id: int) -> None:
         """Wake all who watch that mailbox, on the event loop."""
         self._wake(mailbox_id)
+
+    def changed_somewhere(self) -> None:
+        """Wake all who watch any mailbox, on the event loop."""
+        for mailbox_id in list(self._watchers):
+            self._wake(mailbox_id)
 
     async def move_to_inbox(self, name: str, uid: int) -> None:
         """What a mail program does with one message of that mailbox."""
@@ -542,6 +546,18 @@ def _copy(
     if not rows:
         return [], []
     return [row[0] for row in rows], _insert(sql, there, [row[1:] for row in rows])
+
+
+def _transfer(
+    sql: sqlite3.Connection, here: _Mailbox, uids: Sequence[int], name: str, *, move: bool
+) -> tuple[Copied, int, bool]:
+    """Copy or move; what was copied, the id of that mailbox, and whether a request was accepted."""
+    there = _mailbox(sql, name)
+    old, new = _copy(sql, here, uids, there)
+    accepts = name == "INBOX" and requests.came_to_inbox(sql, _contents(sql, here, old))
+    if move:
+        _expunge(sql, _by_id(sql, here.id), old)
+    return Copied(there.uid_validity, tuple(old), tuple(new)), there.id, accepts
 
 
 def _contents(sql: sqlite3.Connection, mailbox: _Mailbox, uids: Sequence[int]) -> list[int]:

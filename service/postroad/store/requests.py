@@ -30,18 +30,25 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """One sealed letter, and what its receipt is made of; `recipient`: who we were then."""
+
+    mail_id: MailId
+    device: PeerId
+    recipient: Fingerprint
+    header_hash: bytes
+    content_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """`id`: in the result field of its message; `record`, `ticket`: what its sender sent along."""
 
     id: bytes
-    mail_id: MailId
+    seal: Seal  # of the first of its parcels that came
     fingerprint: Fingerprint
     address: str
-    device: PeerId
-    recipient: Fingerprint  # who we were when it came
     nonce: Nonce
-    header_hash: bytes
-    content_key: bytes = field(repr=False)
     record: bytes | None
     ticket: Ticket | None = field(repr=False)
     subject: str
@@ -52,8 +59,9 @@ class Request:
     state: State = State.WAITING
 
 
-_COLUMNS = """id, mail_id, fingerprint, address, device, recipient, nonce, header_hash,
-    content_key, record, ticket, subject, content_id, uid, at, expires_at, state"""
+_SEAL = "mail_id, device, recipient, header_hash, content_key"
+_COLUMNS = f"""id, {_SEAL}, fingerprint, address, nonce, record, ticket, subject, content_id, uid,
+    at, expires_at, state"""
 
 
 def add(sql: sqlite3.Connection, new: Request) -> None:
@@ -61,14 +69,10 @@ def add(sql: sqlite3.Connection, new: Request) -> None:
         f"INSERT INTO request ({_COLUMNS}) VALUES ({', '.join('?' * 17)})",  # noqa: S608
         (
             new.id,
-            new.mail_id,
+            *_fields(new.seal),
             new.fingerprint,
             new.address,
-            new.device,
-            new.recipient,
             new.nonce,
-            new.header_hash,
-            new.content_key,
             new.record,
             new.ticket,
             new.subject,
@@ -85,6 +89,31 @@ def add(sql: sqlite3.Connection, new: Request) -> None:
         """,
         (limits.REQUESTS_REMEMBERED_MAX,),
     )
+
+
+def add_copy(sql: sqlite3.Connection, request_id: bytes, seal: Seal) -> None:
+    """Another parcel of its letter came; of very many the newest are answered."""
+    sql.execute(
+        f"""INSERT INTO request_copy (request_id, number, {_SEAL})
+            SELECT ?1, 1 + coalesce(max(number), 0), ?2, ?3, ?4, ?5, ?6
+            FROM request_copy WHERE request_id = ?1""",  # noqa: S608  (constants)
+        (request_id, *_fields(seal)),
+    )
+    sql.execute(
+        """DELETE FROM request_copy WHERE request_id = ? AND mail_id NOT IN
+               (SELECT mail_id FROM request_copy WHERE request_id = ? ORDER BY number DESC LIMIT ?)
+        """,
+        (request_id, request_id, limits.REQUEST_COPIES_MAX),
+    )
+
+
+def seals(sql: sqlite3.Connection, request: Request) -> list[Seal]:
+    """All parcels of its letter that came, the first one first."""
+    rows = sql.execute(
+        f"SELECT {_SEAL} FROM request_copy WHERE request_id = ? ORDER BY number",  # noqa: S608
+        (request.id,),
+    )
+    return [request.seal, *(Seal(*row) for row in rows)]
 
 
 def count_waiting(sql: sqlite3.Connection) -> int:
@@ -110,12 +139,28 @@ def unanswered(sql: sqlite3.Connection) -> list[Request]:
     return _requests(sql, "state IN ('accepted', 'refused') AND NOT is_answered")
 
 
+def undone_of(sql: sqlite3.Connection, whose: Sequence[Fingerprint]) -> list[Request]:
+    """Those of this person, whoever they were, that wait for the owner or for what they decided."""
+    return _requests(
+        sql,
+        """NOT is_answered AND state IN ('waiting', 'accepted')
+           AND fingerprint IN (SELECT value FROM json_each(?))""",
+        json.dumps(whose),
+    )
+
+
+def of_letter(sql: sqlite3.Connection, sender: Fingerprint, nonce: Nonce) -> Request | None:
+    return next(iter(_requests(sql, "fingerprint = ? AND nonce = ?", sender, nonce)), None)
+
+
 def get(sql: sqlite3.Connection, request_id: bytes) -> Request | None:
     return next(iter(_requests(sql, "id = ?", request_id)), None)
 
 
 def by_mail_id(sql: sqlite3.Connection, mail_id: MailId) -> Request | None:
-    return next(iter(_requests(sql, "mail_id = ?", mail_id)), None)
+    """The one of whose parcels this is the sealed letter."""
+    which = """mail_id = ?1 OR id IN (SELECT request_id FROM request_copy WHERE mail_id = ?1)"""
+    return next(iter(_requests(sql, which, mail_id)), None)
 
 
 def called(sql: sqlite3.Connection, name: str) -> Request:
@@ -136,6 +181,10 @@ def called(sql: sqlite3.Connection, name: str) -> Request:
             "See: postroad requests"
         )
     return found[0]
+
+
+def accept(sql: sqlite3.Connection, request_id: bytes) -> None:
+    sql.execute("UPDATE request SET state = 'accepted' WHERE id = ?", (request_id,))
 
 
 def answered(sql: sqlite3.Connection, request_id: bytes) -> None:
@@ -191,7 +240,7 @@ def left_folder(sql: sqlite3.Connection, uids: Sequence[int]) -> None:
     )
 
 
-def _requests(sql: sqlite3.Connection, which: str, *values: bytes) -> list[Request]:
+def _requests(sql: sqlite3.Connection, which: str, *values: bytes | str) -> list[Request]:
     rows = sql.execute(
         f"SELECT {_COLUMNS} FROM request WHERE {which} ORDER BY at, id",  # noqa: S608  (constants)
         values,
@@ -200,4 +249,9 @@ def _requests(sql: sqlite3.Connection, which: str, *values: bytes) -> list[Reque
 
 
 def _request(row: tuple[Any, ...]) -> Request:  # STRICT tables keep the types of their columns
-    return Request(*(*row[:-1], State(row[-1])))
+    request_id, *rest, state = row
+    return Request(*(request_id, Seal(*rest[:5]), *rest[5:], State(state)))
+
+
+def _fields(seal: Seal) -> tuple[bytes, bytes, str, bytes, bytes]:
+    return seal.mail_id, seal.device, seal.recipient, seal.header_hash, seal.content_key

@@ -384,6 +384,19 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX request_sender ON request (fingerprint, at);
     CREATE INDEX request_content ON request (content_id);
 
+    -- Other parcels of the same letter: to another address of ours, or sealed anew. Each has a
+    -- receipt of its own, so each is answered.
+    CREATE TABLE request_copy (
+        mail_id     BLOB PRIMARY KEY CHECK (length(mail_id) = 32),
+        request_id  BLOB NOT NULL REFERENCES request (id) ON DELETE CASCADE,
+        number      INTEGER NOT NULL,        -- in the order in which they came
+        device      BLOB NOT NULL CHECK (length(device) = 32),
+        recipient   TEXT NOT NULL,
+        header_hash BLOB NOT NULL CHECK (length(header_hash) = 32),
+        content_key BLOB NOT NULL CHECK (length(content_key) = 32)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX request_copy_of ON request_copy (request_id, number);
+
     -- MAILBOXES (RFC 9051, RFC 7162) ------------------------------------------------------------
     CREATE TABLE mailbox (
         id            INTEGER PRIMARY KEY AUTOINCREMENT,
