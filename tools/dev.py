@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import deb as debian
 import lab
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -132,8 +133,7 @@ def run() -> int:
 def test() -> int:
     """the tests (ARGS="-k word"; WITH=programs installs the mail programs that some drive)"""
     python = environment()
-    if "programs" in os.environ.get("WITH", "").split():
-        install_programs()
+    install_programs(missing_programs())
     command = [python, "-m", "pytest", *(["--color=yes"] if sys.stdout.isatty() else [])]
     status, told = show_and_keep(*alone([*command, *arguments_asked()]))
     closings = [line.strip("= ") for line in told if re.search(r" in [\d.]+s\b", line)]
@@ -180,10 +180,13 @@ def missing_programs() -> list[str]:
     return [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
 
 
-def install_programs() -> None:
-    """Install with apt the programs that tests drive; where that is not for us, say the line."""
-    packages = missing_programs()
-    if not packages:
+def asked_for_programs() -> bool:
+    return "programs" in os.environ.get("WITH", "").split()
+
+
+def install_programs(packages: list[str]) -> None:
+    """Install packages with apt if asked to; where that is not for us, say the line."""
+    if not packages or not asked_for_programs():
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         say("Installing programs is for root. Type:")
@@ -201,7 +204,7 @@ def apt(*words: str) -> None:
     done = subprocess.run(command, env=silent, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         say(done.stderr.strip())
-        raise Stopped("apt-get could not install the programs that tests drive.")
+        raise Stopped("apt-get could not install these programs.")
 
 
 def only_a_snap(package: str) -> bool:
@@ -267,6 +270,12 @@ def measure(target: str, folder: Path, more_prefix: Sequence[str] = ()) -> int:
     red = run_each(commands, surroundings)
     say(f"{target}: failed: {', '.join(red)}" if red else f"{target}: {len(commands)} ran")
     return 1 if red else 0
+
+
+def deb() -> int:
+    """the Debian package of the last commit, into dist/ (WITH=programs installs what builds it)"""
+    install_programs(debian.lacking())
+    return become([sys.executable, str(ROOT / "tools" / "deb.py")], variables())
 
 
 def lock() -> int:
@@ -336,6 +345,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "bench": bench,
     "soak": soak,
     "netlab": netlab,
+    "deb": deb,
     "lock": lock,
     "clean": clean,
     "help": show_help,

@@ -62,7 +62,7 @@ def environment(name: str) -> Path:
     python, stamp = place / "bin" / "python", place / "complete"
     if stamp.exists() and python.exists():
         return python
-    with _one_at_a_time(CACHE / f"venv-{key}.lock"):
+    with one_at_a_time(CACHE / f"venv-{key}.lock"):
         if not (stamp.exists() and python.exists()):
             shutil.rmtree(place, ignore_errors=True)
             say(f"Setting up {place} (once)")
@@ -74,7 +74,7 @@ def environment(name: str) -> Path:
 
 
 @contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
+def one_at_a_time(path: Path) -> Iterator[None]:
     """Two runs that begin together make one environment, not two halves of one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,30 +94,36 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
 
 def _build(place: Path, lock: Path) -> None:
-    variables = dict(os.environ, PIP_USER="0")
-    if "SSL_CERT_FILE" in variables:  # pip does not look at it by itself
-        variables.setdefault("PIP_CERT", variables["SSL_CERT_FILE"])
     with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
-        whole = _python_has_pip_inside()
-        without_pip = [] if whole else ["--without-pip"]
-        _quietly(
+        without_pip = [] if _python_has_pip_inside() else ["--without-pip"]
+        quietly(
             [sys.executable, "-m", "venv", *without_pip, str(place)],
             "Python could not make a virtual environment.",
             INSTALL_VENV,
         )
-        pip = ["-m", "pip"]
-        if not whole:
-            wheel, certificates = _pip_of_the_distribution(Path(scratch))
-            pip = ["-c", PIP_FROM_WHEEL, str(wheel), variables.get("PIP_CERT", str(certificates))]
-            variables.setdefault("PIP_CERT", str(certificates))
-        install = ["install", "--quiet", "--no-input", "--disable-pip-version-check"]
-        install += ["--progress-bar=off", "--no-compile", "--no-deps", "--only-binary=:all:"]
-        _quietly(
-            [str(place / "bin" / "python"), *pip, *install, "--require-hashes", "-r", str(lock)],
-            "pip could not fetch the locked packages. See to the network, then try again; where a"
-            " proxy has certificates of its own, name them: export PIP_CERT=/their/file",
-            variables=variables,
-        )
+        install = ["install", "--no-compile", "--require-hashes", "-r", str(lock)]
+        pip(place / "bin" / "python", install, Path(scratch))
+
+
+def pip(python: Path, words: list[str], scratch: Path) -> None:
+    """Have pip do something with locked wheels, and with nothing else.
+
+    `python`: of an environment made here; `scratch`: an empty folder that may be filled."""
+    variables = dict(os.environ, PIP_USER="0")
+    if "SSL_CERT_FILE" in variables:  # pip does not look at it by itself
+        variables.setdefault("PIP_CERT", variables["SSL_CERT_FILE"])
+    program = ["-m", "pip"]
+    if not _python_has_pip_inside():
+        wheel, certificates = _pip_of_the_distribution(scratch)
+        program = ["-c", PIP_FROM_WHEEL, str(wheel), variables.get("PIP_CERT", str(certificates))]
+        variables.setdefault("PIP_CERT", str(certificates))
+    quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--progress-bar=off"]
+    quietly(
+        [str(python), *program, *words, *quiet, "--no-deps", "--only-binary=:all:"],
+        "pip could not fetch the locked packages. See to the network, then try again; where a"
+        " proxy has certificates of its own, name them: export PIP_CERT=/their/file",
+        variables=variables,
+    )
 
 
 def _python_has_pip_inside() -> bool:
@@ -142,7 +148,7 @@ def _pip_of_the_distribution(scratch: Path) -> tuple[Path, Path]:
     _download_packages(wanted, scratch)
     sentence = "This Python has no pip, and the distribution's could not be unpacked."
     for package in scratch.glob("*.deb"):
-        _quietly(["dpkg-deb", "-x", str(package), str(scratch / "root")], sentence, INSTALL_VENV)
+        quietly(["dpkg-deb", "-x", str(package), str(scratch / "root")], sentence, INSTALL_VENV)
     wheels = sorted(scratch.glob("root/usr/share/python-wheels/pip-*.whl"))
     if not wheels:
         raise Stopped(sentence, INSTALL_VENV)
@@ -165,11 +171,11 @@ def _download_packages(wanted: list[str], scratch: Path) -> None:
     (archives / "partial").mkdir(parents=True)
     apt += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={archives}"]
     sentence = "This Python has no pip, and apt could not fetch it."
-    _quietly([*apt, "update"], sentence, INSTALL_VENV)
-    _quietly([*apt, "download", *wanted], sentence, INSTALL_VENV, where=scratch)
+    quietly([*apt, "update"], sentence, INSTALL_VENV)
+    quietly([*apt, "download", *wanted], sentence, INSTALL_VENV, where=scratch)
 
 
-def _quietly(
+def quietly(
     command: list[str],
     sentence: str,
     line: str = "",

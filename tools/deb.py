@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Build the Debian package from the committed tree: `make deb` puts it into dist/.
+
+Purpose: fetch the locked wheels into the cache, then build with no network in an exported copy.
+Invariants: what is not committed is not in the package, and the tree stays as it is; nothing gets
+into the cache without a locked hash. Standard library only.
+
+    tools/deb.py                     the path of the package is the last line
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import lay_site
+from environment import CACHE, LOCKS, Stopped, environment, one_at_a_time, pip, quietly, say
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = LOCKS / "service.lock"
+DIST = ROOT / "dist"
+PACKAGES = {  # what the build runs, and the package it comes in
+    "dpkg-buildpackage": "dpkg-dev",
+    "dh": "debhelper",
+    "git": "git",
+}
+GLIBC_MINOR = 34  # the newest that bookworm, trixie and noble all have
+
+
+def lacking() -> list[str]:
+    """The packages of the distribution that a build here needs and that are not there."""
+    return [package for program, package in PACKAGES.items() if shutil.which(program) is None]
+
+
+def build() -> Path:
+    """The package, built from the last commit."""
+    if packages := lacking():
+        raise Stopped(
+            "Building the package needs programs of the distribution.",
+            f"sudo apt-get install -y --no-install-recommends {' '.join(packages)}",
+        )
+    if _git("status", "--porcelain", "--untracked-files=no"):
+        say("There are changes that are not committed: the package is built without them.")
+    wheels = fetched()
+    with tempfile.TemporaryDirectory(prefix="postroad-deb-") as scratch:
+        tree = Path(scratch) / "postroad"
+        _export(tree)
+        _build(tree, wheels)
+        (made,) = Path(scratch).glob("*.deb")
+        DIST.mkdir(exist_ok=True)
+        shutil.copy(made, DIST / made.name)
+    return DIST / made.name
+
+
+def fetched() -> Path:
+    """A folder in the cache with every wheel of the lock, for each Python that is served."""
+    text = LOCK.read_text()
+    key = hashlib.sha256(f"{platform.machine()} {lay_site.PYTHONS} {text}".encode()).hexdigest()
+    place = CACHE / f"wheels-{key[:12]}"
+    stamp = place / "complete"
+    with one_at_a_time(CACHE / f"{place.name}.lock"):
+        if not stamp.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            say(f"Fetching the locked wheels into {place} (once)")
+            _fetch(place, text)
+            stamp.touch()
+    return place
+
+
+def _fetch(place: Path, lock: str) -> None:
+    """pip looks at the markers of a lock for its own Python, and we want other Pythons' wheels,
+    too: it gets the lock without them."""
+    python = environment("dev")
+    entries = re.findall(r"^[a-z0-9-]+==.*(?:\n +--hash=.*)+", lock, re.MULTILINE)
+    first = lay_site.PYTHONS[0]
+    for version in lay_site.PYTHONS:
+        with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
+            asked = Path(scratch) / "asked"
+            asked.write_text("\n".join(re.sub(r" ;.*\\", r" \\", entry) for entry in entries))
+            download = ["download", "--require-hashes", "-r", str(asked), "-d", str(place)]
+            download += ["--implementation=cp", f"--python-version={version}"]
+            for minor in range(GLIBC_MINOR, 16, -1):
+                download.append(f"--platform=manylinux_2_{minor}_{platform.machine()}")
+            download.append(f"--platform=manylinux2014_{platform.machine()}")
+            pip(python, download, Path(scratch))
+        if version == first:  # the others differ only in what is compiled for one Python
+            laid = map(lay_site.package_of, place.glob("*.whl"))
+            compiled = {name for name, served in laid if served == first}
+            entries = [entry for entry in entries if entry.partition("==")[0] in compiled]
+
+
+def _export(tree: Path) -> None:
+    """The committed tree, with packaging/debian where dpkg wants it."""
+    tree.mkdir()
+    packed = subprocess.run(
+        ["git", "archive", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True
+    )
+    subprocess.run(["tar", "-x", "-C", str(tree)], input=packed.stdout, check=True)
+    (tree / "packaging" / "debian").rename(tree / "debian")
+
+
+def _build(tree: Path, wheels: Path) -> None:
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    ours |= {"POSTROAD_WHEELS": str(wheels), "LC_ALL": "C.UTF-8"}
+    command = ["dpkg-buildpackage", "--build=binary", "--unsigned-changes", "--unsigned-buildinfo"]
+    quietly(command, "The package could not be built.", variables=ours, where=tree)
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Stopped(f"The package is built from what is committed, and git says: {done.stderr}")
+    return done.stdout
+
+
+def main() -> int:
+    try:
+        made = build()
+    except Stopped as stopped:
+        say(f"\n{stopped}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    say(f"{made.name}: {made.stat().st_size / 1e6:.1f} MB")
+    print(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Lay wheels into one folder of modules that serves several versions of Python.
+
+Purpose: the private site folder of the package. Pure and abi3 wheels are laid once; modules that
+are compiled for one Python each lie side by side, since their names say for which.
+Invariants: nothing is laid that the lock has no hash of, everything that it names is laid, and no
+two wheels give different contents to one file. Standard library only: the build runs this.
+
+    tools/lay_site.py WHEELS LOCK SITE
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+import zipfile
+from pathlib import Path, PurePosixPath
+
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+# zeroconf compiles what is there as Python, too: 3 MB for each Python, which nobody would notice.
+WITHOUT_COMPILED = {"zeroconf"}
+# What says how a wheel was made and installed; wheels of one version differ in it.
+OF_INSTALLERS = {"RECORD", "WHEEL", "INSTALLER", "REQUESTED"}
+NOT_RUN = {".pyi", ".c", ".h", ".pxd"}
+
+
+class Refused(Exception):
+    """The folder cannot be laid; a sentence that says why."""
+
+
+def locked(lock: str) -> dict[str, set[str]]:
+    """Of each package in a lock: the hashes of its files."""
+    entries = re.findall(r"^([a-z0-9-]+)==.*((?:\n +--hash=.*)+)", lock, re.MULTILINE)
+    return {name: set(re.findall(r"sha256:([0-9a-f]{64})", hashes)) for name, hashes in entries}
+
+
+def lay(wheels: Path, lock: str, site: Path) -> None:
+    """Raises Refused when a wheel is missing, unknown, or contradicts another."""
+    left = locked(lock)
+    laid: dict[str, set[str]] = {name: set() for name in left}
+    for wheel in sorted(wheels.glob("*.whl")):
+        name, python = package_of(wheel)
+        if name not in left:
+            raise Refused(f"{wheel.name}: the lock does not name it.")
+        octets = wheel.read_bytes()
+        if hashlib.sha256(octets).hexdigest() not in left[name]:
+            raise Refused(f"{wheel.name}: the lock has another hash.")
+        laid[name].add(python)
+        _unpack(wheel, name, site)
+    for name, pythons in laid.items():
+        missing = [each for each in PYTHONS if not pythons & {each, "any"}]
+        if missing:
+            raise Refused(f"{name}: there is no wheel for {', '.join(missing)}.")
+
+
+def package_of(wheel: Path) -> tuple[str, str]:
+    """Its name as locks write it, and the one Python that it is for, or `any`."""
+    name, _version, *_, python, abi, _platform = wheel.stem.split("-")
+    one = re.fullmatch(r"cp(3)(\d+)", python)
+    named = name.lower().replace("_", "-")
+    if one is None or abi == "abi3" or named in WITHOUT_COMPILED:
+        return named, "any"
+    return named, f"{one[1]}.{one[2]}"
+
+
+def _unpack(wheel: Path, name: str, site: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            path = PurePosixPath(entry.filename)
+            if entry.is_dir() or not _is_wanted(path, name):
+                continue
+            if path.is_absolute() or ".." in path.parts:
+                raise Refused(f"{wheel.name}: {path} points out of the folder.")
+            place, octets = site / path, archive.read(entry)
+            if place.exists() and place.read_bytes() != octets:
+                raise Refused(f"{wheel.name}: {path} is there already, with other contents.")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(octets)
+            place.chmod(0o644)
+
+
+def _is_wanted(path: PurePosixPath, name: str) -> bool:
+    if path.parts[0].endswith(".data"):  # commands and manual pages of their own
+        return False
+    if path.parts[0].endswith(".dist-info"):
+        return path.name not in OF_INSTALLERS
+    if path.suffix in NOT_RUN or "tests" in path.parts or "docs" in path.parts:
+        return False
+    return not (path.suffix == ".so" and name in WITHOUT_COMPILED)
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 3:
+        print("usage: tools/lay_site.py WHEELS LOCK SITE", file=sys.stderr)
+        return 2
+    wheels, lock, site = map(Path, arguments)
+    try:
+        lay(wheels, lock.read_text(), site)
+    except Refused as refused:
+        print(f"lay_site: {refused}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
