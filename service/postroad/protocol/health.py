@@ -1,0 +1,480 @@
+"""How the node is doing: from every fact about it to a state, a health, and problems in words.
+
+Purpose: one place decides and says it; the command line, D-Bus and the tray only show it.
+Invariants: total and deterministic; the worst problem decides the health; a worse fact never gives
+a better health. What the owner wants (a pause), and what begins, is no worse fact: while the node
+is off the network nothing is said about the ways to others. Each problem ends in a next step that
+names a command.
+See: docs/adr/0020-health.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from postroad.base import limits
+from postroad.contract import Health, Severity, State
+from postroad.protocol.clock import Because, Judgement
+from postroad.protocol.netcheck import Finding
+
+UNANSWERED_MANY = 3  # nodes dialled in vain, and nobody heard since: most likely it is we
+MAIL_SERVICES = frozenset({"network", "sender", "receiver"})  # without which no mail goes or comes
+
+
+class Code(StrEnum):
+    """What a problem is called, for programs; a name once released keeps its meaning."""
+
+    NOT_SET_UP = "not-set-up"
+    LOCKED = "locked"
+    PAUSED = "paused"
+    DOOR_SHUT = "door-shut"
+    STORE = "store"
+    DISK_FULL = "disk-full"
+    DISK_LOW = "disk-low"
+    DAMAGED = "damaged"
+    UNREADABLE = "unreadable"
+    REVOKED = "revoked"
+    SERVICE = "service"
+    NETWORK = "network"
+    NOBODY_ANSWERS = "nobody-answers"
+    UDP = "udp"
+    INCOMING = "incoming"
+    RELAY = "relay"
+    CLOCK_WRONG = "clock-wrong"
+    CLOCK_UNCONFIRMED = "clock-unconfirmed"
+    NO_CONTACTS = "no-contacts"
+    NO_HOLDERS = "no-holders"
+    FEW_HOLDERS = "few-holders"
+    SILENT_HOLDERS = "silent-holders"
+    UNWILLING_HOLDER = "unwilling-holder"
+    UNWILLING_HELPER = "unwilling-helper"
+    LATE_HERE = "late-here"
+    LATE_HELD = "late-held"
+    REQUESTS = "requests"
+    PROPOSALS = "proposals"
+
+
+class Room(IntEnum):
+    """What is free on the disk, beside the reserve; from the best to the worst."""
+
+    ENOUGH = 0
+    LITTLE = 1  # for a few letters of the greatest size
+    NONE = 2  # new letters are refused
+
+
+@dataclass(frozen=True, slots=True)
+class Unwilling:
+    """Somebody who does not hold for us, and what they said. `name`: a contact of ours; not
+    `is_contact`: somebody whom that contact vouches for."""
+
+    name: str
+    is_contact: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of a node. The defaults are those of one that is well, so whoever knows less
+    says less."""
+
+    is_set_up: bool = True
+    locked_because: str = ""  # why the keys wait for their owner
+    is_paused: bool = False
+    is_joined: bool = True  # on the network; until then a node that is not paused is starting
+    # Peers and the ways to them
+    contacts: int = 1
+    linked: int = 0  # open links, which a node at rest has none of
+    unanswered: int = 0  # nodes that were dialled in vain since any was heard
+    bad_ways: tuple[Finding, ...] = ()  # what `netcheck` calls bad
+    # Who holds for us
+    holders: int = limits.HOLDERS_WANTED  # that are not silent
+    holders_silent: int = 0
+    unwilling: tuple[Unwilling, ...] = ()
+    helpers_refusing: tuple[tuple[str, str], ...] = ()  # name and reason
+    # The queue: letters under way for more than a day, to this or that recipient
+    late_here: int = 0  # which no holder has
+    late_held: int = 0
+    # Store and disk
+    store_trouble: str = ""  # why it was not read or written the last time
+    damaged: tuple[tuple[str, int], ...] = ()  # kinds of the quarantine, how many of each
+    room: Room = Room.ENOUGH
+    # Clock, doors, keys
+    clock: Judgement = Judgement(True, Because.VOICES, limits.CLOCK_VOICES, 0)
+    doors_shut: tuple[str, ...] = ()  # SMTP, IMAP: that should be open
+    is_revoked: bool = False  # our device, or our identity
+    failing: tuple[tuple[str, str], ...] = ()  # services that begin again and again, and why
+    # What waits for the owner's word
+    requests: int = 0
+    proposals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`summary` says what is, `next_step` what to do; sentences, free of anything private but the
+    names that the owner gave their contacts."""
+
+    code: Code
+    severity: Severity
+    summary: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`sentence`: the state in words. The gravest problem comes first."""
+
+    state: State
+    health: Health
+    problems: tuple[Problem, ...]
+    sentence: str
+
+
+# Those without which mail moves as it should: late letters may be somebody else's absence.
+_HARMLESS = frozenset({Code.DAMAGED, Code.UNREADABLE, Code.LATE_HERE, Code.LATE_HELD})
+_GRAVITY = {severity: rank for rank, severity in enumerate(Severity)}
+_HEALTHS = {
+    Severity.INFO: Health.OK,
+    Severity.ATTENTION: Health.ATTENTION,
+    Severity.BROKEN: Health.BROKEN,
+}
+_SENTENCES = {
+    State.SETUP_NEEDED: "Postroad is not set up yet: you have no address.",
+    State.LOCKED: "Your node is locked: its keys wait for you.",
+    State.STARTING: "Your node is starting.",
+    State.ONLINE: "Your node is online: letters come and go.",
+    State.OFFLINE: "Your node is offline: letters wait until it reaches other nodes.",
+    State.DEGRADED: "Your node is running, but not all is as it should be.",
+    State.PAUSED: "Your node is paused: no letter comes or goes.",
+}
+
+
+def judge(facts: Facts) -> Verdict:
+    """What these facts come to."""
+    found = sorted(_problems(facts), key=lambda one: -_GRAVITY[one.severity])
+    worst = found[0].severity if found else Severity.INFO
+    state = _state(facts, found)
+    return Verdict(state, _HEALTHS[worst], tuple(found), _SENTENCES[state])
+
+
+def _state(facts: Facts, problems: list[Problem]) -> State:
+    if not facts.is_set_up:
+        return State.SETUP_NEEDED
+    if facts.locked_because:
+        return State.LOCKED
+    if facts.is_paused:
+        return State.PAUSED
+    if any(name == "network" for name, _ in facts.failing):
+        return State.OFFLINE
+    if not facts.is_joined:
+        return State.STARTING
+    codes = {one.code for one in problems}
+    if codes & {Code.NETWORK, Code.NOBODY_ANSWERS}:
+        return State.OFFLINE
+    if any(one.severity is not Severity.INFO and one.code not in _HARMLESS for one in problems):
+        return State.DEGRADED
+    return State.ONLINE
+
+
+def _problems(facts: Facts) -> Iterator[Problem]:
+    """All of them; of one severity in the order in which they are best read."""
+    yield from _of_owner(facts)
+    yield from _of_house(facts)
+    if not facts.is_paused and facts.is_joined:
+        yield from _of_ways(facts)
+    yield from _of_clock(facts)
+    yield from _of_queue(facts)
+    yield from _of_holders(facts)
+    yield from _of_requests(facts)
+
+
+def _of_owner(facts: Facts) -> Iterator[Problem]:
+    if not facts.is_set_up:
+        yield Problem(
+            Code.NOT_SET_UP,
+            Severity.ATTENTION,
+            "There are no keys and no address here yet.",
+            "Make them: postroad setup",
+        )
+    if facts.locked_because:
+        yield Problem(
+            Code.LOCKED,
+            Severity.ATTENTION,
+            f"No letter comes or goes until your keys are open. {facts.locked_because}",
+            "Open them: postroad unlock",
+        )
+    if facts.is_revoked:
+        yield Problem(
+            Code.REVOKED,
+            Severity.BROKEN,
+            "This device, or your identity, was revoked: nobody takes letters from it any more.",
+            "See which devices speak for you: postroad devices",
+        )
+    if facts.is_paused:
+        yield Problem(
+            Code.PAUSED,
+            Severity.INFO,
+            "You paused your node. You can read and write; letters wait, those to you with their "
+            "senders and your holders.",
+            "Be back on the network: postroad resume",
+        )
+
+
+SERVICES = {
+    "network": "to be on the network",
+    "sender": "to send letters",
+    "receiver": "to receive letters",
+    "renter": "to keep holders",
+    "relay": "to be a relay for others",
+    "neighbours": "to find contacts on the local network",
+    "directory": "to take part in the directory",
+    "tidy": "to tidy up",
+}
+
+
+def _of_house(facts: Facts) -> Iterator[Problem]:
+    if facts.store_trouble:
+        yield Problem(
+            Code.STORE,
+            Severity.BROKEN,
+            f"Your store did not take or give what it was asked for: {facts.store_trouble}",
+            "Nothing that was accepted is lost. Check the disk and its free space, then look "
+            "again: postroad status",
+        )
+    if facts.room is Room.NONE:
+        yield Problem(
+            Code.DISK_FULL,
+            Severity.BROKEN,
+            "The disk is almost full, so new letters are refused; nothing that was accepted is "
+            "lost.",
+            "Make room on the disk of your data folder, then look again: postroad status",
+        )
+    elif facts.room is Room.LITTLE:
+        yield Problem(
+            Code.DISK_LOW,
+            Severity.ATTENTION,
+            "The disk is filling up: soon new letters will be refused.",
+            "Make room on the disk of your data folder, then look again: postroad status",
+        )
+    for door in facts.doors_shut:
+        yield Problem(
+            Code.DOOR_SHUT,
+            Severity.BROKEN,
+            f"The {door} door is shut: your mail program cannot "
+            f"{'send' if door == 'SMTP' else 'read'}.",
+            "Stop your node and start it again, it says why the door is shut: postroad run",
+        )
+    for name, reason in facts.failing:
+        yield Problem(
+            Code.SERVICE,
+            Severity.BROKEN if name in MAIL_SERVICES else Severity.ATTENTION,
+            f"Your node fails {SERVICES.get(name, f'at a part of its work ({name})')}, and goes on "
+            f"trying: {reason}",
+            "Look again in a minute: postroad status. If it stays so, stop your node and start it "
+            "again: postroad run",
+        )
+    for kind, count in facts.damaged:
+        yield _damage(kind, count)
+
+
+def _damage(kind: str, count: int) -> Problem:
+    """What of one kind stands in the quarantine, and what its owner can do."""
+    are = "is" if count == 1 else "are"
+    look = "Check the disk"
+    match kind:
+        case "letter":  # anybody can send such a thing: no reason for the owner to worry
+            return Problem(
+                Code.UNREADABLE,
+                Severity.INFO,
+                f"{_number(count, 'letter')} that came in could not be opened and {are} set aside.",
+                "If you miss a letter, ask its sender to send it again. Which they are: postroad "
+                "status --json",
+            )
+        case "letter to send":
+            what = f"{_number(count, 'letter')} of yours {are} damaged on this disk and cannot be"
+            return _on_disk(
+                f"{what} sent.",
+                f"{look}, and send again what does not leave your queue: postroad queue",
+            )
+        case "parcel":
+            what = f"{_number(count, 'entry', 'entries')} of your queue {are} damaged on this disk"
+            return _on_disk(
+                f"{what}, so some letter of yours is not sent.",
+                f"{look}, and ask your recipients. What is still under way: postroad queue",
+            )
+        case "message":
+            what = f"{_number(count, 'message')} in your folders {are} damaged on this disk"
+            return _on_disk(
+                f"{what}; your mail program shows a note in place of each.",
+                f"{look}, and ask the senders. Which they are: postroad status --json",
+            )
+        case "contact":
+            what = f"{_number(count, 'entry', 'entries')} of your contacts {are} damaged on this"
+            return _on_disk(
+                f"{what} disk, and cannot be used.",
+                f"{look}, and invite whom you miss again: postroad invite",
+            )
+        case _:
+            what = f"{_number(count, 'thing')} of the kind {kind!r} {are} damaged and set aside."
+            return _on_disk(what, f"{look}. Which they are: postroad status --json")
+
+
+def _on_disk(summary: str, next_step: str) -> Problem:
+    return Problem(Code.DAMAGED, Severity.ATTENTION, summary, next_step)
+
+
+_WAYS = {"network": Code.NETWORK, "udp": Code.UDP, "incoming": Code.INCOMING, "relay": Code.RELAY}
+
+
+def _of_ways(facts: Facts) -> Iterator[Problem]:
+    for one in facts.bad_ways:
+        code = Code.CLOCK_WRONG if one.about == "clock" else _WAYS.get(one.about, Code.INCOMING)
+        more = f"{one.advice} ".lstrip()
+        yield Problem(code, Severity.ATTENTION, one.says, f"{more}See: postroad netcheck")
+    all_of_few = 0 < facts.contacts <= facts.unanswered
+    if not facts.linked and (facts.unanswered >= UNANSWERED_MANY or all_of_few):
+        yield Problem(
+            Code.NOBODY_ANSWERS,
+            Severity.INFO,
+            f"No other node answers now; {facts.unanswered or 'none'} "
+            f"{'was' if facts.unanswered == 1 else 'were'} tried. They are off, or something "
+            "between you and them is.",
+            "Letters wait, and go by themselves. See what is open: postroad netcheck",
+        )
+
+
+UNTIL_CONFIRMED = (
+    "Until then nothing expires, and nothing old is removed; letters come and go as always."
+)
+
+
+def _of_clock(facts: Facts) -> Iterator[Problem]:
+    clock = facts.clock
+    if clock.confirmed:
+        return
+    agreeing, disagreeing = clock.agreeing, clock.disagreeing
+    if clock.because is Because.CONTRADICTED:
+        yield Problem(
+            Code.CLOCK_WRONG,
+            Severity.ATTENTION,
+            f"{disagreeing} of your contacts' nodes say another time than this computer, "
+            f"{agreeing or 'none'} the same. {UNTIL_CONFIRMED}",
+            "Look at the date of this computer and set it; then look again: postroad status",
+        )
+        return
+    was_set = clock.because is Because.STEPPED
+    begins = "was set, and is not confirmed since" if was_set else "is not confirmed yet"
+    agree = "contact's node agrees" if agreeing == 1 else "contacts' nodes agree"
+    yield Problem(
+        Code.CLOCK_UNCONFIRMED,
+        Severity.INFO,
+        f"The clock of this computer {begins}: {agreeing or 'no'} {agree} with it, and "
+        f"{limits.CLOCK_VOICES} are needed, or a day of running. {UNTIL_CONFIRMED}",
+        "There is nothing to do. Who could say the time: postroad peers",
+    )
+
+
+def _of_queue(facts: Facts) -> Iterator[Problem]:
+    if facts.late_here:
+        have, them = ("has", "it") if facts.late_here == 1 else ("have", "them")
+        yield Problem(
+            Code.LATE_HERE,
+            Severity.ATTENTION,
+            f"{_number(facts.late_here, 'letter')} of yours {have} been under way for more than a "
+            f"day, and no holder has {them} yet: this computer alone does.",
+            "See why, and what will do: postroad queue",
+        )
+    if facts.late_held:
+        wait = "waits" if facts.late_held == 1 else "wait"
+        yield Problem(
+            Code.LATE_HELD,
+            Severity.INFO,
+            f"{_number(facts.late_held, 'letter')} of yours {wait} at holders for more than a day: "
+            "the recipient has been away.",
+            "Nothing is lost. See which: postroad queue",
+        )
+
+
+def _of_holders(facts: Facts) -> Iterator[Problem]:
+    if not facts.contacts:
+        yield Problem(
+            Code.NO_CONTACTS,
+            Severity.INFO,
+            "You have no contacts yet, so nobody can write to you or hold letters for you.",
+            "Invite somebody: postroad invite",
+        )
+    elif facts.holders < limits.HOLDERS_SAFE:
+        yield _few_holders(facts.holders)
+    if facts.holders_silent:
+        have = "has" if facts.holders_silent == 1 else "have"
+        yield Problem(
+            Code.SILENT_HOLDERS,
+            Severity.INFO,
+            f"{_number(facts.holders_silent, 'more holder')} {have} not been seen for days, and "
+            "will be replaced as soon as somebody else can hold for you.",
+            "See who was seen when: postroad peers",
+        )
+    for one in facts.unwilling:
+        whose = f"{one.name}'s node" if one.is_contact else f"A contact of {one.name}'s"
+        yield Problem(
+            Code.UNWILLING_HOLDER,
+            Severity.INFO,
+            f"{whose} does not hold for you: {one.reason}",
+            "Others will do. See who holds: postroad peers",
+        )
+    for name, reason in facts.helpers_refusing:
+        yield Problem(
+            Code.UNWILLING_HELPER,
+            Severity.INFO,
+            f"The helper {name} does not serve you any more: {reason}",
+            "Ask its owner for another link, or forget it: postroad helpers",
+        )
+
+
+def _few_holders(holders: int) -> Problem:
+    if not holders:
+        days = limits.EXPIRY_SECONDS_MAX // limits.DAY
+        return Problem(
+            Code.NO_HOLDERS,
+            Severity.ATTENTION,
+            "Nobody holds letters for you while this computer is off. Safe: each letter to you "
+            "stays on its sender's computer, which tries again until you are both on, for up to "
+            f"{days} days. Not safe: if that computer is lost before, the letter is lost with it.",
+            "Invite people; their nodes will hold for you: postroad invite",
+        )
+    keep = "keeps" if holders == 1 else "keep"
+    them = "your holder" if holders == 1 else "your holders"
+    return Problem(
+        Code.FEW_HOLDERS,
+        Severity.INFO,
+        f"{_number(holders, 'holder')} of {limits.HOLDERS_WANTED} {keep} letters for you while you "
+        "are away. That is few. Safe: each letter to you stays on its sender's computer, too, "
+        "until it is in your INBOX; one that a holder took comes without its sender. Not safe: "
+        f"while {them} cannot be reached, letters wait until you and their sender are both on; and "
+        f"one is lost if its sender's computer and {them} are lost before you have it.",
+        f"Invite more people (postroad invite): {limits.HOLDERS_SAFE} holders are enough for every "
+        f"day, {limits.HOLDERS_WANTED} for a disaster.",
+    )
+
+
+def _of_requests(facts: Facts) -> Iterator[Problem]:
+    if facts.requests:
+        whose = "a stranger" if facts.requests == 1 else "strangers"
+        waits = "waits" if facts.requests == 1 else "wait"
+        yield Problem(
+            Code.REQUESTS,
+            Severity.INFO,
+            f"{_number(facts.requests, 'letter')} of {whose} {waits} for your answer.",
+            "See: postroad requests",
+        )
+    if facts.proposals:
+        waits = "waits" if facts.proposals == 1 else "wait"
+        yield Problem(
+            Code.PROPOSALS,
+            Severity.INFO,
+            f"{_number(facts.proposals, 'introduction')} {waits} for your answer.",
+            "See: postroad proposals",
+        )
+
+
+def _number(count: int, noun: str, nouns: str = "") -> str:
+    return f"{count} {noun if count == 1 else nouns or noun + 's'}"
