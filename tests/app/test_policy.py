@@ -37,6 +37,7 @@ from postroad.app.policy import (
     narrowed,
 )
 from postroad.base.errors import ConfigurationError
+from postroad.machine import privacy
 
 PORTS = st.integers(1, 65535)
 HOSTS = st.lists(st.sampled_from(["192.0.2.7", "2001:db8::7", "127.0.0.1"]), unique=True)
@@ -62,7 +63,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="pr-", dir=Path.home()))  # /tmp is everybody's to write
     made.chmod(0o755)
     monkeypatch.setattr(policy, "OWNERS", frozenset({0, os.getuid()}))
-    monkeypatch.setattr(policy, "UID_MAP", made / "uid_map")
+    monkeypatch.setattr(privacy, "UID_MAP", made / "uid_map")
     (made / "uid_map").write_text("0 0 4294967295\n")
     monkeypatch.setattr(policy, "PATH", made / "policy.toml")
     yield made
@@ -304,13 +305,52 @@ def test_a_policy_of_anybody_but_root_starts_nothing(
     (folder / "uid_map").write_text(f"{me + 1} {me + 1} 1\n")
     with pytest.raises(ConfigurationError, match=f"{path} belongs to user {me}, not root"):
         load()
-    monkeypatch.setattr(policy, "OVERFLOW_UID", folder / "overflow")
+    monkeypatch.setattr(privacy, "OVERFLOW_UID", folder / "overflow")
     (folder / "overflow").write_text(f"{me}\n")  # as root's files look in there
     monkeypatch.setattr(policy, "OWNERS", frozenset({0, me + 1}))
     assert load().most == {"relay": "off"}
     (folder / "uid_map").write_text("0 0 4294967295\n")
     monkeypatch.setattr(policy, "OWNERS", frozenset({me + 1}))
     with pytest.raises(ConfigurationError, match="not root"):
+        load()
+
+
+def test_who_could_have_taken_the_policy_away_starts_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No policy is one thing, and a folder whose owner removed it another."""
+    inner = folder / "etc" / "postroad"
+    inner.mkdir(parents=True)
+    monkeypatch.setattr(policy, "PATH", inner / "policy.toml")
+    assert load() == policy.NO_POLICY
+    for writable in (inner, folder / "etc"):
+        writable.chmod(0o775)
+        with pytest.raises(ConfigurationError) as found:
+            load()
+        assert str(found.value) == (
+            f"The policy {inner}/policy.toml is not there, and may have been taken: others than "
+            f"root may write {writable}. {policy.WHAT_TO_DO}"
+        )
+        assert policy.has_changed(policy.NO_POLICY)
+        writable.chmod(0o755)
+    inner.rmdir()
+    assert load() == policy.NO_POLICY
+    me = os.getuid()
+    monkeypatch.setattr(policy, "OWNERS", frozenset({me + 1}))
+    with pytest.raises(ConfigurationError, match=f"may have been taken: .* belongs to user {me}"):
+        load()
+
+
+def test_a_link_on_the_way_is_looked_at_where_it_lies(folder: Path) -> None:
+    safe, open_to_all = folder / "safe", folder / "open"
+    safe.mkdir(mode=0o755)
+    open_to_all.mkdir()
+    (safe / "policy.toml").write_text("relay = 'off'\n")
+    (open_to_all / "link").symlink_to(safe)
+    (folder / "policy.toml").symlink_to(open_to_all / "link" / "policy.toml")
+    assert load().most == {"relay": "off"}
+    open_to_all.chmod(0o777)
+    with pytest.raises(ConfigurationError, match=f"others than root may write {open_to_all}"):
         load()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from postroad.base.errors import NotToBeHad
-from postroad.machine import listeners
+from postroad.machine import listeners, privacy
 from postroad.machine.disk import FOLDERS, FolderDisk
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
@@ -142,6 +142,75 @@ def test_a_folder_that_everybody_may_replace_is_refused(tmp_path: Path) -> None:
     FolderDisk(above / "data").close()
 
 
+@AS_ROOT
+def test_a_folder_above_that_a_group_may_replace_is_refused_but_not_one_of_our_own(
+    tmp_path: Path,
+) -> None:
+    above = tmp_path / "above"
+    (above / "between").mkdir(parents=True)
+    above.chmod(0o775)
+    FolderDisk(above / "between" / "data").close()  # of the group that is its owner's alone
+    os.chown(above, 0, 4711)
+    with pytest.raises(NotToBeHad, match=f"group with the number 4711 .*chmod g-w {above}"):
+        FolderDisk(above / "between" / "data")
+    above.chmod(0o1775)
+    FolderDisk(above / "between" / "data").close()
+
+
+@AS_ROOT
+def test_the_group_of_our_own_does_not_hide_an_access_control_list(tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    above.mkdir()
+    entries = ((1, 7, -1), (2, 7, 1), (4, 5, -1), (16, 7, -1), (32, 0, -1))
+    listed = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(above, "system.posix_acl_access", listed)
+    except OSError:
+        pytest.skip("needs a file system with access control lists")
+    with pytest.raises(NotToBeHad, match=f"chmod g-w {above}"):
+        FolderDisk(above / "data")
+    above.chmod(0o700)
+    FolderDisk(above / "data").close()
+
+
+@AS_ROOT
+def test_a_folder_above_that_is_somebody_elses_is_refused(tmp_path: Path) -> None:
+    above = tmp_path / "above"
+    above.mkdir()
+    FolderDisk(above / "data").close()
+    os.chown(above, 65534, 65534)
+    with pytest.raises(NotToBeHad, match=f"{above} belongs to nobody, who may rename what is in"):
+        FolderDisk(above / "data")
+
+
+def test_in_a_namespace_of_our_own_the_folders_of_root_have_the_number_of_everybody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "overflow").write_text("4711\n")
+    monkeypatch.setattr(privacy, "OVERFLOW_UID", tmp_path / "overflow")
+    monkeypatch.setattr(privacy, "UID_MAP", tmp_path / "map")
+    for text, others in (
+        ("0 0 4294967295\n", set()),
+        ("0 524288 65536\n", set()),  # a container with a root of its own
+        ("1000 1000 1\n", {4711}),  # systemd's PrivateUsers for a user
+        ("0 1000 1\n", {4711}),  # unshare -r
+    ):
+        (tmp_path / "map").write_text(text)
+        assert privacy.unmapped() == others
+
+
+def test_the_way_to_a_linked_folder_is_looked_at_also_where_the_link_lies(
+    tmp_path: Path, data: Path
+) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "link").symlink_to(data)
+    assert opened(there / "link") == ()
+    there.chmod(0o777)
+    with pytest.raises(NotToBeHad, match=f"chmod o-w {there}"):
+        opened(there / "link")
+
+
 def test_the_owner_may_keep_the_folder_on_another_disk(tmp_path: Path, data: Path) -> None:
     (tmp_path / "here").symlink_to(data)
     assert opened(tmp_path / "here") == ()
@@ -158,6 +227,10 @@ def test_the_control_socket_is_made_in_no_folder_of_others(tmp_path: Path) -> No
     (tmp_path / "run").symlink_to(tmp_path / "real")
     with pytest.raises(NotToBeHad, match="is a link to"):
         listeners.unix(tmp_path / "run" / "control")
+    (tmp_path / "wide").mkdir()
+    (tmp_path / "wide").chmod(0o777)
+    with pytest.raises(NotToBeHad, match=f"chmod o-w {tmp_path / 'wide'}"):
+        listeners.unix(tmp_path / "wide" / "run" / "control")
     listening = listeners.unix(tmp_path / "real" / "control")
     listening.close()
     assert mode(tmp_path / "real") == 0o700

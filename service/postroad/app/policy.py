@@ -23,13 +23,12 @@ from postroad.app import config as configuration
 from postroad.app.config import CHOICES, LINKS, Config
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
+from postroad.machine.privacy import ROOT, folders_above, unmapped
 from postroad.protocol.border import intersection
 
 PATH = Path("/etc/postroad/policy.toml")
-OWNERS = frozenset({0})  # root
+OWNERS = frozenset({ROOT})
 POLICY_BYTES_MAX = 256 * limits.KIB
-OVERFLOW_UID = Path("/proc/sys/fs/overflowuid")
-UID_MAP = Path("/proc/self/uid_map")
 CHANGED = (
     "Your administrator changed the policy of this computer, so your node stopped; nothing is "
     "lost. Start it again."
@@ -309,6 +308,8 @@ def _octets(path: Path) -> bytes | None:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ENOENT and not _leads_nowhere(path):
+            for folder in folders_above(path):
+                _check_hands(path, folder.stat(), folder, "is not there, and may have been taken")
             return None
         raise _wrong(path, f"cannot be read ({error.strerror})") from error
     try:
@@ -316,7 +317,7 @@ def _octets(path: Path) -> bytes | None:
         if not stat.S_ISREG(found.st_mode):
             raise _wrong(path, "is not a file")
         _check_hands(path, found, path)
-        for folder in path.resolve().parents:
+        for folder in folders_above(path):
             _check_hands(path, folder.stat(), folder)
         octets = os.pread(handle, POLICY_BYTES_MAX + 1, 0)
     except OSError as error:
@@ -334,25 +335,15 @@ def _leads_nowhere(path: Path) -> bool:
     return any(one.is_symlink() and not one.exists() for one in (path, *path.parents))
 
 
-def _check_hands(policy: Path, found: os.stat_result, path: Path) -> None:
+def _check_hands(
+    policy: Path, found: os.stat_result, path: Path, so: str = "cannot be trusted"
+) -> None:
     """Only the administrator may write there: whoever can write a folder can exchange what is in
-    it."""
-    if found.st_uid not in _administrators():
-        raise _wrong(policy, f"cannot be trusted: {path} belongs to user {found.st_uid}, not root")
+    it, or take it away."""
+    if found.st_uid not in OWNERS | unmapped():
+        raise _wrong(policy, f"{so}: {path} belongs to user {found.st_uid}, not root")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _wrong(policy, f"cannot be trusted: others than root may write {path}")
-
-
-def _administrators() -> frozenset[int]:
-    """Root; and where a sandbox gives us a user namespace without root, the number that stands for
-    everybody who is not in it. We ourselves are in it."""
-    try:
-        maps = [list(map(int, line.split())) for line in UID_MAP.read_text().splitlines()]
-        if not any(first <= 0 < first + count for first, _, count in maps):
-            return OWNERS | {int(OVERFLOW_UID.read_text())}
-    except (OSError, ValueError):
-        pass
-    return OWNERS
+        raise _wrong(policy, f"{so}: others than root may write {path}")
 
 
 def _reason(error: Exception) -> str:

@@ -3,8 +3,11 @@
 Purpose: at each start, mend what can be mended without a loss, and refuse the rest in words.
 Where an access control list lets somebody in, the kernel shows its mask in the mode's group bits,
 and a chmod closes it; what a list of defaults would grant to new files their mode 0600 takes away.
+Above the folder nobody but its owner and root may rename: as OpenSSH wants it of the way to
+authorized_keys, on every folder that the way leads through, also by links.
 """
 
+import grp
 import os
 import pwd
 import stat
@@ -17,6 +20,10 @@ OTHERS = 0o077
 KEYS = ("keys", "helper-key")
 DATABASE = "postroad.sqlite"  # and what SQLite puts beside it
 OURS = (*KEYS, "lock", "pause", "place")
+ROOT = 0
+OVERFLOW_UID = Path("/proc/sys/fs/overflowuid")
+UID_MAP = Path("/proc/self/uid_map")
+_ACCESS_LIST = "system.posix_acl_access"
 
 
 def close_to_others(folder: Path, below: Sequence[str] = ()) -> Iterator[str]:
@@ -25,8 +32,7 @@ def close_to_others(folder: Path, below: Sequence[str] = ()) -> Iterator[str]:
 
     Raises NotToBeHad where that could not help, OSError where the disk does not let us."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for above in folder.resolve().parents:
-        _expect_safe(above)
+    _expect_safe_way(folder)
     yield from _close(folder.resolve(), is_folder=True)
     for name in below:
         with_name = folder / name
@@ -39,8 +45,37 @@ def close_to_others(folder: Path, below: Sequence[str] = ()) -> Iterator[str]:
 
 
 def expect_own_folder(folder: Path) -> None:
-    """Raise NotToBeHad unless this is a folder of ours, itself and not a link."""
+    """Raise NotToBeHad unless this is a folder of ours, itself and not a link, and stays it."""
     _expect_ours(folder, folder.lstat(), is_folder=True)
+    _expect_safe_way(folder)
+
+
+def folders_above(path: Path) -> list[Path]:
+    """Every folder in which a name is looked up on the way to this path, also by links; those that
+    are there."""
+    found: set[Path] = set()
+    ways, known = [path.absolute()], set[Path]()
+    while ways:
+        way = ways.pop()
+        if way in known:  # links that lead to each other lead nowhere
+            continue
+        known.add(way)
+        found.update(Path(os.path.realpath(above)) for above in way.parents)
+        ways += [one.parent / os.readlink(one) for one in (way, *way.parents) if one.is_symlink()]
+    return sorted(one for one in found if one.exists())
+
+
+def unmapped() -> frozenset[int]:
+    """Where a sandbox gives us a user namespace without root, or with nobody but us: the number
+    that stands for everybody who is not in it, root too. We ourselves are in it."""
+    try:
+        maps = [list(map(int, line.split())) for line in UID_MAP.read_text().splitlines()]
+        has_root = any(first <= ROOT < first + count for first, _, count in maps)
+        if not has_root or sum(count for _, _, count in maps) == 1:
+            return frozenset({int(OVERFLOW_UID.read_text())})
+    except (OSError, ValueError):
+        pass
+    return frozenset()
 
 
 def _close(path: Path, *, is_folder: bool) -> Iterator[str]:
@@ -75,20 +110,60 @@ def _expect_ours(path: Path, found: os.stat_result, *, is_folder: bool) -> None:
         raise NotToBeHad(f"{path} is not {kind}, as it should be. Move it away.")
 
 
-def _expect_safe(above: Path) -> None:
+def _expect_safe_way(folder: Path) -> None:
     """Whoever may write to a folder above ours can put another one in its place."""
-    found = above.stat()
-    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        raise NotToBeHad(
-            f"Everybody may rename what is in {above}, and so put another folder in the place of "
-            f"yours. Close it: chmod o-w {above}"
-        )
+    trusted = {ROOT, os.geteuid()} | unmapped()
+    for above in folders_above(folder):
+        found = above.stat()
+        if found.st_uid not in trusted:
+            raise NotToBeHad(
+                f"{above} belongs to {_name(found.st_uid)}, who may rename what is in it, and so "
+                f"put another folder in the place of {folder}. Keep yours in a folder of your own."
+            )
+        if found.st_mode & stat.S_ISVTX:  # as /tmp: nobody can rename there what is not theirs
+            continue
+        if found.st_mode & stat.S_IWOTH:
+            raise _open_above(above, "Everybody", "o-w")
+        if found.st_mode & stat.S_IWGRP and not _is_own_group(above, found.st_gid):
+            raise _open_above(above, f"The group {_group_name(found.st_gid)}", "g-w")
+
+
+def _open_above(above: Path, who: str, closing: str) -> NotToBeHad:
+    return NotToBeHad(
+        f"{who} may rename what is in {above}, and so put another folder in the place of yours. "
+        f"Close it: chmod {closing} {above}"
+    )
+
+
+def _is_own_group(folder: Path, gid: int) -> bool:
+    """Whether it is the group of our user alone, which some systems give to each, and no access
+    control list stands behind the mode's bits."""
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    is_own = user.pw_gid == gid and group.gr_name == user.pw_name
+    return is_own and set(group.gr_mem) <= {user.pw_name} and not _has_access_list(folder)
+
+
+def _has_access_list(path: Path) -> bool:
+    try:
+        return bool(os.getxattr(path, _ACCESS_LIST))
+    except OSError:  # there is none, or none can be
+        return False
 
 
 def _is_private_file(path: Path) -> bool:
     """Whether it is a file of ours, whatever it is for; of what else lies there we know nothing."""
     found = path.lstat()
     return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return f"with the number {gid}"
 
 
 def _name(uid: int) -> str:
