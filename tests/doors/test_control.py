@@ -90,19 +90,19 @@ def asked(folder: Path, *requests: str | bytes | dict[str, Any]) -> list[dict[st
         keys = keyring.new_keyring("anna", Identity(entropy.token(32)), password, entropy, NOW)
         async with Database(disk) as database:
             await database.run(lambda sql: quarantine.note(sql, "letter", "7", "bad", NOW))
+            desk = control.OwnersDesk(
+                cast(Database, ReadsOnly(database)),
+                NobodyAnswers(),
+                OwnKeys(disk, keys),
+                FakeClock(),
+                Pauses(disk, FakeClock()),
+                Counts(sent=3, heard=2),
+                NoHelpers(),
+                NoNetwork(),
+                {"smtp": 10588, "imap": 10144},
+            )
             serving = asyncio.create_task(
-                control.serve(
-                    listeners.unix(folder / "control"),
-                    cast(Database, ReadsOnly(database)),
-                    NobodyAnswers(),
-                    OwnKeys(disk, keys),
-                    FakeClock(),
-                    Pauses(disk, FakeClock()),
-                    Counts(sent=3, heard=2),
-                    NoHelpers(),
-                    NoNetwork(),
-                    {"smtp": 10588, "imap": 10144},
-                )
+                control.serve(listeners.unix(folder / "control"), desk.requests)
             )
             answers = [await ask(folder / "control", request) for request in requests]
             serving.cancel()

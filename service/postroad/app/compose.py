@@ -13,6 +13,7 @@ from postroad.app.compose_directory import directory_of
 from postroad.app.node import Node, wake_all
 from postroad.app.surroundings import around_reach
 from postroad.base import limits, vigil
+from postroad.base.bell import Bell
 from postroad.base.ids import DropId, Fingerprint, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.bundles import Bundles
@@ -130,6 +131,8 @@ async def _wire(
     contents = Contents(machine.disk)
     sealed = SealedStore(machine.disk)
     mailboxes = Mailboxes(database, contents, clock)
+    bell = Bell()
+    database.on_commit = pauses.on_change = bell.ring
     await database.run(lambda sql: mailboxes.ensure_standard(sql, clock.now()))
 
     # `answers` and the lambdas are the only threads that lead back upstairs: filled in below.
@@ -140,6 +143,7 @@ async def _wire(
         watch.seen(peer)
         herald.peer_seen(peer, came)
         siblings.peer_seen()
+        bell.ring()
 
     def missed(peer: PeerId) -> None:
         watch.missed(peer)
@@ -160,6 +164,7 @@ async def _wire(
         admission,
         may_use=endpoint.lets,
     )
+    links.on_end = bell.ring
     client = Client(links, clock.heard)
     private = settings.dial_private
     herald = Herald(database, client, clock, dial_private=private)
@@ -420,6 +425,7 @@ async def _wire(
         own_devices,
         requests,
         admission,
+        bell,
     )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from socket import socket
 
 from postroad.base import limits
+from postroad.base.bell import Bell
 from postroad.base.errors import PostroadError, TemporaryFailure
 from postroad.base.seams import Clock, Machine
 from postroad.delivery.bundles import Bundles
@@ -134,6 +135,7 @@ class Node:
     own_devices: OwnDevices
     requests: RequestBox
     admission: Admission
+    bell: Bell
 
     async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
@@ -232,61 +234,62 @@ class Node:
                 name="imap",
             )
         if sockets.control is not None:
-            owners_word = OwnersWord(self.keyring)
-            tasks.create_task(
-                control.serve(
-                    sockets.control,
-                    self.database,
-                    self.introductions,
-                    self.keyring,
-                    self.timekeeper,
-                    self.pauses,
-                    self.links.counts,
-                    self.helpers,
-                    NetworkDesk(
-                        self.database,
-                        self.reach,
-                        self.endpoint.me,
-                        self.links.path,
-                        self.relay is not None,
-                        lambda: self.pauses.pause is not None,
-                        self.links.wait_until_served,
-                    ),
-                    {
-                        name: door[0].getsockname()[1]
-                        for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
-                        if door
-                    },
-                    BundleDesk(self.bundles).requests,
-                    [
-                        AuditDesk(self.database).requests,
-                        ContactsDesk(self.contact_book).requests,
-                        ProposalsDesk(self.proposals, self.renter.record).requests,
-                        KeysDesk(
-                            self.keyring,
-                            self.locksmith,
-                            self.database,
-                            machine.clock,
-                            owners_word,
-                        ).requests,
-                        RequestsDesk(self.requests).requests,
-                        IdentityDesk(
-                            self.changes,
-                            self.own_devices,
-                            self.keyring,
-                            machine.entropy,
-                            owners_word,
-                        ).requests,
-                    ],
-                ),
-                name="control",
+            serving = control.serve(
+                sockets.control, self.desks(sockets), BundleDesk(self.bundles).requests
             )
+            tasks.create_task(serving, name="control")
+
+    def desks(self, sockets: Sockets) -> dict[str, control.Request]:
+        """All that may be asked of this node: the control socket answers it, and the bus."""
+        mail_ports = {
+            name: door[0].getsockname()[1]
+            for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
+            if door
+        }
+        network = NetworkDesk(
+            self.database,
+            self.reach,
+            self.endpoint.me,
+            self.links.path,
+            self.relay is not None,
+            lambda: self.pauses.pause is not None,
+            self.links.wait_until_served,
+        )
+        keyring, entropy = self.keyring, self.machine.entropy
+        owners_word = OwnersWord(keyring)
+        asked: dict[str, control.Request] = {}
+        for requests in (
+            control.OwnersDesk(
+                self.database,
+                self.introductions,
+                keyring,
+                self.timekeeper,
+                self.pauses,
+                self.links.counts,
+                self.helpers,
+                network,
+                mail_ports,
+            ).requests,
+            network.requests,
+            AuditDesk(self.database).requests,
+            ContactsDesk(self.contact_book).requests,
+            ProposalsDesk(self.proposals, self.renter.record).requests,
+            KeysDesk(
+                keyring, self.locksmith, self.database, self.machine.clock, owners_word
+            ).requests,
+            RequestsDesk(self.requests).requests,
+            IdentityDesk(self.changes, self.own_devices, keyring, entropy, owners_word).requests,
+        ):
+            assert asked.keys().isdisjoint(requests), "a request has one desk"
+            asked.update(requests)
+        return asked
 
     async def _follow_clock(self) -> None:
         """When the wall clock was set, no moment that was planned by it means anything; when it is
         confirmed, what is over has an end, and what was left lying may be filed or refused."""
         while True:
             confirmed = await self.timekeeper.changed()
+            self.bell.ring()
             await wake_all(self.database, self.timekeeper)
             if (now := self.timekeeper.sure_now()) is not None:
                 await self.database.run(partial(queue.redate, now=now))

@@ -241,6 +241,7 @@ IMAP_LITERAL_BYTES_BEFORE_LOGIN_MAX = 8 * KIB
 CONTROL_LINE_BYTES_MAX = 64 * KIB
 PAUSE_SECONDS_MAX = 365 * DAY
 CONTROL_SECONDS_MAX = 60.0  # the node works on one request; whoever asked waits a little longer
+BUS_WORDS_MAX = 500  # characters of a name or a sentence that goes over the session bus
 DOOR_LOGIN_SECONDS = 60  # of silence before logging in
 DOOR_STALLED_SECONDS = 5 * MINUTE  # for a client that does not take what it asked for
 IMAP_INPUT_BYTES_MAX = 256 * KIB  # waiting in memory before the socket is left unread

@@ -14,7 +14,7 @@ import json
 import logging
 import os
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
 from contextlib import suppress
 from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
@@ -82,28 +82,11 @@ class Network(Protocol):
 
 async def serve(
     listening: socket,
-    database: Database,
-    introductions: Introductions,
-    keyring: OwnKeys,
-    clock: JudgedClock,
-    pauses: Pauses,
-    counts: Counts,
-    helpers: Helpers,
-    network: Network,
-    mail_ports: Mapping[str, int] = MappingProxyType({}),
+    requests: Mapping[str, Request],
     file_requests: Mapping[str, FileRequest] = MappingProxyType({}),
-    desks: Iterable[Mapping[str, Request]] = (),
 ) -> None:
-    """Serve on this socket until cancelled; then close it and every connection.
-
-    `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell.
-    `file_requests`: what else may be asked, about files of the owner's; `desks`: and of others."""
-    desk = _OwnersDesk(
-        database, introductions, keyring, clock, pauses, counts, helpers, network, mail_ports
-    )
-    requests = {**desk.requests, **network.requests}
-    for more in desks:
-        requests.update(more)
+    """Answer these requests to the owner's processes, until cancelled; then close the socket and
+    every connection. `file_requests`: what may be asked about files of the owner's."""
     await serve_requests(listening, requests, {os.getuid()}, file_requests)
 
 
@@ -156,8 +139,10 @@ async def _accept(listening: socket, step: "_Doorstep", tasks: asyncio.TaskGroup
         answering.add_done_callback(lambda _: slots.release())
 
 
-class _OwnersDesk:
-    """What an owner may ask of their node."""
+class OwnersDesk:
+    """What an owner may ask of their node as a whole.
+
+    `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
 
     def __init__(
         self,

@@ -83,6 +83,7 @@ class Links:
         self._served = asyncio.Event()
         self._idle = asyncio.Event()
         self.counts = Counts()
+        self.on_end: Callable[[], None] = lambda: None  # hears that a link is out of use
 
     @property
     def me(self) -> PeerId:
@@ -272,6 +273,7 @@ class Links:
         entries = self._entries.get(entry.link.peer, [])
         if entry in entries:
             entries.remove(entry)
+            self.on_end()
         if not entries:
             self._entries.pop(entry.link.peer, None)
 

@@ -58,6 +58,7 @@ class Database:
         self._writer: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._closing = False
+        self.on_commit: Callable[[], None] = lambda: None  # hears of each group of commits
 
     async def __aenter__(self) -> "Database":
         self._sql = await self._disk.run(lambda: connect(f"{self._disk.folder}/{FILE_NAME}"))
@@ -156,6 +157,8 @@ class Database:
                 answers = await self._disk.run(partial(self._do, batch))
                 for piece, answer in zip(batch, answers, strict=True):
                     _settle(piece, answer)
+                if not all(piece.reads_only for piece in batch):
+                    self.on_commit()
             if self._closing:
                 return
 

@@ -9,6 +9,7 @@ Invariants: what was said is durable; one task waits at a time, and clears the e
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -45,6 +46,7 @@ class Pauses:
                 disk.write(FILE_NAME, encode(ENDED))
         self._changed = asyncio.Event()
         self._changing = asyncio.Lock()
+        self.on_change: Callable[[], None] = lambda: None
 
     @property
     def pause(self) -> Pause | None:
@@ -75,6 +77,7 @@ class Pauses:
                 raise in_words(error) from error
             self._pause = pause
             self._changed.set()
+            self.on_change()
 
     async def wait_for_begin(self) -> None:
         while self._pause is None:
