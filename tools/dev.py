@@ -31,17 +31,21 @@ ALONE = [sys.executable, str(ROOT / "tools" / "alone.py")]
 OWN_PROCESSES = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 CODE = ("service", "tray", "tests", "tools", "benchmarks")
 CACHES_IN_TREE = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache")
-SETTINGS = ("ARGS", "CI", "LINK", "ONLY", "SEED", "STAY", "WITH")
+SETTINGS = ("ARGS", "CI", "LINK", "ONLY", "OUT", "SEED", "STAY", "WITH")
 NOT_MEANT = "not for "  # a skip whose reason begins so lacks nothing (see tests/conftest.py)
 PROGRAMS = {  # what tests drive, and the package it comes in
     "mutt": "mutt",
     "mbsync": "isync",
+    "msmtp": "msmtp",
     "thunderbird": "thunderbird",
     "Xvfb": "xvfb",
     "import": "imagemagick",
     "strace": "strace",
     "gnome-keyring-daemon": "gnome-keyring",
     "dbus-monitor": "dbus",
+    "zsh": "zsh",
+    "fish": "fish",
+    "groff": "groff",
 }
 
 
@@ -318,6 +322,13 @@ def inputs_of_locks() -> str:
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
 
 
+def manuals() -> int:
+    """the manual pages and the shells' completions (OUT=FOLDER is where; else build/manuals)"""
+    target = os.environ.get("OUT") or str(ROOT / "build" / "manuals")
+    command = [environment(), str(ROOT / "tools" / "manuals.py"), target]
+    return subprocess.run(command, env=variables(), check=False).returncode
+
+
 def clean() -> int:
     """remove the caches in the tree, and the environments in the cache folder"""
     places = [ROOT / name for name in CACHES_IN_TREE] + list(CACHE.glob("*"))
@@ -333,7 +344,7 @@ def show_help() -> int:
     """this list"""
     say("make TARGET [NAME=value ...]    (without make: python3 tools/dev.py TARGET ...)\n")
     for name, target in TARGETS.items():
-        say(f"  {name:6} {target.__doc__}")
+        say(f"  {name:7} {target.__doc__}")
     return 0
 
 
@@ -347,6 +358,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "netlab": netlab,
     "deb": deb,
     "lock": lock,
+    "manuals": manuals,
     "clean": clean,
     "help": show_help,
 }
@@ -360,6 +372,8 @@ def main(arguments: list[str]) -> int:
             os.environ[name] = value
         else:
             asked.append(argument)
+    if asked[:1] == ["manuals"] and len(asked) == 2:  # what it writes into, as a word of its own
+        os.environ["OUT"] = asked.pop()
     target = " ".join(asked) or "help"
     try:
         if target not in TARGETS:

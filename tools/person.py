@@ -121,6 +121,8 @@ class Person:
         answer: dict[str, Any] = json.loads(done.stdout or '{"error": "no answer"}')
         if done.returncode:
             raise ClaimFailed(f"{self.title}: postroad {words[0]}: {answer['error']}")
+        if answer.pop("version", None) != 1:
+            raise ClaimFailed(f"postroad {words[0]} does not say which version its answer has.")
         return answer
 
     def set_up(self) -> None:

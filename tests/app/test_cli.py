@@ -92,7 +92,7 @@ def failure(done: Result, code: int = 1) -> str:
     """The sentence of a failure that a program reads: one JSON object, and nothing else."""
     assert done.exit_code == code, done.output
     answer = json.loads(done.stdout)
-    assert list(answer) == ["error"]
+    assert list(answer) == ["version", "error"]
     return str(answer["error"])
 
 
@@ -166,7 +166,7 @@ def test_setup_makes_the_named_file(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_setup_asks_nothing_of_a_program(config: Path) -> None:
-    assert "--name" in failure(typed(config, "setup", "--json", stdin="anna\n"))
+    assert "--name" in failure(typed(config, "setup", "--json", stdin="anna\n"), 2)
     words = typed(config, "setup", "--json", "--name", "anna", "--restore", stdin="one two\n")
     assert failure(words) == "There should be 24 words; these are 2."
     assert words.stderr == ""
@@ -255,7 +255,7 @@ def test_status_tells_what_a_mail_program_needs(config: Path, node: Node) -> Non
     assert "IMAP  127.0.0.1  port 10144" in told
     assert "was shown once, by postroad setup" in told
     node(STATUS)
-    assert json.loads(typed(config, "status", "--json").stdout) == STATUS
+    assert json.loads(typed(config, "status", "--json").stdout) == {"version": 1, **STATUS}
 
 
 @pytest.mark.parametrize(
@@ -466,7 +466,7 @@ def test_how_long_a_pause_lasts_is_said_as_people_do(text: str, seconds: int) ->
 
 @pytest.mark.parametrize("text", ["", "2", "h", "2 h", "-2h", "2x", "²h", "9999999d"])
 def test_what_is_no_time_is_refused_in_words(config: Path, text: str) -> None:
-    assert f"{text!r} is no time." in failure(typed(config, "pause", "--for", text, "--json"))
+    assert f"{text!r} is no time." in failure(typed(config, "pause", "--for", text, "--json"), 2)
 
 
 def test_a_contact_who_was_never_seen_is_told_so(config: Path, node: Node) -> None:

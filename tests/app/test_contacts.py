@@ -115,7 +115,7 @@ def test_a_contact_is_shown_renamed_verified_exported_and_blocked(
     right = anna.type("verify", "Bora B.", "--code", " ".join(number), "--matches")
     assert "Bora B. is verified by you" in right.stdout
     assert f"{bora.address}  verified" in anna.type("contacts").stdout
-    assert anna.type("verify", "Bora B.", "--forget", "--qr").returncode == 1
+    assert anna.type("verify", "Bora B.", "--forget", "--qr").returncode == 2
     assert "not verified any more" in anna.type("verify", "Bora B.", "--forget").stdout
 
     file = tmp_path / "contacts.ldif"

@@ -59,7 +59,7 @@ def test_a_printed_sheet_ends_an_identity_from_somebody_elses_computer(
     unsure = carl.type("revoke", "--from-sheet", str(copy), stdin="n\n")
     assert (unsure.returncode, "Nothing was done" in unsure.stderr) == (1, True)
     asked = carl.type("revoke", "--from-sheet", str(copy), "--json")
-    assert (asked.returncode, "--yes" in json.loads(asked.stdout)["error"]) == (1, True)
+    assert (asked.returncode, "--yes" in json.loads(asked.stdout)["error"]) == (2, True)
     ended = carl.postroad("revoke", "--from-sheet", str(copy), "--yes")
     assert (ended["fingerprint"], ended["is_yours"]) == (anna.address.split(".")[1][:32], False)
     # Bora's node would look for it within a day; here she does not wait.

@@ -1,6 +1,7 @@
 """Ask a running node, and tell its owner the answer: in words, or as one JSON object.
 
-Every error ends as one sentence and an exit code.
+Every error ends as one sentence and an exit code. Each JSON object is made here, and says which
+version of docs/cli.md it keeps to.
 """
 
 import json
@@ -18,8 +19,9 @@ from postroad.app.config import Config
 from postroad.app.owners_file import ReadFile, WrittenFile, converse
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, Locked, NotSetUp, PostroadError
+from postroad.contract import JSON_VERSION
 
-FAILED, NOT_RUNNING, NOT_SET_UP, LOCKED = 1, 3, 4, 5
+FAILED, USAGE, NOT_RUNNING, NOT_SET_UP, LOCKED = 1, 2, 3, 4, 5
 WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
@@ -49,6 +51,11 @@ def line_of_stdin(what: str, octets_max: int = limits.CONTROL_LINE_BYTES_MAX) ->
         raise ConfigurationError(f"{what} on stdin is not UTF-8.") from error
 
 
+class Misused(PostroadError):
+    """What was typed makes no sense as it stands: a time that is none, options that exclude each
+    other."""
+
+
 class NotRunning(PostroadError):
     """Nobody answers at the control socket."""
 
@@ -62,6 +69,8 @@ def finish(
     """Do the work and show its answer; every error ends as one sentence and an exit code."""
     try:
         answer = work()
+    except Misused as error:
+        fail(str(error), USAGE, json_wanted)
     except NotRunning as error:
         fail(str(error), NOT_RUNNING, json_wanted)
     except NotSetUp as error:
@@ -82,17 +91,22 @@ def finish(
         traceback.print_exc()
         fail(f"Postroad failed by a fault of its own: {error!r}.", FAILED, json_wanted)
     if json_wanted:
-        click.echo(json.dumps(answer))
+        _echo_json(answer)
     else:
         show(answer)
 
 
 def fail(sentence: str, code: int, json_wanted: bool) -> NoReturn:
     if json_wanted:
-        click.echo(json.dumps({"error": sentence}))
+        _echo_json({"error": sentence})
     else:
         click.echo(f"postroad: {sentence}", err=True)
     sys.exit(code)
+
+
+def _echo_json(answer: dict[str, Any]) -> None:
+    assert "version" not in answer, "the version is of the answer's form, and of nothing else"
+    click.echo(json.dumps({"version": JSON_VERSION, **answer}))
 
 
 def ask(control: Path, **request: str | int | None) -> dict[str, Any]:

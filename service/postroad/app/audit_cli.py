@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from postroad.app import telling_audit
-from postroad.app.asking import NotRunning, as_json, ask, finish, seconds_in
+from postroad.app.asking import Misused, NotRunning, as_json, ask, finish, seconds_in
 from postroad.app.config import Config
-from postroad.base.errors import ConfigurationError, NotSetUp
+from postroad.base.errors import NotSetUp
 
 
 @click.group(invoke_without_command=True)
@@ -82,7 +82,7 @@ def _asked_or_read(
 
 
 def _moment(text: str) -> float:
-    """ConfigurationError when it is none."""
+    """Misused when it is none."""
     from postroad.machine.clock import SystemClock
 
     seconds = seconds_in(text)
@@ -91,7 +91,7 @@ def _moment(text: str) -> float:
     try:
         day = datetime.fromisoformat(text)
     except ValueError:
-        raise ConfigurationError(
+        raise Misused(
             f"{text!r} is no time. Say it like 2h or 7d, or as a day like 2026-11-30."
         ) from None
     return (day if day.tzinfo else day.astimezone(UTC)).timestamp()

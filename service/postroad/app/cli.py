@@ -2,9 +2,9 @@
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 the node is not running, 4 not set up, 5 the keys are locked.
 With --json nothing is asked, and the answer is one JSON object on stdout, a failure likewise:
-{"error": "a sentence"}. Only a command that cannot be understood (exit code 2) is told by click, in
-words on stderr. Where `setup` cannot keep its keys after it showed them, the answer is out already:
-the sentence is on stderr, the exit code is 1, and what was shown counts for nothing.
+{"version": 1, "error": "a sentence"}. Where `setup` cannot keep its keys after it showed them, the
+answer is out already: the sentence is on stderr, the exit code is 1, and what was shown counts for
+nothing.
 """
 
 # Most commands only ask the running node; the two that need a node import what it is made of.
@@ -20,7 +20,15 @@ import click
 from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import telling, telling_keys, telling_network
-from postroad.app.asking import FAILED, as_json, fail, finish, is_text, line_of_stdin, seconds_in
+from postroad.app.asking import (
+    FAILED,
+    Misused,
+    as_json,
+    fail,
+    finish,
+    line_of_stdin,
+    seconds_in,
+)
 from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
@@ -30,27 +38,13 @@ from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
+from postroad.app.program import Program
 from postroad.app.proposals_cli import introduce, proposals
 from postroad.app.requests_cli import requests
 from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.machine import hardening
 
 WORDS_BYTES_MAX = 4096
-
-
-class _Commands(click.Group):
-    """All of them, and what holds for each."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Octets that are no text end here: neither a node nor a terminal could say them again."""
-        for each in args:
-            if not is_text(each):
-                said = each.encode(errors="backslashreplace").decode()
-                raise click.UsageError(
-                    f'"{said}" is not UTF-8, and Postroad takes nothing else: set your terminal to '
-                    "UTF-8, or give the file another name."
-                )
-        return super().parse_args(ctx, args)
 
 
 class _Place:
@@ -86,7 +80,7 @@ def program() -> None:
 
 
 @click.group(
-    cls=_Commands,
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.option(
@@ -343,18 +337,18 @@ def netcheck(place: _Place, json_wanted: bool) -> None:
 
 
 def _seconds(duration: str | None) -> int | None:
-    """How long that is; ConfigurationError when it is no time."""
+    """How long that is; Misused when it is no time."""
     if duration is None:
         return None
     seconds = seconds_in(duration)
     if seconds is None:
-        raise ConfigurationError(f"{duration!r} is no time. Say it like 30m, 2h or 1d.")
+        raise Misused(f"{duration!r} is no time. Say it like 30m, 2h or 1d.")
     return seconds
 
 
 def _ask_for_name(json_wanted: bool) -> str:
     if json_wanted:
-        raise ConfigurationError("Say your name in your address with --name: --json asks nothing.")
+        raise Misused("Say your name in your address with --name: --json asks nothing.")
     return str(click.prompt("Your name in your address (like anna)", err=True))
 
 

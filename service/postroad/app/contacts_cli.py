@@ -8,9 +8,8 @@ from typing import Any
 import click
 
 from postroad.app import telling_contacts as telling
-from postroad.app.asking import as_json, ask_own, finish, line_of_stdin
+from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin
 from postroad.app.owners_file import WrittenFile
-from postroad.base.errors import ConfigurationError
 
 FORMATS = ("thunderbird", "vcard")
 named = click.argument("name")
@@ -131,9 +130,9 @@ def verify(
 
     def work() -> dict[str, Any]:
         if forget and (qr or code or scan or matches):
-            raise ConfigurationError("--forget goes with no other option.")
+            raise Misused("--forget goes with no other option.")
         if scan and code:
-            raise ConfigurationError("Say --code or --scan, not both.")
+            raise Misused("Say --code or --scan, not both.")
         return ask_own(
             context.obj.config,
             do="verify contact",

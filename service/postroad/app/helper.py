@@ -183,7 +183,7 @@ class Helper:
         contact = self.where_i_am()
         return {
             "helper": self.config.name,
-            "version": __version__,
+            "postroad": __version__,
             "addresses": [str(at) for at in contact.addresses],
             "relay": None if contact.relay is None else str(contact.relay.address),
             "messages_sent": self.links.counts.sent,

@@ -59,7 +59,12 @@ def helper() -> None:
     is_flag=True,
     help="Dial private addresses that strangers name: where all nodes share such a network.",
 )
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info")
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning"]),
+    default="info",
+    help="What is logged.",
+)
 def run(
     data: Path | None,
     runtime: Path | None,

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from postroad.app import telling_identity as telling
-from postroad.app.asking import as_json, ask_own, finish, line_of_stdin
+from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin
 from postroad.app.keys_cli import owners_passphrase
 from postroad.app.owners_file import WrittenFile
 from postroad.base.errors import ConfigurationError
@@ -152,10 +152,10 @@ def _asked_words(numbers: list[int], json_wanted: bool) -> str:
 
 
 def _expect_sure(yes: bool, json_wanted: bool, question: str) -> None:
-    """Raises ConfigurationError unless whoever types this is sure: it cannot be taken back."""
+    """Raises an error unless whoever types this is sure: it cannot be taken back."""
     if yes:
         return
     if json_wanted:
-        raise ConfigurationError("This cannot be taken back. Say that you are sure with --yes.")
+        raise Misused("This cannot be taken back. Say that you are sure with --yes.")
     if not click.confirm(f"{question} This cannot be taken back.", err=True):
         raise ConfigurationError("Nothing was done.")

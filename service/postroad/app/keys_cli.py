@@ -15,6 +15,7 @@ import click
 
 from postroad.app import telling_keys as telling
 from postroad.app.asking import (
+    Misused,
     NotRunning,
     as_json,
     ask,
@@ -64,7 +65,7 @@ def protect(context: click.Context, how: str | None, json_wanted: bool) -> None:
         config: Config = context.obj.config
         if how is None:
             ways = ", ".join(f"--{way}" for way in WAYS)
-            raise ConfigurationError(f"Say how, by one of these: {ways}.")
+            raise Misused(f"Say how, by one of these: {ways}.")
         now = _protection(config)
         if now["locked"]:
             raise ConfigurationError("Your node is locked. Type first: postroad unlock")

@@ -1,0 +1,139 @@
+"""The manual pages and the completions say what the command line is; real readers read them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import manuals
+from person import ROOT, surroundings
+from postroad.app.cli import main
+
+SECONDS_MAX = 60.0
+SHELLS = {
+    "bash": ["bash", "--norc", "--noprofile", "-i"],
+    "zsh": ["zsh", "-f", "-i"],
+    "fish": ["fish", "--no-config", "-i"],
+}
+BEGIN = {
+    "bash": "source {file}\n",
+    "zsh": "autoload -Uz compinit; compinit -u -D; source {file}\n",
+    "fish": "source {file}\n",
+}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("manuals")
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "manuals.py"), str(folder)],
+        env=surroundings(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_there_is_a_page_for_each_command_and_it_tells_all_of_it(written: Path) -> None:
+    names = {path.name for path in (written / "man1").iterdir()}
+    assert names == {"postroad.1", *(f"postroad-{name}.1" for name in main.commands)}
+    page = (written / "man1" / "postroad-contacts.1").read_text()
+    for said in (r"\-\-cancel\-letters", "POSTROAD CONTACTS RENAME", ".SH EXIT STATUS"):
+        assert said in page
+    assert r".BR postroad\-contacts (1)" in (written / "man1" / "postroad.1").read_text()
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="needs Debian packages: groff")
+def test_the_pages_are_read_without_a_warning(written: Path) -> None:
+    for path in sorted((written / "man1").iterdir()):
+        done = subprocess.run(
+            ["groff", "-man", "-ww", "-Kutf8", "-Tutf8", str(path)],
+            capture_output=True,
+            check=True,
+        )
+        assert done.stderr == b"", (path, done.stderr)
+        shown = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout.decode())
+        assert "NAME" in shown
+        assert "\\" not in shown, path
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="needs Debian packages: man-db")
+def test_man_shows_a_page(written: Path) -> None:
+    done = subprocess.run(
+        ["man", "--warnings", "-l", str(written / "man1" / "postroad-queue.1")],
+        env=os.environ | {"LC_ALL": "C.UTF-8", "MANPAGER": "cat"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert "postroad-queue" in done.stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_tab_completes_commands_and_options(written: Path, tmp_path: Path, shell: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs Debian packages: {shell}")
+    program = tmp_path / "postroad"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m postroad "$@"\n')
+    program.chmod(0o755)
+    begin = BEGIN[shell].format(file=written / shell / manuals.COMPLETIONS[shell])
+    with Terminal(shell, tmp_path) as terminal:
+        terminal.type(begin + "echo rea''dy\n")
+        terminal.read_until("ready")
+        terminal.type("postroad netch\t")
+        terminal.read_until("netcheck ")
+        terminal.type("--js\t")
+        terminal.read_until("--json")
+        terminal.type("\x15postroad contacts ex\t")
+        terminal.read_until("export ")
+
+
+class Terminal:
+    """A shell on a terminal, as a person has it before them."""
+
+    def __init__(self, shell: str, folder: Path) -> None:
+        self._command = SHELLS[shell]
+        self._environment = surroundings() | {
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "TERM": "dumb" if shell == "zsh" else "xterm",
+            "PS1": "$ ",
+            "LC_ALL": "C.UTF-8",
+        }
+        self._seen = ""
+
+    def __enter__(self) -> Terminal:
+        self._child, self._terminal = pty.fork()
+        if self._child == 0:
+            os.execvpe(self._command[0], self._command, self._environment)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.kill(self._child, 9)
+        os.close(self._terminal)
+        os.waitpid(self._child, 0)
+
+    def type(self, text: str) -> None:
+        os.write(self._terminal, text.encode())
+
+    def read_until(self, wanted: str) -> None:
+        """Read until this was shown, after what was read before."""
+        ends = time.monotonic() + SECONDS_MAX
+        while wanted not in self._seen:
+            assert time.monotonic() < ends, f"{wanted!r} is not in {self._seen[-2000:]!r}"
+            if select.select([self._terminal], [], [], 0.5)[0]:
+                text = os.read(self._terminal, 65536).decode(errors="replace")
+                self._seen += re.sub(r"\x1b[\[(][0-9;?]*[A-Za-z]", "", text)
+        self._seen = self._seen.partition(wanted)[2]
