@@ -86,7 +86,7 @@ class Person:
         self.folder.mkdir()
         self.config.write_text(
             f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
-            f'peer_hosts = {json.dumps(peer_hosts)}\nlink = "{link}"\n'
+            f'peer_hosts = {json.dumps(list(peer_hosts) or ["*"])}\nlink = "{link}"\n'
             f"smtp_port = {SMTP_PORT + slot}\nimap_port = {IMAP_PORT + slot}\n"
             f"peer_port = {PEER_PORT + slot}\n"
             # On loopback nobody has a public address; in the laboratory they have.

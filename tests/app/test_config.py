@@ -147,7 +147,7 @@ def test_a_bad_value_is_named_with_its_key_and_the_reason(
         ("expiry_days = 30", "expiry_days", 30.0),
         ("expiry_days = 0.042", "expiry_days", 0.042),
         ("reserve_mib = 0", "reserve_mib", 0.0),
-        ("peer_hosts = []", "peer_hosts", ()),
+        ('peer_hosts = ["*"]', "peer_hosts", ()),
         ("lan = false", "lan", False),
     ],
 )

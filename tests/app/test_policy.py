@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import tomllib
@@ -40,7 +41,9 @@ from postroad.base.errors import ConfigurationError
 from postroad.machine import privacy
 
 PORTS = st.integers(1, 65535)
-HOSTS = st.lists(st.sampled_from(["192.0.2.7", "2001:db8::7", "127.0.0.1"]), unique=True)
+HOSTS = st.lists(
+    st.sampled_from(["192.0.2.7", "2001:db8::7", "127.0.0.1"]), min_size=1, unique=True
+)
 ANNA, BEN = someone("anna"), someone("ben")
 NETS = [
     "0.0.0.0/0", "10.0.0.0/8", "10.0.0.0/9", "10.128.0.0/9", "10.1.2.0/24", "192.0.2.7/32",
@@ -105,13 +108,15 @@ def wanted_of(key: str) -> st.SearchStrategy[Any]:
         case Port():
             return st.integers(0, 65535)
         case Hosts():
-            return HOSTS.map(tuple)
+            return HOSTS.map(tuple) | st.just(())
         case Networks():
             return NETWORKS.map(tuple)
         case Some() | Circle():
             return WORDS[key].map(tuple)
         case AtMost():
-            return st.integers(1, 1_000_000) if "kilobytes" in key else st.floats(0.05, 30)
+            if "kilobytes" in key:
+                return st.integers(1, 1_000_000)
+            return st.floats(0.1, 25) if key == "size_max_mib" else st.floats(0.05, 30)
         case _:
             pass
     raise AssertionError(f"say here what a user may write for {key}")
@@ -127,11 +132,11 @@ def allowed_of(key: str) -> st.SearchStrategy[Any]:
             ranges = st.tuples(PORTS, PORTS).map(lambda two: f"{min(two)}-{max(two)}")
             return PORTS | ranges
         case Hosts():
-            return HOSTS
+            return HOSTS | st.just(["*"])
         case Networks():
-            return NETWORKS
+            return NETWORKS | st.just(["*"])
         case Some() | Circle():
-            return WORDS[key]
+            return WORDS[key] | st.just(["*"])
         case _:
             pass
     return wanted_of(key)
@@ -152,14 +157,16 @@ def is_within(key: str, value: Any, most: Any) -> bool:
             return (most, value) != ("refuse", "requests")
         case "link":
             return bool(value in most)
-        case "lan" | "dial_private" | "directory":
+        case "lan" | "dial_private" | "directory" | "bundle_write" | "bundle_read" | "helpers":
             return bool(most or not value)
-        case "relay_kilobytes_per_second" | "expiry_days":
+        case "relay_kilobytes_per_second" | "expiry_days" | "size_max_mib":
             return bool(value <= most)
         case "smtp_port" | "imap_port" | "peer_port":
             low, _, high = str(most).partition("-")
             return bool(int(low) <= value <= int(high or low))
         case "networks":
+            if most == ["*"]:
+                return True
             known = [ip_network(text) for text in (*NETS, *value)]
             probes = {net[at] for net in known for at in (0, -1)}
             return all(
@@ -172,9 +179,9 @@ def is_within(key: str, value: Any, most: Any) -> bool:
             said = {one.rpartition("@")[0].rpartition(".")[2] or one for one in value}
             return "*" in most or ("*" not in value and said <= people)
         case "keys_at_rest":
-            return set(value) <= set(most)
+            return most == ["*"] or set(value) <= set(most)
         case "peer_hosts":
-            return bool(not most or (value and set(value) <= set(most)))
+            return most == ["*"] or bool(value and set(value) <= set(most))
         case _:
             pass
     raise AssertionError(f"say here what is within the policy for {key}")
@@ -237,6 +244,11 @@ def test_without_a_policy_the_configuration_decides(folder: Path) -> None:
         ("peer_port = [46464]", "no value for it"),
         ("smtp_port = '7-5'", "a port like 46464"),
         ("peer_hosts = ['everywhere']", "a list of addresses"),
+        ("peer_hosts = []", """or ["*"] for all"""),
+        ("size_max_mib = 26", "a number of MiB, 0.1 to 25"),
+        ("size_max_mib = true", "a number of MiB"),
+        ("bundle_write = 'off'", "must be true or false"),
+        ("helpers = []", "must be true or false"),
         ("networks = '10.0.0.0/8'", "a list of networks"),
         ("networks = ['10.0.0.1/8']", "a list of networks"),
         ("networks = [10]", "a list of networks"),
@@ -401,6 +413,33 @@ def test_policy_shows_each_setting_and_who_said_so(folder: Path, config: Path) -
     shown = typed(config, "policy").stdout
     assert "POLICY; you wanted anybody" in shown
     assert "your configuration, which the policy allows" in shown
+
+
+def test_all_is_said_in_one_way_in_the_file_in_json_and_in_words(
+    folder: Path, config: Path
+) -> None:
+    """Four keys take lists, and each had a way of its own to say that all are meant."""
+    keys = ("peer_hosts", "networks", "contacts", "keys_at_rest")
+    found = {
+        one["key"]: one for one in json.loads(typed(config, "policy", "--json").stdout)["settings"]
+    }
+    assert [found[key]["value"] for key in keys] == [["*"]] * 4
+    shown = typed(config, "policy").stdout
+    for key in keys:
+        assert re.search(rf"^{key} +all  +default$", shown, re.MULTILINE)
+    written(folder, "".join(f"{key} = ['*']\n" for key in keys))
+    assert narrowed(default(), load()) == default()
+    written(folder, "networks = []\n")
+    assert re.search(r"^networks +none +POLICY; you wanted all$", typed(config, "policy").stdout,
+                     re.MULTILINE)  # fmt: skip
+    new = folder / "new.toml"
+    configuration.write(new, configuration.default())
+    for key in keys:
+        assert f'\n# {key} = ["*"]\n' in new.read_text()
+    configuration.write(new, replace(configuration.default(), networks=("10.0.0.0/8",)))
+    configuration.write(new, configuration.default())
+    assert '\nnetworks = ["*"]\n' in new.read_text()
+    assert configuration.load(new) == configuration.default()
 
 
 @pytest.mark.parametrize("command", ["run", "setup --name anna", "policy"])

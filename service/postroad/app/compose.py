@@ -80,6 +80,10 @@ class Settings:
     border: Border = EVERYWHERE
     directory: bool = True  # whether the node takes part in it
     circle: frozenset[Fingerprint] | None = None  # who may be a contact; None: anybody
+    size_max: int = limits.LETTER_BYTES_MAX  # of a letter that is sent from here
+    bundle_write: bool = True
+    bundle_read: bool = True
+    helpers: bool = True  # whether any may serve us
 
 
 @asynccontextmanager
@@ -100,8 +104,18 @@ async def build_node(
         keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)
         await keys.renew(clock.now())
         device = keys.device
+
+        def kept_out(what: str) -> None:
+            now = clock.now()
+            database.later(lambda sql: audit.note_refused(sql, now, "networks", what=what))
+
         endpoint = Gate(
-            machine.network, device.seed, device.peer, settings.peer_port, settings.border
+            machine.network,
+            device.seed,
+            device.peer,
+            settings.peer_port,
+            settings.border,
+            kept_out,
         )
         pauses = Pauses(disk, clock)
         if pauses.pause is None:
@@ -242,6 +256,7 @@ async def _wire(
         lambda: sender.wake(),
         strangers,
         expiry_seconds=settings.expiry_seconds,
+        size_max=settings.size_max,
     )
 
     def met() -> None:
@@ -312,7 +327,10 @@ async def _wire(
         renter.wake()
         reach.met()
 
-    helpers = Helpers(database, client, clock, renter.record, helpers_changed)
+    helpers = Helpers(
+        database, client, clock, renter.record, helpers_changed, allowed=settings.helpers
+    )
+    await helpers.keep_to_policy()
     renter.tell_changes, changes.make_record = changes.settle, renter.record
     renter.tell_helpers = helpers.settle
     requests = RequestBox(
@@ -376,6 +394,8 @@ async def _wire(
         clock,
         deposited,
         receiver.wake,
+        writes=settings.bundle_write,
+        reads=settings.bundle_read,
     )
 
     answers.update(holder.answers)

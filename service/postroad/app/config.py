@@ -33,8 +33,19 @@ CHOICES = {
     "hold_for": tuple(one.value for one in HoldFor),
     "strangers": STRANGERS,
 }
+# What `["*"]` means where a list is wanted: there is no other word for all, here or in the policy.
+ALL_OF: dict[str, tuple[str, ...]] = {
+    "peer_hosts": (),
+    "networks": ALL,
+    "contacts": (ANYBODY,),
+    "keys_at_rest": tuple(one.value for one in Protection),
+}
 RELAY_KILOBYTES_MAX = 1_000_000
 RESERVE_MIB_MAX = 1 << 20
+SIZE_MIB_MIN = 0.1  # introductions and notices of ours are letters, too
+SWITCHES = (
+    "lan", "dial_private", "directory", "refuse_silently", "bundle_write", "bundle_read", "helpers",
+)  # fmt: skip
 
 
 def _about(text: str) -> dict[str, str]:
@@ -59,7 +70,8 @@ class Config:
         metadata=_about("Where other nodes reach yours: UDP for iroh, TCP for tls and the relay."),
     )
     peer_hosts: tuple[str, ...] = field(
-        default=(), metadata=_about("Addresses of this machine for other nodes; empty: all.")
+        default=ALL_OF["peer_hosts"],
+        metadata=_about('Addresses of this machine for other nodes; "*" for all.'),
     )
     link: str = field(
         default="iroh", metadata=_about("How nodes reach each other: iroh (QUIC) or tls (TCP).")
@@ -96,10 +108,10 @@ class Config:
         ),
     )
     networks: tuple[str, ...] = field(
-        default=ALL,
+        default=ALL_OF["networks"],
         metadata=_about(
-            "With which networks your node speaks at all, like 10.0.0.0/8; what lies outside is "
-            "neither dialled nor answered."
+            'With which networks your node speaks at all, like 10.0.0.0/8, or "*" for all; what '
+            "lies outside is neither dialled nor answered."
         ),
     )
     directory: bool = field(
@@ -109,14 +121,31 @@ class Config:
         ),
     )
     contacts: tuple[str, ...] = field(
-        default=(ANYBODY,),
+        default=ALL_OF["contacts"],
         metadata=_about(
             'Who may be a contact: addresses or their fingerprints, or "*" for anybody.'
         ),
     )
     keys_at_rest: tuple[str, ...] = field(
-        default=tuple(one.value for one in Protection),
-        metadata=_about("By what your keys may be protected on the disk (postroad keys)."),
+        default=ALL_OF["keys_at_rest"],
+        metadata=_about(
+            'By what your keys may be protected on the disk (postroad keys); "*" for all ways.'
+        ),
+    )
+    size_max_mib: float = field(
+        default=limits.LETTER_BYTES_MAX / limits.MIB,
+        metadata=_about("How large a letter that is sent from here may be."),
+    )
+    bundle_write: bool = field(
+        default=True,
+        metadata=_about("Whether letters may leave as a file, to be carried (postroad bundle)."),
+    )
+    bundle_read: bool = field(
+        default=True, metadata=_about("Whether letters may come in as such a file.")
+    )
+    helpers: bool = field(
+        default=True,
+        metadata=_about("Whether helpers may serve you, whose links postroad accept takes."),
     )
     hold_for: str = field(
         default=HoldFor.VOUCHED.value,
@@ -193,7 +222,8 @@ def write(path: Path, config: Config) -> None:
         _write_through(draft, changed.encode())
         if not _says(draft, config):
             lines = "; ".join(
-                f"{each.name} = {_toml(value)}" for each, value in _differing(path, config)
+                f"{each.name} = {_toml(said(each.name, value))}"
+                for each, value in _differing(path, config)
             )
             raise ConfigurationError(
                 f"{path} cannot be changed by a program. Write there: {lines}."
@@ -245,7 +275,7 @@ def _new(config: Config) -> str:
     ]
     for each in fields(Config):
         value, usual = getattr(config, each.name), getattr(standard, each.name)
-        line = f"{each.name} = {_toml(value)}"
+        line = f"{each.name} = {_toml(said(each.name, value))}"
         lines += ["", f"# {each.metadata['about']}", f"# {line}" if value == usual else line]
     return "\n".join(lines) + "\n"
 
@@ -258,7 +288,7 @@ def _changed(path: Path, config: Config) -> str:
     """The text of the file with those values replaced that differ, or a line added."""
     text = path.read_bytes().decode()
     for each, value in _differing(path, config):
-        written = _toml(value)
+        written = _toml(said(each.name, value))
         line = re.compile(rf"""^([ \t]*["']?{each.name}["']?[ \t]*=[ \t]*){_VALUE}""", re.MULTILINE)
         found = line.search(text)
         if found:
@@ -304,9 +334,16 @@ def shown(value: Any) -> str:
         return "a number with thousands of digits"
 
 
+def said(key: str, value: Any) -> Any:
+    """The value as a file says it."""
+    return (ANYBODY,) if key in ALL_OF and set(value) == set(ALL_OF[key]) else value
+
+
 def valid(key: str, value: Any) -> Any:
     """What the value of this key means; ValueError says what it must be."""
     wrong = ValueError
+    if key in ALL_OF and value == [ANYBODY]:
+        return ALL_OF[key]
     if key in ("data", "runtime"):
         if (
             not isinstance(value, str)
@@ -323,8 +360,8 @@ def valid(key: str, value: Any) -> Any:
             raise wrong("it must be a port, 1 to 65535, or 0 for any")
         return value
     if key == "peer_hosts":
-        if not isinstance(value, list) or not all(map(_is_address, value)):
-            raise wrong('it must be a list of addresses, like ["192.0.2.7"]')
+        if not isinstance(value, list) or not value or not all(map(_is_address, value)):
+            raise wrong('it must be a list of addresses, like ["192.0.2.7"], or ["*"] for all')
         return tuple(value)
     if key == "expiry_days":
         shortest, longest = (
@@ -347,7 +384,7 @@ def valid(key: str, value: Any) -> Any:
             border(value)
             return tuple(value)
         except ValueError as error:
-            raise wrong('it must be a list of networks, like ["10.0.0.0/8"]') from error
+            raise wrong('it must be a list of networks, like ["10.0.0.0/8"], or ["*"]') from error
     if key == "contacts":
         if not isinstance(value, list) or not all(map(_is_person, value)):
             raise wrong('it must be a list of addresses or fingerprints, or ["*"]')
@@ -355,12 +392,18 @@ def valid(key: str, value: Any) -> Any:
     if key == "keys_at_rest":
         ways = [one.value for one in Protection]
         if not isinstance(value, list) or not value or not all(one in ways for one in value):
-            raise wrong(f"it must be a list of one or more of {', '.join(ways)}")
+            raise wrong(f'it must be a list of one or more of {", ".join(ways)}, or ["*"]')
         return tuple(value)
-    if key in ("lan", "dial_private", "directory", "refuse_silently"):
+    if key in SWITCHES:
         if not isinstance(value, bool):
             raise wrong("it must be true or false")
         return value
+    if key == "size_max_mib":
+        most = limits.LETTER_BYTES_MAX / limits.MIB
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not SIZE_MIB_MIN <= value <= most:
+            raise wrong(f"it must be a number of MiB, {SIZE_MIB_MIN} to {most:.0f}")
+        return float(value)
     if key == "relay_kilobytes_per_second":
         number = isinstance(value, int) and not isinstance(value, bool)
         if not number or not 1 <= value <= RELAY_KILOBYTES_MAX:

@@ -26,7 +26,13 @@ from postroad.app.asking import (
 )
 from postroad.app.config import Config
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, NotSetUp, PostroadError, WrongPassphrase
+from postroad.base.errors import (
+    ConfigurationError,
+    NotSetUp,
+    PermanentFailure,
+    PostroadError,
+    WrongPassphrase,
+)
 
 if TYPE_CHECKING:
     from postroad.machine.disk import FolderDisk
@@ -149,10 +155,11 @@ def _protection(config: Config) -> dict[str, Any]:
 
 def _protect_here(config: Config, how: str, current: str, new: str) -> dict[str, Any]:
     """Where no node runs, we do what it would do."""
-    from postroad.doors.keys import facts, told
+    from postroad.doors.keys import EVENT, facts, told
     from postroad.machine.clock import SystemClock
     from postroad.sealing.wrapping import Protection
     from postroad.store import keyring
+    from postroad.store.audit import REFUSED
 
     smith = _locksmith(config)
 
@@ -164,9 +171,14 @@ def _protect_here(config: Config, how: str, current: str, new: str) -> dict[str,
             time.sleep(limits.WRONG_PASSPHRASE_SECONDS_FIRST)
             raise
         opened = keyring.load(disk, before)
+        try:
+            smith.expect_allowed(Protection(how))
+        except PermanentFailure:
+            _note(disk, SystemClock().now(), REFUSED, {"key": "keys_at_rest", "how": how})
+            raise
         made = smith.make(Protection(how), new)
         keyring.save(disk, opened, made)
-        _note(disk, SystemClock().now(), facts(made, before))
+        _note(disk, SystemClock().now(), EVENT, facts(made, before))
         smith.forget(before)
         return made, before
 
@@ -197,21 +209,14 @@ def _locksmith(config: Config) -> "Locksmith":
     return Locksmith(SystemEntropy(), DesktopKeyring(), credential.fetch, ways)
 
 
-def _note(disk: "FolderDisk", now: Any, noted: dict[str, str]) -> None:
+def _note(disk: "FolderDisk", now: Any, event: str, noted: dict[str, str]) -> None:
     """In the audit log, where there is a store already; what fails here undoes nothing."""
-    from postroad.doors.keys import EVENT
     from postroad.store import audit
-    from postroad.store.database import FILE_NAME, Database
 
-    async def write() -> None:
-        async with Database(disk) as database:
-            await database.run(lambda sql: audit.note(sql, now, EVENT, **noted))
-
-    if FILE_NAME in disk.names(""):
-        try:
-            asyncio.run(write())
-        except PostroadError as error:
-            click.echo(f"postroad: It was not noted in the audit log. {error}", err=True)
+    try:
+        asyncio.run(audit.note_alone(disk, now, event, **noted))
+    except PostroadError as error:
+        click.echo(f"postroad: It was not noted in the audit log. {error}", err=True)
 
 
 def _with_folder(config: Config, work: "Callable[[FolderDisk], Any]") -> Any:

@@ -107,6 +107,8 @@ def _expect_protection(disk: FolderDisk, config: Config) -> None:
     """Raise ConfigurationError when the keys lie there in a way that is not allowed."""
     found = keyring.stored(disk).protection.value
     if found not in config.keys_at_rest:
+        now = SystemClock().now()
+        asyncio.run(audit.note_alone(disk, now, audit.REFUSED, key="keys_at_rest", how=found))
         raise ConfigurationError(
             f"Your keys are protected by: {found}. Allowed (keys_at_rest) is: "
             f"{', '.join(config.keys_at_rest)}. Type: postroad keys protect "
@@ -143,6 +145,10 @@ async def _run(
         border=border(config.networks),
         directory=config.directory,
         circle=_circle(config),
+        size_max=round(config.size_max_mib * limits.MIB),
+        bundle_write=config.bundle_write,
+        bundle_read=config.bundle_read,
+        helpers=config.helpers,
     )
     watchdog = asyncio.create_task(
         feed_watchdog(manager, lambda: machine.disk.run(lambda: None)), name="watchdog"

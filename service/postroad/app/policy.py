@@ -122,7 +122,7 @@ class Hosts:
         return tuple(configuration.valid(key, value))
 
     def narrowed(self, most: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
-        if not most or not wanted:
+        if not most or not wanted:  # one of them is all there are
             return most or wanted
         return tuple(one for one in wanted if one in most) or most
 
@@ -180,6 +180,10 @@ RULES: Mapping[str, Rule] = {
     "contacts": Circle(),
     "directory": Switch(),
     "keys_at_rest": Some(),
+    "size_max_mib": AtMost(),
+    "bundle_write": Switch(),
+    "bundle_read": Switch(),
+    "helpers": Switch(),
 }
 assert all(
     set(rule.row) == set(CHOICES[key]) for key, rule in RULES.items() if isinstance(rule, Choice)

@@ -25,7 +25,8 @@ def policy(context: click.Context, json_wanted: bool) -> None:
         settings = [asdict(one) for one in policies.effective(config, written, found)]
         for one in settings:
             for name in ("value", "wanted"):
-                one[name] = str(one[name]) if one["key"] in ("data", "runtime") else one[name]
+                value = configuration.said(one["key"], one[name])
+                one[name] = str(value) if one["key"] in ("data", "runtime") else value
         return {
             "policy": str(policies.PATH) if found.is_there else None,
             "digest": found.digest or None,
@@ -53,5 +54,6 @@ def _told(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "all"
+        all_there_are = list(value) == [configuration.ANYBODY]
+        return "all" if all_there_are else ", ".join(map(str, value)) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -27,7 +27,7 @@ from postroad.protocol import bundle, invitation, wire
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import is_sealed_to
 from postroad.sealing.receipt import Verdict
-from postroad.store import bundled, people, queue
+from postroad.store import audit, bundled, people, queue
 from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -96,7 +96,11 @@ class Bundles:
         clock: SureClock,
         on_held: Callable[[DropId], None],
         on_receipts: Callable[[], None],
+        *,
+        writes: bool = True,
+        reads: bool = True,
     ) -> None:
+        self._allowed = {"bundle_write": writes, "bundle_read": reads}
         self._database = database
         self._sealed = sealed
         self._packer = packer
@@ -116,7 +120,8 @@ class Bundles:
         """All that waits for everybody, or for the contact of this name or address.
 
         `invite`: with an invitation for whoever reads it. PermanentFailure when the name is
-        nobody's or more than one contact's."""
+        nobody's or more than one contact's, or none may be written here."""
+        await self._expect_allowed("bundle_write", "written")
         whom = None
         if name is not None:
             whom = (await self._database.read(lambda sql: people.called(sql, name))).fingerprint
@@ -190,7 +195,9 @@ class Bundles:
         """Take in all that a bundle brings for us, for letters of ours, and for those we hold for.
 
         `accept`: accept an invitation that is in it. Of a bundle that is damaged on the way, what
-        came before is taken; `trouble` says so. PermanentFailure when it is not a bundle at all."""
+        came before is taken; `trouble` says so. PermanentFailure when it is not a bundle at all, or
+        none may be read here."""
+        await self._expect_allowed("bundle_read", "read")
         await self._renter.record()  # an introduction is answered with it
         found, reader = Found(), bundle.Reader()
         arriving: _Incoming | None = None
@@ -222,6 +229,15 @@ class Bundles:
         found.author = await self._author(found)
         log.info("bundle read", extra={"letters": found.filed, "receipts": found.receipts})
         return found
+
+    async def _expect_allowed(self, key: str, done: str) -> None:
+        if self._allowed[key]:
+            return
+        now = self._clock.now()
+        await self._database.run(lambda sql: audit.note_refused(sql, now, key))
+        raise PermanentFailure(
+            f"No bundles may be {done} on this computer ({key}). See: postroad policy"
+        )
 
     async def _item(
         self,

@@ -93,6 +93,10 @@ class ContactBook:
     async def unblock(self, name: str) -> Relations:
         """All is as before; what waited for them is due now."""
 
+        named = await self._database.read(lambda sql: people.called(sql, name))
+        now, whom = self._clock.now(), named.fingerprint
+        await circle.expect_noted(self._database, now, whom, named.address)
+
         def work(sql: Sql) -> Relations:
             person = people.called(sql, name)
             if not person.blocked:

@@ -315,7 +315,7 @@ class Filing:
         who = before.heir if before else opened.sender
         if not circle.allows(sql, who):
             address, now = header.sender.address, self._clock.now()
-            audit.note_from_outside(sql, now, "policy refused", key="contacts", address=address)
+            audit.note_refused(sql, now, "contacts", address=address)
             return Verdict.POLICY, False
         person = people.contact(sql, who)
         if person is not None and person.blocked:
@@ -355,6 +355,8 @@ class Filing:
             # Perhaps it is they, and their introduction lies where we have not looked yet.
             raise NotMet("The recipient does not know the sender yet.")
         if not self._requests.is_open:
+            address, now = opened.header.sender.address, self._clock.now()
+            audit.note_refused(sql, now, "strangers", address=address)
             return Verdict.STRANGER, False
         self._requests.expect_place(sql, opened.sender)
         return Verdict.REQUESTED, False

@@ -8,6 +8,7 @@ where it is now.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
@@ -18,15 +19,17 @@ from postroad.peers.client import Client
 from postroad.peers.exchange import Refused
 from postroad.protocol import helping, wire
 from postroad.protocol.records import PersonRecord
-from postroad.store import helpers
+from postroad.store import audit, helpers
 from postroad.store.database import Database
 from postroad.store.helpers import HelperRow
 
 log = logging.getLogger(__name__)
+NOT_ALLOWED = "Helpers may serve nobody on this computer (helpers). See: postroad policy"
 
 
 class Helpers:
-    """`record` gives our newest record; `on_change` hears that a helper came or went."""
+    """`record` gives our newest record; `on_change` hears that a helper came or went; `allowed`:
+    whether any may serve us."""
 
     def __init__(
         self,
@@ -35,7 +38,10 @@ class Helpers:
         clock: Clock,
         record: Callable[[], Awaitable[PersonRecord]],
         on_change: Callable[[], None],
+        *,
+        allowed: bool = True,
     ) -> None:
+        self._allowed = allowed
         self._database = database
         self._client = client
         self._clock = clock
@@ -50,6 +56,9 @@ class Helpers:
 
         PermanentFailure or TemporaryFailure say in words why not, and what to do."""
         found = helping.from_link(link)
+        if not self._allowed:
+            await self._note_policy(found.contact.peer)
+            raise PermanentFailure(NOT_ALLOWED)
         known = await self.all()
         if len(known) >= limits.HELPERS_MAX and found.contact.peer not in {h.peer for h in known}:
             raise PermanentFailure(
@@ -74,6 +83,24 @@ class Helpers:
         log.info("helper added", extra={"peer": short(contact.peer)})
         self._on_change()
         return name
+
+    async def keep_to_policy(self) -> None:
+        """Those that served us until now do no more, where none may; what lies there is fetched."""
+        if self._allowed:
+            return
+        for row in await self.all():
+            if row.refusal != NOT_ALLOWED:
+                await self._note_policy(row.peer)
+                now, peer = self._clock.now(), row.peer
+                await self._database.run(
+                    partial(helpers.refused, peer=peer, reason=NOT_ALLOWED, now=now)
+                )
+
+    async def _note_policy(self, peer: PeerId) -> None:
+        now = self._clock.now()
+        await self._database.run(
+            lambda sql: audit.note_refused(sql, now, "helpers", id=short(peer))
+        )
 
     async def remove(self, name: str) -> None:
         """Be served by this helper no more; PermanentFailure when there is none of this name."""

@@ -135,7 +135,8 @@ class Introductions:
                     "right, ask for a new invitation; else set it and try again."
                 )
             raise PermanentFailure("This invitation has expired; ask for a new one.")
-        await self._expect_allowed(invitation.fingerprint)
+        inviter = invitation.fingerprint
+        await circle.expect_noted(self._database, self._clock.now(), inviter, inviter)
         heir = await self.look_up(invitation.fingerprint)
         if await self._database.read(lambda sql: revoked.is_ended(sql, invitation.fingerprint)):
             raise PermanentFailure(REVOKED)
@@ -169,19 +170,6 @@ class Introductions:
         log.info("invitation accepted")
         self.met()
         return record.address, True
-
-    async def _expect_allowed(self, fingerprint: Fingerprint) -> None:
-        """PermanentFailure, and an audit line, when the policy does not let them be a contact."""
-        now = self._clock.now()
-
-        def is_allowed(sql: Sql) -> bool:
-            if circle.allows(sql, fingerprint):
-                return True
-            audit.note(sql, now, "policy refused", key="contacts", address=fingerprint)
-            return False
-
-        if not await self._database.run(is_allowed):
-            raise PermanentFailure(circle.refusal(fingerprint))
 
     async def _find_inviter(self, invitation: Invitation) -> PersonRecord:
         """The inviter's newest record, from whoever in the invitation answers, else out of the

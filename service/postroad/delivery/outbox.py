@@ -19,7 +19,7 @@ from postroad.message import headers
 from postroad.message.envelope import Recipient, Submission
 from postroad.sealing.letter import Introduction, Kind
 from postroad.sealing.proposal import Proposal
-from postroad.store import circle, people, queue, revoked, rotations
+from postroad.store import audit, circle, people, queue, revoked, rotations
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -49,6 +49,7 @@ class Outbox:
         strangers: Strangers,
         *,
         expiry_seconds: float = limits.EXPIRY_SECONDS_DEFAULT,
+        size_max: int = limits.LETTER_BYTES_MAX,
     ) -> None:
         self._database = database
         self._contents = contents
@@ -58,6 +59,7 @@ class Outbox:
         self._on_accepted = on_accepted
         self._strangers = strangers
         self._expiry_seconds = expiry_seconds
+        self._size_max = size_max
 
     async def check_recipient(self, address: str) -> str:
         """The address in its normal form; PermanentFailure says why no letter can go there."""
@@ -68,9 +70,8 @@ class Outbox:
         await self._expect_not_revoked(wanted.fingerprint)
         if wanted.fingerprint in self._keyring.fingerprints:
             return str(wanted)
-        await self._database.read(
-            lambda sql: circle.expect(sql, rotations.heir(sql, wanted.fingerprint), str(wanted))
-        )
+        heir = await self._database.read(lambda sql: rotations.heir(sql, wanted.fingerprint))
+        await circle.expect_noted(self._database, self._clock.now(), heir, str(wanted))
         person = await self._database.read(lambda sql: rotations.contact(sql, wanted.fingerprint))
         if person is None:
             try:
@@ -115,6 +116,7 @@ class Outbox:
         """Take custody of a letter; its id once it is durable. Raises DiskFull, and
         PermanentFailure when it is not what a stranger among the recipients could be shown."""
         assert len(submission.octets) <= limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX
+        await self._expect_allowed_size(len(submission.octets))
         visible = visible_recipients(submission.octets)
         parcels = await self._to_heirs(parcels_for(submission.recipients, visible))
         others = [one.fingerprint for one in parcels if one.fingerprint not in self._mine]
@@ -143,6 +145,19 @@ class Outbox:
             lambda sql: queue.put(sql, self._contents, letter, parcels), then=committed
         )
         return nonce.hex()
+
+    async def _expect_allowed_size(self, size: int) -> None:
+        if size <= self._size_max + limits.TRACE_BYTES_MAX:
+            return
+        now = self._clock.now()
+        await self._database.run(
+            lambda sql: audit.note_refused(sql, now, "size_max_mib", what=f"{size} bytes")
+        )
+        raise PermanentFailure(
+            f"A letter that is sent from this computer has at most {self._size_max / limits.MIB:g} "
+            "MiB (size_max_mib), and this one is larger. Send less, or in parts; see: postroad "
+            "policy"
+        )
 
     @property
     def _mine(self) -> tuple[Fingerprint, ...]:

@@ -191,7 +191,8 @@ class RequestBox:
         """As if the message had been moved to INBOX; PermanentFailure when the policy is against
         it."""
         found = await self._database.read(lambda sql: requests.called(sql, name))
-        await self._database.read(lambda sql: circle.expect(sql, found.fingerprint, found.address))
+        now, whom = self._clock.now(), found.fingerprint
+        await circle.expect_noted(self._database, now, whom, found.address)
         await self._mailboxes.move_to_inbox(FOLDER, found.uid)
         return found
 
@@ -272,7 +273,7 @@ class RequestBox:
             if not circle.allows(sql, who):
                 # It was drawn closer since, and a mail program asks nobody.
                 now, address = self._clock.now(), request.address
-                audit.note(sql, now, "policy refused", key="contacts", address=address)
+                audit.note_refused(sql, now, "contacts", address=address)
                 self._tell(sql, request, Verdict.POLICY)
                 return False
             if who == request.fingerprint:  # else they are a contact already

@@ -49,6 +49,14 @@ class KeysDesk:
             raise PermanentFailure("This node cannot protect its keys.")
         before = self._keyring.wrapping
         await self._owners_word.expect(str(request.get("current", "")))
+        try:
+            smith.expect_allowed(how)
+        except PermanentFailure:
+            now = self._clock.now()
+            await self._database.run(
+                lambda sql: audit.note_refused(sql, now, "keys_at_rest", how=how.value)
+            )
+            raise
         # Not in the database thread: while a keyring asks its owner, letters go on.
         new = await asyncio.to_thread(smith.make, how, str(request.get("passphrase", "")))
         await self._keyring.protect(new)

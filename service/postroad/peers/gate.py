@@ -7,7 +7,7 @@ beyond the border (`protocol.border`) is dialled, let in, knocked at or waited a
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from postroad.base.errors import LinkClosed, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
@@ -29,12 +29,15 @@ class Gate:
         me: PeerId,
         port: int,
         border: Border = EVERYWHERE,
+        on_beyond: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`on_beyond` hears who was kept out, or not gone to, for the sake of the border."""
         self._network = network
         self._secret = secret
         self._me = me
         self._port = port
         self._border = border
+        self._on_beyond = on_beyond
         self._endpoint: Endpoint | None = None
         self._admits: Admits | None = None
 
@@ -97,13 +100,13 @@ class Gate:
         named = dialable_of_a_person(contact, self._endpoint.addresses())
         if named is None:
             raise Unreachable(f"no address to reach {short(contact.peer)} at")
-        named = self._border.within(named)
-        if named is None:
-            raise Unreachable(BEYOND)
-        link = await self._endpoint.dial(named)
+        within = self._border.within(named)
+        if within is None:
+            raise self._beyond(named.peer)
+        link = await self._endpoint.dial(within)
         if not self.lets(link):
             await link.close()
-            raise Unreachable(BEYOND)
+            raise self._beyond(named.peer)
         return link
 
     async def accept(self) -> Link:
@@ -112,12 +115,17 @@ class Gate:
         endpoint = self._endpoint
         while not self.lets(link := await endpoint.accept()):
             log.info("a link from beyond the border is closed", extra={"peer": short(link.peer)})
+            self._on_beyond(f"a link from {short(link.peer)}")
             await link.close()
         return link
 
     def lets(self, link: Link) -> bool:
         """Whether its packets go where they may: iroh finds ways that nobody dialled."""
         return self._border.lets_path(link.path())
+
+    def _beyond(self, peer: PeerId) -> Unreachable:
+        self._on_beyond(f"a link to {short(peer)}")
+        return Unreachable(BEYOND)
 
     def _expect_within(self, at: HostPort) -> None:
         if not self._border.lets(at):

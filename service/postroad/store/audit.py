@@ -20,7 +20,7 @@ from urllib.parse import quote
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 from postroad.base.ids import Instant
-from postroad.base.seams import Clock
+from postroad.base.seams import Clock, Disk
 from postroad.protocol.audit import PRUNED, Fact, Head, Row, written
 from postroad.store.database import FILE_NAME, Database, Sql, migrate
 from postroad.store.schema import AUDIT_TABLE
@@ -28,6 +28,7 @@ from postroad.store.schema import AUDIT_TABLE
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 SET_ASIDE = "audit set aside"
+REFUSED = "policy refused"
 WEAK_KEYS_MAX = 500  # that are remembered for an hour, so that each is noted once
 _BESIDE = "audit head"  # in the table value
 _ASIDE_PREFIX = "audit_set_aside_"
@@ -50,7 +51,24 @@ def note(sql: Sql, now: Instant, event: str, /, **facts: Fact) -> None:
 def note_from_outside(sql: Sql, now: Instant, event: str, /, **facts: Fact) -> bool:
     """The same for what anybody can cause: only so many of one event in a day, for a flood shall
     not push out of the log what matters. The last one says that more are left out."""
-    found = sql.execute("SELECT since, count FROM audit_outside WHERE event = ?", (event,))
+    return _note_some(sql, now, event, event, facts)
+
+
+def note_refused(sql: Sql, now: Instant, key: str, /, **facts: Fact) -> bool:
+    """The policy, or the owner's own configuration, refused something by this key: so many in a
+    day of each key, so that none of them hides another."""
+    return _note_some(sql, now, REFUSED, f"{REFUSED}: {key}", {"key": key, **facts})
+
+
+async def note_alone(disk: Disk, now: Instant, event: str, /, **facts: Fact) -> None:
+    """`note` while no node runs: whoever calls has taken its folder. Nothing without a store."""
+    if FILE_NAME in disk.names(""):
+        async with Database(disk) as database:
+            await database.run(lambda sql: note(sql, now, event, **facts))
+
+
+def _note_some(sql: Sql, now: Instant, event: str, counted: str, facts: dict[str, Fact]) -> bool:
+    found = sql.execute("SELECT since, count FROM audit_outside WHERE event = ?", (counted,))
     since, count = found.fetchone() or (now, 0)
     if not since <= now < since + limits.DAY:
         since, count = now, 0
@@ -60,7 +78,7 @@ def note_from_outside(sql: Sql, now: Instant, event: str, /, **facts: Fact) -> b
         facts["more_left_out_for_a_day"] = True
     sql.execute(
         "INSERT OR REPLACE INTO audit_outside (event, since, count) VALUES (?, ?, ?)",
-        (event, since, count + 1),
+        (counted, since, count + 1),
     )
     note(sql, now, event, **facts)
     return True

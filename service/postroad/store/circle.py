@@ -10,7 +10,9 @@ import sqlite3
 from collections.abc import Collection
 
 from postroad.base.errors import PermanentFailure
-from postroad.base.ids import Fingerprint
+from postroad.base.ids import Fingerprint, Instant
+from postroad.store import audit
+from postroad.store.database import Database
 
 _NAME = "circle"  # in the table value: a JSON list of fingerprints; no row: everybody
 
@@ -38,6 +40,14 @@ def expect(sql: sqlite3.Connection, fingerprint: Fingerprint, who: str) -> None:
     """Raise PermanentFailure unless this person may be a contact."""
     if not allows(sql, fingerprint):
         raise PermanentFailure(refusal(who))
+
+
+async def expect_noted(database: Database, now: Instant, whom: Fingerprint, who: str) -> None:
+    """The same outside of a transaction, with a line in the audit log."""
+    if await database.read(lambda sql: allows(sql, whom)):
+        return
+    await database.run(lambda sql: audit.note_refused(sql, now, "contacts", address=who))
+    raise PermanentFailure(refusal(who))
 
 
 def refusal(who: str) -> str:

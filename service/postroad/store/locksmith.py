@@ -77,15 +77,19 @@ class Locksmith:
             raise WrongPassphrase from error
         return found
 
-    def make(self, protection: Protection, passphrase: str = "") -> Wrapping:
-        """A new wrapping; what opens it is kept where it belongs by the time this returns.
-
-        Raises PermanentFailure or NotToBeHad in words."""
+    def expect_allowed(self, protection: Protection) -> None:
+        """PermanentFailure in words unless keys may be protected so here."""
         if protection.value not in self._ways:
             raise PermanentFailure(
                 f"Keys may not be protected by {protection.value} here (keys_at_rest), but by: "
                 f"{', '.join(self._ways)}. See: postroad policy"
             )
+
+    def make(self, protection: Protection, passphrase: str = "") -> Wrapping:
+        """A new wrapping; what opens it is kept where it belongs by the time this returns.
+
+        Raises PermanentFailure or NotToBeHad in words."""
+        self.expect_allowed(protection)
         if protection is Protection.PLAIN:
             return PLAIN
         header = wrapping.new_header(protection, self._entropy.token(wrapping.SALT_BYTES))

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId, SureInstant
+from postroad.base.ids import Contact, DropId, Fingerprint, Instant, PeerId, SureInstant, short
 from postroad.base.tlv import decode
 from postroad.protocol import wire_holders
 from postroad.protocol.dialable import dialable
 from postroad.protocol.holding import HoldFor, Quota, Relation
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.keys import load_ed25519
-from postroad.store import held, people, revoked
+from postroad.store import audit, held, people, revoked
 from postroad.store.held import HeldDrop
 
 DROPS_PER_RENTER_MAX = 2  # one in use, and one while it moves
@@ -243,6 +243,7 @@ def _asker(
 ) -> _Asker | str:
     """Who this is, when they may rent; else why not."""
     if hold_for is HoldFor.OFF:
+        audit.note_refused(sql, now, "hold_for", id=short(peer))
         return HOLDS_NO_MORE
     contact = people.at_device(sql, peer)
     if contact is None and voucher is not None:
