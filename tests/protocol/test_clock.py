@@ -175,3 +175,29 @@ def test_some_hours_each_day_confirm_it_in_the_end() -> None:
             break
         memory, days = Memory(ends, steady.uptime_at(ends.elapsed)), days + 1
     assert days == 7
+
+
+def test_a_clock_is_a_word_worth_only_when_something_waits_or_after_an_hour() -> None:
+    """A new node told its owner three lines about it in its first minute."""
+
+    def is_worth(because: Because, seconds: float, *, something_waits: bool = False) -> bool:
+        found = Judgement(False, because, 0, 0, seconds)
+        return found.is_worth_a_word(something_waits=something_waits)
+
+    for because in (Because.STARTED, Because.STEPPED):
+        assert not is_worth(because, 60)
+        assert not is_worth(because, limits.HOUR - 1)
+        assert is_worth(because, limits.HOUR)
+        assert is_worth(because, 60, something_waits=True)
+    assert is_worth(Because.CONTRADICTED, 60)
+    assert not Judgement(True, Because.VOICES, 3, 0, limits.DAY).is_worth_a_word(
+        something_waits=True
+    )
+
+
+def test_a_judgement_says_for_how_long_the_clock_was_steady() -> None:
+    begun = resume(None, Reading(1000.0, 50.0))
+    assert judge(begun, (), Reading(1060.0, 110.0), was_confirmed=False).seconds == 60.0
+    stepped = watch(begun, Reading(9000.0, 120.0))
+    found = judge(stepped, (), Reading(9030.0, 150.0), was_confirmed=False)
+    assert (found.because, found.seconds) == (Because.STEPPED, 30.0)

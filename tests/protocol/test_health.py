@@ -27,8 +27,9 @@ NO_WAY_IN = Finding("incoming", netcheck.State.BAD, "A firewall keeps others awa
 NO_RELAY = Finding("relay", netcheck.State.BAD, "Your helper does not answer.", "Look at it.")
 AHEAD = Finding("clock", netcheck.State.BAD, "Your clock is 2 days ahead.", "Set it.")
 SURE = Judgement(True, Because.UPTIME, 0, 0)
-STARTED = Judgement(False, Because.STARTED, 1, 0)
-STEPPED = Judgement(False, Because.STEPPED, 2, 1)
+STARTED = Judgement(False, Because.STARTED, 1, 0, limits.HOUR)
+NEW = Judgement(False, Because.STARTED, 1, 0, 60.0)
+STEPPED = Judgement(False, Because.STEPPED, 2, 1, limits.HOUR)
 CONTRADICTED = Judgement(False, Because.CONTRADICTED, 1, 3)
 
 # Every fact, from the best to the worst, and what each comes to when all else is well: the state,
@@ -120,6 +121,10 @@ TABLE: dict[str, list[Row]] = {
         ({"clock": STARTED}, ONLINE, OK, Code.CLOCK_UNCONFIRMED),
         ({"clock": STEPPED}, ONLINE, OK, Code.CLOCK_UNCONFIRMED),
         ({"clock": CONTRADICTED}, DEGRADED, ATTENTION, Code.CLOCK_WRONG),
+    ],
+    "waits_for_clock": [
+        ({"clock": NEW}, ONLINE, OK, None),
+        ({"clock": NEW, "waits_for_clock": True}, ONLINE, OK, Code.CLOCK_UNCONFIRMED),
     ],
     "doors_shut": [
         ({}, ONLINE, OK, None),

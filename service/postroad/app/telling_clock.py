@@ -10,8 +10,9 @@ UNTIL_THEN = (
 
 
 def lines(clock: dict[str, Any] | None) -> list[str]:
-    """Why the clock is not confirmed, as `status` says it; nothing when it is."""
-    if clock is None or clock["confirmed"]:
+    """Why the clock is not confirmed, as `status` says it; nothing when it is, or when that is no
+    matter yet."""
+    if clock is None or not clock["say_why"]:
         return []
     agreeing, disagreeing = clock["agreeing"], clock["disagreeing"]
     if clock["because"] == "contradicted":

@@ -178,6 +178,8 @@ class OwnersDesk:
 
     async def _status(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> Reply:
+            waiting, now = queue.waiting(sql), self._clock.now()
+            waits_for_clock = any(row.parcel.expires_at <= now for row in waiting)
             return {
                 "address": str(self._keyring.address),
                 "locked": False,
@@ -186,11 +188,11 @@ class OwnersDesk:
                 "smtp_port": self._mail_ports.get("smtp"),
                 "imap_port": self._mail_ports.get("imap"),
                 "contact_count": len(people.contacts(sql)),
-                "letters_waiting": len({row.nonce for row in queue.waiting(sql)}),
+                "letters_waiting": len({row.nonce for row in waiting}),
                 "requests_waiting": requests.count_waiting(sql),
                 **_holders_told(sql),
                 **self._pause_told(),
-                "clock": self._clock_told(),
+                "clock": self._clock_told(waits_for_clock),
                 "messages_sent": self._counts.sent,
                 "messages_heard": self._counts.heard,
                 "quarantine": [
@@ -229,11 +231,12 @@ class OwnersDesk:
         person = people.contact(sql, row.fingerprint)
         return "" if person is None else self._network.why_not_met(person)
 
-    def _clock_told(self) -> Reply:
+    def _clock_told(self, something_waits: bool) -> Reply:
         judgement = self._clock.judgement()
         return {
             "confirmed": judgement.confirmed,
             "because": judgement.because.value,
+            "say_why": judgement.is_worth_a_word(something_waits=something_waits),
             "agreeing": judgement.agreeing,
             "disagreeing": judgement.disagreeing,
             "errors_seconds": [round(one, 1) for one in self._clock.errors()],

@@ -10,7 +10,7 @@ Who counts as one person, and what liars can do: docs/adr/0010-confirmed-clock.m
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from postroad.base import limits
@@ -66,6 +66,15 @@ class Judgement:
     because: Because
     agreeing: int
     disagreeing: int
+    seconds: float = field(default=0.0, compare=False)  # since the start, or since it was set
+
+    def is_worth_a_word(self, *, something_waits: bool) -> bool:
+        """Whether the owner should hear why it is not confirmed: not in each new node's first
+        hour, in which nothing is amiss, unless something waits for it."""
+        if self.confirmed:
+            return False
+        is_strange = self.because is Because.CONTRADICTED
+        return is_strange or something_waits or self.seconds >= limits.HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,8 @@ def judge(
     for_it, against = len(agreeing), len(errors) - len(agreeing)
 
     def judged(confirmed: bool, because: Because) -> Judgement:
-        return Judgement(confirmed, because, for_it, against)
+        running = now.elapsed - steady.since.elapsed
+        return Judgement(confirmed, because, for_it, against, running)
 
     if against >= limits.CLOCK_VOICES and against > for_it:
         return judged(False, Because.CONTRADICTED)

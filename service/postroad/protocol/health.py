@@ -100,6 +100,7 @@ class Facts:
     room: Room = Room.ENOUGH
     # Clock, doors, keys
     clock: Judgement = Judgement(True, Because.VOICES, limits.CLOCK_VOICES, 0)
+    waits_for_clock: bool = False  # a letter whose time is over, and which is not returned yet
     doors_shut: tuple[str, ...] = ()  # SMTP, IMAP: that should be open
     is_revoked: bool = False  # our device, or our identity
     failing: tuple[tuple[str, str], ...] = ()  # services that begin again and again, and why
@@ -349,7 +350,7 @@ UNTIL_CONFIRMED = (
 
 def _of_clock(facts: Facts) -> Iterator[Problem]:
     clock = facts.clock
-    if clock.confirmed:
+    if not clock.is_worth_a_word(something_waits=facts.waits_for_clock):
         return
     agreeing, disagreeing = clock.agreeing, clock.disagreeing
     if clock.because is Because.CONTRADICTED:
