@@ -37,7 +37,13 @@ STATUS = {
     "quarantine": [],
     "paused": False,
     "paused_until": None,
-    "clock": {"confirmed": True, "because": "voices", "agreeing": 3, "disagreeing": 0},
+    "clock": {
+        "confirmed": True,
+        "because": "voices",
+        "say_why": False,
+        "agreeing": 3,
+        "disagreeing": 0,
+    },
     "network": [],
 }
 INVITED = {"link": "postroad:xyz", "id": "0badcafe", "name": "", "expires_at": 1_800_000_000}
@@ -118,11 +124,14 @@ def failure(done: Result, code: int = 1) -> str:
 def test_status_says_why_the_clock_is_not_confirmed(
     config: Path, node: Node, because: str, agreeing: int, disagreeing: int, says: str
 ) -> None:
-    clock = {"confirmed": False, "because": because}
+    clock = {"confirmed": False, "because": because, "say_why": True}
     node({**STATUS, "clock": {**clock, "agreeing": agreeing, "disagreeing": disagreeing}})
     shown = typed(config, "status").stdout
     assert says in shown
     assert "nothing expires, and nothing old is removed" in shown
+    quiet = {**clock, "say_why": False, "agreeing": agreeing, "disagreeing": disagreeing}
+    node({**STATUS, "clock": quiet})
+    assert "clock" not in typed(config, "status").stdout
 
 
 # Failures
@@ -343,7 +352,7 @@ def test_an_invitation_says_who_knows_of_it(
 ) -> None:
     node({**INVITED, "holders_told": told, "holders": holders})
     shown = typed(config, "invite").stdout
-    assert "postroad invitations revoke 0badcafe" in shown
+    assert "postroad invitations withdraw 0badcafe" in shown
     assert sentence in shown
     assert "1. Install it:      pipx install ./postroad\n" in shown
     assert "(the folder with Postroad that comes with this)" in shown

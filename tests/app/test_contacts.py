@@ -74,8 +74,8 @@ def test_two_contacts_are_introduced_and_an_invitation_is_taken_back(three: list
     made = anna.postroad("invite", "--expires", "2h", "--name", "Dear Dora")
     assert f"{made['id']}  open until" in anna.type("invitations").stdout
     assert "for Dear Dora" in anna.type("invitations").stdout
-    assert "is taken back" in anna.type("invitations", "revoke", made["id"]).stdout
-    assert anna.type("invitations", "revoke", made["id"]).returncode == 1
+    assert "is withdrawn" in anna.type("invitations", "withdraw", made["id"]).stdout
+    assert anna.type("invitations", "withdraw", made["id"]).returncode == 1
     assert "no time" in anna.type("invite", "--expires", "soon").stderr
     assert "between 10 minutes and 30 days" in anna.type("invite", "--expires", "31d").stderr
 

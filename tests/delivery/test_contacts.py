@@ -307,7 +307,7 @@ def test_an_invitation_that_was_used_taken_back_or_is_over_says_so_to_who_comes_
         await until(lambda: has_notice(carl, "Somebody else has used this invitation"))
         assert await has_notice(carl, "Ask") is not is_open  # in Requests it needs no new one
         assert await has_notice(carl, how)
-        assert (await bora.node.contact_book.revoke(row.id))[1] is State.REVOKED
+        assert (await bora.node.contact_book.withdraw(row.id))[1] is State.WITHDRAWN
         await dora.node.introductions.accept(back)
         await until(lambda: has_notice(dora, "This invitation is over"))
         assert await bora.contacts() == {anna.address}

@@ -1,4 +1,4 @@
-"""Invitations: used once, by one, and not when they were taken back or are over."""
+"""Invitations: used once, by one, and not when they were withdrawn or are over."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fakes import NOW, opened_store, someone, sure
+from postroad.app import contacts_cli
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Instant, Ticket
@@ -49,28 +50,28 @@ def test_the_secret_of_an_invitation_is_not_kept(sql: Sql) -> None:
 
 def test_one_that_was_taken_back_is_used_by_nobody_and_expects_nobody(sql: Sql) -> None:
     assert invitations.expects_somebody(sql, sure(NOW))
-    assert invitations.revoke(sql, f" {ID.upper()} ", NOW).id == ID
+    assert invitations.withdraw(sql, f" {ID.upper()} ", NOW).id == ID
     invitations.use(sql, SECRET, ANNA, NOW)
-    assert (made(sql).used_by, made(sql).state(NOW)) == (None, State.REVOKED)
+    assert (made(sql).used_by, made(sql).state(NOW)) == (None, State.WITHDRAWN)
     assert not invitations.expects_somebody(sql, sure(NOW))
 
 
 def test_only_an_open_one_is_taken_back_and_the_words_say_why(sql: Sql) -> None:
     with pytest.raises(PermanentFailure, match="You made no invitation 'abc'"):
-        invitations.revoke(sql, "abc", NOW)
+        invitations.withdraw(sql, "abc", NOW)
     with pytest.raises(PermanentFailure, match="has expired: nobody"):
-        invitations.revoke(sql, ID, Instant(NOW + 60))
+        invitations.withdraw(sql, ID, Instant(NOW + 60))
     invitations.use(sql, SECRET, ANNA, NOW)
     with pytest.raises(PermanentFailure, match="was used already"):
-        invitations.revoke(sql, ID, NOW)
+        invitations.withdraw(sql, ID, NOW)
 
 
 def test_what_brought_somebody_who_was_removed_brings_nobody_in(sql: Sql) -> None:
     invitations.use(sql, SECRET, ANNA, NOW)
-    invitations.revoke_of(sql, BEN, NOW)
+    invitations.withdraw_of(sql, BEN, NOW)
     assert made(sql).state(NOW) is State.USED
-    invitations.revoke_of(sql, ANNA, NOW)
-    assert (made(sql).used_by, made(sql).state(NOW)) == (ANNA, State.REVOKED)
+    invitations.withdraw_of(sql, ANNA, NOW)
+    assert (made(sql).used_by, made(sql).state(NOW)) == (ANNA, State.WITHDRAWN)
 
 
 def test_invitations_are_remembered_until_nobody_can_answer_them(sql: Sql) -> None:
@@ -79,3 +80,10 @@ def test_invitations_are_remembered_until_nobody_can_answer_them(sql: Sql) -> No
     assert [row.state(Instant(over)) for row in invitations.all_made(sql)] == [State.EXPIRED]
     invitations.forget(sql, sure(over + 1))
     assert invitations.all_made(sql) == []
+
+
+def test_the_word_of_identities_is_not_used_for_invitations() -> None:
+    """What is revoked is a device or an identity; an invitation is withdrawn."""
+
+    assert set(contacts_cli.invitations.commands) == {"withdraw"}
+    assert "revoked" not in {one.value for one in State}

@@ -222,7 +222,7 @@ def test_drops_take_the_tickets_of_contacts_and_of_open_invitations_only(sql: Sq
         invitations.add(sql, secret, Ticket(secret), NOW, Instant(NOW + expires))
         if used:
             invitations.use(sql, secret, ANNA.fingerprint, NOW)
-    invitations.revoke(sql, invitations.id_of(bytes([3]) * 16), NOW)
+    invitations.withdraw(sql, invitations.id_of(bytes([3]) * 16), NOW)
     assert people.tickets(sql, sure(NOW)) == [bytes(16), b"a" * 16]
 
 

@@ -155,7 +155,7 @@ def verify(
 @as_json
 @click.pass_context
 def invitations(context: click.Context, json_wanted: bool) -> None:
-    """List the invitations that you made: open, used, taken back or expired."""
+    """List the invitations that you made: open, used, withdrawn or expired."""
     if context.invoked_subcommand is None:
         finish(
             lambda: ask_own(context.obj.config, do="invitations"), json_wanted, telling.invitations
@@ -166,12 +166,12 @@ def invitations(context: click.Context, json_wanted: bool) -> None:
 @click.argument("id")
 @as_json
 @click.pass_context
-def revoke(context: click.Context, id: str, json_wanted: bool) -> None:  # noqa: A002
-    """Take back the open invitation ID: whoever shows it is told that it is over."""
+def withdraw(context: click.Context, id: str, json_wanted: bool) -> None:  # noqa: A002
+    """Withdraw the open invitation ID: whoever shows it is told that it is over."""
     finish(
-        lambda: ask_own(context.obj.config, do="revoke invitation", id=id),
+        lambda: ask_own(context.obj.config, do="withdraw invitation", id=id),
         json_wanted,
-        telling.revoked,
+        telling.withdrawn,
     )
 
 

@@ -68,7 +68,7 @@ def invitation(answer: dict[str, Any]) -> None:
     click.echo("4. Then type:       postroad accept")
     click.echo(f"5. And paste this:  {answer['link']}")
     click.echo(f"\n{_told_in_words(answer['holders_told'], answer['holders'])}")
-    click.echo(f"To take it back: postroad invitations revoke {answer['id']}")
+    click.echo(f"To withdraw it: postroad invitations withdraw {answer['id']}")
 
 
 def _told_in_words(told: int, holders: int) -> str:

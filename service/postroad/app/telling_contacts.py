@@ -114,10 +114,10 @@ def _state_in_words(one: dict[str, Any]) -> str:
             return f"open until {moment(one['expires_at'])}"
         case "used":
             return f"used by {one['used_by']}, {moment(one['used_at'])}"
-        case "revoked" if one["used_by"]:
+        case "withdrawn" if one["used_by"]:
             return f"used by {one['used_by']}, who is no contact any more"
-        case "revoked":
-            return f"taken back, {moment(one['revoked_at'])}"
+        case "withdrawn":
+            return f"withdrawn, {moment(one['withdrawn_at'])}"
         case _:
             return f"expired, {moment(one['expires_at'])}"
 
@@ -126,9 +126,9 @@ def _for_whom(one: dict[str, Any]) -> str:
     return f" for {one['name']}" if one["name"] else ""
 
 
-def revoked(answer: dict[str, Any]) -> None:
+def withdrawn(answer: dict[str, Any]) -> None:
     click.echo(
-        f"Invitation {answer['id']}{_for_whom(answer)} is taken back: whoever shows it from now on "
+        f"Invitation {answer['id']}{_for_whom(answer)} is withdrawn: whoever shows it from now on "
         "is told that it is over."
     )
 

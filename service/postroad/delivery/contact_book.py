@@ -139,16 +139,16 @@ class ContactBook:
             lambda sql: [self._with_state(sql, row) for row in invitations.all_made(sql)]
         )
 
-    async def revoke(self, wanted: str) -> tuple[InvitationRow, State, str | None]:
-        """Take back an open invitation: who shows it from now on is told that it is over."""
+    async def withdraw(self, wanted: str) -> tuple[InvitationRow, State, str | None]:
+        """Withdraw an open invitation: who shows it from now on is told that it is over."""
 
         def work(sql: Sql) -> tuple[InvitationRow, State, str | None]:
             now = self._clock.now()
-            row = invitations.revoke(sql, wanted, now)
-            audit.note(sql, now, "invitation revoked", id=row.id)
-            return self._with_state(sql, replace(row, revoked_at=now))
+            row = invitations.withdraw(sql, wanted, now)
+            audit.note(sql, now, "invitation withdrawn", id=row.id)
+            return self._with_state(sql, replace(row, withdrawn_at=now))
 
-        return await self._database.run(work, then=self._changed("invitation revoked"))
+        return await self._database.run(work, then=self._changed("invitation withdrawn"))
 
     def _with_state(self, sql: Sql, row: InvitationRow) -> tuple[InvitationRow, State, str | None]:
         used_by = row.used_by and people.contact(sql, row.used_by)

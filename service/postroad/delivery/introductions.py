@@ -233,7 +233,7 @@ class Introductions:
         if invitation.used_by not in (None, record.fingerprint):
             return Verdict.INVITATION_USED
         # It may have waited in a drop since; when it was written is its author's word.
-        if invitation.revoked_at is not None or written > invitation.expires_at:
+        if invitation.withdrawn_at is not None or written > invitation.expires_at:
             return Verdict.INVITATION_OVER
         if people.contact(sql, record.fingerprint) is None:
             note_added(sql, now, record, "an invitation")

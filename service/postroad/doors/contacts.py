@@ -54,7 +54,7 @@ class ContactsDesk:
             "export contacts": self._export,
             "verify contact": self._verify,
             "invitations": self._invitations,
-            "revoke invitation": self._revoke,
+            "withdraw invitation": self._withdraw,
         }
 
     async def _list(self, _: dict[str, Any]) -> Reply:
@@ -111,8 +111,8 @@ class ContactsDesk:
     async def _invitations(self, _: dict[str, Any]) -> Reply:
         return {"invitations": [_invitation_told(*one) for one in await self._book.invitations()]}
 
-    async def _revoke(self, request: dict[str, Any]) -> Reply:
-        return _invitation_told(*await self._book.revoke(str(request.get("id", ""))))
+    async def _withdraw(self, request: dict[str, Any]) -> Reply:
+        return _invitation_told(*await self._book.withdraw(str(request.get("id", ""))))
 
 
 def _name(request: dict[str, Any]) -> str:
@@ -140,7 +140,7 @@ def _invitation_told(row: InvitationRow, state: State, used_by: str | None) -> R
         "expires_at": row.expires_at,
         "used_by": used_by,
         "used_at": row.used_at,
-        "revoked_at": row.revoked_at,
+        "withdrawn_at": row.withdrawn_at,
     }
 
 

@@ -195,7 +195,7 @@ REFUSALS = {
     ),
     Verdict.INVITATION_OVER: (
         "5.7.1",
-        "This invitation is over: it has expired, or was taken back. Ask for a new one.",
+        "This invitation is over: it has expired, or was withdrawn. Ask for a new one.",
     ),
     Verdict.NOT_INTRODUCED: (
         "5.7.1",

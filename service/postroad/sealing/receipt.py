@@ -39,7 +39,7 @@ class Verdict(IntEnum):
     POLICY = 8  # the policy of the recipient's computer does not allow the sender
     UNWANTED = 16  # the recipient has blocked the sender
     INVITATION_USED = 17  # by somebody else
-    INVITATION_OVER = 18  # it has expired, or was taken back
+    INVITATION_OVER = 18  # it has expired, or was withdrawn
     NOT_INTRODUCED = 19  # the recipient did not say yes to an introduction
     REVOKED = 24  # the device that signed it, or its identity, was revoked
     ROTATED = 25  # its sender has another key now, and an unknown device signed it with the old one

@@ -1,8 +1,8 @@
-"""Invitations that the owner made: open, used, taken back, or over.
+"""Invitations that the owner made: open, used, withdrawn, or over.
 
 Functions run in the database thread, inside a transaction of `Database.run`.
-Invariants: an invitation is used by one identity, and never after it was revoked; its secret is not
-kept, only the secret's hash.
+Invariants: an invitation is used by one identity, and never after it was withdrawn; its secret is
+not kept, only the secret's hash.
 """
 
 import hashlib
@@ -15,13 +15,13 @@ from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, Instant, SureInstant, Ticket
 
 ID_CHARACTERS = 8
-_COLUMNS = "secret_hash, ticket, created_at, expires_at, used_by, used_at, revoked_at, name"
+_COLUMNS = "secret_hash, ticket, created_at, expires_at, used_by, used_at, withdrawn_at, name"
 
 
 class State(Enum):
     OPEN = "open"
     USED = "used"
-    REVOKED = "revoked"
+    WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
 
 
@@ -35,12 +35,12 @@ class InvitationRow:
     expires_at: Instant
     used_by: Fingerprint | None = None
     used_at: Instant | None = None
-    revoked_at: Instant | None = None
+    withdrawn_at: Instant | None = None
     name: str = ""
 
     def state(self, now: Instant) -> State:
-        if self.revoked_at is not None:
-            return State.REVOKED
+        if self.withdrawn_at is not None:
+            return State.WITHDRAWN
         if self.used_by is not None:
             return State.USED
         return State.OPEN if now < self.expires_at else State.EXPIRED
@@ -87,13 +87,13 @@ def use(sql: sqlite3.Connection, secret: bytes, by: Fingerprint, now: Instant) -
     """Used by this identity, unless it was used before."""
     sql.execute(
         """UPDATE invitation SET used_by = ?, used_at = ?
-           WHERE secret_hash = ? AND used_by IS NULL AND revoked_at IS NULL""",
+           WHERE secret_hash = ? AND used_by IS NULL AND withdrawn_at IS NULL""",
         (by, now, _hash(secret)),
     )
 
 
-def revoke(sql: sqlite3.Connection, wanted: str, now: Instant) -> InvitationRow:
-    """Take one back by its id; PermanentFailure when there is none such that is open."""
+def withdraw(sql: sqlite3.Connection, wanted: str, now: Instant) -> InvitationRow:
+    """Withdraw one by its id; PermanentFailure when there is none such that is open."""
     found = [row for row in all_made(sql) if row.id == wanted.strip().lower()]
     if not found:
         raise PermanentFailure(f"You made no invitation {wanted!r}. See: postroad invitations")
@@ -103,21 +103,21 @@ def revoke(sql: sqlite3.Connection, wanted: str, now: Instant) -> InvitationRow:
             f"Invitation {found[0].id} was used already. Whom it brought, postroad contacts block "
             "or remove takes out."
         )
-    if state is State.REVOKED:
-        raise PermanentFailure(f"Invitation {found[0].id} is taken back already.")
+    if state is State.WITHDRAWN:
+        raise PermanentFailure(f"Invitation {found[0].id} was withdrawn already.")
     if state is State.EXPIRED:
         raise PermanentFailure(f"Invitation {found[0].id} has expired: nobody can use it any more.")
     sql.execute(
-        "UPDATE invitation SET revoked_at = ? WHERE ticket = ? AND used_by IS NULL",
+        "UPDATE invitation SET withdrawn_at = ? WHERE ticket = ? AND used_by IS NULL",
         (now, found[0].ticket),
     )
     return found[0]
 
 
-def revoke_of(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
+def withdraw_of(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
     """What this person came by brings them in no more."""
     sql.execute(
-        "UPDATE invitation SET revoked_at = ? WHERE used_by = ? AND revoked_at IS NULL",
+        "UPDATE invitation SET withdrawn_at = ? WHERE used_by = ? AND withdrawn_at IS NULL",
         (now, fingerprint),
     )
 
@@ -133,7 +133,7 @@ def expects_somebody(sql: sqlite3.Connection, now: SureInstant | None) -> bool:
     clock is not confirmed."""
     found = sql.execute(
         """SELECT 1 FROM invitation
-           WHERE used_by IS NULL AND revoked_at IS NULL AND expires_at > ?""",
+           WHERE used_by IS NULL AND withdrawn_at IS NULL AND expires_at > ?""",
         (now or 0.0,),
     )
     return found.fetchone() is not None
@@ -150,7 +150,7 @@ def _row(
     expires_at: float,
     used_by: str | None,
     used_at: float | None,
-    revoked_at: float | None,
+    withdrawn_at: float | None,
     name: str,
 ) -> InvitationRow:
     return InvitationRow(
@@ -160,6 +160,6 @@ def _row(
         Instant(expires_at),
         None if used_by is None else Fingerprint(used_by),
         None if used_at is None else Instant(used_at),
-        None if revoked_at is None else Instant(revoked_at),
+        None if withdrawn_at is None else Instant(withdrawn_at),
         name,
     )

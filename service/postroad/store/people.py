@@ -290,7 +290,7 @@ def tickets(sql: sqlite3.Connection, now: SureInstant | None) -> list[Ticket]:
         """SELECT their_ticket AS ticket FROM contact
                WHERE their_ticket IS NOT NULL AND NOT (blocked OR outside)
            UNION SELECT ticket FROM invitation
-               WHERE used_by IS NULL AND revoked_at IS NULL AND expires_at > ?
+               WHERE used_by IS NULL AND withdrawn_at IS NULL AND expires_at > ?
            UNION SELECT ticket FROM stranger WHERE is_written_to
            UNION SELECT first_ticket FROM proposal
                WHERE state IN ('open', 'accepted') AND expires_at > ?

@@ -136,7 +136,7 @@ MIGRATIONS: tuple[str, ...] = (
         expires_at  REAL NOT NULL,
         used_by     TEXT,
         used_at     REAL,
-        revoked_at  REAL,                    -- by its maker; or its user was removed since
+        withdrawn_at REAL,                   -- by its maker; or its user was removed since
         name        TEXT NOT NULL DEFAULT '' -- for whom it is, in the owner's words
     ) STRICT, WITHOUT ROWID;
 

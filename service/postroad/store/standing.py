@@ -66,7 +66,7 @@ def remove(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> N
     sql.execute("DELETE FROM my_drop WHERE fingerprint = ? AND NOT agreed", (fingerprint,))
     _want_drops(sql, fingerprint, wanted=False)
     filed.call_back_no_more(sql, fingerprint)
-    invitations.revoke_of(sql, fingerprint, now)
+    invitations.withdraw_of(sql, fingerprint, now)
     _part_from(sql, fingerprint)
     strangers.forget(sql, fingerprint)  # nor by an answer to what the owner wrote them before
     sql.execute("DELETE FROM contact WHERE fingerprint = ?", (fingerprint,))
