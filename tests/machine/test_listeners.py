@@ -5,7 +5,9 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -121,6 +123,19 @@ else:
 """
 
 
+TWICE = """
+from postroad.machine.listeners import SystemListeners
+doors = SystemListeners()
+first = doors.loopback("smtp", 0)
+for one in first:
+    one.close()
+again = doors.at(["127.0.0.1"]).loopback("smtp", 0)
+ports = [one[0].getsockname()[1] for one in (first, again) if one[0].fileno() >= 0]
+port = again[0].getsockname()[1]
+print(*(2 * ports)[:2], [str(at) for at in doors.unclaimed([])], doors.unclaimed([port]))
+"""
+
+
 LAUNCHER = """
 import os, sys
 passed, names, process, *command = sys.argv[1:]
@@ -133,13 +148,19 @@ os.execv(sys.executable, [sys.executable, "-c", *command])
 
 
 def start_as_systemd_does(
-    passed: socket.socket, names: str | None, door: str, port: int, *, process: str = ""
+    passed: socket.socket | BinaryIO,
+    names: str | None,
+    door: str,
+    port: int,
+    *,
+    process: str = "",
+    child: str = CHILD,
 ) -> str:
     """Run the child with `passed` as descriptor 3, in the way of sd_listen_fds(3)."""
     settings = [str(passed.fileno()), names or "-", process]
     service = Path(listeners.__file__).parents[2]
     return subprocess.run(
-        [sys.executable, "-c", LAUNCHER, *settings, CHILD, door, str(port)],
+        [sys.executable, "-c", LAUNCHER, *settings, child, door, str(port)],
         pass_fds=[passed.fileno()],
         env=os.environ | {"PYTHONPATH": str(service)},
         capture_output=True,
@@ -155,7 +176,7 @@ def test_a_socket_that_systemd_holds_is_used_by_its_name_or_by_its_port(names: s
         port = held.getsockname()[1]
         said = start_as_systemd_does(held, names, "smtp", 0 if names == "smtp" else port)
     assert f"('127.0.0.1', {port})" in said
-    assert said.endswith("3 False []\n")
+    assert said.endswith(" False []\n")  # not inheritable, and no word of it in the environment
     if has_ipv6():
         assert f"('::1', {port})" in said  # the half that systemd does not hold
 
@@ -166,10 +187,56 @@ def test_sockets_meant_for_another_process_are_not_touched() -> None:
         assert f"('127.0.0.1', {held.getsockname()[1]})" not in said
 
 
-def test_a_unit_that_listens_for_the_whole_network_is_refused() -> None:
-    with socket.create_server(("0.0.0.0", 0)) as held:
+def udp() -> socket.socket:
+    made = socket.socket(type=socket.SOCK_DGRAM)
+    made.bind(("127.0.0.1", 0))
+    return made
+
+
+def of_unix() -> socket.socket:
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(f"\0postroad-test-{os.getpid()}")
+    made.listen()
+    return made
+
+
+def not_listening() -> socket.socket:
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: socket.create_server(("0.0.0.0", 0)), "where others could come in"),
+        (udp, "that is not one of TCP"),
+        (of_unix, "that is not one of TCP"),
+        (not_listening, "that does not listen"),
+    ],
+)
+def test_a_unit_that_passes_anything_else_is_refused_in_words(
+    make: Callable[[], socket.socket], told: str
+) -> None:
+    with make() as held:
         said = start_as_systemd_does(held, "smtp", "smtp", 0)
-    assert said.startswith("refused: systemd passed a socket at ('0.0.0.0'")
+    assert said.startswith("refused: systemd passed a socket at ")
+    assert told in said
+    assert "Correct ListenStream= in postroad.socket" in said
+
+
+def test_what_is_no_socket_is_refused_in_words() -> None:
+    with open(os.devnull, "rb") as held:
+        said = start_as_systemd_does(held, "smtp", "smtp", 0)
+    assert said.startswith("refused: systemd passed something that is no socket")
+
+
+def test_what_systemd_holds_is_there_for_a_node_that_is_begun_anew() -> None:
+    """And a port of a door that is elsewhere is told, for whoever connects there waits."""
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+        said = start_as_systemd_does(held, "smtp", "smtp", 0, child=TWICE)
+    assert said == f"{port} {port} ['127.0.0.1:{port}'] []\n"
 
 
 def test_the_control_socket_is_its_owners_alone(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,27 +12,7 @@ import pytest
 from postroad.base.errors import TemporaryFailure
 from postroad.machine.disk import FolderDisk
 from postroad.machine.systemd import Manager, feed_watchdog
-
-
-class Hearing:
-    """The other end of NOTIFY_SOCKET."""
-
-    def __init__(self, at: str) -> None:
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(b"\0" + at[1:].encode() if at.startswith("@") else at)
-        self.socket.settimeout(20)
-        self.environment = {"NOTIFY_SOCKET": at, "HOME": "/"}
-
-    def one(self) -> list[str]:
-        return self.socket.recv(4096).decode().split("\n")
-
-    def nothing_for(self, seconds: float) -> bool:
-        self.socket.settimeout(seconds)
-        try:
-            self.socket.recv(4096)
-        except TimeoutError:
-            return True
-        return False
+from service_manager import Hearing
 
 
 @pytest.fixture(params=["file", "abstract"])

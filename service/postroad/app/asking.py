@@ -153,6 +153,8 @@ def _ask(
     if not answer.pop("ok"):
         if answer.get("locked"):
             raise Locked(answer["error"])
+        if answer.get("not_set_up"):
+            raise NotSetUp
         raise PostroadError(answer["error"])
     return dict(answer)
 

@@ -10,7 +10,7 @@ nothing.
 # Most commands only ask the running node; the two that need a node import what it is made of.
 import io
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from postroad.app.asking import (
     FAILED,
     Misused,
     as_json,
+    ask,
     fail,
     finish,
     line_of_stdin,
@@ -41,7 +42,7 @@ from postroad.app.policy_cli import policy
 from postroad.app.program import Program
 from postroad.app.proposals_cli import introduce, proposals
 from postroad.app.requests_cli import requests
-from postroad.base.errors import ConfigurationError, NotToBeHad
+from postroad.base.errors import ConfigurationError, NotToBeHad, PostroadError
 from postroad.machine import hardening
 
 WORDS_BYTES_MAX = 4096
@@ -165,6 +166,8 @@ def setup(
 
     def settle() -> dict[str, Any]:
         until_shown.pop_all().close()
+        with suppress(PostroadError):  # no node runs yet that would wait for this
+            ask(configuration.load(place.path).control_path, do="look again")
         return {}
 
     with ExitStack() as until_shown:
@@ -176,14 +179,15 @@ def setup(
 @click.pass_obj
 def run(place: _Place) -> None:
     """Run your node in the foreground, until Ctrl-C."""
-    from postroad.app import lifecycle, log
+    from postroad.app import lifecycle
     from postroad.app import policy as policies
 
-    def work() -> dict[str, Any]:
+    def load() -> tuple[Config, policies.Policy]:
         policy = policies.load()
-        config = place.config
-        log.start(config.log_level)
-        lifecycle.run(config, place.path, telling.ready, policy, telling_keys.locked)
+        return place.config, policy
+
+    def work() -> dict[str, Any]:
+        lifecycle.run(load, place.path, telling.ready, telling_keys.locked)
         return {}
 
     finish(work, False, lambda _: None)

@@ -1,7 +1,8 @@
-"""Start and stop: the real machine, the doors' sockets, signals.
+"""Start and stop: the real machine, the doors' sockets, signals, the service manager.
 
 Crash is the normal shutdown: nothing that matters waits for stop. SIGTERM and SIGINT end the node
-politely; what is accepted is on disk either way.
+politely; what is accepted is on disk either way. Under a service manager a node that cannot start
+yet stays up (`app.waiting`), and the same process goes on when it can.
 """
 
 import asyncio
@@ -9,19 +10,21 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from socket import socket
 
 from postroad import __version__
 from postroad.app import config as configuration
+from postroad.app import log as lines
 from postroad.app import policy as policies
 from postroad.app.compose import Settings, build_node
 from postroad.app.config import Config
 from postroad.app.node import Node, Sockets
 from postroad.app.opening import opened
 from postroad.app.policy import Policy
+from postroad.app.waiting import Waiting, sentence, until_told
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
 from postroad.base.ids import Fingerprint, Instant
@@ -48,93 +51,243 @@ from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
 POLICY_LOOK_SECONDS = 60.0
+ENABLE_ANEW = "make its unit anew: postroad service enable"
 Ready = Callable[[Sockets, Pause | None], None]
 """Hears when the doors are served, and of the pause that the node starts in."""
 
 
 def run(
-    config: Config,
+    load: Callable[[], tuple[Config, Policy]],
     path: Path,
     ready: Ready,
-    policy: Policy,
     waiting: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run the node in the foreground until it is told to stop. `path`: where `config` comes from;
-    `policy`: to which it is cut; `waiting` hears why, when the node has to wait until its keys are
-    unlocked.
+    """Run the node in the foreground until it is told to stop. `load` reads the configuration,
+    which comes from `path`, and the policy to which it is cut; `waiting` hears why, when the node
+    has to wait until its keys are unlocked.
 
-    Raises NotSetUp, or ConfigurationError when it cannot start; the sentence says what to do."""
-    if not config.is_set_up:
-        raise NotSetUp
+    Raises NotSetUp, or PostroadError when it cannot start; the sentence says what to do. Under a
+    service manager it waits instead, and says so there."""
     os.umask(0o077)  # whatever is written is the owner's alone
+    lines.start("info")  # until the configuration is read
     manager = Manager()
+    life = _Life(load, path, ready, waiting, manager, SystemListeners())
+    try:
+        asyncio.run(life.live())
+    except BaseExceptionGroup as group:
+        log.exception("the node failed")
+        raise PostroadError(
+            "Your node stopped because of a fault of its own; nothing accepted is lost. "
+            "Start it again, and report the lines above."
+        ) from group
 
-    def must_wait(reason: str) -> None:
-        waiting(reason)
-        manager.ready(reason)
 
-    cut = policies.narrowed_keys(config, policy)
-    config = policies.narrowed(config, policy)
-    with ExitStack() as cleanup:
-        with advised(f"To use another folder, change data in {path}."):
-            disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
-        cleanup.callback(disk.close)
-        for line in disk.mended:
-            log.warning("%s", line)
-        _expect_protection(disk, config)
-        machine = Machine(
-            SystemClock(),
-            SystemEntropy(),
-            disk,
-            _network(config),
-            SystemListeners(peer_hosts=config.peer_hosts),
-            KernelPeerUid(),
-            _lan(config),
+class _Life:
+    """One process, from its start to its stop."""
+
+    def __init__(
+        self,
+        load: Callable[[], tuple[Config, Policy]],
+        path: Path,
+        ready: Ready,
+        waiting: Callable[[str], None],
+        manager: Manager,
+        doors: SystemListeners,
+    ) -> None:
+        self._load = load
+        self._path = path
+        self._ready = ready
+        self._waiting = waiting
+        self._manager = manager
+        self._doors = doors
+        self._peer_uid = KernelPeerUid()
+        self._served = False  # whether the doors were once open
+        self._waited = False  # whether it could not start before
+        self._asked_at: tuple[Path, socket] | None = None  # the control socket, and its path
+        self._pulse: Callable[[], Awaitable[object]] = _answer  # what the watchdog asks
+
+    async def live(self) -> None:
+        main = asyncio.current_task()
+        assert main is not None
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            self._manager.stopping()
+            main.cancel()
+
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, stop)
+        feeding = feed_watchdog(self._manager, lambda: self._pulse())
+        watchdog = asyncio.create_task(feeding, name="watchdog")
+        try:
+            while True:
+                try:
+                    await self._start()
+                except PostroadError as error:
+                    if self._served or not self._manager.listens:
+                        raise
+                    await self._wait(error)
+        except asyncio.CancelledError:
+            log.info("stopped")
+        finally:
+            watchdog.cancel()
+            if self._asked_at is not None:
+                self._asked_at[1].close()
+
+    async def _wait(self, reason: PostroadError) -> None:
+        """Be up and say why the node is not, until it is time to try again."""
+        try:
+            config, _ = self._load()
+        except PostroadError:
+            config = configuration.default()
+        said = sentence(reason)
+        log.log(logging.DEBUG if self._manager.has_said(said) else logging.WARNING, "%s", said)
+        self._manager.ready(said)
+        self._waited = True
+        self._pulse = _answer
+        held: list[tuple[str, socket]] = []
+        asked_at: socket | None = None
+        with suppress(ConfigurationError):  # it may be the very reason
+            asked_at = self._control_at(config.control_path)
+        with suppress(ConfigurationError):
+            for door, port in (("smtp", config.smtp_port), ("imap", config.imap_port)):
+                held += [(door, one) for one in self._doors.held(door, port)]
+        try:
+            await until_told(Waiting(reason), held, asked_at, self._peer_uid)
+        finally:
+            for _, one in held:
+                one.close()
+
+    async def _start(self) -> None:
+        """Run the node until it is told to stop; PostroadError when it cannot start."""
+        config, policy = self._load()
+        lines.start(config.log_level)
+        if not config.is_set_up:
+            raise NotSetUp
+        cut = policies.narrowed_keys(config, policy)
+        config = policies.narrowed(config, policy)
+        with ExitStack() as cleanup:
+            with advised(f"To use another folder, change data in {self._path}."):
+                disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
+            cleanup.callback(disk.close)
+            for line in disk.mended:
+                log.warning("%s", line)
+            await _expect_protection(disk, config, again=self._waited)
+            machine = Machine(
+                SystemClock(),
+                SystemEntropy(),
+                disk,
+                _network(config),
+                self._doors.at(config.peer_hosts),
+                self._peer_uid,
+                _lan(config),
+            )
+            # Doors first: a mail program never waits for peers.
+            sockets = self._sockets(config, machine)
+            cleanup.callback(sockets.close)
+            self._pulse = lambda: disk.run(_nothing)
+            await self._run(config, policy, cut, machine, sockets, disk.mended)
+
+    async def _run(
+        self,
+        config: Config,
+        policy: Policy,
+        cut: Sequence[str],
+        machine: Machine,
+        sockets: Sockets,
+        mended: Sequence[str],
+    ) -> None:
+        """`cut`: the keys in which `policy` narrowed what the owner wanted; `mended`: what others
+        could reach until now."""
+        main = asyncio.current_task()
+        assert main is not None
+        locksmith = Locksmith(
+            machine.entropy, DesktopKeyring(), credential.fetch, config.keys_at_rest
+        )
+        wrapping = await opened(
+            machine.disk, locksmith, machine.peer_uid, sockets, self._must_be_unlocked
         )
         try:
-            asyncio.run(
-                _run(config, path, machine, ready, policy, cut, disk.mended, must_wait, manager)
-            )
-        except BaseExceptionGroup as group:
-            log.exception("the node failed")
-            raise PostroadError(
-                "Your node stopped because of a fault of its own; nothing accepted is lost. "
-                "Start it again, and report the lines above."
-            ) from group
+            async with AsyncExitStack() as stack:
+                keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
+                with advised(f"To use another one, change {keys} in {self._path}."):
+                    node = await stack.enter_async_context(
+                        build_node(_settings(config), machine, wrapping, locksmith)
+                    )
+                now = machine.clock.now()
+                await node.database.run(lambda sql: _note_start(sql, now, policy, cut, mended))
+                await stack.enter_async_context(ended_by_another(policy, main.cancel))
+
+                def started() -> None:
+                    # What was imported and built stays: the collector need not walk over it again.
+                    gc.collect()
+                    gc.freeze()
+                    log.info("node started", extra=_facts(config, node, sockets))
+                    self._served = True
+                    self._pulse = lambda: node.database.read(_look)
+                    self._ready(sockets, node.pauses.pause)
+                    self._manager.ready("paused" if node.pauses.pause else "running")
+
+                await node.serve(sockets, started)
+        except asyncio.CancelledError:
+            if policies.has_changed(policy):
+                log.info("stopped")
+                raise ConfigurationError(policies.CHANGED) from None
+            raise
+
+    def _must_be_unlocked(self, reason: str) -> None:
+        self._waiting(reason)
+        self._manager.ready("locked: type postroad unlock")
+
+    def _sockets(self, config: Config, machine: Machine) -> Sockets:
+        def door(name: str, port: int) -> Sequence[socket]:
+            with advised(
+                f"To use another one, change {name}_port in {self._path}, and in your mail program."
+            ):
+                return machine.listeners.loopback(name, port)
+
+        smtp = door("smtp", config.smtp_port)
+        try:
+            imap = door("imap", config.imap_port)
+        except BaseException:
+            Sockets(smtp).close()
+            raise
+        sockets = Sockets(smtp, imap)
+        ports = {listening.getsockname()[1] for _, listening in sockets.mail_doors()}
+        for at in self._doors.unclaimed(ports):
+            log.warning("systemd listens at %s, where no door of yours is; %s", at, ENABLE_ANEW)
+        try:
+            return Sockets(smtp, imap, self._control_at(config.control_path))
+        except BaseException:
+            sockets.close()
+            raise
+
+    def _control_at(self, path: Path) -> socket:
+        """The control socket at this path, which stays when the node begins anew."""
+        if self._asked_at is not None:
+            known, listening = self._asked_at
+            if known == path and listening.fileno() >= 0:
+                return listening
+            listening.close()
+        with advised(f"Give it a folder of your own with a short name: runtime in {self._path}."):
+            self._asked_at = path, listeners.unix(path)
+        return self._asked_at[1]
 
 
-def _expect_protection(disk: FolderDisk, config: Config) -> None:
-    """Raise ConfigurationError when the keys lie there in a way that is not allowed."""
-    found = keyring.stored(disk).protection.value
-    if found not in config.keys_at_rest:
-        now = SystemClock().now()
-        asyncio.run(audit.note_alone(disk, now, audit.REFUSED, key="keys_at_rest", how=found))
-        raise ConfigurationError(
-            f"Your keys are protected by: {found}. Allowed (keys_at_rest) is: "
-            f"{', '.join(config.keys_at_rest)}. Type: postroad keys protect "
-            f"--{config.keys_at_rest[0]}"
-        )
+async def _answer() -> None:
+    """The event loop answers, and there is no database yet."""
 
 
-async def _run(
-    config: Config,
-    path: Path,
-    machine: Machine,
-    ready: Ready,
-    policy: Policy,
-    cut: Sequence[str],
-    mended: Sequence[str],
-    waiting: Callable[[str], None],
-    manager: Manager,
-) -> None:
-    """`cut`: the keys in which `policy` narrowed what the owner wanted; `mended`: what others could
-    reach until now."""
-    main = asyncio.current_task()
-    assert main is not None
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, main.cancel)
-    settings = Settings(
+def _nothing() -> None:
+    """The database thread answers."""
+
+
+def _look(sql: Sql) -> None:
+    sql.execute("SELECT 1").fetchone()
+
+
+def _settings(config: Config) -> Settings:
+    return Settings(
         config.peer_port,
         config.expiry_days * limits.DAY,
         relay_rules(config),
@@ -150,42 +303,22 @@ async def _run(
         bundle_read=config.bundle_read,
         helpers=config.helpers,
     )
-    watchdog = asyncio.create_task(
-        feed_watchdog(manager, lambda: machine.disk.run(lambda: None)), name="watchdog"
-    )
-    try:
-        # Doors first: a mail program never waits for peers.
-        sockets = _sockets(config, path, machine)
-        locksmith = Locksmith(
-            machine.entropy, DesktopKeyring(), credential.fetch, config.keys_at_rest
+
+
+async def _expect_protection(disk: FolderDisk, config: Config, *, again: bool) -> None:
+    """Raise ConfigurationError when the keys lie there in a way that is not allowed.
+
+    `again`: that was refused before, and is noted in the audit log once."""
+    found = keyring.stored(disk).protection.value
+    if found not in config.keys_at_rest:
+        if not again:
+            now = SystemClock().now()
+            await audit.note_alone(disk, now, audit.REFUSED, key="keys_at_rest", how=found)
+        raise ConfigurationError(
+            f"Your keys are protected by: {found}. Allowed (keys_at_rest) is: "
+            f"{', '.join(config.keys_at_rest)}. Type: postroad keys protect "
+            f"--{config.keys_at_rest[0]}"
         )
-        wrapping = await opened(machine.disk, locksmith, machine.peer_uid, sockets, waiting)
-        async with AsyncExitStack() as stack:
-            keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
-            with advised(f"To use another one, change {keys} in {path}."):
-                node = await stack.enter_async_context(
-                    build_node(settings, machine, wrapping, locksmith)
-                )
-            now = machine.clock.now()
-            await node.database.run(lambda sql: _note_start(sql, now, policy, cut, mended))
-            await stack.enter_async_context(ended_by_another(policy, main.cancel))
-
-            def started() -> None:
-                # What was imported and built stays: the collector need not walk over it again.
-                gc.collect()
-                gc.freeze()
-                log.info("node started", extra=_facts(config, node, sockets))
-                ready(sockets, node.pauses.pause)
-                manager.ready("paused" if node.pauses.pause else "running")
-
-            await node.serve(sockets, started)
-    except asyncio.CancelledError:
-        log.info("stopped")
-        manager.stopping()
-        if policies.has_changed(policy):
-            raise ConfigurationError(policies.CHANGED) from None
-    finally:
-        watchdog.cancel()
 
 
 def _circle(config: Config) -> frozenset[Fingerprint] | None:
@@ -226,18 +359,6 @@ async def ended_by_another(policy: Policy, stop: Callable[[], object]) -> AsyncI
     finally:
         watching.cancel()
         await asyncio.wait({watching})
-
-
-def _sockets(config: Config, path: Path, machine: Machine) -> Sockets:
-    def door(name: str, port: int) -> Sequence[socket]:
-        with advised(
-            f"To use another one, change {name}_port in {path}, and in your mail program."
-        ):
-            return machine.listeners.loopback(name, port)
-
-    smtp, imap = door("smtp", config.smtp_port), door("imap", config.imap_port)
-    with advised(f"Give it a folder of your own with a short name: runtime in {path}."):
-        return Sockets(smtp, imap, listeners.unix(config.control_path))
 
 
 @contextmanager

@@ -69,6 +69,17 @@ class Sockets:
     imap: Sequence[socket] = ()
     control: socket | None = None
 
+    def mail_doors(self) -> Iterator[tuple[str, socket]]:
+        """Each listening socket for mail programs, with the name of its door."""
+        for name, door in (("smtp", self.submission), ("imap", self.imap)):
+            for listening in door:
+                yield name, listening
+
+    def close(self) -> None:
+        """Harmless for those that are closed already."""
+        for _, listening in self.mail_doors():
+            listening.close()
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:

@@ -42,9 +42,10 @@ async def opened(
     waiting(opening.reason)
     async with asyncio.TaskGroup() as tasks:
         until_open = [
-            tasks.create_task(locked.refuse(listening, words, peer_uid), name="locked door")
-            for door, words in ((sockets.submission, locked.SMTP), (sockets.imap, locked.IMAP))
-            for listening in door
+            tasks.create_task(
+                locked.refuse(door, listening, locked.KEYS_LOCKED, peer_uid), name="locked door"
+            )
+            for door, listening in sockets.mail_doors()
         ]
         until_open.append(tasks.create_task(opening.look_again(), name="look again"))
         if sockets.control is not None:
@@ -73,7 +74,7 @@ class _Opening:
             "keys": self._keys,
             "unlock": self._unlock,
         }
-        self.requests = locked.LockedRequests(known, lambda: self.reason)
+        self.requests = locked.RefusedRequests(known, lambda: Locked(self.reason))
 
     async def look(self, *, ask: bool, passphrase: str | None = None) -> Wrapping:
         """What opens the keys as they lie there now; Locked, or WrongPassphrase."""

@@ -21,7 +21,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from postroad.base import limits, vigil
-from postroad.base.errors import Locked, PermanentFailure, PostroadError, TemporaryFailure
+from postroad.base.errors import Locked, NotSetUp, PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.address import Address
@@ -390,6 +390,8 @@ class _Doorstep:
             return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
         except Locked as error:
             return {"ok": False, "error": str(error), "locked": True}
+        except NotSetUp as error:
+            return {"ok": False, "error": str(error), "not_set_up": True}
         except PostroadError as error:
             return {"ok": False, "error": str(error)}
         except (ConnectionError, EOFError):

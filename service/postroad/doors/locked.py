@@ -1,7 +1,8 @@
-"""The doors of a node whose keys are locked: each says so, for a while, and takes nothing.
+"""The doors of a node that cannot serve yet: each says why, for a while, and takes nothing.
 
 Purpose: a mail program tries again later, and `postroad` is told what to type. The listening
-sockets stay as they are for those who serve them next.
+sockets stay as they are for those who serve them next. A node is so while its keys are locked,
+before it is set up, and while it waits for what it needs, like a folder or a port.
 """
 
 import asyncio
@@ -10,19 +11,25 @@ from collections.abc import Awaitable, Callable
 from socket import SHUT_WR, socket
 from typing import Any
 
-from postroad.base.errors import Locked
+from postroad.base.errors import PostroadError
 from postroad.base.seams import PeerUid
 
 log = logging.getLogger(__name__)
 Reply = dict[str, Any]
 Request = Callable[[dict[str, Any]], Awaitable[Reply]]
-SMTP = b"421 4.3.2 The keys of this node are locked. Type: postroad unlock\r\n"
-IMAP = b"* BYE [UNAVAILABLE] The keys of this node are locked. Type: postroad unlock\r\n"
+KEYS_LOCKED = "The keys of this node are locked. Type: postroad unlock"
+WORDS = {  # by the name of the door
+    "smtp": "421 4.3.2 {}\r\n",
+    "imap": "* BYE [UNAVAILABLE] {}\r\n",
+}
+SENTENCE_BYTES_MAX = 400  # RFC 5321 section 4.5.3.1.5: a reply line has 512
 ACCEPT_PAUSE_SECONDS = 0.5  # when there is no descriptor for another connection
 
 
-async def refuse(listening: socket, words: bytes, peer_uid: PeerUid) -> None:
-    """Say these words to each program of the owner's that comes, until cancelled."""
+async def refuse(door: str, listening: socket, sentence: str, peer_uid: PeerUid) -> None:
+    """Say this to each program of the owner's that comes to this door, until cancelled."""
+    told = sentence.encode("ascii", "backslashreplace").decode()[:SENTENCE_BYTES_MAX]
+    words = WORDS[door].format(told.replace("\n", " ")).encode()
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -40,15 +47,15 @@ async def refuse(listening: socket, words: bytes, peer_uid: PeerUid) -> None:
                 log.info("a connection ended: %s", error)
 
 
-class LockedRequests(dict[str, Request]):
-    """What may be asked of a locked node; whatever else is asked hears that it is locked."""
+class RefusedRequests(dict[str, Request]):
+    """What may be asked of such a node; whatever else is asked is refused with the reason."""
 
-    def __init__(self, known: dict[str, Request], why: Callable[[], str]) -> None:
+    def __init__(self, known: dict[str, Request], why: Callable[[], PostroadError]) -> None:
         super().__init__(known)
         self._why = why
 
     def __missing__(self, name: str) -> Request:
         async def refused(_: dict[str, Any]) -> Reply:
-            raise Locked(self._why())
+            raise self._why()
 
         return refused

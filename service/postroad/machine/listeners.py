@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Container, MutableMapping, Sequence
 from pathlib import Path
 
 from postroad.base.errors import ConfigurationError, NotToBeHad
@@ -23,7 +23,12 @@ BACKLOG = 128
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 RELAY = "relay"  # its name among the sockets of systemd: the one that is not on loopback
 INHERITED_FROM = 3  # SD_LISTEN_FDS_START
+INHERITED_MAX = 64
 SAME_PORT_TRIES = 20
+CORRECT_UNIT = (
+    "Mail programs are served by TCP on 127.0.0.1 and [::1] only. Correct ListenStream= in "
+    "postroad.socket: postroad service enable"
+)
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
@@ -40,28 +45,51 @@ def bind(
 
 
 class SystemListeners:
-    """`base.seams.Listeners`. Takes over what systemd passed to this process, once.
+    """`base.seams.Listeners`. Takes over what systemd passed to this process, once, and keeps it:
+    who asks again, for a node that is begun anew in this process, is given the same.
 
-    `peer_hosts`: the local addresses at which other nodes reach this machine; none: all."""
+    `peer_hosts`: the local addresses at which other nodes reach this machine; none: all. What
+    systemd must not have passed is told by whoever is asked for a door: ConfigurationError."""
 
     def __init__(
         self,
         environment: MutableMapping[str, str] = os.environ,
         peer_hosts: Sequence[str] = (),
     ) -> None:
-        self._inherited = _inherited(environment)
+        self._inherited, self._refusal = _inherited(environment)
         self._peer_hosts = tuple(peer_hosts) or EVERYWHERE
 
+    def at(self, peer_hosts: Sequence[str]) -> "SystemListeners":
+        """The same sockets of systemd, and these addresses for other nodes."""
+        other = SystemListeners({}, peer_hosts)
+        other._inherited, other._refusal = self._inherited, self._refusal
+        return other
+
+    def held(self, door: str, port: int) -> list[socket.socket]:
+        """What systemd holds for this door: by FileDescriptorName=, else by the port. Each caller
+        gets descriptors of their own."""
+        if self._refusal:
+            raise ConfigurationError(self._refusal)
+        return [
+            one.dup()
+            for name, one in self._inherited
+            if name == door or (port and one.getsockname()[1] == port)
+        ]
+
+    def unclaimed(self, ports: Container[int]) -> list[HostPort]:
+        """Where systemd listens for us though no door has that port: whoever connects waits."""
+        found = [HostPort(*one.getsockname()[:2]) for _, one in self._inherited]
+        return [at for at in found if at.port not in ports]
+
     def loopback(self, door: str, port: int) -> Sequence[socket.socket]:
-        held = self._take(door, port)
+        held = self.held(door, port)
         if held:
             port = held[0].getsockname()[1]
         missing = [family for family in LOOPBACK if family not in {one.family for one in held}]
         return held + _listen_on(missing, door, port)
 
     def relay(self, port: int) -> Sequence[socket.socket]:
-        held = self._take(RELAY, port)
-        if held:
+        if held := self.held(RELAY, port):
             return held
         listening: list[socket.socket] = []
         try:
@@ -79,16 +107,6 @@ class SystemListeners:
                 one.close()
             raise
         return listening
-
-    def _take(self, door: str, port: int) -> list[socket.socket]:
-        """The inherited sockets of this door: by FileDescriptorName=, else by their port."""
-        mine = [
-            (name, one)
-            for name, one in self._inherited
-            if name == door or (port and one.getsockname()[1] == port)
-        ]
-        self._inherited = [pair for pair in self._inherited if pair not in mine]
-        return [one for _, one in mine]
 
 
 def unix(path: Path) -> socket.socket:
@@ -170,38 +188,53 @@ def _listen_on(families: Sequence[int], door: str, port: int) -> list[socket.soc
     raise AssertionError("the last try returns or raises")
 
 
-def _inherited(environment: MutableMapping[str, str]) -> list[tuple[str, socket.socket]]:
-    """The named sockets that systemd passed to this very process; its words are taken away."""
-    process, count, names = (
-        environment.pop(name, "") for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
+def _inherited(
+    environment: MutableMapping[str, str],
+) -> tuple[list[tuple[str, socket.socket]], str]:
+    """The named sockets that systemd passed to this very process, and why they are not what they
+    should be, if so; its words are taken out of the environment."""
+    process, count, names, _ = (
+        environment.pop(name, "")
+        for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID")
     )
     if process != str(os.getpid()) or not count.isdecimal():
-        return []
-    found = []
+        return [], ""
+    if int(count) > INHERITED_MAX:
+        return [], f"systemd passed {count} sockets: {CORRECT_UNIT}"
+    found, wrong = [], ""
     for at, name in zip(range(int(count)), names.split(":") + [""] * int(count), strict=False):
-        os.set_inheritable(INHERITED_FROM + at, False)
-        found.append((name, _checked(name, socket.socket(fileno=INHERITED_FROM + at))))
-    return found
+        try:
+            os.set_inheritable(INHERITED_FROM + at, False)
+            passed = socket.socket(fileno=INHERITED_FROM + at)
+        except OSError as error:
+            wrong = wrong or f"something that is no socket ({error.strerror})"
+            continue
+        found.append((name, passed))
+        wrong = wrong or _wrong(name, passed)
+    if wrong:
+        for _, passed in found:
+            passed.close()
+        return [], f"systemd passed {wrong}. {CORRECT_UNIT}"
+    for _, passed in found:
+        passed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        passed.setblocking(False)
+    return found, ""
 
 
-def _checked(name: str, passed: socket.socket) -> socket.socket:
-    """Promise A2 holds for the administrator's units too: mail doors are on loopback only."""
-    listening = (
-        passed.type == socket.SOCK_STREAM
-        and passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
-    )
+def _wrong(name: str, passed: socket.socket) -> str:
+    """Promise A2 holds for the administrator's units too: mail doors are on loopback only, and
+    the relay's is the one that is not. Why this is no such socket; empty: it is."""
     at = passed.getsockname()
-    is_anywhere = name == RELAY and passed.family in LOOPBACK
-    is_loopback = LOOPBACK.get(socket.AddressFamily(passed.family)) == at[0]
-    if not (listening and (is_loopback or is_anywhere)):
-        passed.close()
-        raise ConfigurationError(
-            f"systemd passed a socket at {at}, but mail programs are served on 127.0.0.1 and [::1] "
-            "only. Correct ListenStream= in postroad.socket."
-        )
-    passed.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    passed.setblocking(False)
-    return passed
+    if passed.family not in LOOPBACK or passed.type != socket.SOCK_STREAM:
+        return f"a socket at {at!r} that is not one of TCP"
+    where = HostPort(*at[:2])
+    if passed.getsockopt(socket.SOL_SOCKET, socket.SO_PROTOCOL) != socket.IPPROTO_TCP:
+        return f"a socket at {where} that is not one of TCP"
+    if not passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return f"a socket at {where} that does not listen"
+    if name != RELAY and at[0] != LOOPBACK[passed.family]:
+        return f"a socket at {where}, where others could come in"
+    return ""
 
 
 def _remove_stale(path: Path) -> None:

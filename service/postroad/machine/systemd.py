@@ -47,8 +47,11 @@ class Manager:
 
     def status(self, text: str) -> None:
         """How we are, in a line; said only when it is another one than before."""
-        if (said := self._status(text)) != self._said:
-            self._tell(said)
+        if not self.has_said(text):
+            self._tell(self._status(text))
+
+    def has_said(self, text: str) -> bool:
+        return self._status(text) == self._said
 
     def reloading(self) -> None:
         """The configuration is read anew; `ready` ends it."""

@@ -1,0 +1,75 @@
+"""A node that cannot start yet is up all the same: it says why, and looks again.
+
+Purpose: not set up, a configuration that cannot be read, a folder or a port that is taken: under a
+service manager none of this ends the process. Whoever calls an activated service that fails waits
+for nothing, and what failed again and again would be started again and again. So the doors that
+systemd holds say the sentence, the control socket answers with it, `systemctl status` shows it, and
+the node starts as soon as it can: it looks when it is told to, and every 20 seconds.
+In a terminal, `postroad run` ends with the same sentence instead.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from socket import socket
+from typing import Any
+
+from postroad.base.errors import NotSetUp, PostroadError
+from postroad.base.seams import PeerUid
+from postroad.doors import control, locked
+
+log = logging.getLogger(__name__)
+LOOK_AGAIN_SECONDS = 20.0
+LOOK_AGAIN = "look again"  # the request of `postroad setup`, and of whoever has mended what it was
+
+
+class Waiting:
+    """What may be asked meanwhile, and who waits for the next look."""
+
+    def __init__(self, reason: PostroadError) -> None:
+        self.reason = reason
+        self.look = asyncio.Event()
+        self.requests = locked.RefusedRequests({LOOK_AGAIN: self._look_again}, lambda: reason)
+
+    async def _look_again(self, _: dict[str, Any]) -> locked.Reply:
+        self.look.set()
+        return {}
+
+
+def sentence(reason: PostroadError) -> str:
+    """What `systemctl status` and the doors say of it."""
+    if isinstance(reason, NotSetUp):
+        return "not set up: type postroad setup"
+    return f"cannot start yet: {reason}"
+
+
+async def until_told(
+    waiting: Waiting,
+    mail_doors: Iterable[tuple[str, socket]],
+    asked_at: socket | None,
+    peer_uid: PeerUid,
+) -> None:
+    """Be up, and return when it is time to look again. All sockets stay open.
+
+    `asked_at`: the control socket, where there can be one."""
+    said = f"This node is {sentence(waiting.reason)}"
+    if not isinstance(waiting.reason, NotSetUp):
+        said = f"This node {sentence(waiting.reason)}"
+    async with asyncio.TaskGroup() as tasks:
+        serving = [
+            tasks.create_task(locked.refuse(door, listening, said, peer_uid), name="shut door")
+            for door, listening in mail_doors
+        ]
+        if asked_at is not None:
+            tasks.create_task(
+                control.serve_for_a_while(asked_at, waiting.requests, waiting.look),
+                name="waiting control",
+            )
+        try:
+            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                await waiting.look.wait()
+        except TimeoutError:
+            pass
+        waiting.look.set()
+        for task in serving:
+            task.cancel()

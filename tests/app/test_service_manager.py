@@ -1,0 +1,130 @@
+"""A real node under a service manager: what it says, and how it waits for what it needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import smtplib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from person import Person, until
+from service_manager import ServiceManager, greeting
+
+
+@pytest.fixture
+def anna(tmp_path: Path) -> Iterator[Person]:
+    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
+    folder.mkdir(mode=0o700)
+    made = Person("anna", folder, 0)
+    yield made
+    made.kill()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def systemd(anna: Person) -> Iterator[ServiceManager]:
+    made = ServiceManager(anna)
+    yield made
+    made.close()
+
+
+def test_a_node_that_is_not_set_up_is_up_and_says_so_and_goes_on_by_itself(
+    anna: Person, systemd: ServiceManager
+) -> None:
+    systemd.start()
+    heard = systemd.heard("STATUS=not set up: type postroad setup")
+    assert "READY=1" in heard
+    assert greeting(systemd.port("smtp")) == (
+        b"421 4.3.2 This node is not set up: type postroad setup\r\n"
+    )
+    assert greeting(systemd.port("imap")) == (
+        b"* BYE [UNAVAILABLE] This node is not set up: type postroad setup\r\n"
+    )
+    told = anna.type("status", "--json")
+    assert told.returncode == 4
+    assert "not set up yet" in json.loads(told.stdout)["error"]
+    assert systemd.process is not None
+    before = systemd.process.pid
+    anna.set_up()
+    systemd.heard("READY=1")
+    with smtplib.SMTP("127.0.0.1", systemd.port("smtp"), timeout=30) as smtp:
+        smtp.login(anna.address, anna.password)
+    assert anna.postroad("status")["smtp_port"] == systemd.port("smtp")
+    assert systemd.process.poll() is None
+    assert systemd.process.pid == before
+
+
+def test_a_stop_is_announced_and_ends_at_once_with_clients_at_the_doors(
+    anna: Person, systemd: ServiceManager
+) -> None:
+    anna.set_up()
+    systemd.start()
+    systemd.heard("READY=1")
+    with (
+        smtplib.SMTP("127.0.0.1", systemd.port("smtp"), timeout=30) as smtp,
+        socket.create_connection(("127.0.0.1", systemd.port("imap")), timeout=30) as imap,
+    ):
+        smtp.ehlo()
+        assert imap.recv(4096).startswith(b"* OK")
+        systemd.stop()
+        assert systemd.heard("STOPPING=1")
+        assert smtp.getreply()[0] == 421
+        assert imap.recv(4096).startswith(b"* BYE")
+        smtp.close()
+    # The ports are held all the same: whoever comes now waits for the next start.
+    with socket.create_connection(("127.0.0.1", systemd.port("imap")), timeout=30) as waits:
+        systemd.start()
+        assert waits.recv(4096).startswith(b"* OK")
+
+
+def test_a_taken_folder_is_waited_for_in_words(anna: Person, systemd: ServiceManager) -> None:
+    anna.set_up()
+    anna.start()
+    first = anna.process
+    assert first is not None
+    systemd.start()
+    heard = systemd.heard("READY=1")
+    assert any("Another Postroad already runs in" in line for line in heard)
+    assert b"421 4.3.2 This node cannot start yet: Another" in greeting(systemd.port("smtp"))
+    assert systemd.process is not None
+    assert systemd.process.poll() is None
+    first.terminate()
+    first.wait(30)
+
+
+def test_a_broken_configuration_is_waited_for_in_words(
+    anna: Person, systemd: ServiceManager
+) -> None:
+    anna.set_up()
+    good = anna.config.read_text()
+    anna.config.write_text(good + "smtp_prot = 1\n")
+    systemd.start(more={"XDG_RUNTIME_DIR": str(anna.folder / "x")})
+    heard = systemd.heard("READY=1")
+    assert any("smtp_prot is not a key" in line for line in heard)
+    assert b"smtp_prot is not a key" in greeting(systemd.port("smtp"))
+
+
+def test_without_a_manager_a_node_that_is_not_set_up_ends_as_before(anna: Person) -> None:
+    assert anna.type("run").returncode == 4
+
+
+def test_the_watchdog_is_fed_by_a_real_node_and_not_by_one_that_stands_still(
+    anna: Person, systemd: ServiceManager
+) -> None:
+    import signal
+
+    anna.set_up()
+    systemd.start(more={"WATCHDOG_USEC": "200000"})
+    systemd.heard("READY=1")
+    for _ in range(3):
+        systemd.heard("WATCHDOG=1")
+    assert systemd.process is not None
+    systemd.process.send_signal(signal.SIGSTOP)
+    until(lambda: systemd.hearing.nothing_for(0.5), "it says nothing more")
+    systemd.process.send_signal(signal.SIGCONT)
+    systemd.heard("WATCHDOG=1")
