@@ -12,7 +12,7 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import PeerId
 from postroad.protocol.safety_code import Comparison
-from postroad.store import audit, held, people
+from postroad.store import audit, held, rented
 from postroad.store.database import Sql
 from postroad.store.invitations import State
 from simulator.village import Resident, Village, play, until
@@ -340,7 +340,7 @@ async def knows_newest(who: Resident, of: Resident) -> bool:
 
 
 async def holders_are(owner: Resident, holders: set[PeerId | None]) -> bool:
-    drops = await owner.node.database.read(people.my_drops)
+    drops = await owner.node.database.read(rented.my_drops)
     return {drop.holder for drop in drops if drop.is_ours} == holders
 
 

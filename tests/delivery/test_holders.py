@@ -59,8 +59,8 @@ def count(of: Callable[[Resident], Awaitable[int]], resident: Resident, wanted: 
     return holds
 
 
-async def drop_at(owner: Resident, holder: Resident) -> people.MyDrop:
-    drops = await owner.node.database.read(people.my_drops)
+async def drop_at(owner: Resident, holder: Resident) -> rented.MyDrop:
+    drops = await owner.node.database.read(rented.my_drops)
     return next(one for one in drops if one.holder == holder.peer)
 
 
@@ -464,7 +464,7 @@ def test_the_vouched_have_less_room_and_there_are_only_so_many(
         (carl,) = await place.settle_in("carl")
         await place.meet(carl, vera)
         await asyncio.sleep(limits.MINUTE)
-        drops = await carl.node.database.read(people.my_drops)
+        drops = await carl.node.database.read(rented.my_drops)
         refusals = [one.refusal for one in drops if one.holder == wim.node.endpoint.me]
         assert refusals
         assert "quota is full" in refusals[0]
@@ -619,7 +619,7 @@ def test_senders_offer_what_is_held_to_the_new_holders_too(
         await bora.node.database.run(
             lambda sql: rented.leave(
                 sql,
-                next(d.drop for d in people.my_drops(sql) if d.holder == hana_is),
+                next(d.drop for d in rented.my_drops(sql) if d.holder == hana_is),
                 place.clock.now(),
             )
         )

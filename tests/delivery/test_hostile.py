@@ -19,7 +19,7 @@ from postroad.peers.exchange import Exchange, Refused
 from postroad.protocol import wire
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.records import CONTEXT, PersonRecord
-from postroad.store import people
+from postroad.store import people, rented
 from simulator.village import Resident, Village, play, until
 
 
@@ -116,7 +116,7 @@ def test_one_contact_who_is_off_keeps_no_ticket_from_the_holders(tmp_path: Path)
         await hana.wake()
 
         async def known() -> bool:
-            drops = await bora.node.database.read(people.my_drops)
+            drops = await bora.node.database.read(rented.my_drops)
             tickets = await bora.node.database.read(
                 lambda sql: people.tickets(sql, sure(place.clock.now()))
             )

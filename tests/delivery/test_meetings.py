@@ -19,7 +19,7 @@ from postroad.app.compose import Settings
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint
-from postroad.store import circle, people, proposals
+from postroad.store import circle, people, proposals, rented
 from postroad.store.database import Sql
 from postroad.store.proposals import State
 from postroad.store.requests import FOLDER
@@ -251,7 +251,7 @@ def test_whoever_was_removed_and_is_a_contact_again_holds_again(tmp_path: Path) 
         await hana.node.introductions.accept(link)
 
         async def wanted() -> bool:
-            drops = await anna.node.database.read(people.my_drops)
+            drops = await anna.node.database.read(rented.my_drops)
             return any(one.is_ours and not one.unwanted for one in drops)
 
         await until(wanted, 3 * limits.DAY)

@@ -17,7 +17,7 @@ from postroad.peers.client import Client
 from postroad.protocol import wire_holders
 from postroad.protocol.contacts import decode_contact, encode_contact
 from postroad.protocol.records import Drop, sign_person
-from postroad.store import people
+from postroad.store import people, rented
 from postroad.store.directory import acquaintances
 from simulator.network import SimulatedEndpoint
 from simulator.village import Resident, Village, play, until
@@ -122,7 +122,7 @@ def test_a_contact_cannot_misplace_a_holder_that_another_one_vouches_for(
         await place.meet(bora, mallory)
         await asyncio.sleep(2 * limits.HOUR)
         await bora.node.renter.settle()
-        drops = await bora.node.database.read(people.my_drops)
+        drops = await bora.node.database.read(rented.my_drops)
         (drop,) = [one for one in drops if one.holder == wim_s]
         assert drop.is_ours
         assert drop.place is not None

@@ -11,7 +11,7 @@ from typing import Any
 from postroad.app.node import Node
 from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import Nonce, PeerId
-from postroad.store import filed, held, people, quarantine, queue
+from postroad.store import filed, held, quarantine, queue, rented
 from postroad.store.contents import Damaged
 from postroad.store.database import FILE_NAME, Sql
 from simulator.model import Pair
@@ -124,7 +124,7 @@ async def check_store(town: Town, person: Resident) -> None:
             sql.execute("PRAGMA integrity_check").fetchall(),
             sql.execute("PRAGMA foreign_key_check").fetchall(),
             quarantine.noted(sql),
-            sum(drop.agreed for drop in people.my_drops(sql)),
+            sum(drop.agreed for drop in rented.my_drops(sql)),
         )
 
     integrity, foreign, noted, drops = await person.node.database.read(work)

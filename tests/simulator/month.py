@@ -21,7 +21,7 @@ from random import Random
 from postroad.base import limits
 from postroad.base.errors import PostroadError
 from postroad.message.bounce import Notice
-from postroad.store import people
+from postroad.store import rented
 from simulator import accounts, diary, ending, loop, mail_program
 from simulator.diary import Diary, Period
 from simulator.ending import Late, Sent
@@ -211,7 +211,7 @@ class _Month:
         for sent in self._sent:
             if sent.filed_in is None and sent.recipient == person.name and letters[sent.number]:
                 sent.filed_in = period
-        drops = await node.database.read(people.my_drops)
+        drops = await node.database.read(rented.my_drops)
         owners = {one.peer: one.name for one in self._town.people}
         self._holders[person.name] = {owners[one.holder] for one in drops if one.agreed}
 

@@ -28,7 +28,7 @@ from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submiss
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
-from postroad.store import keyring, people, queue
+from postroad.store import keyring, people, queue, rented
 from postroad.store.database import Sql
 from simulator import loop
 from simulator.disk import SimulatedDisk
@@ -276,7 +276,7 @@ class Resident:
         return {one.address for one in await self.node.database.run(people.contacts)}
 
     async def holders(self) -> int:
-        drops = await self.node.database.run(people.my_drops)
+        drops = await self.node.database.run(rented.my_drops)
         return sum(drop.is_ours for drop in drops)
 
 

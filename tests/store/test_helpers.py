@@ -48,9 +48,9 @@ def test_a_damaged_row_of_a_helper_does_not_hide_our_drop_there(tmp_path: Path) 
         helpers.keep(sql, box, "box", 7, NOW)
         drop = DropId(bytes(16))
         place = encode_contact(box)
-        people.add_my_drop(sql, drop, bytes(32), box.peer, helpers.OF_A_HELPER, place=place)
+        rented.add_my_drop(sql, drop, bytes(32), box.peer, helpers.OF_A_HELPER, place=place)
         sql.execute("UPDATE helper SET contact = x'00'")
-        (mine,) = people.my_drops(sql)
+        (mine,) = rented.my_drops(sql)
         assert rented.holder_of(sql, mine) == box
 
 

@@ -238,16 +238,16 @@ def test_no_more_tickets_are_told_than_a_drop_takes(sql: Sql) -> None:
 
 def test_a_drop_is_ours_when_its_holder_agreed(sql: Sql) -> None:
     drop, holder = DropId(b"d" * 16), ANNA.device.peer
-    people.add_my_drop(sql, drop, b"k" * 32, holder, ANNA.fingerprint)
-    assert people.my_drops(sql) == [
-        people.MyDrop(drop, b"k" * 32, holder, ANNA.fingerprint, False, b"")
+    rented.add_my_drop(sql, drop, b"k" * 32, holder, ANNA.fingerprint)
+    assert rented.my_drops(sql) == [
+        rented.MyDrop(drop, b"k" * 32, holder, ANNA.fingerprint, False, b"")
     ]
-    people.drop_agreed(sql, drop)
-    people.drop_has_tickets(sql, drop, b"hash")
-    (mine,) = people.my_drops(sql)
+    rented.drop_agreed(sql, drop)
+    rented.drop_has_tickets(sql, drop, b"hash")
+    (mine,) = rented.my_drops(sql)
     assert (mine.agreed, mine.tickets) == (True, b"hash")
-    people.forget_drop(sql, drop)
-    assert people.my_drops(sql) == []
+    rented.forget_drop(sql, drop)
+    assert rented.my_drops(sql) == []
 
 
 def test_the_newest_record_is_kept_to_be_served(sql: Sql) -> None:

@@ -376,30 +376,30 @@ def test_a_drop_that_we_left_is_looked_into_for_as_long_as_letters_may_lie_there
     sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in (1, 2, 3):
-        people.add_my_drop(
+        rented.add_my_drop(
             sql, DropId(bytes([number]) * 16), bytes(32), peer(number), VERA.fingerprint
         )
-        people.drop_agreed(sql, DropId(bytes([number]) * 16))
+        rented.drop_agreed(sql, DropId(bytes([number]) * 16))
     rented.leave(sql, DropId(b"\1" * 16), NOW)
     rented.leave(sql, DropId(b"\2" * 16), Instant(NOW + 1))
     life = limits.RECORD_SECONDS_MAX + limits.EXPIRY_SECONDS_MAX
     rented.forget_left(sql, sure(NOW + life))
-    assert [one.is_ours for one in people.my_drops(sql)] == [False, False, True]
+    assert [one.is_ours for one in rented.my_drops(sql)] == [False, False, True]
     rented.forget_left(sql, sure(NOW + life + 0.5))
-    assert [one.drop[0] for one in people.my_drops(sql)] == [2, 3]
+    assert [one.drop[0] for one in rented.my_drops(sql)] == [2, 3]
     monkeypatch.setattr(limits, "MY_DROPS_MAX", 1)
     rented.forget_left(sql, sure(NOW + life))
-    assert [one.drop[0] for one in people.my_drops(sql)] == [3], "never one that is in use"
+    assert [one.drop[0] for one in rented.my_drops(sql)] == [3], "never one that is in use"
 
 
 def test_those_who_never_agreed_do_not_fill_the_store(sql: Sql) -> None:
     for number in range(2 * limits.MY_DROPS_MAX):
         drop = DropId(number.to_bytes(16, "little"))
-        people.add_my_drop(sql, drop, bytes(32), peer(number), VERA.fingerprint)
+        rented.add_my_drop(sql, drop, bytes(32), peer(number), VERA.fingerprint)
         if number % 2 and number < 20:
-            people.drop_agreed(sql, drop)
+            rented.drop_agreed(sql, drop)
     rented.forget_left(sql, sure(NOW))
-    drops = people.my_drops(sql)
+    drops = rented.my_drops(sql)
     assert sum(one.is_ours for one in drops) == 10
     assert len(drops) == 10 + limits.MY_DROPS_MAX
 
@@ -409,24 +409,24 @@ def test_whoever_names_the_node_of_a_vouched_holder_does_not_lead_us_astray(sql:
     mallory = someone("mallory")
     befriend(sql, VERA)
     where = Contact(THERE, (HostPort("9.9.9.9", 4646),))
-    people.add_my_drop(sql, MINE, bytes(32), THERE, VERA.fingerprint, encode_contact(where))
+    rented.add_my_drop(sql, MINE, bytes(32), THERE, VERA.fingerprint, encode_contact(where))
     record = mallory.record(also=(THERE,))
     people.add_contact(sql, record, NOW, my_ticket=None, their_ticket=None)
     named = people.at_device(sql, THERE)
     assert named is not None
     assert named.fingerprint == mallory.fingerprint
-    assert rented.holder_of(sql, people.my_drops(sql)[0]) == where
+    assert rented.holder_of(sql, rented.my_drops(sql)[0]) == where
 
 
 def test_a_holder_is_silent_after_days_of_our_own_time(sql: Sql) -> None:
-    people.add_my_drop(sql, MINE, bytes(32), THERE, VERA.fingerprint)
-    people.drop_agreed(sql, MINE)
+    rented.add_my_drop(sql, MINE, bytes(32), THERE, VERA.fingerprint)
+    rented.drop_agreed(sql, MINE)
     rented.were_seen(sql, [], limits.SILENT_SECONDS_MAX)
-    assert not people.my_drops(sql)[0].is_silent
+    assert not rented.my_drops(sql)[0].is_silent
     rented.were_seen(sql, [ELSEWHERE], 1.0)
-    assert people.my_drops(sql)[0].is_silent
+    assert rented.my_drops(sql)[0].is_silent
     rented.were_seen(sql, [THERE], 1.0)
-    assert not people.my_drops(sql)[0].is_silent
+    assert not rented.my_drops(sql)[0].is_silent
 
 
 def test_our_drops_stand_in_the_order_of_their_hours_the_silent_ones_last(sql: Sql) -> None:
@@ -434,13 +434,13 @@ def test_our_drops_stand_in_the_order_of_their_hours_the_silent_ones_last(sql: S
     when = {1: range(0, 8), 2: range(1, 9), 3: range(12, 20), 4: range(24), 5: range(24)}
     for number, on in when.items():
         holder, drop = peer(number), DropId(bytes([number]) * 16)
-        people.add_my_drop(sql, drop, bytes(32), holder, VERA.fingerprint)
-        people.drop_agreed(sql, drop)
+        rented.add_my_drop(sql, drop, bytes(32), holder, VERA.fingerprint)
+        rented.drop_agreed(sql, drop)
         for hour in range(24):
             for _ in range(14):
                 hours.note(sql, holder, hour, float(hour in on), float(hour not in on), NOW)
     sql.execute("UPDATE my_drop SET silent_seconds = 1e9 WHERE drop_id = ?", (b"\5" * 16,))
-    found = [one.drop[0] for one in in_order(sql, people.my_drops(sql), ME, NOW)]
+    found = [one.drop[0] for one in in_order(sql, rented.my_drops(sql), ME, NOW)]
     assert found[0] == 4, "always on"
     assert 3 in found[1:3], "the hours of the other two are alike"
     assert found[-1] == 5, "silent, whatever its hours were"

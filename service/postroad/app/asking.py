@@ -126,6 +126,14 @@ def ask_own(config: Config, **request: str | int | None) -> dict[str, Any]:
         raise
 
 
+def list_all(
+    context: click.Context, what: str, json_wanted: bool, show: Callable[[dict[str, Any]], None]
+) -> None:
+    """What a group of commands does when it is typed alone: the node lists what it is about."""
+    if context.invoked_subcommand is None:
+        finish(lambda: ask_own(context.obj.config, do=what), json_wanted, show)
+
+
 def ask_about(
     file: WrittenFile | ReadFile, control: Path, **request: str | int | None
 ) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from postroad.app import telling_contacts as telling
-from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin
+from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin, list_all
 from postroad.app.owners_file import WrittenFile
 
 FORMATS = ("thunderbird", "vcard")
@@ -20,8 +20,7 @@ named = click.argument("name")
 @click.pass_context
 def contacts(context: click.Context, json_wanted: bool) -> None:
     """List the people you can write to, and do something about one of them."""
-    if context.invoked_subcommand is None:
-        finish(lambda: ask_own(context.obj.config, do="contacts"), json_wanted, telling.contacts)
+    list_all(context, "contacts", json_wanted, telling.contacts)
 
 
 @contacts.command()
@@ -156,10 +155,7 @@ def verify(
 @click.pass_context
 def invitations(context: click.Context, json_wanted: bool) -> None:
     """List the invitations that you made: open, used, withdrawn or expired."""
-    if context.invoked_subcommand is None:
-        finish(
-            lambda: ask_own(context.obj.config, do="invitations"), json_wanted, telling.invitations
-        )
+    list_all(context, "invitations", json_wanted, telling.invitations)
 
 
 @invitations.command()

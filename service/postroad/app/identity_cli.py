@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from postroad.app import telling_identity as telling
-from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin
+from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin, list_all
 from postroad.app.keys_cli import owners_passphrase
 from postroad.app.owners_file import WrittenFile
 from postroad.base.errors import ConfigurationError
@@ -22,8 +22,7 @@ sure = click.option("--yes", is_flag=True, help="Do not ask whether you are sure
 @click.pass_context
 def devices(context: click.Context, json_wanted: bool) -> None:
     """List the computers that were set up from your 24 words, as far as this one knows."""
-    if context.invoked_subcommand is None:
-        finish(lambda: ask_own(context.obj.config, do="devices"), json_wanted, telling.devices)
+    list_all(context, "devices", json_wanted, telling.devices)
 
 
 @devices.command("revoke")
@@ -52,8 +51,7 @@ def revoke_device(context: click.Context, device: str, yes: bool, json_wanted: b
 @click.pass_context
 def identity(context: click.Context, json_wanted: bool) -> None:
     """Show who you are and were; print what ends your identity, or hand it on to a new one."""
-    if context.invoked_subcommand is None:
-        finish(lambda: ask_own(context.obj.config, do="identity"), json_wanted, telling.identity)
+    list_all(context, "identity", json_wanted, telling.identity)
 
 
 @identity.command()

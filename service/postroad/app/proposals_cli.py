@@ -3,7 +3,7 @@
 import click
 
 from postroad.app import telling_proposals as telling
-from postroad.app.asking import as_json, ask_own, finish
+from postroad.app.asking import as_json, ask_own, finish, list_all
 
 
 @click.command()
@@ -27,8 +27,7 @@ def introduce(context: click.Context, name: str, other: str, json_wanted: bool) 
 @click.pass_context
 def proposals(context: click.Context, json_wanted: bool) -> None:
     """List whom your contacts propose to you, and what became of it."""
-    if context.invoked_subcommand is None:
-        finish(lambda: ask_own(context.obj.config, do="proposals"), json_wanted, telling.proposals)
+    list_all(context, "proposals", json_wanted, telling.proposals)
 
 
 @proposals.command()

@@ -47,13 +47,7 @@ def blocked(answer: dict[str, Any]) -> None:
         f"You have blocked {name}. Letters of theirs are refused, and their node is told that you "
         "do not take them; what is in your folders stays."
     )
-    if answer["letters_waiting"]:
-        waiting = number_of(answer["letters_waiting"], "letter")
-        wait = "waits" if answer["letters_waiting"] == 1 else "wait"
-        click.echo(
-            f"{waiting} of yours to {name} {wait} until you unblock them, or expires: postroad "
-            "queue. What their holders have already, they may still get."
-        )
+    _tell_letters(answer, "{waits} until you unblock them or the time is over: postroad queue")
     _tell_holding(answer)
 
 
@@ -69,14 +63,20 @@ def removed(answer: dict[str, Any]) -> None:
         f"{name} is no contact of yours any more: letters of theirs are a stranger's. What they "
         "wrote before stays in your folders."
     )
-    if answer["letters_waiting"]:
-        waiting = number_of(answer["letters_waiting"], "letter")
-        were = "was" if answer["letters_waiting"] == 1 else "were"
-        click.echo(
-            f"{waiting} of yours to them {were} cancelled; what their holders have already, they "
-            "may still get."
-        )
+    _tell_letters(answer, "{was} cancelled")
     _tell_holding(answer)
+
+
+def _tell_letters(answer: dict[str, Any], fate: str) -> None:
+    """What becomes of the owner's letters that are on the way to them."""
+    count = answer["letters_waiting"]
+    if count:
+        verbs = ("waits", "was") if count == 1 else ("wait", "were")
+        said = fate.format(waits=verbs[0], was=verbs[1])
+        click.echo(
+            f"{number_of(count, 'letter')} of yours to {answer['name']} {said}. What their holders "
+            "have already, they may still get."
+        )
 
 
 def _tell_holding(answer: dict[str, Any]) -> None:

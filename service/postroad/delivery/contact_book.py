@@ -20,7 +20,7 @@ from postroad.protocol.delivery import Cancelled, advance
 from postroad.protocol.safety_code import Comparison
 from postroad.sealing.letter import Kind
 from postroad.sealing.safety import Keys, safety_number
-from postroad.store import audit, circle, held, invitations, people, queue, standing
+from postroad.store import audit, circle, held, invitations, people, queue, rented, standing
 from postroad.store.database import Database, Sql
 from postroad.store.invitations import InvitationRow, State
 from postroad.store.keyring import OwnKeys
@@ -197,7 +197,7 @@ class ContactBook:
 
 
 def _relations(sql: Sql, person: Person) -> Relations:
-    drops = people.my_drops(sql)
+    drops = rented.my_drops(sql)
     return Relations(
         person,
         standing.since(sql, person.fingerprint),

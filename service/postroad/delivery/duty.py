@@ -146,7 +146,7 @@ class Duty:
         def work(sql: Sql) -> tuple[bool, bool] | None:
             """None: nobody we know; else whether it is news, and whether a drop was left."""
             person = people.at_device(sql, peer)
-            drop = next((one for one in people.my_drops(sql) if one.holder == peer), None)
+            drop = next((one for one in rented.my_drops(sql) if one.holder == peer), None)
             is_news = False
             if person is not None:
                 before, _ = rented.holdings(sql).get(person.fingerprint, (None, None))

@@ -21,7 +21,7 @@ from postroad.sealing.keys import EPOCH_SECRET_BYTES
 from postroad.store import audit, people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
-from postroad.store.people import MyDrop
+from postroad.store.rented import MyDrop
 
 log = logging.getLogger(__name__)
 REMEMBERED_MAX = 1_000

@@ -32,7 +32,8 @@ from postroad.store import helpers, hours, people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import OF_A_HELPER, HelperRow
 from postroad.store.keyring import OwnKeys
-from postroad.store.people import MyDrop, Person
+from postroad.store.people import Person
+from postroad.store.rented import MyDrop
 
 log = logging.getLogger(__name__)
 CANDIDATES_MAX = 256  # compared at once: a thousand would hold up the loop for a third of a second
@@ -116,7 +117,7 @@ class Holders:
 
     async def lost_drop(self, drop: MyDrop) -> None:
         """Forget a drop of which its holder knows nothing."""
-        await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
+        await self._database.run(lambda sql: rented.forget_drop(sql, drop.drop))
         self.lost(drop.holder)
 
     def has_said(self, holder: PeerId, hold_for: HoldFor) -> None:
@@ -139,7 +140,7 @@ class Holders:
         said = said_holdings(sql)
         persons = {person.fingerprint: person for person in people.contacts(sql)}
         serving = [row for row in helpers.helpers(sql) if not row.refusal]
-        return _Known(people.my_drops(sql), persons, hours.known(sql, now), said, serving)
+        return _Known(rented.my_drops(sql), persons, hours.known(sql, now), said, serving)
 
     def _places(self, known: _Known) -> dict[PeerId, _Place]:
         """All nodes that may be asked: helpers, contacts', and those that contacts introduced."""
@@ -221,7 +222,7 @@ class Holders:
             at = None if is_contact else encode_contact(place.contact)
             drop = MyDrop(drop_id, seed, holder, place.fingerprint, False, b"", at)
             await self._database.run(
-                lambda sql: people.add_my_drop(
+                lambda sql: rented.add_my_drop(
                     sql, drop_id, seed, holder, place.fingerprint, place=at
                 )
             )
@@ -242,7 +243,7 @@ class Holders:
             return False
 
         def work(sql: Sql) -> None:
-            people.drop_agreed(sql, drop.drop)
+            rented.drop_agreed(sql, drop.drop)
             rented.through(sql, drop.drop, place.fingerprint)
             if place.voucher is not None:
                 where, shown = encode_contact(at), encode(place.voucher)

@@ -46,7 +46,7 @@ from postroad.sealing.letter import NotOpened, UnknownKey
 from postroad.store import filed, people, rented, renters, requests
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
-from postroad.store.people import MyDrop
+from postroad.store.rented import MyDrop
 from postroad.store.sealed import Arriving, SealedStore
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Receiver:
 
     async def peer_seen(self, seen: Sighting) -> None:
         """A node proved itself: look into the drop that it holds, tell it what is due."""
-        drops = await self._database.read(people.my_drops)
+        drops = await self._database.read(rented.my_drops)
         held_there = {drop.drop for drop in drops if drop.agreed and drop.holder == seen.peer}
         if held_there and seen.came:
             if not self._reaches_us(seen.peer):  # one that does would have told us
@@ -242,7 +242,7 @@ class Receiver:
     async def _answer_news(self, message: wire.Message, exchange: Exchange) -> None:
         """A holder tells of a letter. Only the holder of a drop of ours makes us look."""
         assert isinstance(message, wire.News)
-        drops = await self._database.read(people.my_drops)
+        drops = await self._database.read(rented.my_drops)
         if not any((one.drop, one.holder) == (message.drop, exchange.peer) for one in drops):
             await exchange.send(wire.No(wire.Refusal.UNKNOWN, "That is no drop of mine."))
             return
@@ -268,7 +268,7 @@ class Receiver:
             while True:
                 self._look.clear()
                 news, self._news = self._news, set()
-                drops = [one for one in await self._database.read(people.my_drops) if one.agreed]
+                drops = [one for one in await self._database.read(rented.my_drops) if one.agreed]
                 now = self._clock.elapsed()
                 self._look_at = {one.drop: self._look_at.get(one.drop, now) for one in drops}
                 for drop in drops:

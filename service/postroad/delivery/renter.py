@@ -33,7 +33,8 @@ from postroad.sealing.keys import SigningKey
 from postroad.store import people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
-from postroad.store.people import MyDrop, Person
+from postroad.store.people import Person
+from postroad.store.rented import MyDrop
 
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 7 * limits.DAY  # a record is signed afresh after this
@@ -147,7 +148,7 @@ class Renter:
 
     async def tell_tickets(self) -> list[bool]:
         """Bring our tickets to the holders, side by side; for each one, whether it has them."""
-        drops = await self._database.read(people.my_drops)
+        drops = await self._database.read(rented.my_drops)
         _, hashes = await self._database.read(self._state)
         return await asyncio.gather(
             *(self._tell_holder(drop, hashes) for drop in drops if drop.is_ours)
@@ -220,7 +221,7 @@ class Renter:
         """The drops of our record, the best first. Another order alone makes no new record: where
         `last` has the same drops, it is kept."""
         ours = {}
-        for drop in people.my_drops(sql):
+        for drop in rented.my_drops(sql):
             holder = rented.holder_of(sql, drop) if drop.is_ours else None
             if holder is not None:
                 ours[drop] = Drop(drop.drop, encode_contact(holder))
@@ -239,14 +240,14 @@ class Renter:
         holder = await self._database.read(lambda sql: rented.holder_of(sql, drop))
         digest = _digest(hashes)
         if holder is None:  # the contact set up anew, and knows nothing of our drop
-            await self._database.run(lambda sql: people.forget_drop(sql, drop.drop))
+            await self._database.run(lambda sql: rented.forget_drop(sql, drop.drop))
             return False
         try:
             if drop.tickets != digest:
                 key = SigningKey(drop.seed)
                 await self._client.set_tickets(holder, drop.drop, key, hashes)
                 await self._database.run(
-                    lambda sql: people.drop_has_tickets(sql, drop.drop, digest)
+                    lambda sql: rented.drop_has_tickets(sql, drop.drop, digest)
                 )
         except (TemporaryFailure, PeerMisbehaved) as error:
             if isinstance(error, Refused) and error.refusal == wire.Refusal.UNKNOWN:
@@ -286,7 +287,7 @@ class Renter:
     def _missing(self, sql: Sql) -> bool:
         contacts, hashes = self._state(sql)
         digest = _digest(hashes)
-        ours = [drop for drop in people.my_drops(sql) if drop.is_ours]
+        ours = [drop for drop in rented.my_drops(sql) if drop.is_ours]
         wanted = min(limits.HOLDERS_WANTED, len(contacts))
         return len(ours) < wanted or any(drop.tickets != digest for drop in ours)
 

@@ -28,7 +28,7 @@ from postroad.message.address import Address
 from postroad.peers.exchange import Counts
 from postroad.protocol import helping, invitation
 from postroad.protocol.clock import Judgement
-from postroad.store import bundled, invitations, people, quarantine, queue, requests
+from postroad.store import bundled, invitations, people, quarantine, queue, rented, requests
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
@@ -403,7 +403,7 @@ class _Doorstep:
 
 def _holders_told(sql: Sql) -> Reply:
     """Who holds for the owner, who is silent, and who does not want to."""
-    drops = people.my_drops(sql)
+    drops = rented.my_drops(sql)
     ours = [drop for drop in drops if drop.is_ours]
     contacts = {person.fingerprint: person.name for person in people.contacts(sql)}
     holders = sum(not drop.is_silent for drop in ours)

@@ -11,7 +11,7 @@ from postroad.base.seams import Path
 from postroad.protocol.dialable import is_public
 from postroad.protocol.netcheck import Facts, Finding, State, findings
 from postroad.protocol.reach import Picture
-from postroad.store import held, helpers, people
+from postroad.store import held, helpers, people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.people import Person
 
@@ -71,7 +71,7 @@ class NetworkDesk:
 
     async def _peers(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> list[tuple[Person, bool, bool]]:
-            ours = {drop.fingerprint for drop in people.my_drops(sql) if drop.agreed}
+            ours = {drop.fingerprint for drop in rented.my_drops(sql) if drop.agreed}
             return [
                 (
                     person,

@@ -252,7 +252,7 @@ def who_knows_us(sql: sqlite3.Connection) -> list[Contact]:
     for person in people.contacts(sql):
         if not person.blocked:
             found |= {one.peer: one for one in person.record.contacts}
-    for drop in people.my_drops(sql):
+    for drop in rented.my_drops(sql):
         holder = rented.holder_of(sql, drop) if drop.agreed else None
         if holder is not None:
             found.setdefault(holder.peer, holder)

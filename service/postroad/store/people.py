@@ -1,4 +1,4 @@
-"""People: contacts and the newest record of each, and the drops that we rent.
+"""People: contacts, and the newest record of each.
 
 Functions run in the database thread, inside a transaction of `Database.run`.
 Invariants: a contact's record is only ever replaced by one of a higher sequence of the same
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
-from postroad.base.ids import DropId, Fingerprint, Instant, PeerId, SureInstant, Ticket
+from postroad.base.ids import Fingerprint, Instant, PeerId, SureInstant, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.message import nicknames
 from postroad.protocol.records import PersonRecord, is_from_the_future
@@ -42,36 +42,6 @@ class Person:
     @property
     def verified(self) -> bool:
         return self.verified_at is not None
-
-
-@dataclass(frozen=True, slots=True)
-class MyDrop:
-    """A drop of ours, at a contact's node, a helper, or one that a contact introduced (`place`).
-
-    One that we `left` is no longer in our record, but letters may still lie in it."""
-
-    drop: DropId
-    seed: bytes = field(repr=False)
-    holder: PeerId
-    fingerprint: Fingerprint  # the contact whose node holds, or who introduced it; "": a helper
-    agreed: bool
-    tickets: bytes  # SHA-256 of the ticket hashes that the holder has
-    place: bytes | None = None  # an encoded Contact
-    voucher: bytes | None = None  # the encoded Voucher that it was shown last
-    told: int = 0  # the sequence of our record that a vouched holder has
-    left_at: Instant | None = None
-    silent_seconds: float = 0.0  # of our time on the network, since it was seen
-    refusal: str = ""  # what it said last when we asked for the drop
-    unwanted: bool = False  # whoever it is through was blocked or removed: left once others hold
-
-    @property
-    def is_ours(self) -> bool:
-        """Whether it is, or should be, in our record."""
-        return self.agreed and self.left_at is None
-
-    @property
-    def is_silent(self) -> bool:
-        return self.silent_seconds > limits.SILENT_SECONDS_MAX
 
 
 _COLUMNS = """fingerprint, address, name, record, learnt_at, my_ticket, their_ticket, seen_at,
@@ -299,50 +269,6 @@ def tickets(sql: sqlite3.Connection, now: SureInstant | None) -> list[Ticket]:
         (now or 0.0, now or 0.0, now or 0.0, limits.TICKETS_PER_DROP_MAX),
     )
     return [Ticket(ticket) for (ticket,) in rows]
-
-
-def my_drops(sql: sqlite3.Connection) -> list[MyDrop]:
-    rows = sql.execute(
-        """SELECT drop_id, seed, holder, fingerprint, agreed, tickets, place, voucher, told,
-                  left_at, silent_seconds, refusal, unwanted
-           FROM my_drop ORDER BY drop_id"""
-    )
-    return [
-        MyDrop(DropId(drop), seed, PeerId(holder), fp, bool(agreed), *(*rest, bool(unwanted)))
-        for drop, seed, holder, fp, agreed, *rest, unwanted in rows
-    ]
-
-
-def add_my_drop(
-    sql: sqlite3.Connection,
-    drop: DropId,
-    seed: bytes,
-    holder: PeerId,
-    fingerprint: Fingerprint,
-    place: bytes | None = None,
-) -> None:
-    """Note a drop that we are about to ask for; one at a node that holds already is not noted."""
-    sql.execute(
-        """INSERT INTO my_drop (drop_id, seed, holder, fingerprint, agreed, place)
-           VALUES (?, ?, ?, ?, 0, ?) ON CONFLICT (holder) DO NOTHING""",
-        (drop, seed, holder, fingerprint, place),
-    )
-
-
-def drop_agreed(sql: sqlite3.Connection, drop: DropId) -> None:
-    sql.execute(
-        """UPDATE my_drop SET agreed = 1, left_at = NULL, silent_seconds = 0, refusal = ''
-           WHERE drop_id = ?""",
-        (drop,),
-    )
-
-
-def drop_has_tickets(sql: sqlite3.Connection, drop: DropId, digest: bytes) -> None:
-    sql.execute("UPDATE my_drop SET tickets = ? WHERE drop_id = ?", (digest, drop))
-
-
-def forget_drop(sql: sqlite3.Connection, drop: DropId) -> None:
-    sql.execute("DELETE FROM my_drop WHERE drop_id = ?", (drop,))
 
 
 def keep_record(

@@ -57,7 +57,7 @@ def remove(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> N
     """Forget that they are a contact. What lies here for them, and what lies for us at their node,
     stays where it is until it was fetched or has expired; by what made them a contact they do not
     become one again. The caller has ended what was on its way to them."""
-    for drop in people.my_drops(sql):
+    for drop in rented.my_drops(sql):
         if drop.fingerprint == fingerprint and drop.agreed:
             holder = rented.holder_of(sql, drop)
             if holder is not None and drop.place is None:
