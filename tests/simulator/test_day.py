@@ -37,9 +37,7 @@ def end(day: subprocess.Popen[str]) -> dict[str, Any]:
     return report
 
 
-# Not 1: there a full disk's last page splits, or does not, by the order of mail ids, which are
-# ciphertext's. What SQLite does then is its own; the promises hold either way.
-@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_day_breaks_no_promise_and_is_the_same_again(seed: int) -> None:
     days = [begin(seed, hash_seed) for hash_seed in (seed, seed + 100)]
     first, second = [end(day) for day in days]

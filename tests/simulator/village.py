@@ -9,6 +9,7 @@ cryptography does not, and nothing may depend on it.
 import asyncio
 import contextlib
 import shutil
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from fakes import FakeEntropy
 from postroad.app.compose import Settings, build_node
 from postroad.app.node import Node, Sockets
 from postroad.base import limits
-from postroad.base.errors import TemporaryFailure
+from postroad.base.errors import DiskFull, TemporaryFailure
 from postroad.base.ids import Instant, PeerId
 from postroad.base.seams import Clock, Lan, Machine
 from postroad.machine.listeners import SystemListeners
@@ -28,8 +29,8 @@ from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submiss
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
-from postroad.store import keyring, people, queue, rented
-from postroad.store.database import Sql
+from postroad.store import database, keyring, people, queue, rented
+from postroad.store.database import Sql, in_words
 from simulator import loop
 from simulator.disk import SimulatedDisk
 from simulator.loop import LoopClock
@@ -281,13 +282,28 @@ class Resident:
 
 
 async def _limit(node: Node, disk: SimulatedDisk) -> None:
-    """Let SQLite grow no further than its disk does."""
-    most = 1 if disk.is_full else 2**30  # pages; it never makes less of them than there are
+    """Let SQLite take no more rows than its disk does.
+
+    Not by its pages: whether the next row needs a new one is told by where others have split, and
+    that by the order of mail ids, which are ciphertext's and other ones in each run of a seed."""
+    rows = _no_more_rows if disk.is_full else None
 
     with contextlib.suppress(TemporaryFailure):  # it is stopping
-        await node.database.read(
-            lambda sql: sql.execute(f"PRAGMA max_page_count = {most}").fetchone()
-        )
+        await node.database.read(lambda sql: sql.set_authorizer(rows))
+
+
+def _full_in_words(error: sqlite3.Error | OSError) -> Exception:
+    """What an authorizer denies is, in here, what a disk did not take."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_AUTH:
+        return DiskFull("The disk is full; nothing was lost. Make room, then try again.")
+    return in_words(error)
+
+
+database.in_words = _full_in_words  # nobody but us denies anything
+
+
+def _no_more_rows(action: int, *_: object) -> int:
+    return sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_INSERT else sqlite3.SQLITE_OK
 
 
 class Village:
