@@ -194,7 +194,7 @@ def test_a_fault_in_looking_somebody_up_does_not_end_the_node(
         await place.meet(bora, anna)
         bora_is = bora.address
         await bora.sleep()
-        monkeypatch.setattr(anna.node.sender, "_find_newer", fails)
+        monkeypatch.setattr(anna.node.sender._newer, "_find_newer", fails)
         await anna.write(bora_is)
         await until(has_looked)
         await asyncio.sleep(1)

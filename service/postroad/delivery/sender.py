@@ -15,9 +15,10 @@ from typing import Protocol
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
-from postroad.base.ids import Contact, Fingerprint, Instant, MailId, Ticket, short
+from postroad.base.ids import Fingerprint, Instant, MailId, short
 from postroad.base.seams import Entropy, SureClock
 from postroad.delivery.herald import Sighting
+from postroad.delivery.newer_records import NewerRecords
 from postroad.delivery.notices import Notices
 from postroad.delivery.packing import NoKeyNow, Packer
 from postroad.delivery.rounds import Outcome, Rounds
@@ -44,7 +45,7 @@ from postroad.protocol.wire_reseal import Reseal, check_reseal
 from postroad.sealing.keys import epoch_key_id
 from postroad.sealing.letter import UnknownKey
 from postroad.sealing.receipt import Verdict, open_receipt, signer
-from postroad.store import people, proposals, quarantine, queue, revoked, strangers
+from postroad.store import people, quarantine, queue, revoked
 from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -89,6 +90,7 @@ class Sender:
         strangers: Strangers,
     ) -> None:
         """`find_newer`: looks in the directory for a record of a higher sequence."""
+        self._newer = NewerRecords(database, client, clock, entropy, find_newer, self.wake)
         self._database = database
         self._packer = packer
         self._rounds = rounds
@@ -99,12 +101,10 @@ class Sender:
         self._clock = clock
         self._entropy = entropy
         self._myself = myself
-        self._find_newer = find_newer
         self._strangers = strangers
         self._wake = asyncio.Event()
         self._in_hand: set[int] = set()
         self._tasks: asyncio.TaskGroup | None = None
-        self._looking_for: set[Fingerprint] = set()
         self._came_at: dict[Fingerprint, float] = {}  # when a contact last came to us, elapsed
 
     def wake(self) -> None:
@@ -147,7 +147,7 @@ class Sender:
                     await self._sleep(next_at)
             finally:
                 self._tasks = None  # a group that ends takes no more tasks
-                self._looking_for.clear()
+                self._newer.stopped()
 
     async def _due(self) -> tuple[list[queue.Row], Instant | None]:
         """What is due now, as far as there are hands; and when there will be something to do.
@@ -230,8 +230,7 @@ class Sender:
             row, person = await self._packer.pack(row)
         except NoKeyNow as missing:
             await self._put_off(row, str(missing))
-            if not await self._look_for_newer_record(missing.person):
-                self._look_in_directory(missing.person)
+            await self._look_for_newer_record(missing.person)
             return
         if person is None:
             assert row.sealed is not None
@@ -256,8 +255,7 @@ class Sender:
         await self._end_round(row, outcome, began)
         if outcome.drop_is_gone or not outcome.leased:
             is_lost = outcome.drop_is_gone or not outcome.was_answered
-            if not await self._look_for_newer_record(person) and is_lost:
-                self._look_in_directory(person)
+            await self._look_for_newer_record(person, in_directory=is_lost)
 
     async def _obey(self, row: queue.Row, reseals: list[Reseal]) -> bool:
         """Seal the parcel anew when its recipient may wish that; whether so. If their record is not
@@ -266,7 +264,6 @@ class Sender:
         person = await self._packer.recipient(row)
         if person.record.sequence <= row.sealed.sequence:
             if not await self._look_for_newer_record(person):
-                self._look_in_directory(person)
                 return False
             person = await self._packer.recipient(row)
         for reseal in reseals:
@@ -354,65 +351,14 @@ class Sender:
         log.info("parcel leased", extra={**row.ids, "holder": short(lease.holder)})
         await self._step(row, take)
 
-    async def _look_for_newer_record(self, person: people.Person) -> bool:
-        """Ask the person's devices and holders; with a newer record, try again at once.
-
-        Whether there was one."""
-        places = [*person.record.contacts, *(drop.contact for drop in person.record.drops)]
-        found = await asyncio.gather(
-            *(self._find_record(place, person.fingerprint) for place in places)
-        )
-        newer = [record for record in found if record and record.sequence > person.record.sequence]
-        if not newer:
-            return False
-        return await self._learn(max(newer, key=lambda record: record.sequence))
-
-    async def _learn(self, newest: PersonRecord) -> bool:
-        """Keep a newer record; False: it was not taken, because it is dated in the future. Then
-        nothing is tried at once for it, or that would not end."""
-        now = self._clock.now()
-
-        ticket = Ticket(self._entropy.token(16))
-
-        def work(sql: Sql) -> bool:
-            is_new = people.learn(sql, newest, now)
-            if strangers.stranger(sql, newest.fingerprint) is not None:
-                strangers.learn(sql, newest, ticket, now)
-                is_new = True
-            is_new |= proposals.learn(sql, newest)
-            if is_new:
-                queue.wake(sql, newest.fingerprint, now)
-            return is_new
-
-        return await self._database.run(work)
-
-    def _look_in_directory(self, person: people.Person) -> None:
-        """Look for a newer record of somebody whom nobody was found to know of.
-
-        That may take a while: no letter waits for it, since they may come by themselves."""
-
-        async def look() -> None:
-            try:
-                shown = await self._find_newer(person.fingerprint, person.record.sequence)
-                if shown is not None:
-                    await self._learn(shown)
-                    self.wake()
-            except (TemporaryFailure, PeerMisbehaved) as error:
-                log.info("not found in the directory: %s", error)
-            except Exception:  # strangers' answers are not worth the node: a doorstep (A7)
-                log.exception("looking in the directory failed")
-            finally:
-                self._looking_for.discard(person.fingerprint)
-
-        if self._tasks is not None and person.fingerprint not in self._looking_for:
-            self._looking_for.add(person.fingerprint)
-            self._tasks.create_task(look(), name="look in directory")
-
-    async def _find_record(self, place: Contact, fingerprint: Fingerprint) -> PersonRecord | None:
-        try:
-            return await self._client.find_record(place, fingerprint)
-        except (TemporaryFailure, PeerMisbehaved):
-            return None
+    async def _look_for_newer_record(
+        self, person: people.Person, *, in_directory: bool = True
+    ) -> bool:
+        """Whether there is one; else the directory may find one yet."""
+        is_found = await self._newer.ask_theirs(person)
+        if in_directory and not is_found and self._tasks is not None:
+            self._newer.look_in_directory(person, self._tasks)
+        return is_found
 
     # Receipts
 
