@@ -1,6 +1,8 @@
 """Build the node: the only place where every wire can be read.
 
 `build_node` is given a machine and never asks which one: the simulator calls it with its own.
+Long, because wires of which half are elsewhere cannot be followed; what hangs together by itself
+is built in `compose_*`.
 """
 
 from collections.abc import AsyncIterator

@@ -4,6 +4,7 @@ Purpose: the third promise, in one place for letters from senders, from drops an
 Invariants: nothing of a letter is believed before every check of `sealing.letter` held; the address
 that is shown is bound to the key that signed; message, memory of the nonce and receipt are one
 commit; a letter that cannot be opened gets no receipt, and is noted.
+A little long: all that can be the verdict of a letter is decided here, in the order of the checks.
 """
 
 import logging

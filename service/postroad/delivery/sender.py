@@ -4,6 +4,7 @@ Purpose: drive `protocol.delivery` for every open parcel. New work, a receipt an
 peer wake it at once; nothing waits for a polling tick.
 Invariants: a lease never ends custody, only a receipt does; a step of the table and the notice that
 it causes are one commit; what fails for one parcel disturbs no other.
+Long, because every event that moves a parcel comes together here, and goes through one `_step`.
 """
 
 import asyncio

@@ -7,6 +7,7 @@ its sender's choice alone; whatever is wrong with it, the error is the same (ADR
 memory once, however large it is.
 Layout: MAGIC | wraps u8 = 1 | payload size u64 | payload | epoch key id 16 | HPKE 1200.
 Payload: chunks of 64 KiB plaintext, ChaCha20-Poly1305 (STREAM: counter and last flag in the nonce).
+Long, because sealing and opening are one format, and each step of one has its answer in the other.
 See: docs/architecture.md; Hoang et al., Online Authenticated-Encryption (2015).
 """
 

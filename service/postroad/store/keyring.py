@@ -6,6 +6,7 @@ of that: with a flipped bit in an epoch key all letters would come in vain, and 
 not look like a wrong passphrase.
 Invariant: what is written once wrapped is never written otherwise, unless its owner asks.
 See: docs/adr/0013-keys-at-rest.md.
+A little long: what is in the file, who changes it and how it is written are one promise.
 """
 
 import hashlib

@@ -3,6 +3,7 @@
 Purpose: what the sender's node owes. A letter and its parcels enter in one commit, and a step of
 the state table leaves in one commit with the notice that it causes.
 Functions with `sql` run in the database thread, inside a transaction of `Database.run`.
+A little long: these tables are written here and nowhere else, so that their invariants can be read.
 """
 
 import json

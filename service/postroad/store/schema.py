@@ -7,6 +7,7 @@ one is appended.
 
 Moments are REAL seconds UTC. Octets above 64 KiB live in files of the data folder, named by their
 SHA-256, and the row says so; a row is written only after its file is durable.
+Long, because one migration is one text: what refers to what is seen side by side.
 """
 
 # The audit log: an entry as the line that is hashed (protocol/audit.py). Also made anew beside a
