@@ -402,12 +402,12 @@ def test_whoever_accepts_a_second_of_a_name_hears_that_the_key_is_another(
 def test_a_waiting_letter_says_why_and_until_when(
     config: Path, node: Node, seconds: int, words: str
 ) -> None:
-    parcel = {"recipient": ADDRESS, "reason": "It waits.", "next_try_at": 1000 + seconds}
+    parcel = {"id": 7, "recipient": ADDRESS, "reason": "It waits.", "next_try_at": 1000 + seconds}
     for advice, told in (("", ""), ("Add a helper.", "   Add a helper.\n")):
         answer = {"queue": [{**parcel, "advice": advice}], "now": 1000, "paused": False}
         node({**answer, "paused_until": None})
         said = typed(config, "queue").stdout
-        assert said == f"To {ADDRESS}\n   It waits. {words}\n{told}"
+        assert said == f"7. To {ADDRESS}\n   It waits. {words}\n{told}"
 
 
 def test_trouble_with_the_network_is_told_where_it_is_looked_for(config: Path, node: Node) -> None:
@@ -454,7 +454,7 @@ def test_a_pause_is_told_plainly_wherever_it_matters(config: Path, node: Node) -
     node({**STATUS, **paused})
     told = typed(config, "status").stdout
     assert f"You are {ADDRESS}, and your node is paused.\n{sentence}" in told
-    parcel = {"recipient": ADDRESS, "reason": "", "next_try_at": 1000}
+    parcel = {"id": 7, "recipient": ADDRESS, "reason": "", "next_try_at": 1000}
     node({"queue": [parcel], "now": 1000, **paused})
     assert typed(config, "queue").stdout.startswith(f"Your node is paused. {sentence}")
     node({"paused": True, "paused_until": 1000.0})
@@ -549,3 +549,25 @@ def test_a_bundle_that_breaks_off_leaves_no_file(config: Path, node: Node) -> No
     assert done.exit_code == 1
     assert "gave no answer" in done.stderr
     assert [one.name for one in config.parent.iterdir() if "bundle" in one.name] == []
+
+
+def test_who_gives_up_a_letter_hears_who_may_still_read_it(config: Path, node: Node) -> None:
+    told = {"recipient": ADDRESS, "has_left": True, "readable_until": 1_800_000_000, "holders": 0}
+    for more, says in (
+        ({}, "if an answer was lost on the way"),
+        ({"holders": 1}, "1 holder of theirs keeps a sealed copy"),
+        ({"holders": 3}, "3 holders of theirs keep a sealed copy"),
+        ({"has_left": False, "readable_until": None}, "It had not left this computer."),
+    ):
+        node({**told, **more})
+        said = typed(config, "queue", "cancel", "7").stdout
+        assert said.startswith(f"The letter to {ADDRESS} is given up")
+        assert says in said
+        assert ("2027" in said) == ("has_left" not in more)
+
+
+def test_who_has_letters_tried_hears_which(config: Path, node: Node) -> None:
+    node({"tried": [{"id": 7, "recipient": ADDRESS}]})
+    assert typed(config, "queue", "retry", "all").stdout.startswith(f"The letter to {ADDRESS} is")
+    node({"tried": []})
+    assert typed(config, "queue", "retry", "all").stdout == "No letter is waiting.\n"

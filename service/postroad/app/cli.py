@@ -41,6 +41,7 @@ from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.policy_cli import policy
 from postroad.app.program import Program
 from postroad.app.proposals_cli import introduce, proposals
+from postroad.app.queue_cli import queue
 from postroad.app.requests_cli import requests
 from postroad.base.errors import ConfigurationError, NotToBeHad, PostroadError
 from postroad.machine import hardening
@@ -240,14 +241,6 @@ def status(place: _Place, json_wanted: bool) -> None:
 
 
 @main.command()
-@as_json
-@click.pass_obj
-def queue(place: _Place, json_wanted: bool) -> None:
-    """List the letters that are on their way, and what they wait for."""
-    finish(lambda: _ask(place.config, do="queue"), json_wanted, telling.queue)
-
-
-@main.command()
 @click.option("--for", "duration", metavar="TIME", help="How long, like 30m, 2h or 1d.")
 @as_json
 @click.pass_obj
@@ -295,6 +288,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 
 main.add_command(helper)
 main.add_command(bundle)
+main.add_command(queue)
 main.add_command(audit)
 main.add_command(keys)
 main.add_command(unlock)

@@ -23,6 +23,7 @@ from postroad.delivery.herald import Herald
 from postroad.delivery.introductions import Introductions
 from postroad.delivery.neighbours import Neighbours
 from postroad.delivery.outbox import Outbox
+from postroad.delivery.outgoing import Outgoing
 from postroad.delivery.own_devices import OwnDevices
 from postroad.delivery.proposals import Proposals
 from postroad.delivery.receiver import Receiver
@@ -38,6 +39,7 @@ from postroad.doors.identity import IdentityDesk
 from postroad.doors.keys import KeysDesk
 from postroad.doors.network import NetworkDesk
 from postroad.doors.proposals import ProposalsDesk
+from postroad.doors.queue import QueueDesk
 from postroad.doors.requests import RequestsDesk
 from postroad.peers.admission import Admission
 from postroad.peers.directory.service import Directory
@@ -289,6 +291,9 @@ class Node:
                 keyring, self.locksmith, self.database, self.machine.clock, owners_word
             ).requests,
             RequestsDesk(self.requests).requests,
+            QueueDesk(
+                Outgoing(self.database, self.sender, self.timekeeper), self.pauses
+            ).requests,
             IdentityDesk(self.changes, self.own_devices, keyring, entropy, owners_word).requests,
         ):
             assert asked.keys().isdisjoint(requests), "a request has one desk"

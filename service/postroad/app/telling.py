@@ -297,7 +297,7 @@ def queue(answer: dict[str, Any]) -> None:
         click.echo(f"Your node is paused. {_pause_in_words(answer['paused_until'])}")
     for parcel in answer["queue"]:
         seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
-        click.echo(f"To {parcel['recipient']}")
+        click.echo(f"{parcel['id']}. To {parcel['recipient']}")
         bundled = parcel.get("bundled_at")
         if answer["paused"]:
             click.echo(f"   {parcel['reason'] or 'It has not been tried yet.'}")

@@ -104,13 +104,18 @@ class Sender:
         self._myself = myself
         self._strangers = strangers
         self._wake = asyncio.Event()
-        self._in_hand: set[int] = set()
+        self._in_hand: dict[int, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._came_at: dict[Fingerprint, float] = {}  # when a contact last came to us, elapsed
 
     def wake(self) -> None:
         """Something may be due now."""
         self._wake.set()
+
+    def break_off(self, parcel_id: int) -> None:
+        """This parcel has ended by its owner's word: a round for it that is under way ends, too."""
+        if (trying := self._in_hand.get(parcel_id)) is not None:
+            trying.cancel()
 
     async def peer_seen(self, seen: Sighting) -> None:
         """A node of this person just proved itself: what waits for them is due now."""
@@ -143,8 +148,10 @@ class Sender:
                     self._wake.clear()
                     due, next_at = await self._due()
                     for row in due:
-                        self._in_hand.add(row.id)
-                        tasks.create_task(self._doorstep(row), name=f"send parcel {row.id}")
+                        trying = self._doorstep(row)
+                        self._in_hand[row.id] = tasks.create_task(
+                            trying, name=f"send parcel {row.id}"
+                        )
                     await self._sleep(next_at)
             finally:
                 self._tasks = None  # a group that ends takes no more tasks
@@ -203,7 +210,7 @@ class Sender:
             log.exception("sending failed", extra=row.ids)
             await asyncio.sleep(limits.RETRY_SECONDS_FIRST)
         finally:
-            self._in_hand.discard(row.id)
+            self._in_hand.pop(row.id, None)
             self.wake()
 
     async def _put_off(self, row: queue.Row, reason: str) -> None:
@@ -452,7 +459,8 @@ class Sender:
 def _tell_log(row: queue.Row, before: Parcel, after: Parcel) -> None:
     """One line for each step of a letter's life."""
     if after.state is not before.state:
-        log.info("parcel %s", after.state, extra=row.ids)
+        log.info("parcel %s", after.state, extra={**row.ids, "state": after.state.value})
     elif after.tries != before.tries:
         wait = round(after.due_at - before.due_at)
-        log.info("parcel %s still: %s", after.state, after.reason, extra={**row.ids, "wait": wait})
+        extra = {**row.ids, "state": after.state.value, "wait": wait}
+        log.info("parcel %s still: %s", after.state, after.reason, extra=extra)

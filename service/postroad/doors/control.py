@@ -208,6 +208,7 @@ class OwnersDesk:
             bundled_at = bundled.when(sql)
             return [
                 {
+                    "id": row.id,
                     "letter": row.nonce.hex(),
                     "recipient": row.recipient,
                     "state": row.parcel.state.value,

@@ -184,6 +184,15 @@ def get(sql: sqlite3.Connection, parcel_id: int) -> Row:
     )
 
 
+def find(sql: sqlite3.Connection, parcel_id: int) -> Row | None:
+    """The same, of a number that somebody typed; None when there is none."""
+    found = sql.execute(
+        f"SELECT {_COLUMNS} FROM {_FROM} WHERE parcel.id = ?",  # noqa: S608
+        (parcel_id,),
+    ).fetchone()
+    return None if found is None else _row(found)
+
+
 def by_mail_id(sql: sqlite3.Connection, mail_id: MailId) -> Row | None:
     found = sql.execute(
         f"SELECT {_COLUMNS} FROM {_FROM} WHERE mail_id = ?",  # noqa: S608
@@ -310,6 +319,11 @@ def wake(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> Non
            AND state IN ('waiting', 'held')""",
         (now, fingerprint, now),
     )
+
+
+def wake_one(sql: sqlite3.Connection, parcel_id: int, now: Instant) -> None:
+    """This parcel, which is open, is due now: its owner says so."""
+    sql.execute("UPDATE parcel SET due_at = ? WHERE id = ? AND due_at > ?", (now, parcel_id, now))
 
 
 def wake_all(sql: sqlite3.Connection, now: Instant) -> None:
