@@ -38,6 +38,7 @@ from postroad.app.contacts_cli import contacts, invitations, verify
 from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
+from postroad.app.log_cli import log_command
 from postroad.app.policy_cli import policy
 from postroad.app.program import Program
 from postroad.app.proposals_cli import introduce, proposals
@@ -289,6 +290,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 main.add_command(helper)
 main.add_command(bundle)
 main.add_command(queue)
+main.add_command(log_command)
 main.add_command(audit)
 main.add_command(keys)
 main.add_command(unlock)

@@ -1,11 +1,14 @@
-"""Logging: one line per step of a letter's life, with the same names everywhere, on stderr.
+"""Logging: one line per step of a letter's life, with the same names everywhere: as a line of the
+journal where systemd runs us (`app.journal`), else as text on stderr.
 
 Never bodies, subjects, keys, passwords or invitations; addresses at debug only,
 but for the owner's own when the node starts.
 """
 
 import logging
+import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -19,18 +22,21 @@ class Line(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         line = super().formatMessage(record)
-        extra = "".join(
-            f" {name}={value}" for name, value in vars(record).items() if name not in _STANDARD
-        )
-        return _in_one_line(line + extra)
+        extra = "".join(f" {name}={value}" for name, value in facts(record))
+        return in_one_line(line + extra)
 
     def formatException(self, ei: Any) -> str:
         return "\n".join(
-            f"  {_in_one_line(one)}" for one in super().formatException(ei).split("\n")
+            f"  {in_one_line(one)}" for one in super().formatException(ei).split("\n")
         )
 
 
-def _in_one_line(text: str) -> str:
+def facts(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
+    """What the line says besides its text: `extra` of who wrote it."""
+    return ((name, value) for name, value in vars(record).items() if name not in _STANDARD)
+
+
+def in_one_line(text: str) -> str:
     """The same, with what cannot be printed written as Python writes it."""
     if text.isprintable():
         return text
@@ -38,8 +44,12 @@ def _in_one_line(text: str) -> str:
 
 
 def start(level: str) -> None:
-    """Send all log lines of at least this level to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Send all log lines of at least this level to stderr, or to the journal behind it."""
+    from postroad.app import journal  # which is made of what stands here
+
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Line("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    if journal.is_stderr(os.environ):
+        handler = journal.JournalHandler(handler)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
