@@ -62,6 +62,7 @@ ABOVE = {
     "app.asking._answer": "the answer of our own node to its owner's command",
     "app.config.written_in": "target config",
     "app.identity_cli.print_sheet": "the answer of our own node to its owner's command",
+    "app.log_cli._parsed": "lines of this user, as journalctl writes them",
     "app.owners_file.converse": "the answer of our own node to its owner's command",
     "app.policy.load": "target policy",
     "delivery.duty._is_news": "hours of a message: target wire",

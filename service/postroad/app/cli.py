@@ -39,11 +39,14 @@ from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.log_cli import log_command
+from postroad.app.password_cli import password
 from postroad.app.policy_cli import policy
 from postroad.app.program import Program
 from postroad.app.proposals_cli import introduce, proposals
 from postroad.app.queue_cli import queue
 from postroad.app.requests_cli import requests
+from postroad.app.store_cli import store
+from postroad.app.version_cli import version
 from postroad.base.errors import ConfigurationError, NotToBeHad, PostroadError
 from postroad.machine import hardening
 
@@ -291,6 +294,9 @@ main.add_command(helper)
 main.add_command(bundle)
 main.add_command(queue)
 main.add_command(log_command)
+main.add_command(password)
+main.add_command(store)
+main.add_command(version)
 main.add_command(audit)
 main.add_command(keys)
 main.add_command(unlock)

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from postroad.sealing.wrapping import Wrapping
     from postroad.store.locksmith import Locksmith
 
+T = TypeVar("T")
 LINE_BYTES_MAX = 2 * limits.PASSPHRASE_BYTES_MAX
 WAYS = ("passphrase", "keyring", "credential", "plain")
 
@@ -49,7 +50,7 @@ WAYS = ("passphrase", "keyring", "credential", "plain")
 def keys(context: click.Context, json_wanted: bool) -> None:
     """Show how your keys are protected on the disk."""
     if context.invoked_subcommand is None:
-        finish(lambda: _protection(context.obj.config), json_wanted, telling.protection)
+        finish(lambda: protection(context.obj.config), json_wanted, telling.protection)
 
 
 @keys.command()
@@ -72,10 +73,10 @@ def protect(context: click.Context, how: str | None, json_wanted: bool) -> None:
         if how is None:
             ways = ", ".join(f"--{way}" for way in WAYS)
             raise Misused(f"Say how, by one of these: {ways}.")
-        now = _protection(config)
+        now = protection(config)
         if now["locked"]:
             raise ConfigurationError("Your node is locked. Type first: postroad unlock")
-        given = _Passphrases(json_wanted)
+        given = Passphrases(json_wanted)
         current = given.current() if now["protection"] == "passphrase" else ""
         new = given.new() if how == "passphrase" else ""
         try:
@@ -98,7 +99,7 @@ def unlock(context: click.Context, json_wanted: bool) -> None:
         config: Config = context.obj.config
         now = ask_own(config, do="keys")
         if now["locked"] and now["protection"] == "passphrase":
-            return ask_own(config, do="unlock", passphrase=_Passphrases(json_wanted).current())
+            return ask_own(config, do="unlock", passphrase=Passphrases(json_wanted).current())
         return ask_own(config, do="unlock")
 
     finish(work, json_wanted, telling.unlocked)
@@ -110,10 +111,10 @@ def owners_passphrase(config: Config, json_wanted: bool) -> str:
     now = ask_own(config, do="keys")
     if now["protection"] != "passphrase" or now["locked"]:
         return ""
-    return _Passphrases(json_wanted).current()
+    return Passphrases(json_wanted).current()
 
 
-class _Passphrases:
+class Passphrases:
     """Asked for one after the other, at the terminal or on stdin."""
 
     def __init__(self, json_wanted: bool) -> None:
@@ -139,7 +140,7 @@ class _Passphrases:
         return said
 
 
-def _protection(config: Config) -> dict[str, Any]:
+def protection(config: Config) -> dict[str, Any]:
     file = str(config.data / "keys")
     try:
         return {**ask(config.control_path, do="keys"), "file": file, "running": True}
@@ -150,7 +151,7 @@ def _protection(config: Config) -> dict[str, Any]:
         def look(disk: "FolderDisk") -> dict[str, Any]:
             return told(keyring.stored(disk).header, locked=False)
 
-        return {**_with_folder(config, look), "file": file, "running": False}
+        return {**with_folder(config, look), "file": file, "running": False}
 
 
 def _protect_here(config: Config, how: str, current: str, new: str) -> dict[str, Any]:
@@ -161,29 +162,36 @@ def _protect_here(config: Config, how: str, current: str, new: str) -> dict[str,
     from postroad.store import keyring
     from postroad.store.audit import REFUSED
 
-    smith = _locksmith(config)
+    smith = locksmith_of(config)
 
     def change(disk: "FolderDisk") -> "tuple[Wrapping, Wrapping]":
-        try:
-            before = smith.by_passphrase(keyring.stored(disk), current)
-        except WrongPassphrase:
-            # As a running node does: whoever finds a terminal open guesses no faster without one.
-            time.sleep(limits.WRONG_PASSPHRASE_SECONDS_FIRST)
-            raise
+        before = opener_here(smith, disk, current)
         opened = keyring.load(disk, before)
         try:
             smith.expect_allowed(Protection(how))
         except PermanentFailure:
-            _note(disk, SystemClock().now(), REFUSED, {"key": "keys_at_rest", "how": how})
+            note_here(disk, SystemClock().now(), REFUSED, {"key": "keys_at_rest", "how": how})
             raise
         made = smith.make(Protection(how), new)
         keyring.save(disk, opened, made)
-        _note(disk, SystemClock().now(), EVENT, facts(made, before))
+        note_here(disk, SystemClock().now(), EVENT, facts(made, before))
         smith.forget(before)
         return made, before
 
-    made, before = _with_folder(config, change)
+    made, before = with_folder(config, change)
     return {**told(made.header, locked=False), "before": before.protection.value}
+
+
+def opener_here(smith: "Locksmith", disk: "FolderDisk", passphrase: str) -> "Wrapping":
+    """What opens the keys in this folder; WrongPassphrase, after a while, when this does not."""
+    from postroad.store import keyring
+
+    try:
+        return smith.by_passphrase(keyring.stored(disk), passphrase)
+    except WrongPassphrase:
+        # As a running node does: whoever finds a terminal open guesses no faster without one.
+        time.sleep(limits.WRONG_PASSPHRASE_SECONDS_FIRST)
+        raise
 
 
 def wrapping_asked(how: str, json_wanted: bool, config: Config) -> "Callable[[], Wrapping]":
@@ -193,12 +201,12 @@ def wrapping_asked(how: str, json_wanted: bool, config: Config) -> "Callable[[],
 
     passphrase = ""
     if how == "passphrase":
-        passphrase = _Passphrases(json_wanted).new()
+        passphrase = Passphrases(json_wanted).new()
         locksmith.check(passphrase)
-    return lambda: _locksmith(config).make(Protection(how), passphrase)
+    return lambda: locksmith_of(config).make(Protection(how), passphrase)
 
 
-def _locksmith(config: Config) -> "Locksmith":
+def locksmith_of(config: Config) -> "Locksmith":
     from postroad.app import policy as policies
     from postroad.machine import credential
     from postroad.machine.desktop_keyring import DesktopKeyring
@@ -209,7 +217,7 @@ def _locksmith(config: Config) -> "Locksmith":
     return Locksmith(SystemEntropy(), DesktopKeyring(), credential.fetch, ways)
 
 
-def _note(disk: "FolderDisk", now: Any, event: str, noted: dict[str, str]) -> None:
+def note_here(disk: "FolderDisk", now: Any, event: str, noted: dict[str, str]) -> None:
     """In the audit log, where there is a store already; what fails here undoes nothing."""
     from postroad.store import audit
 
@@ -219,7 +227,7 @@ def _note(disk: "FolderDisk", now: Any, event: str, noted: dict[str, str]) -> No
         click.echo(f"postroad: It was not noted in the audit log. {error}", err=True)
 
 
-def _with_folder(config: Config, work: "Callable[[FolderDisk], Any]") -> Any:
+def with_folder(config: Config, work: "Callable[[FolderDisk], T]") -> T:
     """Do it with the data folder taken; NotSetUp where there are no keys."""
     from postroad.machine.disk import FolderDisk
 

@@ -38,9 +38,11 @@ from postroad.doors.contacts import ContactsDesk
 from postroad.doors.identity import IdentityDesk
 from postroad.doors.keys import KeysDesk
 from postroad.doors.network import NetworkDesk
+from postroad.doors.password import PasswordDesk
 from postroad.doors.proposals import ProposalsDesk
 from postroad.doors.queue import QueueDesk
 from postroad.doors.requests import RequestsDesk
+from postroad.doors.store import StoreDesk
 from postroad.peers.admission import Admission
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
@@ -291,9 +293,11 @@ class Node:
                 keyring, self.locksmith, self.database, self.machine.clock, owners_word
             ).requests,
             RequestsDesk(self.requests).requests,
-            QueueDesk(
-                Outgoing(self.database, self.sender, self.timekeeper), self.pauses
+            PasswordDesk(
+                keyring, self.database, self.machine.clock, entropy, owners_word
             ).requests,
+            StoreDesk(self.database).requests,
+            QueueDesk(Outgoing(self.database, self.sender, self.timekeeper), self.pauses).requests,
             IdentityDesk(self.changes, self.own_devices, keyring, entropy, owners_word).requests,
         ):
             assert asked.keys().isdisjoint(requests), "a request has one desk"

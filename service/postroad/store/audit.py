@@ -15,14 +15,13 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock, Disk
 from postroad.protocol.audit import PRUNED, Fact, Head, Row, written
-from postroad.store.database import FILE_NAME, Database, Sql, migrate
+from postroad.store.database import FILE_NAME, Database, Sql, migrate, to_read
 from postroad.store.schema import AUDIT_TABLE
 
 log = logging.getLogger(__name__)
@@ -251,13 +250,9 @@ def read_file(folder: Path, work: Callable[[Sql], T]) -> T:
 
     Raises ConfigurationError when it cannot be read."""
     path = folder / FILE_NAME
-    # Without a log of the database nobody has it open; then it is read as a file like any other,
-    # and nothing is made beside it.
     is_there = path.exists()
-    how = "mode=ro" if path.with_name(FILE_NAME + "-wal").exists() else "mode=ro&immutable=1"
     try:
-        where = f"file:{quote(str(path))}?{how}" if is_there else ":memory:"
-        sql = sqlite3.connect(where, uri=is_there, isolation_level=None)
+        sql = to_read(path) if is_there else sqlite3.connect(":memory:", isolation_level=None)
         try:
             if not is_there:
                 migrate(sql)

@@ -17,8 +17,10 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, DiskFull, TemporaryFailure
@@ -276,6 +278,14 @@ def connect(path: str) -> sqlite3.Connection:
             raise _cannot_open(path, error) from error
         raise
     return sql
+
+
+def to_read(path: Path) -> sqlite3.Connection:
+    """The database of this file, only to be read, whether or not a node runs; sqlite3.Error."""
+    # Without a log of the database nobody has it open; then it is read as a file like any other,
+    # and nothing is made beside it.
+    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None)
 
 
 def _close_to_others(path: str) -> None:

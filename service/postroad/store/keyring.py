@@ -221,6 +221,10 @@ class OwnKeys:
         """From now on they lie on the disk in this wrapping, and only in it."""
         await self._change(lambda keyring: keyring, wrapping)
 
+    async def change_password(self, verifier: PasswordVerifier) -> None:
+        """From now on this is the mailbox password, and the one before is none."""
+        await self._change(lambda keyring: replace(keyring, password=verifier))
+
     async def _change(
         self, change: Callable[[Keyring], Keyring], wrapping: Wrapping | None = None
     ) -> None:
