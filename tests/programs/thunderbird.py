@@ -1,7 +1,7 @@
 """Drive a real Thunderbird under Xvfb, through Marionette, in place of a person with a mouse.
 
-Purpose: an account set up with what `postroad setup` tells, the same windows and commands that a
-person uses, and what they would see. Needs the Debian packages thunderbird, xvfb and imagemagick.
+Purpose: an account set up with what `postroad mail-client` tells, the same windows and commands
+that a person uses, and what they would see. Needs the Debian packages thunderbird, xvfb and imagemagick.
 See: Marionette's protocol is `length:[type, id, command or error, parameters or result]`.
 """
 
@@ -278,29 +278,33 @@ def free_port() -> int:
 
 
 def _preferences(owner: Person, port: int) -> str:
-    """The account as `postroad setup` tells it, and no questions to a first-time user."""
+    """The account as `postroad mail-client` tells it, and no questions to a first-time user."""
+    told = owner.postroad("mail-client", "thunderbird")
+    incoming, outgoing = told["incoming"], told["outgoing"]
+    assert {incoming["security"], outgoing["security"]} == {"none"}
+    assert {incoming["authentication"], outgoing["authentication"]} == {"password"}
     settings: dict[str, object] = {
         "mail.accountmanager.accounts": "account1",
         "mail.accountmanager.defaultaccount": "account1",
         "mail.account.account1.server": "server1",
         "mail.account.account1.identities": "id1",
         "mail.server.server1.type": "imap",
-        "mail.server.server1.hostname": "127.0.0.1",
-        "mail.server.server1.port": owner.imap_port,
-        "mail.server.server1.userName": owner.address,
+        "mail.server.server1.hostname": incoming["host"],
+        "mail.server.server1.port": incoming["port"],
+        "mail.server.server1.userName": incoming["user_name"],
         "mail.server.server1.name": "Postroad",
         "mail.server.server1.socketType": 0,  # no encryption
         "mail.server.server1.authMethod": 3,  # normal password
         "mail.server.server1.login_at_startup": False,
         "mail.identity.id1.fullName": owner.name.capitalize(),
-        "mail.identity.id1.useremail": owner.address,
+        "mail.identity.id1.useremail": told["address"],
         "mail.identity.id1.smtpServer": "smtp1",
         "mail.identity.id1.valid": True,
         "mail.smtpservers": "smtp1",
         "mail.smtp.defaultserver": "smtp1",
-        "mail.smtpserver.smtp1.hostname": "127.0.0.1",
-        "mail.smtpserver.smtp1.port": owner.smtp_port,
-        "mail.smtpserver.smtp1.username": owner.address,
+        "mail.smtpserver.smtp1.hostname": outgoing["host"],
+        "mail.smtpserver.smtp1.port": outgoing["port"],
+        "mail.smtpserver.smtp1.username": outgoing["user_name"],
         "mail.smtpserver.smtp1.authMethod": 3,
         "mail.smtpserver.smtp1.try_ssl": 0,
         "mail.provider.suppress_dialog_on_startup": True,

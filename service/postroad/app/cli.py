@@ -39,6 +39,7 @@ from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
 from postroad.app.log_cli import log_command
+from postroad.app.mail_client_cli import mail_client
 from postroad.app.password_cli import password
 from postroad.app.policy_cli import policy
 from postroad.app.program import Program
@@ -294,6 +295,7 @@ main.add_command(helper)
 main.add_command(bundle)
 main.add_command(queue)
 main.add_command(log_command)
+main.add_command(mail_client)
 main.add_command(password)
 main.add_command(store)
 main.add_command(version)

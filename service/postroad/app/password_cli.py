@@ -1,6 +1,7 @@
 """`postroad password`: a new mailbox password, in the place of the old one."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +17,8 @@ from postroad.app.keys_cli import (
     protection,
     with_folder,
 )
-from postroad.base.errors import Locked
+from postroad.app.mail_client_cli import renew_kept_password
+from postroad.base.errors import ConfigurationError, Locked
 
 if TYPE_CHECKING:
     from postroad.machine.disk import FolderDisk
@@ -38,11 +40,22 @@ def password(context: click.Context, json_wanted: bool) -> None:
         by_passphrase = now["protection"] == "passphrase"
         current = Passphrases(json_wanted).current() if by_passphrase else ""
         try:
-            return ask(config.control_path, do="new password", current=current)
+            made = ask(config.control_path, do="new password", current=current)
         except NotRunning:
-            return _change_here(config, current)
+            made = _change_here(config, current)
+        return {**made, "kept_in": _kept(context.obj.path.absolute().parent, made["password"])}
 
     finish(work, json_wanted, telling.new_password)
+
+
+def _kept(folder: Path, password: str) -> str | None:
+    """Where programs read it from; what fails there undoes nothing, and is told beside it."""
+    try:
+        path = renew_kept_password(folder, password)
+    except ConfigurationError as error:
+        click.echo(f"postroad: {error} Programs that read it there have the old one.", err=True)
+        return None
+    return None if path is None else str(path)
 
 
 def _change_here(config: Config, current: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class PasswordDesk:
         self._clock = clock
         self._entropy = entropy
         self._owners_word = owners_word
-        self.requests = {"new password": self._new}
+        self.requests = {"new password": self._new, "check password": self._check}
 
     async def _new(self, request: dict[str, Any]) -> Reply:
         """`current`: the passphrase of the keys, where there is one."""
@@ -41,6 +41,12 @@ class PasswordDesk:
         await self._keyring.change_password(kept)
         await self._database.run(lambda sql: audit.note(sql, self._clock.now(), EVENT))
         return {"password": password, "user_name": str(self._keyring.address)}
+
+    async def _check(self, request: dict[str, Any]) -> Reply:
+        """Whether `password` is the one of now: mail programs are told of it by its owner's word,
+        and shall not be told a wrong one."""
+        given = str(request.get("password", "")).encode(errors="replace")
+        return {"is_right": self._keyring.password.verify(given)}
 
 
 def made(entropy: Entropy) -> tuple[str, PasswordVerifier]:
