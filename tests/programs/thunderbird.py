@@ -1,7 +1,8 @@
 """Drive a real Thunderbird under Xvfb, through Marionette, in place of a person with a mouse.
 
 Purpose: an account set up with what `postroad mail-client` tells, the same windows and commands
-that a person uses, and what they would see. Needs the Debian packages thunderbird, xvfb and imagemagick.
+that a person uses, and what they would see. Needs the Debian packages thunderbird, xvfb and
+imagemagick.
 See: Marionette's protocol is `length:[type, id, command or error, parameters or result]`.
 """
 
