@@ -19,7 +19,7 @@ from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.protocol.identity_records import sign_revoke, sign_revoke_devices
 from postroad.sealing.keys import Identity
-from postroad.store import invitations, people, revoked
+from postroad.store import invitations, people, revoked, standing
 from postroad.store.database import Sql
 from simulator.village import Resident, Village, play, until
 
@@ -360,5 +360,40 @@ def test_a_damaged_change_stops_neither_the_node_nor_the_others(tmp_path: Path) 
         await until(lambda: knows_revoked(bora, anna, later), limits.DAY)
         assert await knows_revoked(bora, anna, other)
         assert not place.faults
+
+    play(tmp_path, scene)
+
+
+def test_who_begins_anew_on_the_device_of_an_identity_that_ended_is_spoken_with_at_once(
+    tmp_path: Path,
+) -> None:
+    """And not any more once they are no contact: by the commit that makes them one or ends it."""
+
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        end = encode(sign_revoke(Identity(anna.entropy)))
+        asking = Client(anna.node.links)
+        there = Contact(peer_of(bora), bora.node.endpoint.addresses())
+        await asking.tell_change(there, end, None)
+        bora_is = bora.node.keyring.fingerprint
+        with pytest.raises(Refused) as refused:
+            await asking.find_record(there, bora_is)
+        assert refused.value.refusal == wire.Refusal.REVOKED
+        # Anna goes on as somebody else, whom Bora meets without knowing that it is she.
+        await anna.node.changes.rotate(b"\x33" * 32)
+        record = await anna.node.renter.record()
+        await bora.node.database.run(
+            lambda sql: people.add_contact(
+                sql, record, place.clock.now(), my_ticket=None, their_ticket=None
+            )
+        )
+        assert (await asking.find_record(there, bora_is)).fingerprint == bora_is
+        await bora.node.database.run(
+            lambda sql: standing.remove(sql, record.fingerprint, bora.node.machine.clock.now())
+        )
+        with pytest.raises(Refused) as refused:
+            await asking.find_record(there, bora_is)
+        assert refused.value.refusal == wire.Refusal.REVOKED
 
     play(tmp_path, scene)

@@ -62,6 +62,7 @@ from postroad.store.keyring import OwnKeys
 from postroad.store.locksmith import Locksmith
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
+from postroad.store.revoked import Barred
 from postroad.store.sealed import SealedStore
 from postroad.store.shelves import Shelves
 from postroad.store.siblings import Ledger
@@ -165,7 +166,8 @@ async def _wire(
         watch.missed(peer)
         reach.doubt_relay()
 
-    sightings, barred = Sightings(), set[PeerId]()
+    sightings, barred = Sightings(), Barred()
+    await database.keep_fresh(barred.look)
     admission = Admission(clock, lambda: database.read(acquaintances.known))
     await admission.refresh()
     endpoint.ask_first(admission.admits)
@@ -306,11 +308,9 @@ async def _wire(
         keys,
         clock,
         entropy,
-        barred,
         changed,
         lambda sql, who: requests.settle(sql, who),
     )
-    await obeying.load()
     changes, own_devices = changes_of(
         database, client, keys, clock, entropy, obeying, directory, changed
     )

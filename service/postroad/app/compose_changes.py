@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from postroad.base.ids import Fingerprint, PeerId
+from postroad.base.ids import Fingerprint
 from postroad.base.seams import Clock, Entropy
 from postroad.delivery.change_notices import ChangeNotices
 from postroad.delivery.changes import Changes
@@ -22,7 +22,6 @@ def obeying_of(
     keys: OwnKeys,
     clock: Clock,
     entropy: Entropy,
-    barred: set[PeerId],
     changed: Callable[[], None],
     on_contact: Callable[[Sql, Fingerprint], None],
 ) -> Obeying:
@@ -40,7 +39,7 @@ def obeying_of(
             mailboxes.announce(added)
         changed()
 
-    return Obeying(database, clock, lambda: keys.fingerprints, barred, tell, after)
+    return Obeying(database, clock, lambda: keys.fingerprints, tell, after)
 
 
 def changes_of(

@@ -58,6 +58,7 @@ from postroad.store.clock_memory import ClockMemory
 from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.helpers import GuestBook
+from postroad.store.revoked import Barred
 from postroad.store.sealed import SealedStore
 from postroad.store.shelves import Shelves
 from postroad.store.siblings import Ledger
@@ -230,7 +231,8 @@ async def _wire(
         herald.news(drop)
         siblings.deposited(drop)
 
-    barred = set[PeerId]()
+    barred = Barred()
+    await database.keep_fresh(barred.look)
     admission = Admission(clock, lambda: database.read(acquaintances.known))
     await admission.refresh()
     endpoint.ask_first(admission.admits)
@@ -300,11 +302,9 @@ async def _wire(
         database,
         clock,
         tuple,  # no identity of its own
-        barred,
         lambda sql, obeyed: None,
         lambda obeyed, added: None,
     )
-    await obeying.load()
     answers.update(obeying.answers)
     answers.update(reach.answers)
     herald.listeners = (lambda seen: reach.peer_linked(seen.peer), tell_directory)

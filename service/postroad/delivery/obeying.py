@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
-from postroad.base.ids import Fingerprint, PeerId
+from postroad.base.ids import Fingerprint
 from postroad.base.seams import Clock
 from postroad.base.tlv import decode
 from postroad.peers.exchange import Answer, Exchange
@@ -27,7 +27,7 @@ from postroad.protocol.identity_records import (
     read_rotate,
 )
 from postroad.protocol.records import PersonRecord, read_person
-from postroad.store import changes, revoked
+from postroad.store import changes
 from postroad.store.changes import Obeyed
 from postroad.store.database import Database, Sql
 from postroad.store.mailboxes import Added
@@ -51,22 +51,20 @@ class _Done:
 
 
 class Obeying:
-    """Answers for `Links`. `mine`: our own identities; `barred` is kept up to date for `Links`;
-    `after` hears of each change, and of what was filed about it."""
+    """Answers for `Links`. `mine`: our own identities; `after` hears of each change, and of what
+    was filed about it."""
 
     def __init__(
         self,
         database: Database,
         clock: Clock,
         mine: Callable[[], Collection[Fingerprint]],
-        barred: set[PeerId],
         tell: Tell,
         after: Callable[[Change, Added | None], None],
     ) -> None:
         self._database = database
         self._clock = clock
         self._mine = mine
-        self._barred = barred
         self._tell = tell
         self._after = after
         self._allowance = Allowance(TELLS_MAX, TELLS_PER_SECOND)
@@ -77,11 +75,6 @@ class Obeying:
             wire_changes.Changed: self._answer_changed,
             wire_changes.FindChanges: self._answer_find,
         }
-
-    async def load(self) -> None:
-        """With whom we do not speak; to be called before anybody can reach us."""
-        self._barred.clear()
-        self._barred |= await self._database.read(revoked.barred)
 
     async def hear(self, records: Sequence[bytes]) -> bool:
         """Obey those of these that concern us; whether any did. Raises PeerMisbehaved for one that
@@ -121,7 +114,6 @@ class Obeying:
         def committed(done: _Done) -> None:
             obeyed = done.change
             if isinstance(obeyed, Obeyed):
-                self._barred.update(obeyed.barred)
                 what = "identity" if obeyed.is_whole else "device"
                 log.warning("%s revoked", what, extra={"contact": obeyed.fingerprint})
                 self._after(obeyed, done.added)

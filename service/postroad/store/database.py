@@ -61,6 +61,7 @@ class Database:
         self._wake = asyncio.Event()
         self._closing = False
         self.on_commit: Callable[[], None] = lambda: None  # hears of each group of commits
+        self._views: list[Callable[[sqlite3.Connection], None]] = []
 
     async def __aenter__(self) -> "Database":
         self._sql = await self._disk.run(lambda: connect(f"{self._disk.folder}/{FILE_NAME}"))
@@ -127,6 +128,14 @@ class Database:
         self._wake.set()
         return await done
 
+    async def keep_fresh(self, view: Callable[[sqlite3.Connection], None]) -> None:
+        """Have `view` read now, and in the database thread after each commit of somebody's work,
+        before anybody hears of that; it has to be as cheap as a look at a few rows.
+
+        What fails is logged, and tried again after the next commit."""
+        await self.read(view)
+        self._views.append(view)
+
     async def watch(self) -> None:
         """Wait for the writer's end, which only a fault of ours brings early, and raise it."""
         assert self._writer is not None
@@ -173,7 +182,14 @@ class Database:
             done = _commit(sql, [batch[at].work for at in changes])
             for at, answer in zip(changes, done, strict=True):
                 answers[at] = answer
+            self._look(sql)
         return answers
+
+    def _look(self, sql: sqlite3.Connection) -> None:
+        for view in self._views:
+            failed = _alone(sql, view)
+            if failed is not None:
+                log.error("what was changed could not be looked at: %s", failed.error)
 
 
 def _as_of_this_task(work: Callable[..., T]) -> Callable[..., T]:

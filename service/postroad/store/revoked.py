@@ -5,7 +5,7 @@ Invariant: what is revoked once is so for ever; a later record that names less f
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Container
 
 from postroad.base.ids import Fingerprint, PeerId
 
@@ -55,10 +55,20 @@ def note(
     )
 
 
-def barred(sql: sqlite3.Connection) -> set[PeerId]:
-    """Devices with which we do not speak, unless by now they are somebody else's: anybody can
-    revoke the device of another person in their own name."""
-    rows = sql.execute(
-        "SELECT peer FROM revoked WHERE barred AND peer NOT IN (SELECT peer FROM device)"
-    )
-    return {PeerId(peer) for (peer,) in rows}
+class Barred(Container[PeerId]):
+    """Devices with which we do not speak, as the last commit has it: `look` is for
+    `Database.keep_fresh`."""
+
+    def __init__(self) -> None:
+        self._peers: frozenset[PeerId] = frozenset()
+
+    def __contains__(self, peer: object) -> bool:
+        return peer in self._peers
+
+    def look(self, sql: sqlite3.Connection) -> None:
+        """Not those that by now are somebody else's: anybody can revoke the device of another
+        person in their own name, and who begins anew on the same device is not who they were."""
+        rows = sql.execute(
+            "SELECT peer FROM revoked WHERE barred AND peer NOT IN (SELECT peer FROM device)"
+        )
+        self._peers = frozenset(PeerId(peer) for (peer,) in rows)

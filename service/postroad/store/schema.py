@@ -267,6 +267,7 @@ MIGRATIONS: tuple[str, ...] = (
         barred      INTEGER NOT NULL,
         PRIMARY KEY (fingerprint, peer)
     ) STRICT, WITHOUT ROWID;
+    CREATE INDEX revoked_barred ON revoked (peer) WHERE barred;  -- looked at after each commit
 
     -- Who contacts were before they rotated, and who they are.
     CREATE TABLE former (
