@@ -349,7 +349,7 @@ class Letters:
             {"suite": dice.choice((0, 2, 255))},
             {"kind": dice.choice((0, 3, 99, 255))},
             {"kind": dice.choice((Kind.INTRODUCTION, Kind.PROPOSAL))},
-            {"introduction": Introduction(b"", bytes(16), b"x", None)},
+            {"introduction": Introduction(None, bytes(16), b"x", None)},
             {"blind": True},
             {"visible": (other,)},
             {"visible": (), "blind": False},

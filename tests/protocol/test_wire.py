@@ -246,3 +246,11 @@ def test_a_lease_that_the_holder_did_not_sign_is_refused() -> None:
     ):
         with pytest.raises(PeerMisbehaved):
             wire.check_lease(leased, HOLDER.device.peer, DEPOSIT)
+
+
+def test_two_messages_of_one_number_are_an_error_when_the_program_starts() -> None:
+    assert wire.together({1: wire.Ok}, {2: wire.No}) == {1: wire.Ok, 2: wire.No}
+    with pytest.raises(ValueError, match="No has the number 1"):
+        wire.together({1: wire.Ok}, {1: wire.No})
+    with pytest.raises(ValueError, match="Ok has the number 2"):
+        wire.together({1: wire.Ok}, {2: wire.Ok})

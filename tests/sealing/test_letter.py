@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from fakes import NOW, Someone, someone
 from postroad.base import limits
-from postroad.base.errors import TemporaryFailure
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Instant
-from postroad.base.tlv import encode
+from postroad.base.tlv import decode, encode
 from postroad.sealing import keys, letter
 from postroad.sealing.certificate import Certificate, certify
 from postroad.sealing.keys import EpochKey, SigningKey
@@ -402,7 +402,7 @@ def test_a_body_that_was_not_signed_is_refused() -> None:
         lambda header: replace(header, kind=max(Kind) + 1),
         lambda header: replace(header, kind=255),
         lambda header: replace(header, kind=Kind.INTRODUCTION),
-        lambda header: replace(header, introduction=Introduction(b"", bytes(16), b"x", None)),
+        lambda header: replace(header, introduction=Introduction(None, bytes(16), b"x", None)),
         lambda header: replace(header, blind=True),
         lambda header: replace(header, visible=(person(CARL),)),
         lambda header: replace(header, visible=()),
@@ -531,3 +531,13 @@ def test_what_is_put_on_top_of_a_letter_stands_above_its_body(size: int) -> None
     )
     top = f"For: {BEN.address}\r\n".encode()
     assert (found.octets, found.above, found.body) == (top + body, len(top), body)
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 17])
+def test_a_secret_of_an_introduction_is_16_bytes_or_not_there(size: int) -> None:
+    whole = encode(Introduction(b"s" * 16, b"t" * 16, b"record", None))
+    secret, rest = whole[:19], whole[19:]
+    assert decode(Introduction, rest).secret is None
+    assert decode(Introduction, secret + rest) == decode(Introduction, whole)
+    with pytest.raises(PeerMisbehaved):
+        decode(Introduction, b"\x01" + size.to_bytes(2, "big") + b"s" * size + rest)

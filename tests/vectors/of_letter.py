@@ -295,7 +295,7 @@ def vectors() -> dict[str, bytes]:
             BODY, kind=Kind.INTRODUCTION, introduction=introduction, expires=int(NOW) + 31 * DAY
         ),
         "letter-request": good(
-            BODY, kind=Kind.REQUEST, introduction=replace(introduction, secret=b"")
+            BODY, kind=Kind.REQUEST, introduction=replace(introduction, secret=None)
         ),
         "letter-introduction-proposed": good(BODY, kind=Kind.INTRODUCTION, introduction=introduced),
         "letter-proposal": good(BODY, kind=Kind.PROPOSAL, proposal=proposal),

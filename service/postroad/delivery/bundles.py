@@ -19,7 +19,7 @@ from postroad.base.seams import SureClock
 from postroad.base.tlv import decode, encode
 from postroad.delivery.filing import Filing
 from postroad.delivery.introductions import Introductions
-from postroad.delivery.packing import Packer
+from postroad.delivery.packing import Packer, TooLarge
 from postroad.delivery.renter import Renter
 from postroad.delivery.sender import Sender
 from postroad.peers.holder import Shelves
@@ -149,7 +149,8 @@ class Bundles:
             assert packed.sealed is not None
             mail_id = packed.sealed.mail_id
             size = await self._database.read(lambda sql: self._sealed.size(sql, mail_id))
-        except (TemporaryFailure, Damaged) as error:  # the sender's round shows it to the owner
+        except (TemporaryFailure, TooLarge, Damaged) as error:
+            # The sender's round shows it to the owner.
             log.info("not into the bundle: %s", error, extra=row.ids)
             return None
         drops = tuple(drop.drop for drop in person.record.drops) if person else ()

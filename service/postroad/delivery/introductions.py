@@ -213,7 +213,7 @@ class Introductions:
         ticket = Ticket(introduction.ticket)
         if introduction.word is not None:
             return self._proposals.meet(sql, opened, introduction, record)
-        if not introduction.secret:  # the answer of an inviter whom we chose to trust
+        if introduction.secret is None:  # the answer of an inviter whom we chose to trust
             if people.contact(sql, opened.sender) is None:
                 if not strangers.is_written_to(sql, opened.sender):
                     return Verdict.STRANGER
@@ -251,7 +251,7 @@ class Introductions:
         assert mine is not None, "our own record is made before the network is joined"
         sequence = decode(PersonRecord, mine).sequence
         people.told_record(sql, record.fingerprint, sequence)
-        answer = Introduction(b"", invitation.ticket, mine, None)
+        answer = Introduction(None, invitation.ticket, mine, None)
         self._introduce(sql, record.address, answer, Occasion.INVITATION_ANSWERED)
         return Verdict.FILED
 
@@ -269,7 +269,7 @@ class Introductions:
         if known is None:
             note_added(sql, now, record, "their request")
         people.told_record(sql, record.fingerprint, decode(PersonRecord, mine).sequence)
-        answer = Introduction(b"", ticket, mine, None)
+        answer = Introduction(None, ticket, mine, None)
         self._introduce(sql, record.address, answer, Occasion.REQUEST_ACCEPTED)
 
     def meet_each_other(self, sql: Sql, opened: Opened) -> bool:

@@ -14,6 +14,7 @@ from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, Instant, Nonce
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import encode
+from postroad.delivery.packing import expect_to_fit
 from postroad.message import address as addresses
 from postroad.message import headers
 from postroad.message.envelope import Recipient, Submission
@@ -114,13 +115,15 @@ class Outbox:
 
     async def accept(self, submission: Submission) -> str:
         """Take custody of a letter; its id once it is durable. Raises DiskFull, and
-        PermanentFailure when it is not what a stranger among the recipients could be shown."""
+        PermanentFailure when it is not what a stranger among the recipients could be shown, or
+        larger than one of them takes."""
         assert len(submission.octets) <= limits.LETTER_BYTES_MAX + limits.TRACE_BYTES_MAX
         await self._expect_allowed_size(len(submission.octets))
         visible = visible_recipients(submission.octets)
         parcels = await self._to_heirs(parcels_for(submission.recipients, visible))
         others = [one.fingerprint for one in parcels if one.fingerprint not in self._mine]
         await self._strangers.check_letter(submission.octets, others)
+        await self._database.read(lambda sql: self._expect_to_fit(sql, submission.octets, others))
         # The letter itself, and a sealed copy for each recipient.
         size = len(submission.octets)
         self._contents.disk.require_room(size * (1 + len(submission.recipients)))
@@ -158,6 +161,13 @@ class Outbox:
             "MiB (size_max_mib), and this one is larger. Send less, or in parts; see: postroad "
             "policy"
         )
+
+    def _expect_to_fit(self, sql: Sql, octets: bytes, to: list[Fingerprint]) -> None:
+        """A stranger's record is not asked: what they are shown is small."""
+        for one in to:
+            person = people.contact(sql, one)
+            if person is not None:
+                expect_to_fit(len(octets), person)
 
     @property
     def _mine(self) -> tuple[Fingerprint, ...]:

@@ -8,7 +8,8 @@ import hashlib
 import logging
 from dataclasses import dataclass
 
-from postroad.base.errors import TemporaryFailure
+from postroad.base import limits
+from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode
 from postroad.message import address as addresses
@@ -36,6 +37,20 @@ class NoKeyNow(TemporaryFailure):
         self.person = person
 
 
+class TooLarge(PermanentFailure):
+    """The letter is larger than its recipient takes, as their newest record says."""
+
+
+def expect_to_fit(size: int, person: people.Person) -> None:
+    """Raise TooLarge unless a letter of so many octets is one that this person takes."""
+    most = person.record.size_max
+    if size > most:
+        raise TooLarge(
+            f"{person.name} takes letters of at most {most // limits.KIB:,} KiB, and this one has "
+            f"{size // limits.KIB:,}. Send less in one letter, or the large part in another way."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Packer:
     database: Database
@@ -50,7 +65,8 @@ class Packer:
         """The parcel with its seal, and whom it is for; None: the owner wrote to themselves.
 
         Raises Damaged when the letter's octets are no longer what was accepted, TemporaryFailure
-        when the recipient is no contact any more, NoKeyNow when they have revoked their device."""
+        when the recipient is no contact any more, NoKeyNow when they have revoked their device,
+        TooLarge when they take no letter of that size."""
         if row.sealed is not None:
             return row, await self.database.read(lambda sql: self._recipient(sql, row))
         await self.keyring.renew(self.clock.now())
@@ -63,6 +79,8 @@ class Packer:
                 return now, person
             epoch_public = person.record.epoch_key if person else self.keyring.epoch_public
             body = self.contents.get(sql, row.content_id)
+            if person is not None:
+                expect_to_fit(len(body), person)
             author = self._author(body)
             header = self._header(sql, row, body, epoch_public, author)
             chunks = letter.seal(
@@ -139,7 +157,7 @@ class Packer:
             return None
         mine = people.kept_record(sql, author.fingerprint)
         assert mine is not None, "our own record is made before the network is joined"
-        return Introduction(b"", known.ticket, mine, None)
+        return Introduction(None, known.ticket, mine, None)
 
     def _header(
         self, sql: Sql, row: queue.Row, body: bytes, epoch_public: bytes, mine: addresses.Address

@@ -21,7 +21,7 @@ from postroad.base.seams import Entropy, SureClock
 from postroad.delivery.herald import Sighting
 from postroad.delivery.newer_records import NewerRecords
 from postroad.delivery.notices import Notices
-from postroad.delivery.packing import NoKeyNow, Packer
+from postroad.delivery.packing import NoKeyNow, Packer, TooLarge
 from postroad.delivery.rounds import Outcome, Rounds
 from postroad.delivery.strangers import Strangers
 from postroad.message.address import parse
@@ -30,6 +30,7 @@ from postroad.peers.exchange import Exchange
 from postroad.protocol import wire
 from postroad.protocol.delivery import (
     OPEN,
+    Impossible,
     Leased,
     NotPlaced,
     Parcel,
@@ -61,6 +62,7 @@ THEIRS_IS_REVOKED = (
     "The recipient has revoked their identity: no letter to this address can be answered for any "
     "more. Ask them in another way for an invitation to their new one."
 )
+TOO_LARGE_STATUS = "5.2.3"  # message length exceeds the mailbox's limit (RFC 3463)
 A_REVOKED_RECEIPT = "A device that the recipient has revoked said that it has the letter."
 DAMAGED_LETTER = "letter to send"  # as the quarantine calls it
 
@@ -239,6 +241,10 @@ class Sender:
         except NoKeyNow as missing:
             await self._put_off(row, str(missing))
             await self._look_for_newer_record(missing.person)
+            return
+        except TooLarge as error:  # it was not, when it was accepted
+            too_large = Impossible(TOO_LARGE_STATUS, str(error))
+            await self._step(row, lambda _, parcel: advance(parcel, too_large, now, 0.0))
             return
         if person is None:
             assert row.sealed is not None

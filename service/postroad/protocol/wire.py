@@ -10,6 +10,7 @@ asker and the whole request, so a request is of no use to anybody else.
 See: docs/architecture.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
@@ -274,8 +275,9 @@ Message = (
 )  # fmt: skip
 OwnerRequest = Rent | Tickets | List | Fetch | Delete | LeaveReseal
 Owned = TypeVar("Owned", Rent, Tickets, List, Fetch, Delete, LeaveReseal)
+T = TypeVar("T")
 
-_KINDS: dict[int, type[Message]] = {
+_OWN: dict[int, type[Message]] = {
     1: Deliver,
     2: Deposit,
     3: Take,
@@ -315,8 +317,19 @@ _KINDS: dict[int, type[Message]] = {
     55: Draw,
     56: Burial,
 }
-_KINDS |= wire_directory.KINDS
-_KINDS |= wire_changes.KINDS
+
+
+def together(*tables: Mapping[int, type[T]]) -> dict[int, type[T]]:
+    """All kinds in one table; ValueError when two messages have one number, or one has two."""
+    found: dict[int, type[T]] = {}
+    for kind, message in (entry for table in tables for entry in table.items()):
+        if kind in found or message in found.values():
+            raise ValueError(f"{message.__name__} has the number {kind}, and one of them is taken")
+        found[kind] = message
+    return found
+
+
+_KINDS: dict[int, type[Message]] = together(_OWN, wire_directory.KINDS, wire_changes.KINDS)
 _NUMBERS = {message: kind for kind, message in _KINDS.items()}
 
 

@@ -112,8 +112,8 @@ class Introduction:
     """What two people give each other when an invitation, a request, or what a third one proposes
     is accepted."""
 
-    # of the invitation or the proposal; empty in the inviter's answer
-    secret: bytes = hidden(octets(1, 0, 16))
+    # of the invitation or the proposal; none in the inviter's answer
+    secret: bytes | None = hidden(optional(fixed(1, 16)))
     # for the recipient of this letter, to deposit in our drops with
     ticket: bytes = hidden(fixed(2, 16))
     record: bytes = octets(3, 1, limits.RECORD_BYTES_MAX)
