@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from delivery.test_holders import with_siblings
 from postroad.base import limits
 from postroad.base.ids import MailId
 from postroad.base.tlv import encode
@@ -277,5 +278,41 @@ def test_only_the_owner_of_a_drop_can_have_a_letter_in_it_sealed_anew(tmp_path: 
         with pytest.raises(Refused):
             await Client(anna.node.links).leave_reseal(drop.contact, drop.id, key, wish)
         assert await hana.node.database.read(held.lying) == 1
+
+    play(tmp_path, scene)
+
+
+def test_holders_tell_each_other_that_a_letter_has_to_be_sealed_anew(tmp_path: Path) -> None:
+    """Bora meets Hana only; Anna, later, only Hugo."""
+
+    async def scene(place: Village) -> None:
+        bora, (hana, hugo), anna, bora_is = await with_siblings(place, "hana", "hugo")
+        await anna.write(bora_is)
+        await until(is_held(anna, 2))
+        before = await seal_of(anna)
+        await anna.sleep()
+        await hugo.sleep()
+        lose_epoch_keys(bora)
+        await bora.wake()
+        await until(lambda: is_wished(hana))
+        await bora.sleep()
+        await hugo.wake()
+        await until(lambda: is_wished(hugo), limits.HOUR)
+        assert await hugo.node.database.read(held.lying) == 0
+        await hana.sleep()
+        await anna.wake()
+        await asyncio.sleep(limits.HOUR)
+        await bora.wake()
+        await until(lambda: filed_by(bora), limits.HOUR)
+        await until(ends(anna, "delivered"))
+        assert (await seal_of(anna))[0] != before[0]
+
+    async def is_wished(holder: Resident) -> bool:
+        (count,) = await holder.node.database.read(
+            lambda sql: sql.execute(
+                "SELECT count(*) FROM held_letter WHERE reseal IS NOT NULL"
+            ).fetchone()
+        )
+        return bool(count)
 
     play(tmp_path, scene)

@@ -235,7 +235,7 @@ def test_holders_with_nothing_to_pass_on_ask_nothing_of_each_other(
 
 
 def kept(mail_id: bytes, size: int, now: float, *, buried: bool = False) -> wire_holders.Kept:
-    return wire_holders.Kept(mail_id, size, 10**6, int(now) + limits.DAY, buried, None)
+    return wire_holders.Kept(mail_id, size, 10**6, int(now) + limits.DAY, int(buried), None)
 
 
 def test_a_lying_holder_cannot_make_another_drop_a_letter(

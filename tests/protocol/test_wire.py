@@ -25,7 +25,7 @@ DEPOSIT = wire.Deposit(DROP, ID, 5000, int(NOW) + 3600, None, None)
 VOUCHER = wire_holders.Voucher("f" * 32, ID, ID, int(NOW), SIGNED)
 RESEAL = Reseal(ID, bytes(range(16)), 2**63 - 1, SIGNED)
 INTRODUCED = wire_holders.Introduced(encode_contact(HOLDER.contact), b"\xff" * 3, VOUCHER)
-KEPT = wire_holders.Kept(ID, 1, 2**63 - 1, int(NOW), True, b"h" * 32)
+KEPT = wire_holders.Kept(ID, 1, 2**63 - 1, int(NOW), 1, b"h" * 32)
 OWNED: list[Any] = [
     wire.Rent(DROP, DROP_KEY.public, b"record", bytes(64), None),
     wire.Tickets(DROP, b"h" * 64, bytes(64)),

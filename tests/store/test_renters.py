@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from postroad.protocol import wire, wire_holders
 from postroad.protocol.contacts import encode_contact
 from postroad.protocol.holding import HoldFor, Relation, quota
 from postroad.protocol.records import Drop, sign_person
+from postroad.protocol.wire_reseal import sign_reseal
 from postroad.sealing.receipt import RECEIPT_BYTES
 from postroad.store import held, hours, people, rented, renters
 from postroad.store.database import Database, Sql
@@ -242,7 +244,7 @@ def listed(octets: bytes, **changes: object) -> wire_holders.Kept:
         "size": len(octets),
         "arrival": 1,
         "expires": int(EXPIRES),
-        "buried": 0,
+        "lies": 0,
         "ticket_hash": TICKET_HASH,
     }
     return wire_holders.Kept(**{**made, **changes})  # type: ignore[arg-type]
@@ -315,7 +317,7 @@ def test_a_burial_is_believed_by_the_owners_signature_alone(tmp_path: Path) -> N
         sibling, one = await shelf.sibling(), listed(b"letter")
         mail_id = MailId(one.mail_id)
         await shelf.ledger.take(sibling, one, chunks_of(b"letter"))
-        buried = listed(b"letter", buried=1)
+        buried = listed(b"letter", lies=1)
         good = wire_holders.sign_burial(mail_id, RECEIPT, OWNER.device)
         lies = [
             wire_holders.Burial(mail_id, RECEIPT, bytes(64)),
@@ -327,10 +329,10 @@ def test_a_burial_is_believed_by_the_owners_signature_alone(tmp_path: Path) -> N
         ]
         for lie in lies:
             with pytest.raises(PeerMisbehaved):
-                await shelf.ledger.bury(sibling, buried, lie)
+                await shelf.ledger.take_word(sibling, buried, lie)
         assert await shelf.ledger.has_letters(MINE)
         burial = wire_holders.Burial(mail_id, RECEIPT, good)
-        await shelf.ledger.bury(sibling, buried, burial)
+        await shelf.ledger.take_word(sibling, buried, burial)
         assert not await shelf.ledger.has_letters(MINE)
         assert await shelf.ledger.passed_on(MINE, THERE, ITS, mail_id) == burial
         assert await shelf.ledger.wanted(sibling, (one, buried)) == [], "it does not come back"
@@ -340,12 +342,50 @@ def test_a_burial_is_believed_by_the_owners_signature_alone(tmp_path: Path) -> N
 
 def test_who_brings_a_letter_that_was_buried_elsewhere_hears_of_it(tmp_path: Path) -> None:
     async def work(shelf: Shelf) -> None:
-        sibling, buried = await shelf.sibling(), listed(b"letter", buried=1)
+        sibling, buried = await shelf.sibling(), listed(b"letter", lies=1)
         mail_id = MailId(buried.mail_id)
         signed = wire_holders.sign_burial(mail_id, RECEIPT, OWNER.device)
-        await shelf.ledger.bury(sibling, buried, wire_holders.Burial(mail_id, RECEIPT, signed))
+        await shelf.ledger.take_word(sibling, buried, wire_holders.Burial(mail_id, RECEIPT, signed))
         deposit = wire.Deposit(MINE, mail_id, 6, int(EXPIRES), TICKET, None)
         assert await shelf.shelves.offer(deposit) == wire.Tombstone(mail_id, RECEIPT)
+
+    with_ledger(tmp_path, work)
+
+
+def test_a_wish_to_seal_anew_is_believed_by_the_owners_signature_and_passed_on(
+    tmp_path: Path,
+) -> None:
+    async def work(shelf: Shelf) -> None:
+        sibling, one = await shelf.sibling(), listed(b"letter")
+        mail_id = MailId(one.mail_id)
+        await shelf.ledger.take(sibling, one, chunks_of(b"letter"))
+        (before,) = await shelf.ledger.changes(MINE, THERE, ITS, 0) or ()
+        wished, key = listed(b"letter", lies=2), b"k" * 16
+        good = sign_reseal(mail_id, key, 7, OWNER.device)
+        for lie in (
+            sign_reseal(mail_id, key, 7, VERA.device),
+            sign_reseal(mail(1), key, 7, OWNER.device),
+            replace(good, sequence=8),
+        ):
+            with pytest.raises(PeerMisbehaved):
+                await shelf.ledger.take_word(sibling, wished, lie)
+        assert await shelf.ledger.has_letters(MINE)
+        await shelf.ledger.take_word(sibling, wished, good)
+        assert not await shelf.ledger.has_letters(MINE)
+        # It is heard of by the next sibling, and by who brings the letter.
+        (after,) = await shelf.ledger.changes(MINE, THERE, ITS, before.arrival) or ()
+        assert (after.mail_id, after.lies) == (mail_id, wire_holders.Lies.RESEAL)
+        assert await shelf.ledger.passed_on(MINE, THERE, ITS, mail_id) == good
+        assert await shelf.ledger.wanted(sibling, (one, wished)) == [], "it does not come back"
+        deposit = wire.Deposit(MINE, mail_id, 6, int(EXPIRES), TICKET, None)
+        assert await shelf.shelves.offer(deposit) == good
+        # The receipt has the last word.
+        signed = wire_holders.sign_burial(mail_id, RECEIPT, OWNER.device)
+        burial = wire_holders.Burial(mail_id, RECEIPT, signed)
+        await shelf.ledger.take_word(sibling, listed(b"letter", lies=1), burial)
+        assert await shelf.shelves.offer(deposit) == wire.Tombstone(mail_id, RECEIPT)
+        # What a later version may leave there is passed over.
+        assert await shelf.ledger.wanted(sibling, (listed(b"other", lies=3),)) == []
 
     with_ledger(tmp_path, work)
 

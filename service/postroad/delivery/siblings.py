@@ -20,6 +20,7 @@ from postroad.base.seams import Clock, Entropy
 from postroad.peers.client import Client
 from postroad.peers.exchange import Refused
 from postroad.protocol import wire, wire_holders
+from postroad.protocol.wire_reseal import Reseal
 from postroad.store.siblings import Ledger, Sibling
 
 log = logging.getLogger(__name__)
@@ -200,18 +201,18 @@ class Siblings:
                 return got
 
     async def _take(self, sibling: Sibling, kept: wire_holders.Kept) -> bool:
-        """Draw one letter, or its burial; True: a letter lies here now. PeerMisbehaved when it is
-        not what was listed."""
+        """Draw one letter, or its owner's word; True: a letter lies here now. PeerMisbehaved when
+        it is not what was listed."""
         mail_id = MailId(kept.mail_id)
         try:
             async with self._client.draw(
                 sibling.contact, sibling.drop, sibling.mine, mail_id
             ) as drawn:
-                if isinstance(drawn, wire_holders.Burial):
-                    await self._ledger.bury(sibling, kept, drawn)
+                if isinstance(drawn, wire_holders.Burial | Reseal):
+                    await self._ledger.take_word(sibling, kept, drawn)
                     return False
                 size, pieces = drawn
-                if kept.buried or size != kept.size:
+                if kept.lies != wire_holders.Lies.LETTER or size != kept.size:
                     raise PeerMisbehaved("gives another letter than it listed")
                 await self._ledger.take(sibling, kept, pieces)
         except Refused as error:  # it was fetched or buried meanwhile

@@ -229,12 +229,13 @@ class Client:
     @asynccontextmanager
     async def draw(
         self, at: Contact, drop: DropId, mine: DropId, mail_id: MailId
-    ) -> AsyncIterator[wire_holders.Burial | tuple[int, AsyncIterator[bytes]]]:
-        """A letter that lies there, its size and its pieces; or how its owner buried it."""
+    ) -> AsyncIterator[wire_holders.Burial | Reseal | tuple[int, AsyncIterator[bytes]]]:
+        """A letter that lies there, its size and its pieces; or what its owner left in its
+        place."""
         async with self._links.exchange(at) as exchange:
             await exchange.send(wire_holders.Draw(drop, mine, mail_id))
             answer = await exchange.receive()
-            if isinstance(answer, wire_holders.Burial):
+            if isinstance(answer, wire_holders.Burial | Reseal):
                 yield answer
             elif isinstance(answer, wire.Letter) and answer.size <= limits.SEALED_BYTES_MAX:
                 yield answer.size, exchange.receive_bulk(answer.size)

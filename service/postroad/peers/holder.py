@@ -86,8 +86,8 @@ class Ledger(Protocol):
 
     async def passed_on(
         self, drop: DropId, asker: PeerId, its_drop: DropId, mail_id: MailId
-    ) -> int | wire_holders.Burial | None:
-        """The size of the letter, or the burial that replaced it."""
+    ) -> int | wire_holders.Burial | Reseal | None:
+        """The size of the letter, or the owner's word that replaced it."""
 
 
 class Holder:
@@ -256,7 +256,7 @@ class Holder:
         found = await self._ledger.passed_on(drop, exchange.peer, mine, mail_id)
         if found is None:
             await exchange.send(_unknown("This letter is not for you to pass on."))
-        elif isinstance(found, wire_holders.Burial):
+        elif isinstance(found, wire_holders.Burial | Reseal):
             await exchange.send(found)
         else:
             await exchange.send(wire.Letter(found))

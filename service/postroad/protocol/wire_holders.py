@@ -8,6 +8,7 @@ See: docs/adr/0007-holders.md.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
@@ -15,7 +16,6 @@ from postroad.base.ids import Fingerprint, Instant, MailId, PeerId
 from postroad.base.tlv import (
     encode,
     fixed,
-    flag,
     nested,
     number,
     octets,
@@ -95,15 +95,23 @@ class Sync:
     after: int = number(3, 8)
 
 
+class Lies(IntEnum):
+    """What lies in a drop under a mail id: the letter, or what its owner left in its place."""
+
+    LETTER = 0
+    BURIED = 1  # the letter is done: a Burial
+    RESEAL = 2  # it has to be sealed anew: a Reseal
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A letter that lies there, or that lay there and is `buried`."""
+    """A letter that lies there, or that lay there. `lies`: a number of Lies."""
 
     mail_id: bytes = fixed(1, 32)
     size: int = number(2, 4)
     arrival: int = number(3, 8)
     expires: int = number(4, 8)
-    buried: bool = flag(5)
+    lies: int = number(5, 1)
     ticket_hash: bytes | None = optional(fixed(6, 32))
 
 
@@ -117,7 +125,7 @@ class Synced:
 @dataclass(frozen=True, slots=True)
 class Draw:
     """From a holder to another of the same owner: give me this one, too. Answer: Letter and its
-    bytes, Burial, or No."""
+    bytes, Burial, Reseal, or No."""
 
     drop: bytes = fixed(1, 16)
     mine: bytes = fixed(2, 16)

@@ -62,5 +62,12 @@ def check_reseal(
         raise PeerMisbehaved("a wish to seal anew is about another letter or key")
     if not sealed_for < reseal.sequence <= sequence or newest_key == epoch_key:
         raise PeerMisbehaved("a wish to seal anew comes without a newer record")
+    check_word(reseal, mail_id, device)
+
+
+def check_word(reseal: Reseal, mail_id: MailId, device: PeerId) -> None:
+    """Raise PeerMisbehaved unless this device said it of that letter: as much as a holder sees."""
+    if reseal.mail_id != mail_id:
+        raise PeerMisbehaved("a wish to seal anew is about another letter")
     blank = replace(reseal, signature=bytes(keys.SIGNATURE_BYTES))
     keys.verify(device, RESEAL_CONTEXT, encode(blank), reseal.signature)

@@ -238,10 +238,12 @@ def lying(sql: sqlite3.Connection) -> int:
 def changes(
     sql: sqlite3.Connection, drop_id: DropId, after: int, now: Instant, size_max: int
 ) -> list[HeldLetter]:
-    """Letters and tombstones of a drop that another holder may have, in order of arrival."""
+    """What lies in a drop that another holder may have: letters, and the owner's words in their
+    place; in order of arrival."""
     rows = sql.execute(
         f"""SELECT {_LETTER} FROM held_letter WHERE drop_id = ? AND arrival > ?
-            AND expires_at > ? AND (iif({WAITS}, size <= ?, burial IS NOT NULL))
+            AND expires_at > ? AND (iif({WAITS}, size <= ?,
+                iif(tombstone IS NULL, reseal IS NOT NULL, burial IS NOT NULL)))
             ORDER BY arrival LIMIT ?""",  # noqa: S608  (constants)
         (drop_id, after, now, size_max, limits.SYNC_LISTING_MAX),
     )
@@ -278,12 +280,14 @@ def ask_to_reseal(
     sql: sqlite3.Connection, drop_id: DropId, mail_id: MailId, reseal: bytes | None
 ) -> None:
     """Put the owner's word in the letter's place that it has to be sealed anew; the last one stays,
-    but not over a receipt. None: that word cannot be read."""
-    sql.execute(
-        """UPDATE held_letter SET reseal = ? WHERE drop_id = ? AND mail_id = ?
-           AND tombstone IS NULL""",
-        (reseal, drop_id, mail_id),
-    )
+    but not over a receipt. With a new arrival number, so that other holders hear of it. None: that
+    word cannot be read."""
+    lying = letter(sql, drop_id, mail_id)
+    if lying is not None and lying.tombstone is None:
+        sql.execute(
+            "UPDATE held_letter SET reseal = ?, arrival = ? WHERE drop_id = ? AND mail_id = ?",
+            (reseal, next_arrival(sql, drop_id), drop_id, mail_id),
+        )
 
 
 def served_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | None:

@@ -9,6 +9,7 @@ See: docs/adr/0007-holders.md.
 
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,11 +17,17 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Contact, DropId, Instant, MailId, PeerId
 from postroad.base.seams import SureClock
+from postroad.base.tlv import decode, encode
 from postroad.protocol import wire_holders
 from postroad.protocol.holding import HoldFor, Relation, quota
+from postroad.protocol.wire_holders import Lies
+from postroad.protocol.wire_reseal import Reseal, check_word
 from postroad.store import held, renters
 from postroad.store.database import Database
 from postroad.store.sealed import SealedStore
+
+OwnersWord = wire_holders.Burial | Reseal
+"""What the owner of a drop left in a letter's place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +130,7 @@ class Ledger:
                     one.size,
                     one.arrival,
                     int(one.expires_at),
-                    one.tombstone is not None,
+                    _lies(one),
                     one.ticket_hash,
                 )
                 for one in found
@@ -133,10 +140,11 @@ class Ledger:
 
     async def passed_on(
         self, drop_id: DropId, asker: PeerId, its_drop: DropId, mail_id: MailId
-    ) -> int | wire_holders.Burial | None:
-        """The size of a letter that the asker may have, or its burial; None: not for the asker."""
+    ) -> int | OwnersWord | None:
+        """The size of a letter that the asker may have, or what its owner left in its place; None:
+        not for the asker."""
 
-        def work(sql: sqlite3.Connection) -> int | wire_holders.Burial | None:
+        def work(sql: sqlite3.Connection) -> int | OwnersWord | None:
             sibling = self._sibling(sql, drop_id, asker, its_drop)
             lying = held.letter(sql, drop_id, mail_id)
             if sibling is None or lying is None:
@@ -145,7 +153,9 @@ class Ledger:
                 if lying.burial is None:
                     return None
                 return wire_holders.Burial(mail_id, lying.tombstone, lying.burial)
-            if not lying.waits:
+            if lying.reseal is not None:
+                with suppress(PeerMisbehaved):  # the row is damaged
+                    return decode(Reseal, lying.reseal)
                 return None
             is_small = lying.size <= limits.LARGE_LETTER_BYTES
             return lying.size if is_small or sibling.large_to_it else None
@@ -181,9 +191,11 @@ class Ledger:
             return False
         room = quota(renters.relation(sql, drop, self._hold_for, self._clock.sure_now()))
         lying = held.letter(sql, sibling.mine, MailId(kept.mail_id))
-        if kept.buried:
+        if kept.lies != Lies.LETTER:
+            if kept.lies not in (Lies.BURIED, Lies.RESEAL):
+                return False  # of a later version
             if lying is not None:
-                return lying.tombstone is None
+                return lying.tombstone is None if kept.lies == Lies.BURIED else lying.waits
             return held.count_all(sql, sibling.mine) < room.letters
         if lying is not None or not 0 < kept.size <= limits.SEALED_BYTES_MAX:
             return False
@@ -223,10 +235,9 @@ class Ledger:
         finally:
             arriving.discard()
 
-    async def bury(
-        self, sibling: Sibling, kept: wire_holders.Kept, burial: wire_holders.Burial
-    ) -> None:
-        """Put the owner's receipt in a letter's place. PeerMisbehaved unless the owner said so."""
+    async def take_word(self, sibling: Sibling, kept: wire_holders.Kept, word: OwnersWord) -> None:
+        """Put the owner's receipt in a letter's place, or that it has to be sealed anew.
+        PeerMisbehaved unless the owner said so."""
         mail_id = MailId(kept.mail_id)
 
         def work(sql: sqlite3.Connection) -> None:
@@ -234,15 +245,27 @@ class Ledger:
             record = renters.record_of(sql, drop.fingerprint) if drop else None
             if record is None or not self._is_wanted(sql, sibling, kept):
                 return
-            wire_holders.check_burial(burial, mail_id, record.certificate.device)
+            if isinstance(word, Reseal):
+                check_word(word, mail_id, record.certificate.device)
+            else:
+                wire_holders.check_burial(word, mail_id, record.certificate.device)
             if held.letter(sql, sibling.mine, mail_id) is None:  # whoever brings it hears of it
                 expires_at = Instant(float(kept.expires))
                 held.put_letter(
                     sql, sibling.mine, mail_id, kept.size, expires_at, None, sibling.contact.peer
                 )
-            held.bury(sql, sibling.mine, mail_id, burial.receipt, burial.signature)
+            if isinstance(word, Reseal):
+                held.ask_to_reseal(sql, sibling.mine, mail_id, encode(word))
+            else:
+                held.bury(sql, sibling.mine, mail_id, word.receipt, word.signature)
 
         await self._database.run(work)
+
+
+def _lies(letter: held.HeldLetter) -> Lies:
+    if letter.tombstone is not None:
+        return Lies.BURIED
+    return Lies.LETTER if letter.reseal is None else Lies.RESEAL
 
 
 def _ticket_here(
