@@ -223,7 +223,7 @@ def test_drops_take_the_tickets_of_contacts_and_of_open_invitations_only(sql: Sq
         if used:
             invitations.use(sql, secret, ANNA.fingerprint, NOW)
     invitations.withdraw(sql, invitations.id_of(bytes([3]) * 16), NOW)
-    assert people.tickets(sql, sure(NOW)) == [bytes(16), b"a" * 16]
+    assert people.tickets(sql, sure(NOW)) == [b"a" * 16, bytes(16)]
 
 
 def test_no_more_tickets_are_told_than_a_drop_takes(sql: Sql) -> None:
@@ -231,6 +231,11 @@ def test_no_more_tickets_are_told_than_a_drop_takes(sql: Sql) -> None:
         secret = number.to_bytes(16, "big")
         invitations.add(sql, secret, Ticket(secret), NOW, Instant(NOW + 60))
     assert len(people.tickets(sql, sure(NOW))) == limits.TICKETS_PER_DROP_MAX
+    # And it is not a contact's that is left out.
+    add(sql, ANNA.record(), theirs=Ticket(b"\xff" * 16))
+    told = people.tickets(sql, sure(NOW))
+    assert len(told) == limits.TICKETS_PER_DROP_MAX
+    assert told[0] == b"\xff" * 16
 
 
 # Drops that we rent, records that we keep

@@ -51,6 +51,8 @@ from postroad.store.sealed import Arriving, SealedStore
 
 log = logging.getLogger(__name__)
 RECEIPTS_AT_ONCE = 16
+# A small one is opened, and refused with a receipt.
+UNWANTED = wire.No(wire.Refusal.UNWANTED, "The recipient does not want letters from you.")
 NOT_OPENED = wire.No(wire.Refusal.FORBIDDEN, "It cannot be opened.")  # whatever is wrong with it
 
 
@@ -162,6 +164,9 @@ class Receiver:
         size_max = bearer.size_max if bearer else limits.OPEN_LETTER_BYTES_MAX
         if before.receipt is not None:
             receipt = before.receipt
+        elif bearer is not None and bearer.is_blocked and whole is None:
+            await exchange.send(UNWANTED)
+            return
         elif (objection := self._objection(message, exchange, bearer, is_full=is_full)) is not None:
             await exchange.send(objection)
             return
@@ -200,7 +205,7 @@ class Receiver:
         """Who brings a letter, if it is somebody whom the owner let write; else a stranger."""
         person = people.at_device(sql, exchange.peer)
         if person is not None:
-            return _Bearer(person.fingerprint, limits.SEALED_BYTES_MAX)
+            return _Bearer(person.fingerprint, limits.SEALED_BYTES_MAX, person.blocked)
         ticket = None if message.ticket is None else Ticket(message.ticket)
         if ticket is not None and ticket in people.tickets(sql, self._clock.sure_now()):
             return _Bearer(ticket, limits.OPEN_LETTER_BYTES_MAX)
@@ -438,6 +443,7 @@ class _Bearer:
 
     who: Fingerprint | Ticket
     size_max: int
+    is_blocked: bool = False
 
 
 def _nodes_of_sender(sql: Sql, due: filed.ReceiptDue, *, private: bool) -> tuple[Contact, ...]:

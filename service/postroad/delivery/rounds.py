@@ -51,9 +51,15 @@ class Outcome:
     seal_is_damaged: bool = False  # our own copy of the sealed letter cannot be read
     was_answered: bool = False  # by a holder that has the letter
     said: str = ""  # by the recipient's own node, when it does not take letters now
+    is_unwanted: bool = False  # the recipient's own device has proven itself, and says so
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
 
     reseals: list[Reseal] = field(default_factory=list)  # not checked yet
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing is left to try."""
+        return self.receipt is not None or self.is_unwanted
 
     def take(self, found: bytes | Reseal) -> None:
         """What came in the letter's place."""
@@ -107,7 +113,7 @@ class Rounds:
                     await asyncio.wait(waiting, timeout=_head_start(letter.size))
             # We have the letter anyway: a lease of our own promises nothing.
             drops = [one for one in person.record.drops if one.contact.peer != self.client.me]
-            if outcome.receipt is None:
+            if not outcome.is_end:
                 holding = [one for one in drops if one.id in held_in]
                 for drop in holding:
                     waiting.add(tasks.create_task(self._ask(drop, mail_id, outcome)))
@@ -116,7 +122,7 @@ class Rounds:
                     for _ in range(_wanted(letter.size, len(drops)) - len(holding)):
                         attempt = self._place_one(row, left, letter, person, outcome)
                         waiting.add(tasks.create_task(attempt))
-            while waiting and outcome.receipt is None:
+            while waiting and not outcome.is_end:
                 _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in waiting:
                 task.cancel()
@@ -157,6 +163,9 @@ class Rounds:
             _note(error, "The recipient's node", outcome)
             if isinstance(error, Refused) and error.refusal in BUSY:
                 outcome.said = outcome.reason
+            if isinstance(error, Refused) and error.refusal == wire.Refusal.UNWANTED:
+                # Of the devices in a record only that one is proven to be this person's.
+                outcome.is_unwanted = contact.peer == person.record.certificate.device
 
     async def _place_one(
         self,

@@ -30,6 +30,7 @@ from postroad.peers.exchange import Exchange
 from postroad.protocol import wire
 from postroad.protocol.delivery import (
     OPEN,
+    REFUSALS,
     Impossible,
     Leased,
     NotPlaced,
@@ -263,6 +264,10 @@ class Sender:
         )
         if outcome.receipt is not None:
             await self._end(row, outcome.verdict, outcome.receipt)
+            return
+        if outcome.is_unwanted:
+            unwanted = Impossible(*REFUSALS[Verdict.UNWANTED])
+            await self._step(row, lambda _, parcel: advance(parcel, unwanted, now, 0.0))
             return
         if outcome.reseals and await self._obey(row, outcome.reseals):
             return

@@ -79,8 +79,9 @@ class Revoked:
 
 @dataclass(frozen=True, slots=True)
 class Impossible:
-    """There is no such person, or they have said in their signed record that they want no letters
-    from strangers: it cannot be delivered. `status` as in RFC 3463."""
+    """There is no such person, or they have said, in their signed record or by their own device
+    over a link that has proven its key, that they do not take it: it cannot be delivered. `status`
+    as in RFC 3463."""
 
     status: str
     reason: str

@@ -70,6 +70,7 @@ class Refusal(IntEnum):
     TOO_LARGE = 5
     STAMP = 7  # a stranger's letter needs a stamp of as many bits as the recipient's record says
     RATE = 8  # too many letters in too short a time: try again later
+    UNWANTED = 9  # the recipient has blocked you: a large letter is not even taken in
     REVOKED = 10  # your device does not speak for anybody any more
 
 

@@ -255,17 +255,19 @@ def told_record(sql: sqlite3.Connection, fingerprint: Fingerprint, sequence: int
 
 def tickets(sql: sqlite3.Connection, now: SureInstant | None) -> list[Ticket]:
     """All tickets that our drops should take: contacts', those of unused invitations, of proposals
-    that may come about, and of strangers to whom we wrote."""
+    that may come about, and of strangers to whom we wrote; of too many the contacts' first."""
     rows = sql.execute(
-        """SELECT their_ticket AS ticket FROM contact
-               WHERE their_ticket IS NOT NULL AND NOT (blocked OR outside)
-           UNION SELECT ticket FROM invitation
-               WHERE used_by IS NULL AND withdrawn_at IS NULL AND expires_at > ?
-           UNION SELECT ticket FROM stranger WHERE is_written_to
-           UNION SELECT first_ticket FROM proposal
-               WHERE state IN ('open', 'accepted') AND expires_at > ?
-           UNION SELECT ticket FROM proposal WHERE state = 'accepted' AND expires_at > ?
-           ORDER BY ticket LIMIT ?""",
+        """SELECT ticket FROM (
+               SELECT their_ticket AS ticket, 1 AS place FROM contact
+                   WHERE their_ticket IS NOT NULL AND NOT (blocked OR outside)
+               UNION ALL SELECT ticket, 2 FROM invitation
+                   WHERE used_by IS NULL AND withdrawn_at IS NULL AND expires_at > ?
+               UNION ALL SELECT ticket, 3 FROM stranger WHERE is_written_to
+               UNION ALL SELECT first_ticket, 4 FROM proposal
+                   WHERE state IN ('open', 'accepted') AND expires_at > ?
+               UNION ALL SELECT ticket, 4 FROM proposal
+                   WHERE state = 'accepted' AND expires_at > ?)
+           GROUP BY ticket ORDER BY min(place), ticket LIMIT ?""",
         (now or 0.0, now or 0.0, now or 0.0, limits.TICKETS_PER_DROP_MAX),
     )
     return [Ticket(ticket) for (ticket,) in rows]
