@@ -39,7 +39,7 @@ from postroad.protocol.records import CONTEXT, PersonRecord, is_from_the_future,
 from postroad.sealing import certificate as certificates
 from postroad.sealing import keys, letter, stamp, wrapping
 from postroad.sealing.certificate import Certificate
-from postroad.sealing.letter import Header, NotOpened, Person, is_sealed_to, open_sealed
+from postroad.sealing.letter import Header, NotOpened, Person, open_sealed, sealed_to
 from postroad.sealing.password import verifier
 from postroad.sealing.receipt import PLAIN_BYTES, Receipt, Verdict, open_receipt, seal_receipt
 from postroad.store.keyring import Keyring, new_keyring
@@ -187,7 +187,7 @@ def _open(octets: bytes) -> None:
     def read(at: int, size: int) -> bytes:
         return octets[at : at + size]
 
-    is_sealed_to(read, len(octets), KNOWN)
+    sealed_to(read, len(octets))
     opened = open_sealed(read, len(octets), KNOWN, NOW)
     header = opened.header
     assert hashlib.sha256(opened.body).digest() == header.digest
@@ -408,7 +408,7 @@ TARGETS = (
     Target(
         "letter",
         _letter,
-        ("sealing.letter.open_sealed", "sealing.letter.is_sealed_to"),
+        ("sealing.letter.open_sealed", "sealing.letter.sealed_to"),
         _letter_seeds,
         (NotOpened, TemporaryFailure),
         bytes_max=8192,

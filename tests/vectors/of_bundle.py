@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 
+from postroad.base.ids import MailId
 from postroad.base.tlv import encode
 from postroad.protocol import bundle
+from postroad.protocol.wire_reseal import sign_reseal
 from vectors import of_records
 from vectors.of_invitation import invitation
-from vectors.world import DROP, NOW, RECEIPT, flipped, mail_id, tlv
+from vectors.world import DEVICE, DROP, NOW, RECEIPT, flipped, mail_id, tlv
 
 SEALED = b"what a sealed letter is, a bundle does not ask"
 RECEIVED = bundle.Receipt(b"\x08" * 32, RECEIPT)
 LETTER = bundle.Letter(mail_id(SEALED), len(SEALED), int(NOW) + 30 * 86400, (DROP,))
+WISH = bundle.Wish(sign_reseal(MailId(b"\x08" * 32), b"\x12" * 16, 7, DEVICE))
 LINK = invitation("contact-full")
 
 
@@ -24,6 +27,8 @@ def whole() -> bytes:
         writer.item(bundle.Record(record)),
         writer.item(bundle.Invitation(LINK)),
         writer.item(RECEIVED),
+        writer.item(bundle.Change(b"\x14" * 100, None)),
+        writer.item(WISH),
         writer.item(LETTER),
         writer.piece(SEALED),
         writer.end(),
@@ -45,17 +50,20 @@ def _bad() -> dict[str, bytes]:
     empty = bundle.Letter(mail_id(b""), 0, int(NOW), ())
     large = bundle.Letter(bytes(32), 33_554_433, int(NOW), ())
     twice = tlv((1, b"\x08" * 32), (1, b"\x08" * 32), (2, RECEIPT))
+    unsigned = (1, b"\x08" * 32), (2, b"\x12" * 16), (3, (7).to_bytes(8, "big"))
     return {
         "magic": ended(b"PRBUNDLE" + good[8:-40]),
         "version": ended(b"PRBUNDL\x02" + good[8:-40]),
         "cut-short": good[:-40],
         "more-behind": good + b"\0",
         "digest": flipped(good, -50),
-        "unknown-item": ended(begin + item(6, b"")),
-        "item-too-large": ended(begin + item(1, bytes(8193))),
+        "unknown-item": ended(begin + item(8, b"")),
+        "item-too-large": ended(begin + item(1, bytes(20481))),
         "letter-empty": ended(begin + item(4, encode(empty))),
         "letter-too-large": ended(begin + item(4, encode(large))),
         "field-twice": ended(begin + item(3, twice)),
+        "change-empty": ended(begin + item(6, tlv((1, b"")))),
+        "wish-short": ended(begin + item(7, tlv((1, tlv(*unsigned, (4, bytes(63))))))),
     }
 
 

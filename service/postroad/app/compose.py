@@ -18,6 +18,7 @@ from postroad.base import limits, vigil
 from postroad.base.bell import Bell
 from postroad.base.ids import DropId, Fingerprint, PeerId
 from postroad.base.seams import Machine
+from postroad.delivery.bundled_words import BundledWords
 from postroad.delivery.bundles import Bundles
 from postroad.delivery.contact_book import ContactBook
 from postroad.delivery.epochs import Epochs
@@ -391,6 +392,7 @@ async def _wire(
         sender,
         introductions,
         renter,
+        BundledWords(database, changes, obeying, epochs, sender),
         shelves,
         keys,
         clock,

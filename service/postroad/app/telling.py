@@ -1,6 +1,7 @@
 """What the command line says to a person: each answer of the node, in words.
 
-Plurals and moments are made here; what is said twice is said in one way.
+Plurals and moments are made here; what is said twice is said in one way. More than 400 lines: each
+is a sentence, and together they are read as one text.
 """
 
 import io
@@ -337,6 +338,9 @@ def bundle_read(found: dict[str, Any], file: Path, answer: Path | None) -> None:
         _about(found["unreadable"], "thing", "was", "were", "damaged on the way."),
         _about(found["held"], "letter", "is", "are", "for somebody you hold for, and kept."),
         _about(found["for_others"], "letter", "is", "are", "for somebody else."),
+        _about(found["to_be_sealed_anew"], "letter", "is", "are", "for keys not here; answer it."),
+        _about(found["sealed_anew"], "letter", "is", "are", "sealed anew, for the next bundle."),
+        _about(found["changes"], "change", "of keys", "of keys", "came."),
         _about(found["receipts"], "receipt", "came", "came", "for letters of yours."),
         _about(found["receipts_for_others"], "receipt", "is", "are", "for somebody else."),
     ]
@@ -364,6 +368,8 @@ def _tell_answer(found: dict[str, Any], answer: Path) -> None:
         click.echo("No answer was written: there is nothing to bring back.")
     else:
         parts = [_number(back["letters"], "letter"), _number(back["receipts"], "receipt")]
+        if back["wishes"]:
+            parts.append(_number(back["wishes"], "letter") + " to be sealed anew")
         click.echo(f"{answer}: {_listed(parts)} to bring back to {found['author']}.")
 
 

@@ -5,6 +5,7 @@ two people who share no network can still come to know each other and write to e
 Invariants: writing changes no custody (a letter in a bundle waits on as before, until its receipt
 comes by whatever way); reading believes nothing that the wire would not, files through `Filing`,
 and may be repeated; nobody becomes a contact unless the owner said so.
+More than 400 lines: to write one and to read one are two sides of one thing.
 """
 
 import logging
@@ -17,6 +18,7 @@ from postroad.base.errors import PeerMisbehaved, PermanentFailure, PostroadError
 from postroad.base.ids import DropId, Fingerprint, MailId
 from postroad.base.seams import SureClock
 from postroad.base.tlv import decode, encode
+from postroad.delivery.bundled_words import CHANGES_READ_MAX, BundledWords
 from postroad.delivery.filing import Filing
 from postroad.delivery.introductions import Introductions
 from postroad.delivery.packing import Packer, TooLarge
@@ -25,7 +27,7 @@ from postroad.delivery.sender import Sender
 from postroad.peers.holder import Shelves
 from postroad.protocol import bundle, invitation, wire
 from postroad.protocol.records import PersonRecord, read_person
-from postroad.sealing.letter import is_sealed_to
+from postroad.sealing.letter import sealed_to
 from postroad.sealing.receipt import Verdict
 from postroad.store import audit, bundled, people, queue
 from postroad.store.contents import Damaged
@@ -51,13 +53,15 @@ class Planned:
 
     record: bytes
     link: str | None = field(repr=False)
+    changes: tuple[bundle.Change, ...]  # said in each, as the record is
+    wishes: tuple[bundle.Wish, ...]
     receipts: tuple[tuple[MailId, bytes], ...]
     letters: tuple[_Packed, ...]
     left_out: int
 
     @property
     def is_empty(self) -> bool:
-        return not (self.link or self.receipts or self.letters)
+        return not (self.link or self.wishes or self.receipts or self.letters)
 
 
 @dataclass(slots=True)
@@ -77,8 +81,12 @@ class Found:
     for_others: int = 0
     receipts: int = 0  # that end letters of ours
     receipts_for_others: int = 0
+    changes: int = 0  # revocations and rotations that concern us
+    to_be_sealed_anew: int = 0  # letters for a key that we do not have, perhaps to us
+    sealed_anew: int = 0  # letters of ours
     trouble: str | None = None  # what is wrong, in a sentence
     people: dict[Fingerprint, PersonRecord] = field(default_factory=dict)
+    changes_read: int = 0  # whomever they concern
 
 
 class Bundles:
@@ -91,6 +99,7 @@ class Bundles:
         sender: Sender,
         introductions: Introductions,
         renter: Renter,
+        words: BundledWords,
         shelves: Shelves,
         keyring: OwnKeys,
         clock: SureClock,
@@ -108,6 +117,7 @@ class Bundles:
         self._sender = sender
         self._introductions = introductions
         self._renter = renter
+        self._words = words
         self._shelves = shelves
         self._keyring = keyring
         self._clock = clock
@@ -139,7 +149,10 @@ class Bundles:
             else:
                 letters.append(packed)
         receipts = await self._database.read(lambda sql: bundled.receipts(sql, whom))
-        return Planned(record, link, tuple(receipts), tuple(letters), left_out)
+        changes, wishes = await self._words.changes(whom), await self._words.wishes()
+        return Planned(
+            record, link, tuple(changes), tuple(wishes), tuple(receipts), tuple(letters), left_out
+        )
 
     async def _pack(self, row: queue.Row) -> _Packed | None:
         if row.parcel.expires_at <= (self._clock.sure_now() or 0.0):
@@ -164,6 +177,10 @@ class Bundles:
         yield writer.item(bundle.Record(planned.record))
         if planned.link is not None:
             yield writer.item(bundle.Invitation(planned.link))
+        for change in planned.changes:
+            yield writer.item(change)
+        for wish in planned.wishes:
+            yield writer.item(wish)
         for mail_id, receipt in planned.receipts:
             yield writer.item(bundle.Receipt(mail_id, receipt))
         for packed in planned.letters:
@@ -242,7 +259,7 @@ class Bundles:
 
     async def _item(
         self,
-        item: bundle.Record | bundle.Invitation | bundle.Receipt,
+        item: bundle.Record | bundle.Invitation | bundle.Receipt | bundle.Change | bundle.Wish,
         found: Found,
         *,
         accept: bool,
@@ -254,6 +271,15 @@ class Bundles:
                 await self._invitation(link, found, accept=accept)
             case bundle.Receipt(mail_id, receipt):
                 await self._receipt(MailId(mail_id), receipt, found)
+            case bundle.Change() if found.changes_read < CHANGES_READ_MAX:
+                found.changes_read += 1
+                is_ours = await self._words.hear(item)
+                found.changes += is_ours is True
+                found.unreadable += is_ours is None
+            case bundle.Wish(reseal):
+                found.sealed_anew += await self._words.obey(reseal) is True
+            case _:
+                log.warning("more changes in a bundle than are looked at")
 
     async def _record(self, octets: bytes, found: Found) -> None:
         try:
@@ -334,12 +360,11 @@ class Bundles:
             found.unreadable += 1
             return
         ids = self._keyring.epoch_keys()
-        look = partial(is_sealed_to, arriving.read, arriving.received, ids)
+        look = partial(sealed_to, arriving.read, arriving.received)
         try:
-            if not await self._database.outside(look):
-                is_kept = await self._hold(incoming, arriving)
-                found.held += is_kept
-                found.for_others += not is_kept
+            named = await self._database.outside(look)
+            if named not in ids:
+                await self._not_for_our_keys(incoming, arriving, named, found)
                 return
             size = arriving.received
             result = await self._filing.file(arriving.mail_id, arriving.read, size, told=False)
@@ -352,6 +377,19 @@ class Bundles:
             is_filed = result.verdict is Verdict.FILED
             found.filed += is_filed
             found.refused += not is_filed
+
+    async def _not_for_our_keys(
+        self, incoming: "_Incoming", arriving: Arriving, named: bytes | None, found: Found
+    ) -> None:
+        letter = incoming.letter
+        if await self._hold(incoming, arriving):
+            found.held += 1
+        elif named and await self._words.miss(
+            MailId(letter.mail_id), named, letter.drops, next(iter(found.people), None)
+        ):
+            found.to_be_sealed_anew += 1
+        else:
+            found.for_others += 1
 
     async def _hold(self, incoming: "_Incoming", arriving: Arriving) -> bool:
         """Whether the letter lies now in a drop that its recipient rents here.

@@ -58,7 +58,7 @@ FindPerson = Callable[[Fingerprint, int], Awaitable[PersonRecord | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Owed:
+class Owed:
     """A change of ours that others should know."""
 
     kind: int
@@ -157,7 +157,7 @@ class Changes:
         await self.make_record()  # who is told of the new identity is shown its record
         self._on_news()
 
-    async def _sign_rotations(self) -> None:
+    async def sign_rotations(self) -> None:
         """Have a rotation at hand for whomever we were, signed not too long ago."""
         pairs, now = self._keyring.rotations(), self._clock.now()
         me = self._keyring.device.peer
@@ -175,7 +175,7 @@ class Changes:
         if pairs:
             await self._database.run(work)
 
-    def _owed(self, sql: Sql) -> list[_Owed]:
+    def owed(self, sql: Sql) -> list[Owed]:
         """All that others should know of us, in the order in which it happened."""
         owed = []
         for old, new in self._keyring.rotations():
@@ -184,33 +184,33 @@ class Changes:
             person = people.kept_record(sql, new.public.fingerprint)
             if rotated is not None and person is not None:
                 # Signed afresh it says nothing new to whom it was told.
-                owed.append(_Owed(ROTATE, whose, 0, encode(rotated), person))
+                owed.append(Owed(ROTATE, whose, 0, encode(rotated), person))
         mine = self._keyring.fingerprint
         last = changes.revocation(sql, mine)
         if last is not None:
-            owed.append(_Owed(REVOKE, mine, last.sequence, encode(last)))
+            owed.append(Owed(REVOKE, mine, last.sequence, encode(last)))
         return owed
 
     async def settle(self) -> bool:
         """Tell our changes to those who do not know them yet; whether all do now."""
-        await self._sign_rotations()
+        await self.sign_rotations()
         untold = await self._database.read(self._untold)
-        by_place: dict[Contact, list[_Owed]] = {}
+        by_place: dict[Contact, list[Owed]] = {}
         for place, change in untold:
             by_place.setdefault(place, []).append(change)
         answers = await asyncio.gather(*(self._tell_all(*one) for one in by_place.items()))
         return all(answers)
 
-    async def _tell_all(self, place: Contact, owed: Sequence[_Owed]) -> bool:
+    async def _tell_all(self, place: Contact, owed: Sequence[Owed]) -> bool:
         """One after the other: the second rotation means nothing to who has not heard the first."""
         for change in owed:
             if not await self._tell(place, change):
                 return False
         return True
 
-    def _untold(self, sql: Sql) -> list[tuple[Contact, _Owed]]:
+    def _untold(self, sql: Sql) -> list[tuple[Contact, Owed]]:
         """Whom we owe which word, as far as we know where they are."""
-        owed = self._owed(sql)
+        owed = self.owed(sql)
         places = changes.who_knows_us(sql) if owed else []
         return [
             (place, change)
@@ -220,7 +220,7 @@ class Changes:
             if place.peer not in told
         ]
 
-    async def _tell(self, place: Contact, change: _Owed) -> bool:
+    async def _tell(self, place: Contact, change: Owed) -> bool:
         try:
             await self._client.tell_change(place, change.octets, change.person)
         except (TemporaryFailure, PeerMisbehaved) as error:

@@ -70,15 +70,22 @@ class Epochs:
             await self._database.run(lambda sql: rented.emptied(sql, drop.drop, now))
 
     async def reseal(self, mail_id: MailId, epoch_key: bytes) -> Reseal:
-        """Our word to its sender that this letter has to be sealed anew."""
+        """Our word to its sender that this letter has to be sealed anew; remembered."""
         self._unreadable[mail_id] = epoch_key
         if len(self._unreadable) > REMEMBERED_MAX:
             del self._unreadable[next(iter(self._unreadable))]
+        return sign_reseal(mail_id, epoch_key, await self._sequence(), self._keyring.device)
+
+    async def wishes(self) -> list[Reseal]:
+        """The same of all letters that came since the node was started."""
+        sequence, device = await self._sequence(), self._keyring.device
+        return [sign_reseal(*one, sequence, device) for one in self._unreadable.items()]
+
+    async def _sequence(self) -> int:
         mine = self._keyring.fingerprint
         octets = await self._database.read(lambda sql: people.kept_record(sql, mine))
         assert octets is not None, "our own record is made before the network is joined"
-        sequence = decode(PersonRecord, octets).sequence
-        return sign_reseal(mail_id, epoch_key, sequence, self._keyring.device)
+        return decode(PersonRecord, octets).sequence
 
     def names(self, mail_id: MailId) -> bytes | None:
         """The key that this letter names, if it was here and could not be read."""

@@ -398,6 +398,13 @@ class Sender:
         self.wake()
         return parcel.state is not row.parcel.state
 
+    async def take_reseal(self, wish: Reseal) -> bool | None:
+        """Obey a wish that came without its letter; whether so. None: we know no such letter."""
+        row = await self._database.read(lambda sql: queue.by_mail_id(sql, MailId(wish.mail_id)))
+        if row is None or row.sealed is None or row.fingerprint in self._keyring.fingerprints:
+            return None
+        return row.parcel.state in OPEN and await self._obey(row, [wish])
+
     async def _end(self, row: queue.Row, verdict: Verdict, sealed: bytes) -> Parcel:
         event, now = ReceiptCame(verdict), self._clock.now()
         assert row.sealed is not None

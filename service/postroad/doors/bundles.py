@@ -45,6 +45,8 @@ class BundleDesk:
         return {
             "letters": len(planned.letters),
             "receipts": len(planned.receipts),
+            "changes": len(planned.changes),
+            "wishes": len(planned.wishes),
             "invitation": planned.link is not None,
             "left_out": planned.left_out,
             "written": is_wanted,
@@ -53,5 +55,7 @@ class BundleDesk:
     async def _read(self, request: dict[str, Any], file: OwnersFile) -> Reply:
         accept = request.get("accept") is True
         found = await self._bundles.read(file.pieces(), accept=accept)
-        told = (name for name in Found.__dataclass_fields__ if name != "people")
+        told = (
+            name for name in Found.__dataclass_fields__ if name not in ("people", "changes_read")
+        )
         return {name: getattr(found, name) for name in told}

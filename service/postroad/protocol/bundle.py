@@ -15,14 +15,27 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
-from postroad.base.tlv import decode, encode, fixed, hidden, number, octets, several, text
+from postroad.base.tlv import (
+    decode,
+    encode,
+    fixed,
+    hidden,
+    nested,
+    number,
+    octets,
+    optional,
+    several,
+    text,
+)
+from postroad.protocol import wire_changes
+from postroad.protocol.wire_reseal import Reseal
 from postroad.sealing.receipt import RECEIPT_BYTES
 
 MAGIC = b"PRBUNDL"
 VERSION = 1
 HEAD = len(MAGIC) + 1
 ITEM_HEAD = 5
-ITEM_BYTES_MAX = 8 * limits.KIB
+ITEM_BYTES_MAX = 20 * limits.KIB
 
 
 class BundleDamaged(PermanentFailure):
@@ -59,6 +72,21 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A revocation, or a rotation and the person record of its heir, as `wire_changes.Changed`."""
+
+    record: bytes = octets(1, 1, wire_changes.CHANGE_BYTES_MAX)
+    person: bytes | None = optional(octets(2, 1, limits.RECORD_BYTES_MAX))
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """From whoever got a letter to a key that is gone: it has to be sealed anew."""
+
+    reseal: Reseal = nested(1, Reseal)
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     digest: bytes = fixed(1, 32)
 
@@ -71,7 +99,7 @@ class Piece:
     is_last: bool
 
 
-Item = Invitation | Record | Receipt | Letter
+Item = Invitation | Record | Receipt | Letter | Change | Wish
 Event = Item | Piece
 _KINDS: dict[int, type[Item | End]] = {
     1: Record,
@@ -79,6 +107,8 @@ _KINDS: dict[int, type[Item | End]] = {
     3: Receipt,
     4: Letter,
     5: End,
+    6: Change,
+    7: Wish,
 }
 _NUMBERS = {item: kind for kind, item in _KINDS.items()}
 

@@ -13,7 +13,7 @@ See: docs/architecture.md; Hoang et al., Online Authenticated-Encryption (2015).
 
 import hashlib
 import hmac
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from io import BytesIO
@@ -324,14 +324,14 @@ def _check_agreement(header: Header) -> None:
         raise NotOpened("It expired before it was written.")
 
 
-def is_sealed_to(read: Read, size: int, epoch_key_ids: Container[bytes]) -> bool:
-    """Whether this is laid out as a sealed letter and names one of these epoch keys: a look at its
-    outside, which proves nothing."""
+def sealed_to(read: Read, size: int) -> bytes | None:
+    """The epoch key that this names, if it is laid out as a sealed letter: a look at its outside,
+    which proves nothing."""
     try:
         payload_size = _payload_size(read, size)
     except NotOpened:
-        return False
-    return read(PREFIX + payload_size, keys.EPOCH_ID_BYTES) in epoch_key_ids
+        return None
+    return read(PREFIX + payload_size, keys.EPOCH_ID_BYTES)
 
 
 def _payload_size(read: Read, size: int) -> int:
