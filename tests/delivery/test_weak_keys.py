@@ -19,9 +19,10 @@ import pytest
 
 import weak_keys
 from delivery.test_bundles import read
-from delivery.test_forged import KEY, bring, header_for
+from delivery.test_forged import KEY, bring, header_for, verdict
+from postroad.app.node import Sockets
 from postroad.base import limits, vigil
-from postroad.base.errors import PostroadError
+from postroad.base.errors import PermanentFailure, PostroadError
 from postroad.base.ids import Contact, DropId, Instant, PeerId, Ticket
 from postroad.base.tlv import encode
 from postroad.peers.client import Client
@@ -50,7 +51,9 @@ from postroad.sealing.certificate import Certificate, certify
 from postroad.sealing.hybrid import BLANK
 from postroad.sealing.keys import Identity, SigningKey
 from postroad.sealing.letter import Introduction, Kind
-from postroad.sealing.receipt import Receipt, seal_receipt
+from postroad.sealing.proposal import CONTEXT as WORD_CONTEXT
+from postroad.sealing.proposal import Proposal, SignedWord, give_word
+from postroad.sealing.receipt import Receipt, Verdict, seal_receipt
 from postroad.store import audit, people, queue
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import GuestBook
@@ -309,6 +312,25 @@ async def _(town: Town, key: bytes) -> None:
     await asked(town, wire_changes.Changed(record, encode(weak_keys.signed(heir, device))))
 
 
+def _bundled_place(name: str, make: Callable[[Town, bytes], Awaitable[bytes]]) -> None:
+    @place(f"{name}, in a bundle")
+    async def _(town: Town, key: bytes) -> None:
+        change = bundled(bundle.Change(await make(town, key), None))
+        assert (await read(town.bora, change)).unreadable == 1
+
+
+_bundled_place("revocation: a device", revoked_device)
+_bundled_place("revocation: the identity", revoked_identity)
+_bundled_place("rotation: the new identity", rotated)
+
+
+@place("devices revoke KEY")
+async def _(town: Town, key: bytes) -> None:
+    revoke = town.bora.node.desks(Sockets())["revoke device"]
+    with pytest.raises(PermanentFailure, match="no device's key"):
+        await revoke({"device": key.hex()})
+
+
 @place("revocation on a printed sheet: the identity")
 async def _(town: Town, key: bytes) -> None:
     with pytest.raises(PostroadError, match="no revocation"):
@@ -358,6 +380,63 @@ async def _(town: Town, key: bytes) -> None:
     made = receipt(town, weak_keys.certificate_of_device(town.carlas, key), WeakSigner(key))
     octets = bundled(bundle.Receipt(made.mail_id, made.receipt))
     assert (await read(town.bora, octets)).unreadable == 1
+
+
+# Proposals: two are introduced by a third
+
+
+@place("proposal: the introducer's device and its certificate")
+async def _(town: Town, key: bytes) -> None:
+    weak = weak_keys.certificate_of_device(town.mallory.node.keyring.certificate, key)
+    record = await town.stella.node.renter.record()
+    await not_proposed(town, key, word_of(town, WeakSigner(key), weak), record)
+
+
+@place("proposal: the identity in the introducer's certificate")
+async def _(town: Town, key: bytes) -> None:
+    mine = town.mallory.node.keyring
+    word = word_of(town, mine.device, weak_keys.certificate_by(mine.certificate, key))
+    await not_proposed(town, key, word, await town.stella.node.renter.record())
+
+
+@place("proposal: the device of whoever is proposed")
+async def _(town: Town, key: bytes) -> None:
+    real = await town.stella.node.renter.record()
+    weak = replace(real, certificate=weak_keys.certificate_of_device(real.certificate, key))
+    await not_proposed(town, key, good_word(town), weak_keys.signed(weak, WeakSigner(key)))
+
+
+@place("proposal: a holder of whoever is proposed")
+async def _(town: Town, key: bytes) -> None:
+    drop = Drop(DropId(b"d" * 16), encode_contact(weak_keys.contact(key)))
+    real = replace(await town.stella.node.renter.record(), drops=(drop,))
+    record = weak_keys.signed(real, town.stella.node.keyring.device)
+    await not_proposed(town, key, good_word(town), record)
+
+
+@place("proposal: the epoch key of whoever is proposed", X25519)
+async def _(town: Town, key: bytes) -> None:
+    real = await town.stella.node.renter.record()
+    weak = replace(real, epoch_key=real.epoch_key[:1184] + key)
+    record = weak_keys.signed(weak, town.stella.node.keyring.device)
+    await not_proposed(town, key, good_word(town), record)
+
+
+@place("introduction by a word: the introducer's device")
+async def _(town: Town, key: bytes) -> None:
+    weak = weak_keys.certificate_of_device(town.mallory.node.keyring.certificate, key)
+    word = word_of(town, WeakSigner(key), weak)
+    record = encode(await town.stella.node.renter.record())
+    header = header_for(
+        town.stella,
+        town.bora,
+        text(town.stella, town.bora),
+        kind=Kind.INTRODUCTION,
+        nonce=hashlib.sha256(b"word" + key).digest()[:16],
+        introduction=Introduction(word.word.secret, b"t" * 16, record, word),
+    )
+    octets = letter_of(town, header, town.stella.node.keyring.certificate, None)
+    await bring(town.mallory, town.bora, octets)
 
 
 # Links that people give each other
@@ -483,6 +562,34 @@ def letter_by(town: Town, certificate: Certificate, device: SigningKey) -> bytes
     return letter_of(town, header, certificate, device)
 
 
+def word_of(town: Town, device: SigningKey, certificate: Certificate) -> SignedWord:
+    """Mallory's that Bora and Stella may know each other, shown with this certificate."""
+    mine = town.mallory.node.keyring
+    pair = town.bora.node.keyring.fingerprint, town.stella.node.keyring.fingerprint
+    word = give_word(pair, b"s" * 16, town.bora.clock.now(), mine.device, mine.certificate).word
+    return SignedWord(word, device.sign(WORD_CONTEXT, encode(word)), certificate)
+
+
+def good_word(town: Town) -> SignedWord:
+    mine = town.mallory.node.keyring
+    return word_of(town, mine.device, mine.certificate)
+
+
+async def not_proposed(town: Town, key: bytes, word: SignedWord, record: PersonRecord) -> None:
+    """A letter of Mallory's that is good in all but what it proposes."""
+    sender = town.mallory
+    body = text(sender, town.bora)
+    header = header_for(
+        sender,
+        town.bora,
+        body,
+        kind=Kind.PROPOSAL,
+        nonce=hashlib.sha256(key + encode(record)).digest()[:16],
+        proposal=Proposal(word, encode(record)),
+    )
+    assert await verdict(sender, town.bora, header, body) is Verdict.NOT_INTRODUCED
+
+
 async def refused_letter(town: Town, octets: bytes) -> None:
     with pytest.raises(PostroadError):
         await bring(town.mallory, town.bora, octets)
@@ -596,7 +703,7 @@ def entries(sql: Sql) -> list[str]:
 TABLES = (
     "content", "letter", "parcel", "lease", "sealed", "contact", "device", "my_drop", "helper",
     "held_drop", "held_ticket", "held_letter", "record", "directory_record", "message", "rendering",
-    "revoked", "change",
+    "revoked", "change", "proposal", "own_device",
 )  # fmt: skip
 
 
