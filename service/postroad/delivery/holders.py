@@ -34,6 +34,7 @@ from postroad.store.helpers import OF_A_HELPER, HelperRow
 from postroad.store.keyring import OwnKeys
 from postroad.store.people import Person
 from postroad.store.rented import MyDrop
+from postroad.store.revoked import barred
 
 log = logging.getLogger(__name__)
 CANDIDATES_MAX = 256  # compared at once: a thousand would hold up the loop for a third of a second
@@ -58,6 +59,7 @@ class _Known:
     hours: dict[PeerId, Hours]
     said: dict[Fingerprint, Holding]
     helpers: list[HelperRow]
+    barred: frozenset[PeerId]  # revoked by their owners
 
     @property
     def ours(self) -> list[MyDrop]:
@@ -140,7 +142,9 @@ class Holders:
         said = said_holdings(sql)
         persons = {person.fingerprint: person for person in people.contacts(sql)}
         serving = [row for row in helpers.helpers(sql) if not row.refusal]
-        return _Known(rented.my_drops(sql), persons, hours.known(sql, now), said, serving)
+        return _Known(
+            rented.my_drops(sql), persons, hours.known(sql, now), said, serving, barred(sql)
+        )
 
     def _places(self, known: _Known) -> dict[PeerId, _Place]:
         """All nodes that may be asked: helpers, contacts', and those that contacts introduced."""
@@ -161,7 +165,8 @@ class Holders:
             peer = place.contact.peer
             seen = known.hours.get(peer, Hours())
             found.setdefault(peer, replace(place, hours=replace(seen, said=place.hours.said)))
-        found.pop(self._client.me, None)
+        for peer in (self._client.me, *known.barred):
+            found.pop(peer, None)
         for person in known.people.values():
             if (
                 person.blocked

@@ -292,6 +292,11 @@ def forget_leases_of(sql: sqlite3.Connection, holder: PeerId, now: Instant) -> N
         (now, holder),
     )
     sql.execute("DELETE FROM lease WHERE holder = ?", (holder,))
+    sql.execute(
+        """UPDATE parcel SET state = 'waiting', tries = 0, reason = ?
+           WHERE state = 'held' AND id NOT IN (SELECT parcel_id FROM lease)""",
+        ("The holder that had it was revoked by its owner; it is placed anew.",),
+    )
 
 
 def record(sql: sqlite3.Connection, parcel_id: int, parcel: Parcel, now: Instant) -> None:

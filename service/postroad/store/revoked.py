@@ -66,9 +66,13 @@ class Barred(Container[PeerId]):
         return peer in self._peers
 
     def look(self, sql: sqlite3.Connection) -> None:
-        """Not those that by now are somebody else's: anybody can revoke the device of another
-        person in their own name, and who begins anew on the same device is not who they were."""
-        rows = sql.execute(
-            "SELECT peer FROM revoked WHERE barred AND peer NOT IN (SELECT peer FROM device)"
-        )
-        self._peers = frozenset(PeerId(peer) for (peer,) in rows)
+        self._peers = barred(sql)
+
+
+def barred(sql: sqlite3.Connection) -> frozenset[PeerId]:
+    """Not those that by now are somebody else's: anybody can revoke the device of another person in
+    their own name, and who begins anew on the same device is not who they were."""
+    rows = sql.execute(
+        "SELECT peer FROM revoked WHERE barred AND peer NOT IN (SELECT peer FROM device)"
+    )
+    return frozenset(PeerId(peer) for (peer,) in rows)
