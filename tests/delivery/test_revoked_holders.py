@@ -16,7 +16,7 @@ from postroad.base.tlv import encode
 from postroad.peers.client import Client
 from postroad.protocol.identity_records import sign_revoke, sign_revoke_devices
 from postroad.sealing.keys import Identity
-from postroad.store import people, queue
+from postroad.store import queue, rented
 from postroad.store.database import Sql
 from simulator.village import Resident, Village, play, until
 
@@ -66,7 +66,7 @@ def test_a_lease_of_a_holder_that_was_revoked_counts_no_more(
         await until(lambda: is_filed(bora, "hello"), limits.HOUR)
         await until(lambda: ended(anna, "delivered"), limits.HOUR)
         await Client(hana.node.links).tell_change(at(bora), record, None)
-        drops = await bora.node.database.read(people.my_drops)
+        drops = await bora.node.database.read(rented.my_drops)
         assert hanas not in {drop.holder for drop in drops}
         assert (await drop_at(bora, hugo)).is_ours
         named = {drop.contact.peer for drop in (await bora.node.renter.record()).drops}

@@ -67,5 +67,5 @@ def changes_of(
         lambda: directory.is_joined,
         changed,
     )
-    client.on_revoked = changes.refused
+    client.on_revoked, client.on_ended = changes.refused, changes.has_ended
     return changes, own_devices

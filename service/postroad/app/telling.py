@@ -115,6 +115,8 @@ def status(answer: dict[str, Any]) -> None:
         return
     running = "paused" if answer["paused"] else "running"
     click.echo(f"You are {answer['address']}, and your node is {running}.")
+    if answer["identity_trouble"]:
+        click.echo(answer["identity_trouble"])
     if answer["paused"]:
         click.echo(_pause_in_words(answer["paused_until"]))
     click.echo(f"You have {_number(answer['contact_count'], 'contact')}.")

@@ -20,7 +20,7 @@ from postroad.protocol import bundle
 from postroad.protocol.identity_records import REVOKE
 from postroad.protocol.wire_reseal import Reseal
 from postroad.store import changes as kept_changes
-from postroad.store import people
+from postroad.store import people, rented
 from postroad.store.database import Database, Sql
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class BundledWords:
         a drop of ours, or a contact wrote the bundle and its recipient had no drop."""
 
         def may_be_ours(sql: Sql) -> bool:
-            mine = {drop.drop for drop in people.my_drops(sql)}
+            mine = {drop.drop for drop in rented.my_drops(sql)}
             if drops:
                 return any(DropId(one) in mine for one in drops)
             return author is not None and people.contact(sql, author) is not None

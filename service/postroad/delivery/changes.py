@@ -103,6 +103,9 @@ class Changes:
         self._wake = asyncio.Event()
         self.make_record: Callable[[], Awaitable[object]]  # set by the composition root
         self._ask: dict[PeerId, Contact] = {}  # who said that our device was revoked
+        self._ask_of_them: dict[PeerId, Contact] = {}  # who said that they have ended
+        self._tried: dict[PeerId, float] = {}  # when those who ended were told in vain, elapsed
+        self._found: dict[Fingerprint, tuple[Contact, ...]] = {}  # where strangers who ended were
 
     def wake(self) -> None:
         """There is something to tell, or to look for."""
@@ -112,6 +115,12 @@ class Changes:
         """A node said that our device was revoked: it can show us why."""
         if len(self._ask) < limits.LINKS_MAX:
             self._ask[by.peer] = by
+            self._wake.set()
+
+    def has_ended(self, by: Contact) -> None:
+        """A node said that it speaks for its person no more: it can show us why."""
+        if len(self._ask_of_them) < limits.LINKS_MAX:
+            self._ask_of_them[by.peer] = by
             self._wake.set()
 
     async def run(self) -> None:
@@ -146,9 +155,23 @@ class Changes:
             raise PermanentFailure(f"This is no revocation: {error}.") from error
         if revocation.devices:
             raise PermanentFailure("This revokes some devices only; it is not a printed sheet's.")
+        places = await self._where(whose)
         await self._obeying.obey(record, is_asked_for=True)
+        self._found[whose] = places
         self._on_news()
         return whose
+
+    async def _where(self, whose: Fingerprint) -> tuple[Contact, ...]:
+        """Where the nodes of somebody are who is no contact, as far as the directory knows."""
+        if whose in self._keyring.fingerprints:
+            return ()
+        try:
+            async with asyncio.timeout(limits.LOOK_UP_SECONDS_MAX):
+                record = await self._find_own(whose)
+        except (TimeoutError, TemporaryFailure, PeerMisbehaved) as error:
+            log.info("who is revoked was not found: %s", error)
+            return ()
+        return () if record is None else record.contacts
 
     async def rotate(self, entropy: bytes) -> None:
         """Be another identity from now on; whoever knows us is told, now or when they come."""
@@ -199,7 +222,29 @@ class Changes:
         for place, change in untold:
             by_place.setdefault(place, []).append(change)
         answers = await asyncio.gather(*(self._tell_all(*one) for one in by_place.items()))
+        await self._tell_those_who_ended()
         return all(answers)
+
+    async def _tell_those_who_ended(self) -> None:
+        """Their own nodes should stop, and say so to their owners. Whoever is off hears it when
+        they come; they are looked for once a day."""
+        now = self._clock.elapsed()
+        untold = [
+            (place, change)
+            for place, change in await self._database.read(self._untold_of_themselves)
+            if now - self._tried.get(place.peer, -LOOK_SECONDS) >= LOOK_SECONDS
+        ]
+        self._tried |= {place.peer: now for place, _ in untold}
+        await asyncio.gather(*(self._tell(*one) for one in untold))
+
+    def _untold_of_themselves(self, sql: Sql) -> list[tuple[Contact, Owed]]:
+        return [
+            (place, Owed(REVOKE, whose, last.sequence, encode(last)))
+            for whose, last in changes.ended(sql, self._keyring.fingerprints)
+            for told in [changes.told(sql, whose, REVOKE, last.sequence)]
+            for place in (*changes.nodes_of(sql, whose), *self._found.get(whose, ()))
+            if place.peer not in told and not revoked.speaks(sql, whose, place.peer)
+        ]
 
     async def _tell_all(self, place: Contact, owed: Sequence[Owed]) -> bool:
         """One after the other: the second rotation means nothing to who has not heard the first."""
@@ -236,8 +281,11 @@ class Changes:
     async def peer_seen(self, seen: Sighting) -> None:
         """A node that knows us proved itself: tell it what it does not know yet."""
 
-        untold = await self._database.read(self._untold)
+        untold = await self._database.read(
+            lambda sql: [*self._untold(sql), *self._untold_of_themselves(sql)]
+        )
         if any(place.peer == seen.peer for place, _ in untold):
+            self._tried.pop(seen.peer, None)
             self.wake()
 
     # Those of others
@@ -388,3 +436,15 @@ class Changes:
                 await self._obeying.hear(found)
             except (TemporaryFailure, PeerMisbehaved) as error:
                 log.info("not told why: %s", error, extra={"peer": short(place.peer)})
+        asked, self._ask_of_them = list(self._ask_of_them.values()), {}
+        for place in asked:
+            await self._ask_why_of(place)
+
+    async def _ask_why_of(self, place: Contact) -> None:
+        person = await self._database.read(lambda sql: people.at_device(sql, place.peer))
+        if person is None:
+            return
+        try:
+            await self._obeying.hear(await self._client.find_changes(place, person.fingerprint))
+        except (TemporaryFailure, PeerMisbehaved) as error:
+            log.info("not told why: %s", error, extra={"peer": short(place.peer)})

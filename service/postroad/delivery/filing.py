@@ -39,6 +39,7 @@ from postroad.store import (
     circle,
     filed,
     invitations,
+    own_standing,
     people,
     proposals,
     quarantine,
@@ -215,8 +216,16 @@ class Filing:
         opened = replace(opened, octets=b"", above=0)  # a large letter is kept once
         return _Letter(opened, octets, render(octets), objection, fields, called)
 
+    def trouble(self, sql: Sql) -> str:
+        """Why nothing is taken in at all, in words; empty: it is."""
+        mine = self._keyring
+        return own_standing.trouble(sql, mine.fingerprint, mine.device.peer)
+
     def _file(self, sql: Sql, mail_id: MailId, letter: _Letter, *, told: bool) -> Result:
         opened, now = letter.opened, self._clock.now()
+        ended = self.trouble(sql)
+        if ended:
+            raise TemporaryFailure(ended)
         before = filed.known(sql, opened.sender, opened.nonce)
         if before is not None and before.digest != opened.header.digest:
             # Our receipt for it would say that we had filed what we never saw.

@@ -20,7 +20,7 @@ from postroad.message import headers
 from postroad.message.envelope import Recipient, Submission
 from postroad.sealing.letter import Introduction, Kind
 from postroad.sealing.proposal import Proposal
-from postroad.store import audit, circle, people, queue, revoked, rotations
+from postroad.store import audit, circle, own_standing, people, queue, revoked, rotations
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -87,17 +87,14 @@ class Outbox:
 
     async def _expect_not_revoked(self, wanted: Fingerprint) -> None:
         mine, device = self._keyring.fingerprint, self._keyring.device.peer
-        ours_speaks, theirs_ended = await self._database.read(
+        ours, theirs_ended = await self._database.read(
             lambda sql: (
-                revoked.speaks(sql, mine, device),
+                own_standing.trouble(sql, mine, device),
                 revoked.is_ended(sql, rotations.heir(sql, wanted)),
             )
         )
-        if not ours_speaks:
-            raise PermanentFailure(
-                "This device, or your identity, was revoked: nobody takes letters from it any "
-                "more. See: postroad devices"
-            )
+        if ours:
+            raise PermanentFailure(ours)
         if theirs_ended:
             raise PermanentFailure(
                 "This identity was revoked by its owner, and nobody reads letters to it. Ask them "

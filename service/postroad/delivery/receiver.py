@@ -51,6 +51,7 @@ from postroad.store.sealed import Arriving, SealedStore
 
 log = logging.getLogger(__name__)
 RECEIPTS_AT_ONCE = 16
+HAS_ENDED = wire.No(wire.Refusal.ENDED, "The recipient's device or identity has ended.")
 # A small one is opened, and refused with a receipt.
 UNWANTED = wire.No(wire.Refusal.UNWANTED, "The recipient does not want letters from you.")
 NOT_OPENED = wire.No(wire.Refusal.FORBIDDEN, "It cannot be opened.")  # whatever is wrong with it
@@ -154,8 +155,9 @@ class Receiver:
         assert isinstance(message, wire.Deliver)
         mail_id, size = MailId(message.mail_id), message.size
         whole = await exchange.receive_at_once(size)
-        before, bearer, is_full = await self._database.read(
+        ended, before, bearer, is_full = await self._database.read(
             lambda sql: (
+                self._filing.trouble(sql),
                 self._filing.before(sql, mail_id),
                 self._bearer(sql, message, exchange),
                 requests.count_waiting(sql) >= limits.REQUESTS_MAX,
@@ -164,6 +166,9 @@ class Receiver:
         size_max = bearer.size_max if bearer else limits.OPEN_LETTER_BYTES_MAX
         if before.receipt is not None:
             receipt = before.receipt
+        elif ended:
+            await exchange.send(HAS_ENDED)
+            return
         elif bearer is not None and bearer.is_blocked and whole is None:
             await exchange.send(UNWANTED)
             return
@@ -273,7 +278,7 @@ class Receiver:
             while True:
                 self._look.clear()
                 news, self._news = self._news, set()
-                drops = [one for one in await self._database.read(rented.my_drops) if one.agreed]
+                drops = await self._database.read(self._drops)
                 now = self._clock.elapsed()
                 self._look_at = {one.drop: self._look_at.get(one.drop, now) for one in drops}
                 for drop in drops:
@@ -290,6 +295,12 @@ class Receiver:
                 free = [at for drop, at in self._look_at.items() if drop not in looking]
                 next_at = min(free, default=now + limits.COLLECT_SECONDS)
                 await self._wait_for_news(min(next_at - now, limits.COLLECT_SECONDS))
+
+    def _drops(self, sql: Sql) -> list[MyDrop]:
+        """Ours, as long as we may take in what lies there."""
+        if self._filing.trouble(sql):
+            return []
+        return [one for one in rented.my_drops(sql) if one.agreed]
 
     def _put_off(self, drop: MyDrop, seconds_max: float) -> None:
         """Look into this drop again after some minutes; after an hour if its holder can tell us of

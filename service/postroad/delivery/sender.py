@@ -48,17 +48,13 @@ from postroad.protocol.wire_reseal import Reseal, check_reseal
 from postroad.sealing.keys import epoch_key_id
 from postroad.sealing.letter import UnknownKey
 from postroad.sealing.receipt import Verdict, open_receipt, signer
-from postroad.store import people, quarantine, queue, revoked
+from postroad.store import own_standing, people, quarantine, queue, revoked
 from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
 
 log = logging.getLogger(__name__)
-YOURS_IS_REVOKED = (
-    "This device, or your identity, was revoked: nobody takes letters from it any more. See: "
-    "postroad devices"
-)
 THEIRS_IS_REVOKED = (
     "The recipient has revoked their identity: no letter to this address can be answered for any "
     "more. Ask them in another way for an invitation to their new one."
@@ -322,8 +318,9 @@ class Sender:
         mine, device = self._keyring.fingerprint, self._keyring.device.peer
 
         def why(sql: Sql) -> str:
-            if not revoked.speaks(sql, mine, device):
-                return YOURS_IS_REVOKED
+            ours = own_standing.trouble(sql, mine, device)
+            if ours:
+                return ours
             if row.fingerprint not in self._keyring.fingerprints and revoked.is_ended(
                 sql, row.fingerprint
             ):
@@ -409,7 +406,7 @@ class Sender:
         event, now = ReceiptCame(verdict), self._clock.now()
         assert row.sealed is not None
         device = signer(sealed, row.sealed.content_key)
-        if verdict is Verdict.REVOKED:
+        if verdict in (Verdict.REVOKED, Verdict.ROTATED):
             await self._ask_why(row.fingerprint)
 
         def take(sql: Sql, parcel: Parcel) -> Step:
@@ -423,7 +420,7 @@ class Sender:
         return await self._step(row, take)
 
     async def _ask_why(self, fingerprint: Fingerprint) -> None:
-        """A recipient says that our device was revoked: their node can show the record."""
+        """A recipient says that we do not speak for ourselves: their node can show the record."""
         person = await self._database.read(lambda sql: people.contact(sql, fingerprint))
         for place in () if person is None else person.record.contacts:
             self._client.on_revoked(place)

@@ -28,7 +28,16 @@ from postroad.message.address import Address
 from postroad.peers.exchange import Counts
 from postroad.protocol import helping, invitation
 from postroad.protocol.clock import Judgement
-from postroad.store import bundled, invitations, people, quarantine, queue, rented, requests
+from postroad.store import (
+    bundled,
+    invitations,
+    own_standing,
+    people,
+    quarantine,
+    queue,
+    rented,
+    requests,
+)
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import HelperRow
 from postroad.store.keyring import OwnKeys
@@ -183,6 +192,9 @@ class OwnersDesk:
             return {
                 "address": str(self._keyring.address),
                 "locked": False,
+                "identity_trouble": own_standing.trouble(
+                    sql, self._keyring.fingerprint, self._keyring.device.peer
+                ),
                 "protection": self._keyring.wrapping.protection.value,
                 "user_name": str(self._keyring.address),
                 "smtp_port": self._mail_ports.get("smtp"),

@@ -124,6 +124,7 @@ def taken(address: str, heir: str, *, now: Instant, token: bytes) -> bytes:
         [
             f"Somebody with the keys of your identity made another one its heir: {heir}",
             f"Your address here: {address}",
+            "Nothing is sent or taken in as this address any more.",
             "If it was you, on another computer of yours: set this one up anew with the new 24 "
             "words (postroad setup --restore).",
             "If it was not, your keys or your 24 words are stolen. End this identity with its "

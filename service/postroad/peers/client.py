@@ -49,6 +49,7 @@ class Client:
         self._links = links
         # Hears of each node that calls our device revoked; set by the composition root.
         self.on_revoked: Callable[[Contact], None] = lambda _: None
+        self.on_ended: Callable[[Contact], None] = lambda _: None  # of each that has ended itself
         self._on_time = on_time
 
     @property
@@ -263,8 +264,10 @@ class Client:
         return await self._again(to, once)
 
     async def _call(self, to: Contact, request: wire.Message, kind: type[T]) -> T:
+        of_changes = isinstance(request, wire_changes.ChangeMessage)
+
         async def once() -> T:
-            async with self._links.exchange(to) as exchange:
+            async with self._links.exchange(to, of_changes=of_changes) as exchange:
                 await exchange.send(request)
                 return await exchange.expect(kind)
 
@@ -292,6 +295,8 @@ class Client:
     def _refused(self, to: Contact, refusal: int) -> None:
         if refusal == wire.Refusal.REVOKED:
             self.on_revoked(to)
+        elif refusal == wire.Refusal.ENDED:
+            self.on_ended(to)
 
 
 def _unexpected(answer: wire.Message) -> Exception:

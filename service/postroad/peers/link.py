@@ -65,9 +65,9 @@ class Links:
         admission: Admission | None = None,
         may_use: Callable[[Link], bool] = lambda _: True,
     ) -> None:
-        """`barred`: devices that were revoked. They are not dialled, and may only tell and ask what
-        was revoked. Without `admission` nobody is a stranger. `may_use`: whether this link's
-        packets go a way that they may go."""
+        """`barred`: devices that were revoked. They are told, and may tell and ask, what was
+        revoked, and nothing else. Without `admission` nobody is a stranger. `may_use`: whether this
+        link's packets go a way that they may go."""
         self._admission = admission
         self._endpoint = endpoint
         self._clock = clock
@@ -142,12 +142,15 @@ class Links:
         await self._served.wait()
 
     @asynccontextmanager
-    async def exchange(self, contact: Contact) -> AsyncIterator[Exchange]:
+    async def exchange(
+        self, contact: Contact, *, of_changes: bool = False
+    ) -> AsyncIterator[Exchange]:
         """A fresh exchange with this peer, over a link at hand or a new one.
 
-        Raises Unreachable. When it ends with an error its stream is aborted; when the peer did not
+        `of_changes`: it is about revocations, of which those may hear whom they concern. Raises
+        Unreachable. When it ends with an error its stream is aborted; when the peer did not
         answer in time, the link is taken for dead and closed as well."""
-        if contact.peer in self._barred:
+        if contact.peer in self._barred and not of_changes:
             raise Unreachable("This device was revoked by its owner.")
         entry = self._newest(contact.peer) or await self._dial(contact)
         entry.busy += 1

@@ -68,6 +68,7 @@ class Refusal(IntEnum):
     FORBIDDEN = 3  # not for you
     FULL = 4  # the quota of this drop is used up
     TOO_LARGE = 5
+    ENDED = 6  # I speak for that recipient no more: ask me why (FindChanges)
     STAMP = 7  # a stranger's letter needs a stamp of as many bits as the recipient's record says
     RATE = 8  # too many letters in too short a time: try again later
     UNWANTED = 9  # the recipient has blocked you: a large letter is not even taken in

@@ -262,6 +262,23 @@ def who_knows_us(sql: sqlite3.Connection) -> list[Contact]:
     return list(found.values())
 
 
+def ended(
+    sql: sqlite3.Connection, mine: Collection[Fingerprint]
+) -> list[tuple[Fingerprint, RevokeRecord]]:
+    """Others of whom a revocation is known, and the newest one."""
+    rows = sql.execute(
+        "SELECT fingerprint FROM change WHERE kind = ? ORDER BY fingerprint", (REVOKE,)
+    )
+    whose = [Fingerprint(one) for (one,) in rows if one not in mine]
+    return [(one, last) for one in whose if (last := revocation(sql, one)) is not None]
+
+
+def nodes_of(sql: sqlite3.Connection, fingerprint: Fingerprint) -> tuple[Contact, ...]:
+    """Where a contact's nodes were, by the last record of theirs."""
+    person = people.contact(sql, fingerprint)
+    return () if person is None else person.record.contacts
+
+
 def tell(
     sql: sqlite3.Connection, peer: PeerId, fingerprint: Fingerprint, kind: int, sequence: int
 ) -> None:
