@@ -77,7 +77,10 @@ def test_octets_in_a_real_argument_end_as_one_sentence(tmp_path: Path) -> None:
     ):
         done = typed(*words)
         assert done.returncode == 2, done
-        assert b'caf\\udce9" is not UTF-8' in done.stderr
+        told = done.stderr.decode()
+        if b"--json" in words:
+            told = json.loads(done.stdout)["error"]
+        assert 'caf\\udce9" is not UTF-8' in told
         assert b"Traceback" not in done.stderr
 
 
