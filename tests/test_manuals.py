@@ -17,6 +17,7 @@ import pytest
 import manuals
 from person import ROOT, surroundings
 from postroad.app.cli import main
+from postroad.app.program import EXIT_CODES
 
 SECONDS_MAX = 60.0
 SHELLS = {
@@ -52,6 +53,16 @@ def test_there_is_a_page_for_each_command_and_it_tells_all_of_it(written: Path) 
     for said in (r"\-\-cancel\-letters", "POSTROAD CONTACTS RENAME", ".SH EXIT STATUS"):
         assert said in page
     assert r".BR postroad\-contacts (1)" in (written / "man1" / "postroad.1").read_text()
+
+
+def test_the_page_of_the_command_line_says_what_it_is() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+    again = "type: python3 tools/dev.py manuals, which writes docs/cli.md anew, too"
+    assert manuals.with_reference(page) == page, again
+    for said in ("### `postroad queue cancel ID`", "`holders_refused[].is_contact`", "--qr"):
+        assert said in page
+    codes = set(re.findall(r"^\| (\d) \|", page, re.MULTILINE))
+    assert codes == {str(code) for code in EXIT_CODES}
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="needs Debian packages: groff")

@@ -323,10 +323,15 @@ def inputs_of_locks() -> str:
 
 
 def manuals() -> int:
-    """the manual pages and the shells' completions (OUT=FOLDER is where; else build/manuals)"""
+    """manual pages and completions (OUT=FOLDER; else build/manuals), and docs/cli.md made anew"""
     target = os.environ.get("OUT") or str(ROOT / "build" / "manuals")
-    command = [environment(), str(ROOT / "tools" / "manuals.py"), target]
-    return subprocess.run(command, env=variables(), check=False).returncode
+    command = [environment(), str(ROOT / "tools" / "manuals.py")]
+    page = [*command, "--page", str(ROOT / "docs" / "cli.md")]
+    ours = variables()
+    return (
+        subprocess.run([*command, target], env=ours, check=False).returncode
+        or subprocess.run(page, env=ours, check=False).returncode
+    )
 
 
 def clean() -> int:

@@ -5,8 +5,9 @@ Purpose: what `man postroad`, `man postroad-queue` and a TAB show is what `postr
 from the same words. Needs click and the rooms of the service on its path, and nothing else.
 Invariants: nothing but the given folder is written; the same tree gives the same bytes.
 
-    tools/manuals.py FOLDER     FOLDER/man1/*.1, FOLDER/bash/postroad, FOLDER/zsh/_postroad and
-                                FOLDER/fish/postroad.fish
+    tools/manuals.py FOLDER         FOLDER/man1/*.1, FOLDER/bash/postroad, FOLDER/zsh/_postroad and
+                                    FOLDER/fish/postroad.fish
+    tools/manuals.py --page FILE    the second part of docs/cli.md, behind its mark
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ import click
 from click.shell_completion import ShellComplete, get_completion_class
 
 from postroad import __version__
+from postroad.app.answers import ANSWERS, fields_of
 from postroad.app.cli import main as postroad
 from postroad.app.program import EXIT_CODES
+from postroad.app.shapes import Field
 
+MARK = "<!-- What follows is written by: python3 tools/manuals.py --page docs/cli.md -->\n"
 COMPLETIONS = {"bash": "postroad", "zsh": "_postroad", "fish": "postroad.fish"}
 FILES = {
     "~/.config/postroad/config.toml": "What you configured; setup writes every key with what it "
@@ -107,7 +111,7 @@ and hands them to the recipient's node, or to peers that keep them until it wake
 in are read by IMAP. Both are on this computer only.
 
 These commands set it up and ask it. With --json a command answers with one JSON object and asks
-nothing."""
+nothing; `postroad schema COMMAND` prints its form."""
 
 
 def _head(name: str, purpose: str) -> list[str]:
@@ -169,6 +173,62 @@ def _safe(text: str) -> str:
     return re.sub("`([^`]+)`", r"\\fB\1\\fR", text)
 
 
+# --- the page -------------------------------------------------------------------------------------
+
+
+def with_reference(page: str) -> str:
+    """The page of the command line, with what stands behind the mark made anew."""
+    head, mark, _ = page.partition(MARK)
+    assert mark, "the page has lost its mark"
+    return head + mark + "\n".join(_reference()) + "\n"
+
+
+def _reference() -> Iterator[str]:
+    for title, names in postroad.by_section().items():
+        yield from ("", f"## {title}")
+        for name in names:
+            yield from _entry(name, postroad.commands[name])
+
+
+def _entry(path: str, command: click.Command) -> Iterator[str]:
+    pieces = " ".join(command.collect_usage_pieces(click.Context(command, info_name=path)))
+    yield from ("", f"### `postroad {path} {pieces}`".replace(" [OPTIONS]", ""))
+    for paragraph in (command.help or "").strip().split("\n\n"):
+        yield from ("", " ".join(paragraph.split()))
+    records = [one.get_help_record(click.Context(command)) for one in command.params]
+    options = [one for one in records if one is not None and one[1] and "--json" not in one[0]]
+    if options:
+        yield from ("", "| option | |", "|---|---|")
+        yield from (f"| `{_cell(what)}` | {_cell(about)} |" for what, about in options)
+    for number, shape in enumerate(ANSWERS.get(path, ())):
+        if shape:
+            yield from ("", f"{'or ' if number else ''}answers:", "", "| field | type | |")
+            yield "|---|---|---|"
+            yield from (
+                f"| `{name}` | {_type(one)} | {_cell(one.about)} |"
+                for name, one in fields_of(shape)
+            )
+    if isinstance(command, click.Group):
+        for name, below in shown(command).items():
+            yield from _entry(f"{path} {name}", below)
+
+
+def _type(one: Field) -> str:
+    inside = one.items
+    name = {"array": "list", "integer": "whole number", "boolean": "true or false"}.get(
+        one.kind, one.kind or "any"
+    )
+    if one.choices:
+        name = ", ".join(f"`{choice}`" for choice in one.choices)
+    if inside is not None and not inside.fields:
+        name = f"list of {_type(inside)}"
+    return name + (", or null" if one.is_null_too else "") + ("; or absent" * one.is_left_out_too)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def _write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
@@ -176,6 +236,10 @@ def _write(path: Path, text: str) -> Path:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: tools/manuals.py FOLDER")
-    print(f"{len(write(Path(sys.argv[1])))} files are in {sys.argv[1]}")
+    match sys.argv[1:]:
+        case ["--page", file]:
+            Path(file).write_text(with_reference(Path(file).read_text("utf-8")), "utf-8")
+        case [folder]:
+            print(f"{len(write(Path(folder)))} files are in {folder}")
+        case _:
+            sys.exit("usage: tools/manuals.py FOLDER, or --page FILE")

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import answer_check
 import dev
 
 T = TypeVar("T")
@@ -119,11 +120,11 @@ class Person:
         """Type a postroad command, and read its JSON answer; ClaimFailed with its error."""
         done = self.type(*words, "--json")
         answer: dict[str, Any] = json.loads(done.stdout or '{"error": "no answer"}')
+        if fault := answer_check.fault(words, answer) if done.stdout else "":
+            raise ClaimFailed(fault)
         if done.returncode:
             raise ClaimFailed(f"{self.title}: postroad {words[0]}: {answer['error']}")
-        if answer.pop("version", None) != 1:
-            raise ClaimFailed(f"postroad {words[0]} does not say which version its answer has.")
-        return answer
+        return {name: value for name, value in answer.items() if name != "version"}
 
     def set_up(self) -> None:
         self.take_answer(self.postroad("setup", "--name", self.name))

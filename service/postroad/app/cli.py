@@ -46,6 +46,7 @@ from postroad.app.program import Program
 from postroad.app.proposals_cli import introduce, proposals
 from postroad.app.queue_cli import queue
 from postroad.app.requests_cli import requests
+from postroad.app.schema_cli import schema
 from postroad.app.store_cli import store
 from postroad.app.version_cli import version
 from postroad.base.errors import ConfigurationError, NotToBeHad, PostroadError
@@ -299,6 +300,7 @@ main.add_command(mail_client)
 main.add_command(password)
 main.add_command(store)
 main.add_command(version)
+main.add_command(schema)
 main.add_command(audit)
 main.add_command(keys)
 main.add_command(unlock)

@@ -1,0 +1,619 @@
+"""What each command answers with --json: the one place that says it, for programs and for people.
+
+Purpose: `postroad schema` and docs/cli.md are made of this, and the tests hold every real answer to
+it. Within one version a field may be added, and none goes or changes its meaning.
+It is longer than other modules because it is a table.
+"""
+
+from postroad.app.shapes import (
+    Field,
+    Shape,
+    anything,
+    many,
+    moment,
+    nested,
+    number,
+    text,
+    truth,
+    whole,
+)
+
+ERROR: Shape = {"error": text("a sentence for a person: what went wrong, and what to do")}
+NOTHING: Shape = {}
+
+# What several answers have in common
+
+_ADDRESS = text("an address of Postroad")
+_PORT = whole("a TCP port of 127.0.0.1")
+_PAUSED: Shape = {
+    "paused": truth("whether the owner took the node off the network"),
+    "paused_until": moment("when that ends by itself; null: with `resume`").or_null(),
+}
+_PROTECTION: Shape = {
+    "protection": text("what opens the keys", "plain", "passphrase", "keyring", "credential"),
+    "locked": truth("whether the keys wait for that"),
+    "argon2id": nested(
+        {
+            "memory_kib": whole("of memory"),
+            "passes": whole("over it"),
+            "lanes": whole("beside each other"),
+        },
+        "what a try of the passphrase costs",
+    ).or_absent(),
+}
+_CONTACT: Shape = {
+    "name": text("what the owner calls them"),
+    "address": _ADDRESS,
+    "seen_at": moment("when their node was last heard of").or_null(),
+    "verified": truth("whether the owner compared the safety number"),
+    "verified_at": moment("when that was").or_null(),
+    "blocked": truth("whether the owner blocked them"),
+    "revoked": truth("whether their identity was ended"),
+}
+_RELATIONS: Shape = {
+    **_CONTACT,
+    "fingerprint": text("of their keys"),
+    "since": moment("when they became a contact"),
+    "holds_for_us": truth("whether their node keeps letters for the owner"),
+    "we_hold_for_them": truth("whether this node keeps letters for them"),
+    "letters_waiting": whole("letters of the owner's that are on their way to them"),
+}
+_INVITATION: Shape = {
+    "id": text("for `invitations withdraw`"),
+    "name": text("for whom it is, in the owner's words; may be empty"),
+    "state": text("what became of it", "open", "used", "withdrawn", "expired"),
+    "created_at": moment("when it was made"),
+    "expires_at": moment("until when it works"),
+    "used_by": text("who used it").or_null(),
+    "used_at": moment("when that was").or_null(),
+    "withdrawn_at": moment("when its maker took it back").or_null(),
+}
+_REQUEST: Shape = {
+    "id": text("for `requests accept` and `refuse`"),
+    "address": _ADDRESS,
+    "subject": text("as its writer put it"),
+    "came_at": moment("when it came"),
+    "expires_at": moment("when it goes by itself"),
+}
+_PROPOSAL: Shape = {
+    "id": text("for `proposals accept` and `decline`"),
+    "introducer": text("what the owner calls the contact who proposes"),
+    "introducer_fingerprint": text("of their keys"),
+    "name": text("of the person who is proposed"),
+    "address": _ADDRESS,
+    "state": text("how far it is", "open", "accepted", "declined", "refused", "met"),
+    "came_at": moment("when it came"),
+    "expires_at": moment("when it is over"),
+    "remarks": many(text("a sentence"), "what the owner should know before they say yes"),
+}
+_PATH: Shape = {
+    "direct": truth("false: by way of a relay"),
+    "at": text("their address and port").or_null(),
+    "family": text("of that address", "IPv4", "IPv6").or_null(),
+    "round_trip_milliseconds": number("as measured; 0 while nobody knows"),
+}
+_BUNDLE: Shape = {
+    "letters": whole("letters in it"),
+    "receipts": whole("receipts in it"),
+    "invitation": truth("whether an invitation is in it"),
+    "left_out": whole("letters that wait and cannot be in it; `queue` says why"),
+    "written": truth("whether there is a file"),
+}
+_ONE_PARCEL: Shape = {"id": whole("its number in the queue"), "recipient": _ADDRESS}
+_DOOR: Shape = {
+    "protocol": text("what is spoken there", "imap", "smtp"),
+    "host": text("always 127.0.0.1"),
+    "port": _PORT,
+    "user_name": text("the address"),
+    "security": text("it never leaves this computer", "none"),
+    "authentication": text("the mailbox password, as it is", "password"),
+}
+_QUARANTINED: Shape = {
+    "kind": text("letter, letter to send, parcel or message"),
+    "name": text("which one"),
+    "reason": text("a sentence"),
+    "at": moment("when it was found"),
+}
+_NEW_PASSWORD = text("the mailbox password; shown this once")
+_WORDS = text("24 words, with spaces between them; shown this once")
+_AUDIT_ENTRY: Shape = {
+    "number": whole("its place in the log"),
+    "damaged": truth("true where nothing else can be told of it").or_absent(),
+    "at": moment("when it was noted").or_absent(),
+    "event": text("what happened").or_absent(),
+    "facts": anything("what belongs to it, by name").or_absent(),
+    "previous": text("the hash of the entry before it").or_absent(),
+    "hash": text("of this entry").or_absent(),
+}
+_FINDING: Shape = {
+    "about": text("what was looked at"),
+    "state": text("how it is", "good", "limited", "bad", "unknown"),
+    "says": text("a sentence"),
+    "advice": text("what to do; may be empty"),
+}
+
+# The answers
+
+STATUS: Shape = {
+    "address": _ADDRESS,
+    "locked": truth("false"),
+    "protection": _PROTECTION["protection"],
+    "user_name": text("for mail programs"),
+    "smtp_port": _PORT.or_null(),
+    "imap_port": _PORT.or_null(),
+    "contact_count": whole("people who can be written to"),
+    "letters_waiting": whole("letters that are on their way"),
+    "requests_waiting": whole("letters of strangers that wait for an answer"),
+    "holders": whole("who keep letters for the owner now"),
+    "holders_silent": whole("who should, and have not been seen for days"),
+    "holders_wanted": whole("how many there are to be"),
+    "holders_refused": many(
+        nested(
+            {
+                "name": text("a contact"),
+                "is_contact": truth("false: a contact of theirs whom they vouched for"),
+                "reason": text("a sentence"),
+            }
+        ),
+        "who does not want to",
+    ),
+    **_PAUSED,
+    "clock": nested(
+        {
+            "confirmed": truth("whether the wall clock may be believed"),
+            "because": text("why", "voices", "uptime", "started", "stepped", "contradicted"),
+            "say_why": truth("whether the owner should hear of it"),
+            "agreeing": whole("contacts' nodes that say the same time"),
+            "disagreeing": whole("contacts' nodes that say another"),
+            "errors_seconds": many(number("seconds"), "how far theirs are from ours"),
+        },
+        "promise M12",
+    ),
+    "messages_sent": whole("to other nodes since the start"),
+    "messages_heard": whole("from other nodes since the start"),
+    "quarantine": many(nested(_QUARANTINED), "what is damaged and set aside"),
+    "network": many(text("a sentence"), "what is wrong with the ways to others"),
+}
+LOCKED: Shape = {**_PROTECTION, "reason": text("what to do, in a sentence")}
+
+ANSWERS: dict[str, tuple[Shape, ...]] = {
+    "setup": (
+        {
+            "address": _ADDRESS,
+            "words": _WORDS,
+            "password": _NEW_PASSWORD,
+            "smtp_port": _PORT,
+            "imap_port": _PORT,
+            "sheet": text("the file of the revocation sheet").or_null(),
+        },
+    ),
+    "status": (STATUS, LOCKED),
+    "queue": (
+        {
+            "queue": many(
+                nested(
+                    {
+                        **_ONE_PARCEL,
+                        "letter": text("the id that the mail program was told"),
+                        "state": text("whether a holder has it", "waiting", "held"),
+                        "reason": text("a sentence; empty before the first try"),
+                        "holders": whole("who keep a copy"),
+                        "next_try_at": moment("when it is tried again"),
+                        "tries": whole("so far, in this state"),
+                        "advice": text("what to do; may be empty"),
+                        "bundled_at": moment("when it went into a bundle").or_null(),
+                    }
+                ),
+                "one letter to one recipient each, oldest first",
+            ),
+            "now": moment("by the node's clock"),
+            **_PAUSED,
+        },
+    ),
+    "queue retry": ({"tried": many(nested(_ONE_PARCEL), "what is being tried now")},),
+    "queue cancel": (
+        {
+            **_ONE_PARCEL,
+            "letter": text("the id that the mail program was told"),
+            "state": text("from now on", "cancelled"),
+            "holders": whole("who keep a copy that only the recipient can take away"),
+            "has_left": truth("whether a copy may be anywhere but on this computer"),
+            "readable_until": moment("when such a copy expires").or_null(),
+        },
+    ),
+    "log": (
+        {
+            "lines": many(
+                nested(
+                    {
+                        "at": moment("when it was written"),
+                        "level": text("how grave", "debug", "info", "warning", "error"),
+                        "text": text("the line"),
+                        "room": text("which part of the program says it").or_absent(),
+                        "parcel": text("a number of the queue").or_absent(),
+                        "letter": text("the id that the mail program was told").or_absent(),
+                        "mail": text("the mail id").or_absent(),
+                        "state": text("of the parcel, from then on").or_absent(),
+                        "holder": text("8 digits of a device key").or_absent(),
+                        "peer": text("8 digits of a device key").or_absent(),
+                    }
+                ),
+                "oldest first",
+            )
+        },
+    ),
+    "invite": (
+        {
+            "link": text("the invitation: a secret, for one person"),
+            "id": text("for `invitations withdraw`"),
+            "expires_at": moment("until when it works"),
+            "seconds": number("how long that is"),
+            "name": text("for whom it is; may be empty"),
+            "holders_told": whole("holders who know of it already"),
+            "holders": whole("holders there are"),
+        },
+    ),
+    "accept": (
+        {
+            "address": _ADDRESS,
+            "is_new": truth("false: they were a contact already"),
+            "name": text("what the owner calls them"),
+        },
+        {"helper": text("the name of the helper that serves from now on")},
+    ),
+    "contacts": ({"contacts": many(nested(_CONTACT), "by name")},),
+    "contacts show": (_RELATIONS,),
+    "contacts rename": ({"before": text("what they were called"), **_CONTACT},),
+    "contacts block": (_RELATIONS,),
+    "contacts unblock": (_RELATIONS,),
+    "contacts remove": (_RELATIONS,),
+    "contacts export": (
+        {
+            "text": text("the file"),
+            "count": whole("contacts in it"),
+            "left_out": whole("contacts who are blocked"),
+        },
+    ),
+    "verify": (
+        {
+            **_CONTACT,
+            "number": many(text("five digits"), "the safety number, in twelve groups"),
+            "code": text("what a camera reads"),
+            "compared": truth("whether it was compared with what they showed"),
+        },
+        _CONTACT,
+    ),
+    "requests": (
+        {
+            "open": truth("whether letters of strangers are taken at all"),
+            "requests": many(nested(_REQUEST), "oldest first"),
+        },
+    ),
+    "requests show": ({**_REQUEST, "text": text("the letter, as text")},),
+    "requests accept": (_REQUEST,),
+    "requests refuse": ({**_REQUEST, "silently": truth("whether its writer is told nothing")},),
+    "introduce": (
+        {
+            "names": many(text("a name"), "of the two"),
+            "addresses": many(_ADDRESS, "of the two"),
+        },
+    ),
+    "proposals": ({"proposals": many(nested(_PROPOSAL), "newest last")},),
+    "proposals accept": (_PROPOSAL,),
+    "proposals decline": (_PROPOSAL,),
+    "invitations": ({"invitations": many(nested(_INVITATION), "that the owner made")},),
+    "invitations withdraw": (_INVITATION,),
+    "bundle write": (_BUNDLE,),
+    "bundle read": (
+        {
+            "author": text("whose bundle it is, if a contact's").or_null(),
+            "inviter": text("whose invitation is in it").or_null(),
+            "accepted": truth("whether that was accepted"),
+            "records": whole("that are newer than what was known"),
+            "filed": whole("letters that are in the INBOX now"),
+            "known": whole("letters that were here before"),
+            "refused": whole("letters that were refused; the receipt says why"),
+            "left": whole("letters that were not taken now"),
+            "unreadable": whole("letters that cannot be opened"),
+            "held": whole("letters for others who rent a drop here"),
+            "for_others": whole("letters for others"),
+            "receipts": whole("receipts that end letters of the owner's"),
+            "receipts_for_others": whole("receipts that end letters of others"),
+            "trouble": text("why reading ended early").or_null(),
+            "answer": nested(_BUNDLE, "what was written into --answer").or_null(),
+        },
+    ),
+    "peers": (
+        {
+            "peers": many(
+                nested(
+                    {
+                        "name": text("what the owner calls the contact"),
+                        "address": _ADDRESS,
+                        "seen_at": moment("when a node of theirs was last heard of").or_null(),
+                        "holds_for_us": _RELATIONS["holds_for_us"],
+                        "we_hold_for_them": _RELATIONS["we_hold_for_them"],
+                        "nodes": many(
+                            nested(
+                                {
+                                    "peer": text("its device key"),
+                                    "addresses": many(text("address and port"), "of it"),
+                                    "relay": text("where it waits").or_null(),
+                                    "link": nested(_PATH, "that is open now").or_null(),
+                                }
+                            ),
+                            "of theirs",
+                        ),
+                    }
+                ),
+                "of the owner's contacts",
+            )
+        },
+    ),
+    "peers ping": (
+        {
+            "name": text("of the contact"),
+            "milliseconds": number("there and back"),
+            **_PATH,
+        },
+    ),
+    "netcheck": (
+        {
+            "own": many(text("address and port"), "of this machine"),
+            "outside": many(
+                nested(
+                    {
+                        "address": text("address and port"),
+                        "sure": truth("whether two networks say so"),
+                        "open": truth("whether strangers are let in").or_null(),
+                    }
+                ),
+                "where others see it",
+            ),
+            "mapped_by_router": many(text("address and port"), "opened by the router"),
+            "nat": nested(
+                {
+                    family: text("what it does", "unknown", "none", "some", "cone", "symmetric")
+                    for family in ("ipv4", "ipv6")
+                },
+                "between this machine and others",
+            ),
+            "udp": truth("whether it passes").or_null(),
+            "relay": text("where this node waits").or_null(),
+            "relay_milliseconds": number("to it").or_null(),
+            "relay_is_our_own": truth("whether it is this node's"),
+            "our_relay_is_open": truth("whether others reach it").or_null(),
+            "nodes": whole("that were asked"),
+            "nodes_answering": whole("that answered"),
+            "clock_error_seconds": number("by what they say").or_null(),
+            "findings": many(nested(_FINDING), "the most important first"),
+        },
+    ),
+    "pause": (_PAUSED,),
+    "resume": ({"was_paused": truth("whether there was a pause to end")},),
+    "helpers": (
+        {
+            "helpers": many(
+                nested(
+                    {
+                        "name": text("of the helper"),
+                        "seen_at": moment("when it last answered").or_null(),
+                        "refusal": text("why it serves no more; empty while it does"),
+                    }
+                ),
+                "that serve the owner",
+            )
+        },
+    ),
+    "helpers remove": (NOTHING,),
+    "helper invite": (
+        {
+            "link": text("for one person: a secret"),
+            "expires": moment("until when it works"),
+        },
+    ),
+    "helper people": (
+        {
+            "people": many(
+                nested(
+                    {
+                        "name": text("of the person"),
+                        "address": _ADDRESS,
+                        "seen_at": moment("when their node was last heard of").or_null(),
+                        "letters_held": whole("for them"),
+                    }
+                ),
+                "who are served",
+            )
+        },
+    ),
+    "helper remove": ({"address": _ADDRESS},),
+    "helper status": (
+        {
+            "helper": text("its name"),
+            "postroad": text("the version of the program"),
+            "addresses": many(text("address and port"), "where others reach it"),
+            "relay": text("where it relays").or_null(),
+            "messages_sent": whole("to other nodes since the start"),
+            "messages_heard": whole("from other nodes since the start"),
+            "people": whole("who are served"),
+            "letters_held": whole("for all of them"),
+        },
+    ),
+    "keys": (
+        {
+            **_PROTECTION,
+            "file": text("where they lie"),
+            "running": truth("whether a node was asked"),
+            "reason": text("why they are locked").or_absent(),
+        },
+    ),
+    "keys protect": ({**_PROTECTION, "before": _PROTECTION["protection"]},),
+    "unlock": ({**_PROTECTION, "was_locked": truth("whether there was anything to do")},),
+    "password": (
+        {
+            "password": _NEW_PASSWORD,
+            "user_name": text("the address"),
+            "kept_in": text("a file from which programs read it").or_null(),
+        },
+    ),
+    "identity": (
+        {
+            "address": _ADDRESS,
+            "former": many(_ADDRESS, "that were the owner's before, and still reach them"),
+            "is_ended": truth("whether it was revoked"),
+        },
+    ),
+    "identity sheet": ({"address": _ADDRESS, "file": text("the page to print")},),
+    "identity rotate": (
+        {
+            "address": _ADDRESS,
+            "new_address": _ADDRESS,
+            "words": _WORDS,
+            "asked": many(whole("a place"), "of the words that --finish wants on stdin"),
+        },
+        {"address": _ADDRESS, "was": _ADDRESS},
+    ),
+    "devices": (
+        {
+            "address": _ADDRESS,
+            "is_ended": truth("whether the identity was revoked"),
+            "devices": many(
+                nested(
+                    {
+                        "id": text("for `devices revoke`"),
+                        "key": text("the device key"),
+                        "is_this": truth("whether it is this computer"),
+                        "is_revoked": truth("whether nobody takes anything from it"),
+                        "takes_mail": truth("whether letters go there"),
+                        "seen_at": moment("when it was last heard of").or_null(),
+                        "certified_until": moment("how long it may speak").or_null(),
+                    }
+                ),
+                "that were set up from the 24 words, as far as this one knows",
+            ),
+        },
+    ),
+    "devices revoke": ({"id": text("of the device")},),
+    "revoke": (
+        {
+            "fingerprint": text("of the identity that has ended"),
+            "is_yours": truth("whether it was the owner's"),
+        },
+    ),
+    "policy": (
+        {
+            "policy": text("the file").or_null(),
+            "digest": text("of it").or_null(),
+            "settings": many(
+                nested(
+                    {
+                        "key": text("of the configuration"),
+                        "value": anything("that takes effect"),
+                        "wanted": anything("what the owner configured"),
+                        "source": text("who said so", "default", "configuration", "policy"),
+                        "bound": truth("whether the policy says anything about it"),
+                    }
+                ),
+                "all of them",
+            ),
+        },
+    ),
+    "audit": ({"entries": many(nested(_AUDIT_ENTRY), "oldest first")},),
+    "audit verify": (
+        {
+            "whole": truth("whether nothing was changed, taken out, moved or cut off"),
+            "entries": whole("how many there are"),
+            "first": whole("the number of the oldest").or_null(),
+            "pruned": anything("what was forgotten because the log was long"),
+            "head": text("to be kept elsewhere").or_null(),
+            "head_kept": text("that was given with --head").or_null(),
+            "faults": many(
+                nested({"number": whole("of the entry").or_null(), "says": text("a sentence")}),
+                "what is wrong",
+            ),
+        },
+    ),
+    "mail-client": (
+        {
+            "program": text("as it was named; other: none was"),
+            "title": text("as people call it"),
+            "address": _ADDRESS,
+            "name": text("for the From"),
+            "incoming": nested(_DOOR, "where it reads"),
+            "outgoing": nested(_DOOR, "where it sends"),
+            "steps": many(text("a sentence"), "in its own windows"),
+            "file": text("what --write writes").or_null(),
+            "text": text("what stands in that file").or_null(),
+            "password_file": text("where such a file has the password read from"),
+            "written": many(text("a file"), "that was written"),
+            "then": text("the line to type then").or_null(),
+        },
+    ),
+    "store": (
+        {
+            "folder": text("where everything lies"),
+            "format": whole("in which it was written"),
+            "database_bytes": whole("of the database and its log"),
+            "unused_bytes": whole("of those, in which nothing stands"),
+            "bodies_bytes": whole("of large letters"),
+            "sealed_bytes": whole("of large sealed letters"),
+            "free_bytes": whole("on that disk"),
+            "reserve_bytes": whole("that are kept free"),
+            "messages": whole("in all folders"),
+            "mailboxes": whole("folders"),
+            "letters_waiting": whole("parcels that are on their way"),
+            "letters_held": whole("for others"),
+            "quarantine": whole("damaged things that were set aside"),
+        },
+    ),
+    "store check": (
+        {
+            "whole": truth("whether all is as it was written"),
+            "octets": whole("of letters that were read"),
+            "faults": many(
+                nested(
+                    {
+                        "what": text("is damaged", "database", "body", "sealed letter"),
+                        "name": text("of it"),
+                        "reason": text("a sentence without an end"),
+                        "where": text("which message that is; may be empty"),
+                    }
+                ),
+                "the first hundred",
+            ),
+            "more_faults": whole("that are not listed"),
+            "running": truth("whether a node was asked how it writes"),
+            "journal_mode": text("of the node's connection").or_null(),
+            "synchronous": whole("of it; 2 is FULL").or_null(),
+        },
+    ),
+    "store compact": (
+        {"before_bytes": whole("of the database"), "after_bytes": whole("of the database")},
+    ),
+    "version": (
+        {
+            "postroad": text("the version of this program"),
+            "python": text("that runs it"),
+            "iroh": text("the network library").or_null(),
+            "cryptography": text("the cryptographic library").or_null(),
+            "sqlite": text("the database library"),
+            "store_format": whole("that this program writes"),
+            "letter_format": whole("that this program seals"),
+            "protocol": text("that nodes speak"),
+        },
+    ),
+}
+ANSWERS["requests list"] = ANSWERS["requests"]
+
+
+def fields_of(shape: Shape, path: str = "") -> list[tuple[str, Field]]:
+    """All of them, those of objects inside behind a dot, those of lists behind []."""
+    found: list[tuple[str, Field]] = []
+    for name, one in shape.items():
+        found.append((f"{path}{name}", one))
+        inside = one.items or one
+        if inside.fields:
+            below = f"{path}{name}[]." if one.items else f"{path}{name}."
+            found += fields_of(inside.fields, below)
+    return found
