@@ -239,5 +239,3 @@ def test_a_person_in_a_test_hears_of_an_answer_that_is_not_described(
     monkeypatch.setattr(answer_check, "_checks", answer_check._checks.__wrapped__)
     with pytest.raises(ClaimFailed, match=r"is not as app/answers\.py says"):
         Person("anna", tmp_path, SLOT).postroad("version")
-
-

@@ -56,9 +56,7 @@ def run(*command: str, home: Path, stdin: str = "") -> None:
 
 @pytest.mark.program
 @needs("mutt")
-def test_mutt_sends_and_reads_with_the_file_that_is_written(
-    couple: Couple, tmp_path: Path
-) -> None:
+def test_mutt_sends_and_reads_with_the_file_that_is_written(couple: Couple, tmp_path: Path) -> None:
     anna, bora = couple
     hers, his = written(anna, "mutt"), written(bora, "mutt")
     subject = "By a written muttrc"

@@ -14,21 +14,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from socket import socket
+from typing import Any
 
 from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import log as lines
 from postroad.app import policy as policies
+from postroad.app import policy_told, session_bus
 from postroad.app.compose import Settings, build_node
 from postroad.app.config import Config
 from postroad.app.node import Node, Sockets
 from postroad.app.opening import opened
 from postroad.app.policy import Policy
+from postroad.app.setup_desk import SetupDesk
 from postroad.app.waiting import Waiting, sentence, until_told
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Lan, Machine, Network
+from postroad.doors.dbus.door import STARTING, Door, served
 from postroad.machine import credential, listeners
 from postroad.machine.clock import SystemClock
 from postroad.machine.desktop_keyring import DesktopKeyring
@@ -120,13 +124,14 @@ class _Life:
         feeding = feed_watchdog(self._manager, lambda: self._pulse())
         watchdog = asyncio.create_task(feeding, name="watchdog")
         try:
-            while True:
-                try:
-                    await self._start()
-                except PostroadError as error:
-                    if self._served or not self._manager.listens:
-                        raise
-                    await self._wait(error)
+            async with served(session_bus.address(), session_bus.library()) as bus:
+                while True:
+                    try:
+                        await self._start(bus)
+                    except PostroadError as error:
+                        if self._served or not self._manager.listens:
+                            raise
+                        await self._wait(error, bus)
         except asyncio.CancelledError:
             log.info("stopped")
         finally:
@@ -134,7 +139,7 @@ class _Life:
             if self._asked_at is not None:
                 self._asked_at[1].close()
 
-    async def _wait(self, reason: PostroadError) -> None:
+    async def _wait(self, reason: PostroadError, bus: Door) -> None:
         """Be up and say why the node is not, until it is time to try again."""
         try:
             config, _ = self._load()
@@ -152,14 +157,18 @@ class _Life:
         with suppress(ConfigurationError):
             for door, port in (("smtp", config.smtp_port), ("imap", config.imap_port)):
                 held += [(door, one) for one in self._doors.held(door, port)]
+        waiting = Waiting(reason)
+        waiting.requests.update(SetupDesk(self._path, waiting.look.set).requests)
+        bus.say(waiting.verdict, waiting.requests)
         try:
-            await until_told(Waiting(reason), held, asked_at, self._peer_uid)
+            await until_told(waiting, held, asked_at, self._peer_uid)
         finally:
             for _, one in held:
                 one.close()
 
-    async def _start(self) -> None:
+    async def _start(self, bus: Door) -> None:
         """Run the node until it is told to stop; PostroadError when it cannot start."""
+        bus.say(STARTING)
         config, policy = self._load()
         lines.start(config.log_level)
         if not config.is_set_up:
@@ -186,7 +195,7 @@ class _Life:
             sockets = self._sockets(config, machine)
             cleanup.callback(sockets.close)
             self._pulse = lambda: disk.run(_nothing)
-            await self._run(config, policy, cut, machine, sockets, disk.mended)
+            await self._run(config, policy, cut, machine, sockets, disk.mended, bus)
 
     async def _run(
         self,
@@ -196,6 +205,7 @@ class _Life:
         machine: Machine,
         sockets: Sockets,
         mended: Sequence[str],
+        bus: Door,
     ) -> None:
         """`cut`: the keys in which `policy` narrowed what the owner wanted; `mended`: what others
         could reach until now."""
@@ -205,8 +215,9 @@ class _Life:
             machine.entropy, DesktopKeyring(), credential.fetch, config.keys_at_rest
         )
         wrapping = await opened(
-            machine.disk, locksmith, machine.peer_uid, sockets, self._must_be_unlocked
+            machine.disk, locksmith, machine.peer_uid, sockets, self._must_be_unlocked, bus.say
         )
+        bus.say(STARTING)
         try:
             async with AsyncExitStack() as stack:
                 keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
@@ -228,12 +239,16 @@ class _Life:
                     self._ready(sockets, node.pauses.pause)
                     self._manager.ready("paused" if node.pauses.pause else "running")
 
-                await node.serve(sockets, started)
+                await node.serve(sockets, started, bus.follow, {"policy": self._policy})
         except asyncio.CancelledError:
             if policies.has_changed(policy):
                 log.info("stopped")
                 raise ConfigurationError(policies.CHANGED) from None
             raise
+
+    async def _policy(self, _: dict[str, Any]) -> dict[str, Any]:
+        config, _policy = self._load()
+        return policy_told.told(self._path, config)
 
     def _must_be_unlocked(self, reason: str) -> None:
         self._waiting(reason)

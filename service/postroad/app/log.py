@@ -26,9 +26,7 @@ class Line(logging.Formatter):
         return in_one_line(line + extra)
 
     def formatException(self, ei: Any) -> str:
-        return "\n".join(
-            f"  {in_one_line(one)}" for one in super().formatException(ei).split("\n")
-        )
+        return "\n".join(f"  {in_one_line(one)}" for one in super().formatException(ei).split("\n"))
 
 
 def facts(record: logging.LogRecord) -> Iterator[tuple[str, object]]:

@@ -68,9 +68,7 @@ def _account(config: Config, folder: Path) -> Account:
             raise
     if not imap_port or not smtp_port:
         raise ConfigurationError("Your node has no door for mail programs open.")
-    return Account(
-        address, address.partition(".")[0], imap_port, smtp_port, folder / PASSWORD_FILE
-    )
+    return Account(address, address.partition(".")[0], imap_port, smtp_port, folder / PASSWORD_FILE)
 
 
 def _address_in(config: Config) -> str:

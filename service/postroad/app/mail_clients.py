@@ -128,9 +128,7 @@ CLIENTS = {
             "encryption; authentication type: PLAIN.",
         ),
     ),
-    "mutt": Client(
-        "mutt", file_name="muttrc", file=_muttrc, then="mutt -F {path}"
-    ),
+    "mutt": Client("mutt", file_name="muttrc", file=_muttrc, then="mutt -F {path}"),
     "mbsync": Client(
         "mbsync",
         file_name="mbsyncrc",

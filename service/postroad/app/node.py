@@ -6,10 +6,11 @@ Invariant: a pause ends all that uses the network, and nothing else.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from socket import socket
+from types import MappingProxyType
 
 from postroad.base import limits
 from postroad.base.bell import Bell
@@ -37,6 +38,7 @@ from postroad.doors.bundles import BundleDesk
 from postroad.doors.contacts import ContactsDesk
 from postroad.doors.identity import IdentityDesk
 from postroad.doors.keys import KeysDesk
+from postroad.doors.messages import MessagesDesk
 from postroad.doors.network import NetworkDesk
 from postroad.doors.password import PasswordDesk
 from postroad.doors.proposals import ProposalsDesk
@@ -61,6 +63,7 @@ from postroad.store.sealed import SealedStore
 
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
+Follow = Callable[[Mapping[str, control.Request], Bell], Coroutine[None, None, None]]
 RESTART_SECONDS_FIRST = 1.0
 RESTART_SECONDS_MAX = 60.0
 
@@ -152,9 +155,16 @@ class Node:
     admission: Admission
     bell: Bell
 
-    async def serve(self, sockets: Sockets, ready: Callable[[], None] = lambda: None) -> None:
+    async def serve(
+        self,
+        sockets: Sockets,
+        ready: Callable[[], None] = lambda: None,
+        follow: Follow | None = None,
+        more: Mapping[str, control.Request] = MappingProxyType({}),
+    ) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
-        paused, the network is joined by then."""
+        paused, the network is joined by then. `follow`: shows the node to other
+        programs; `more`: what else may be asked."""
         if self.endpoint.is_open:
             await wake_all(self.database, self.machine.clock)
             await self.reach.begin()
@@ -165,7 +175,10 @@ class Node:
             tasks.create_task(keep_running("requests", self.requests.run), name="requests")
             tasks.create_task(keep_running("clock", self._follow_clock), name="clock")
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
-            self._open_doors(tasks, sockets)
+            requests = {**self.desks(sockets), **more}
+            self._open_doors(tasks, sockets, requests)
+            if follow is not None:
+                tasks.create_task(follow(requests, self.bell), name="follow")
             ready()
 
     async def _keep_to_pauses(self, tasks: asyncio.TaskGroup) -> None:
@@ -226,7 +239,9 @@ class Node:
         await self.endpoint.close()
         raise TemporaryFailure("The endpoint was closed, and nobody paused the node.")
 
-    def _open_doors(self, tasks: asyncio.TaskGroup, sockets: Sockets) -> None:
+    def _open_doors(
+        self, tasks: asyncio.TaskGroup, sockets: Sockets, requests: Mapping[str, control.Request]
+    ) -> None:
         credentials = Credentials(self.keyring)
         own = _OwnAddress(self.keyring)
         machine = self.machine
@@ -249,9 +264,7 @@ class Node:
                 name="imap",
             )
         if sockets.control is not None:
-            serving = control.serve(
-                sockets.control, self.desks(sockets), BundleDesk(self.bundles).requests
-            )
+            serving = control.serve(sockets.control, requests, BundleDesk(self.bundles).requests)
             tasks.create_task(serving, name="control")
 
     def desks(self, sockets: Sockets) -> dict[str, control.Request]:
@@ -286,6 +299,7 @@ class Node:
                 mail_ports,
             ).requests,
             network.requests,
+            MessagesDesk(self.database).requests,
             AuditDesk(self.database).requests,
             ContactsDesk(self.contact_book).requests,
             ProposalsDesk(self.proposals, self.renter.record).requests,
@@ -293,9 +307,7 @@ class Node:
                 keyring, self.locksmith, self.database, self.machine.clock, owners_word
             ).requests,
             RequestsDesk(self.requests).requests,
-            PasswordDesk(
-                keyring, self.database, self.machine.clock, entropy, owners_word
-            ).requests,
+            PasswordDesk(keyring, self.database, self.machine.clock, entropy, owners_word).requests,
             StoreDesk(self.database).requests,
             QueueDesk(Outgoing(self.database, self.sender, self.timekeeper), self.pauses).requests,
             IdentityDesk(self.changes, self.own_devices, keyring, entropy, owners_word).requests,

@@ -6,7 +6,7 @@ why, and it goes on as soon as `postroad unlock`, or the desktop keyring, has op
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from postroad.app.node import Sockets
@@ -14,6 +14,7 @@ from postroad.base.errors import Locked, PostroadError
 from postroad.base.seams import Disk, PeerUid
 from postroad.doors import control, locked
 from postroad.doors.keys import told
+from postroad.protocol.health import Facts, Verdict, judge
 from postroad.sealing.wrapping import PLAIN, Protection, Wrapping
 from postroad.store import keyring
 from postroad.store.locksmith import Locksmith, Tries
@@ -28,9 +29,10 @@ async def opened(
     peer_uid: PeerUid,
     sockets: Sockets,
     waiting: Callable[[str], None],
+    say: Callable[[Verdict, Mapping[str, locked.Request]], None] = lambda *_: None,
 ) -> Wrapping:
     """What opens the keys. Until there is something, the doors are served as those of a locked
-    node; `waiting` is told why, once.
+    node; `waiting` is told why, once, and so are other programs by `say`.
 
     Raises NotSetUp or ConfigurationError when there are no keys that can be read."""
     opening = _Opening(disk, locksmith)
@@ -40,6 +42,7 @@ async def opened(
         opening.reason = str(error)
     log.warning("the keys are locked: %s", opening.reason)
     waiting(opening.reason)
+    say(judge(Facts(locked_because=opening.reason)), opening.requests)
     async with asyncio.TaskGroup() as tasks:
         until_open = [
             tasks.create_task(

@@ -1,6 +1,5 @@
 """`postroad policy`: which settings take effect, and who said so."""
 
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -8,6 +7,7 @@ import click
 from postroad.app import config as configuration
 from postroad.app import policy as policies
 from postroad.app.asking import as_json, finish
+from postroad.app.policy_told import told
 
 
 @click.command()
@@ -18,22 +18,7 @@ def policy(context: click.Context, json_wanted: bool) -> None:
 
     Also while no node runs; one that runs keeps to the policy, or stops when it changes."""
 
-    def work() -> dict[str, Any]:
-        found = policies.load()
-        config = context.obj.config
-        written = frozenset(configuration.written_in(context.obj.path))
-        settings = [asdict(one) for one in policies.effective(config, written, found)]
-        for one in settings:
-            for name in ("value", "wanted"):
-                value = configuration.said(one["key"], one[name])
-                one[name] = str(value) if one["key"] in ("data", "runtime") else value
-        return {
-            "policy": str(policies.PATH) if found.is_there else None,
-            "digest": found.digest or None,
-            "settings": settings,
-        }
-
-    finish(work, json_wanted, _show)
+    finish(lambda: told(context.obj.path, context.obj.config), json_wanted, _show)
 
 
 def _show(answer: dict[str, Any]) -> None:

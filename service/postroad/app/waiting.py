@@ -17,6 +17,7 @@ from typing import Any
 from postroad.base.errors import NotSetUp, PostroadError
 from postroad.base.seams import PeerUid
 from postroad.doors import control, locked
+from postroad.protocol.health import Facts, Verdict, judge
 
 log = logging.getLogger(__name__)
 LOOK_AGAIN_SECONDS = 20.0
@@ -30,6 +31,12 @@ class Waiting:
         self.reason = reason
         self.look = asyncio.Event()
         self.requests = locked.RefusedRequests({LOOK_AGAIN: self._look_again}, lambda: reason)
+
+    @property
+    def verdict(self) -> Verdict:
+        if isinstance(self.reason, NotSetUp):
+            return judge(Facts(is_set_up=False))
+        return judge(Facts(is_joined=False, failing=(("start", str(self.reason)),)))
 
     async def _look_again(self, _: dict[str, Any]) -> locked.Reply:
         self.look.set()

@@ -21,6 +21,22 @@ class PermanentFailure(PostroadError):
     """It will not work however often it is tried. SMTP 5xx."""
 
 
+class Unknown(PermanentFailure):
+    """Nobody, or nothing, is called that; or several are."""
+
+
+class UnusableLink(PermanentFailure):
+    """An invitation, or another link that people give each other, that cannot be used."""
+
+
+class Expired(PermanentFailure):
+    """Its time is over."""
+
+
+class NotPermitted(PermanentFailure):
+    """The administrator's policy does not allow it."""
+
+
 class ConfigurationError(PostroadError):
     """The owner's configuration, data folder or command cannot be used; says what to do next."""
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure, Unknown
 from postroad.base.ids import PeerId, short
 from postroad.base.seams import Clock
 from postroad.base.tlv import encode
@@ -107,7 +107,7 @@ class Helpers:
         named = [row for row in await self.all() if name in (row.name, short(row.peer))]
         if len(named) != 1:
             count = "no helper" if not named else "several helpers"
-            raise PermanentFailure(f"You have {count} called {name!r}. See: postroad helpers")
+            raise Unknown(f"You have {count} called {name!r}. See: postroad helpers")
         await self._database.run(lambda sql: helpers.forget(sql, named[0].peer, self._clock.now()))
         self._on_change()
 

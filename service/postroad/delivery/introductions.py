@@ -13,7 +13,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.errors import (
+    Expired,
+    PeerMisbehaved,
+    PermanentFailure,
+    TemporaryFailure,
+    UnusableLink,
+)
 from postroad.base.ids import Contact, Fingerprint, Instant, Nonce, Ticket, short
 from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import decode, encode
@@ -124,7 +130,7 @@ class Introductions:
         PermanentFailure or TemporaryFailure say in words why not, and what to do."""
         invitation = links.from_link(link)
         if invitation.fingerprint in self._keyring.fingerprints:
-            raise PermanentFailure("This is your own invitation; send it to somebody else.")
+            raise UnusableLink("This is your own invitation; send it to somebody else.")
         known = await self._database.read(lambda sql: people.contact(sql, invitation.fingerprint))
         if known is not None and known.my_ticket == invitation.ticket:
             return known.record.address, False
@@ -134,14 +140,14 @@ class Introductions:
                     "This invitation has expired, or the date of this computer is wrong. If it is "
                     "right, ask for a new invitation; else set it and try again."
                 )
-            raise PermanentFailure("This invitation has expired; ask for a new one.")
+            raise Expired("This invitation has expired; ask for a new one.")
         inviter = invitation.fingerprint
         await circle.expect_noted(self._database, self._clock.now(), inviter, inviter)
         heir = await self.look_up(invitation.fingerprint)
         if await self._database.read(lambda sql: revoked.is_ended(sql, invitation.fingerprint)):
-            raise PermanentFailure(REVOKED)
+            raise UnusableLink(REVOKED)
         if heir is not None:
-            raise PermanentFailure(
+            raise UnusableLink(
                 "Whoever made this invitation has another key now, and an address with "
                 f"{heir} in it. Ask them in another way for a new invitation."
             )
@@ -155,7 +161,7 @@ class Introductions:
         def work(sql: Sql) -> None:
             now = self._clock.now()
             if not revoked.speaks(sql, record.fingerprint, record.certificate.device):
-                raise PermanentFailure(REVOKED)
+                raise UnusableLink(REVOKED)
             known = people.contact(sql, record.fingerprint)
             ticket = (known and known.their_ticket) or their_ticket
             people.add_contact(sql, record, now, my_ticket=invitation.ticket, their_ticket=ticket)

@@ -10,7 +10,7 @@ See: docs/adr/0015-devices.md.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from postroad.base.errors import PeerMisbehaved, PermanentFailure
+from postroad.base.errors import PeerMisbehaved, PermanentFailure, Unknown
 from postroad.base.ids import Fingerprint, Instant, PeerId
 from postroad.base.seams import Clock
 from postroad.base.tlv import decode, encode
@@ -117,10 +117,10 @@ class OwnDevices:
                 key = PeerId(bytes.fromhex(wanted))
                 load_ed25519(key)
             except (ValueError, PeerMisbehaved) as error:
-                raise PermanentFailure(f"{wanted} is no device's key.") from error
+                raise Unknown(f"{wanted} is no device's key.") from error
             return key
         if len(wanted) < DIGITS_MIN or len(found) != 1:
-            raise PermanentFailure(
+            raise Unknown(
                 f"You have no one device called {wanted!r}. Take a number from: postroad devices"
             )
         if found[0].peer == self._keyring.device.peer:

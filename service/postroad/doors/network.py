@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, TemporaryFailure
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure, Unknown
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Path
 from postroad.protocol.dialable import is_public
@@ -119,9 +119,7 @@ class NetworkDesk:
     async def _ping(self, request: dict[str, Any]) -> Reply:
         self._expect_no_pause()
         await self.wait_until_joined()
-        name = str(request.get("name", ""))
-        person = await self._database.read(lambda sql: people.called(sql, name))
-        them = person.record.contacts
+        person, them = await self._database.read(lambda sql: _whom(sql, request))
         reason = "It has no address."
         try:
             async with asyncio.timeout(limits.CHECK_SECONDS_MAX):
@@ -195,6 +193,19 @@ class NetworkDesk:
     def _expect_no_pause(self) -> None:
         if self._is_paused():
             raise TemporaryFailure("Your node is paused. Type first: postroad resume")
+
+
+def _whom(sql: Sql, request: dict[str, Any]) -> tuple[Person, Sequence[Contact]]:
+    """The nodes to try: all of the contact called `name`, or the one with the key `peer`."""
+    peer = request.get("peer")
+    if peer is None:
+        person = people.called(sql, str(request.get("name", "")))
+        return person, person.record.contacts
+    for person in people.contacts(sql):
+        found = [one for one in person.record.contacts if one.peer.hex() == peer]
+        if found:
+            return person, found
+    raise Unknown("No node of a contact is called that. See: postroad peers")
 
 
 def _path_told(path: Path) -> Reply:

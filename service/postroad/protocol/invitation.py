@@ -9,7 +9,7 @@ import base64
 from dataclasses import dataclass, field
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure
+from postroad.base.errors import PeerMisbehaved, UnusableLink
 from postroad.base.ids import Contact, Fingerprint, Ticket, is_fingerprint
 from postroad.protocol import link_text
 from postroad.protocol.contacts import decode_contact, encode_contact
@@ -50,19 +50,19 @@ def from_link(link: str) -> Invitation:
     """The invitation in a link; PermanentFailure tells a person what is wrong with it."""
     text = link_text.unwrapped(link)
     if not text.startswith(SCHEME):
-        raise PermanentFailure(f"An invitation begins with {SCHEME} ; this one does not.")
+        raise UnusableLink(f"An invitation begins with {SCHEME} ; this one does not.")
     if len(text) > limits.INVITATION_CHARACTERS_MAX:
-        raise PermanentFailure("This invitation is too long; copy exactly the line with the link.")
+        raise UnusableLink("This invitation is too long; copy exactly the line with the link.")
     try:
         octets = link_text.read(SCHEME, text)
         if len(octets) < _FIXED:
             raise link_text.LinkDamaged("it is not complete")
     except link_text.LinkDamaged as error:
-        raise PermanentFailure(
+        raise UnusableLink(
             f"This invitation was damaged on the way ({error}); copy the whole link again."
         ) from error
     if octets[0] != VERSION:
-        raise PermanentFailure("This invitation needs a newer Postroad; update yours and retry.")
+        raise UnusableLink("This invitation needs a newer Postroad; update yours and retry.")
     return _read(octets, link=text)
 
 
@@ -78,7 +78,7 @@ def _read(octets: bytes, link: str) -> Invitation:
         if not is_fingerprint(fingerprint) or not 1 <= len(contacts) <= CONTACTS_MAX:
             raise PeerMisbehaved("an invitation without a valid identity or contact")
     except PeerMisbehaved as error:
-        raise PermanentFailure("This invitation is not valid; ask for a new one.") from error
+        raise UnusableLink("This invitation is not valid; ask for a new one.") from error
     found = Invitation(
         Fingerprint(fingerprint),
         octets[21:37],
@@ -87,5 +87,5 @@ def _read(octets: bytes, link: str) -> Invitation:
         tuple(contacts),
     )
     if to_link(found) != link:
-        raise PermanentFailure("This invitation is not valid; ask for a new one.")
+        raise UnusableLink("This invitation is not valid; ask for a new one.")
     return found

@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import NotPermitted
 from postroad.base.ids import Fingerprint, Instant
 from postroad.store import audit
 from postroad.store.database import Database
@@ -39,7 +39,7 @@ def allows(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bool:
 def expect(sql: sqlite3.Connection, fingerprint: Fingerprint, who: str) -> None:
     """Raise PermanentFailure unless this person may be a contact."""
     if not allows(sql, fingerprint):
-        raise PermanentFailure(refusal(who))
+        raise NotPermitted(refusal(who))
 
 
 async def expect_noted(database: Database, now: Instant, whom: Fingerprint, who: str) -> None:
@@ -47,7 +47,7 @@ async def expect_noted(database: Database, now: Instant, whom: Fingerprint, who:
     if await database.read(lambda sql: allows(sql, whom)):
         return
     await database.run(lambda sql: audit.note_refused(sql, now, "contacts", address=who))
-    raise PermanentFailure(refusal(who))
+    raise NotPermitted(refusal(who))
 
 
 def refusal(who: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from postroad.base import limits
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import Expired, PermanentFailure, Unknown
 from postroad.base.ids import Fingerprint, Instant, SureInstant, Ticket
 
 ID_CHARACTERS = 8
@@ -96,7 +96,7 @@ def withdraw(sql: sqlite3.Connection, wanted: str, now: Instant) -> InvitationRo
     """Withdraw one by its id; PermanentFailure when there is none such that is open."""
     found = [row for row in all_made(sql) if row.id == wanted.strip().lower()]
     if not found:
-        raise PermanentFailure(f"You made no invitation {wanted!r}. See: postroad invitations")
+        raise Unknown(f"You made no invitation {wanted!r}. See: postroad invitations")
     state = found[0].state(now)
     if state is State.USED:
         raise PermanentFailure(
@@ -106,7 +106,7 @@ def withdraw(sql: sqlite3.Connection, wanted: str, now: Instant) -> InvitationRo
     if state is State.WITHDRAWN:
         raise PermanentFailure(f"Invitation {found[0].id} was withdrawn already.")
     if state is State.EXPIRED:
-        raise PermanentFailure(f"Invitation {found[0].id} has expired: nobody can use it any more.")
+        raise Expired(f"Invitation {found[0].id} has expired: nobody can use it any more.")
     sql.execute(
         "UPDATE invitation SET withdrawn_at = ? WHERE ticket = ? AND used_by IS NULL",
         (now, found[0].ticket),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
+from postroad.base.errors import PeerMisbehaved, TemporaryFailure, Unknown
 from postroad.base.ids import Fingerprint, Instant, PeerId, SureInstant, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.message import nicknames
@@ -222,9 +222,9 @@ def called(sql: sqlite3.Connection, name: str) -> Person:
         if wanted in (person.name.casefold(), person.address, person.fingerprint)
     ]
     if not found:
-        raise PermanentFailure(f"You have no contact called {name!r}. See: postroad contacts")
+        raise Unknown(f"You have no contact called {name!r}. See: postroad contacts")
     if len(found) > 1:
-        raise PermanentFailure(
+        raise Unknown(
             f"Several of your contacts are called {name!r}: say the whole address. "
             "See: postroad contacts"
         )

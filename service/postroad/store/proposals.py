@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure
+from postroad.base.errors import PeerMisbehaved, Unknown
 from postroad.base.ids import Fingerprint, Instant, SureInstant, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.protocol.records import PersonRecord
@@ -108,7 +108,7 @@ def called(sql: sqlite3.Connection, wanted: str) -> ProposalRow:
     """The proposal of this id; PermanentFailure when there is none."""
     found = [row for row in all_made(sql) if row.id == wanted.strip().lower()]
     if not found:
-        raise PermanentFailure(f"Nobody made you a proposal {wanted!r}. See: postroad proposals")
+        raise Unknown(f"Nobody made you a proposal {wanted!r}. See: postroad proposals")
     return found[0]
 
 

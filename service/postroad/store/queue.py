@@ -8,6 +8,7 @@ A little long: these tables are written here and nowhere else, so that their inv
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -208,6 +209,56 @@ def waiting(sql: sqlite3.Connection) -> list[Row]:
             ORDER BY parcel.id"""  # noqa: S608
     )
     return _rows(rows.fetchall()).rows
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One parcel as far as it may be shown to any program of its owner's: no subject, no text."""
+
+    id: int
+    letter: Nonce
+    recipient: str
+    size: int
+    state: State
+    is_late: bool
+    holders: int
+    tries: int
+    accepted_at: Instant
+    expires_at: Instant
+    due_at: Instant
+    reason: str
+
+
+def shown(
+    sql: sqlite3.Connection, at_most: int, after: int, but_also: Iterable[int]
+) -> list[Shown]:
+    """The oldest parcels that have not ended, those of a higher number than `after`, and `but_also`
+    these, in the order of their numbers; of each of the three kinds at most so many."""
+    rows = sql.execute(
+        """WITH open (id) AS (SELECT id FROM parcel WHERE state IN ('waiting', 'held')
+                              ORDER BY id LIMIT :at_most),
+                asked (id) AS (SELECT id FROM parcel WHERE state = 'requested'
+                               ORDER BY id LIMIT :at_most),
+                new (id) AS (SELECT id FROM parcel WHERE id > :after ORDER BY id LIMIT :at_most),
+                also (id) AS (SELECT value FROM json_each(:also) LIMIT :at_most)
+           SELECT parcel.id, nonce, recipient, content.size, state, delayed_at IS NOT NULL,
+                  (SELECT count(*) FROM lease WHERE parcel_id = parcel.id), tries, accepted_at,
+                  expires_at, due_at, reason
+           FROM parcel JOIN letter ON letter.id = letter_id JOIN content ON content.id = content_id
+           WHERE parcel.id IN (SELECT id FROM open UNION SELECT id FROM asked
+                               UNION SELECT id FROM new UNION SELECT id FROM also)
+           ORDER BY parcel.id""",
+        {"at_most": at_most, "after": after, "also": json.dumps(sorted(but_also))},
+    )
+    return [
+        Shown(row[0], row[1], row[2], row[3], State(row[4]), bool(row[5]), *row[6:]) for row in rows
+    ]
+
+
+def newest(sql: sqlite3.Connection) -> int:
+    """The number of the parcel that was entered last; 0 before there was one."""
+    (found,) = sql.execute("SELECT coalesce(max(id), 0) FROM parcel").fetchone()
+    return int(found)
 
 
 def sealed(sql: sqlite3.Connection, parcel_id: int, made: Sealed) -> None:

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from postroad.base import limits
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import Unknown
 from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId, SureInstant, Ticket
 
 FOLDER = "Requests"
@@ -174,9 +174,9 @@ def called(sql: sqlite3.Connection, name: str) -> Request:
         or (len(wanted) >= 4 and one.id.hex().startswith(wanted))
     ]
     if not found:
-        raise PermanentFailure(f"No request called {name!r} waits. See: postroad requests")
+        raise Unknown(f"No request called {name!r} waits. See: postroad requests")
     if len(found) > 1:
-        raise PermanentFailure(
+        raise Unknown(
             f"{len(found)} requests are called {name!r}: say the number before it. "
             "See: postroad requests"
         )

@@ -82,6 +82,7 @@ MIGRATIONS: tuple[str, ...] = (
         UNIQUE (letter_id, recipient)
     ) STRICT;
     CREATE INDEX parcel_due ON parcel (due_at) WHERE state IN ('waiting', 'held');
+    CREATE INDEX parcel_requested ON parcel (id) WHERE state = 'requested';
     CREATE INDEX parcel_mail ON parcel (mail_id) WHERE mail_id IS NOT NULL;
 
     CREATE TABLE lease (

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from socket import socket
 from typing import Any
 
 from postroad.base import limits
@@ -106,6 +107,7 @@ class Bus:
                 bus = cls(kit, raw, on_call, on_name)
                 raw.add_message_handler(bus._heard)
                 await raw.connect()
+                raw._writer.sock = _Patient(raw._writer.sock)
         except Exception as error:  # each library has errors of its own
             if raw is not None:
                 _close(raw)
@@ -266,6 +268,20 @@ class Bus:
         """End the connection; `wait_closed` returns then."""
         self._closed = True
         self._raw.disconnect()
+
+
+class _Patient:
+    """The socket for those libraries that take one that is full for one that is broken."""
+
+    def __init__(self, sock: socket) -> None:
+        self._sock = sock
+
+    def send(self, octets: memoryview) -> int:
+        """How many were taken; none while there is no room, and the library waits for some."""
+        try:
+            return self._sock.send(octets)
+        except BlockingIOError:
+            return 0
 
 
 class _Pace:

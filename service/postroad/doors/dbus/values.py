@@ -2,8 +2,9 @@
 
 Purpose: desks answer in plain Python (`dict[str, Any]`, the same that `--json` prints); here that
 becomes what D-Bus calls a{sv}. Keys are spelt as D-Bus spells them: `expires_at` is "ExpiresAt".
-Invariants: whatever a desk says has a type; what others wrote (names, reasons) carries no control
-character, no sign that turns the direction of writing and no half character, and has an end.
+Invariants: no subject and no text of a letter gets through; whatever a desk says has a type; what
+others wrote (names, reasons) carries no control character, no sign that turns the direction of
+writing and no half character, and has an end.
 See: D-Bus Specification, "Type System".
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 from postroad.base import limits
 from postroad.message.plain import is_seen
 
+PRIVATE = frozenset({"subject", "text"})  # any program of the session may listen to the bus
 _LINE_ENDS = "\n\r\t\u2028\u2029"
 _LISTS_OF_TABLES = {  # of these an empty one has a type, too
     "Audit",
@@ -48,12 +50,6 @@ def clean(words: object, length_max: int = limits.BUS_WORDS_MAX) -> str:
     return fit if len(fit) <= length_max else fit[: length_max - 1] + "…"
 
 
-def clean_text(words: object, length_max: int) -> str:
-    """The same with its lines, for what is a text."""
-    lines = str(words)[: 4 * length_max].splitlines()
-    return "\n".join(clean(line, length_max) for line in lines)[:length_max]
-
-
 def _fits(character: str) -> bool:
     return character in _LINE_ENDS or is_seen(character)
 
@@ -64,8 +60,12 @@ def camel(key: str) -> str:
 
 
 def table(found: Mapping[str, Any]) -> dict[str, Typed]:
-    """a{sv} of what a desk answered; what it does not know is left out."""
-    named = {camel(clean(key)): value for key, value in found.items() if value is not None}
+    """a{sv} of what a desk answered; what it does not know is left out, and what is private."""
+    named = {
+        camel(clean(key)): value
+        for key, value in found.items()
+        if value is not None and key not in PRIVATE
+    }
     return {key: typed(value, key) for key, value in named.items()}
 
 

@@ -1,0 +1,311 @@
+"""Look at the node, and write the board that is shown on the bus.
+
+Purpose: ask the desks what they tell anybody who may ask, and lay it out as objects. It is done at
+most twice a second, after the bell rang, and while somebody is there to see it.
+Invariants: a board tells of a bounded number of messages; no subject, no text and no secret is on
+it; a desk that cannot answer leaves things as they were shown before.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from postroad import __version__
+from postroad.contract import (
+    CONTACT_INTERFACE,
+    CONTACT_PATH,
+    DEVICE_INTERFACE,
+    DEVICE_PATH,
+    MANAGER_INTERFACE,
+    MESSAGE_INTERFACE,
+    MESSAGE_PATH,
+    PEER_INTERFACE,
+    PEER_PATH,
+    REQUEST_INTERFACE,
+    REQUEST_PATH,
+    ROOT_PATH,
+    MessageState,
+    Path,
+)
+from postroad.doors.dbus.board import Board, Look, Shown, Signal
+from postroad.doors.dbus.interfaces import ours
+from postroad.doors.dbus.values import Typed, clean, table
+from postroad.protocol.health import Facts, Verdict, judge
+
+Reply = dict[str, Any]
+Request = Callable[[dict[str, Any]], Awaitable[Reply]]
+EVENTS_MAX = 100  # at once; whoever needs to know all reads the properties
+_ENDED = (MessageState.DELIVERED, MessageState.FAILED, MessageState.CANCELLED)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What the last look saw, to tell what has happened since."""
+
+    newest: int | None = None
+    open: set[int] = field(default_factory=set)
+    requests: set[str] | None = None
+
+
+def plain(verdict: Verdict) -> Board:
+    """The board of a node that is not there yet: nothing but how it does, and what to do."""
+    manager: dict[str, Any] = dict.fromkeys(ours()[MANAGER_INTERFACE].properties, 0)
+    manager |= {
+        "Version": __version__,
+        **_verdict(verdict_told(verdict)),
+        "Address": "",
+        "NodeId": "",
+        "Paused": False,
+        "Endpoints": {},
+    }
+    return Board({ROOT_PATH: Shown(MANAGER_INTERFACE, manager)})
+
+
+async def look(requests: Mapping[str, Request], memory: Memory) -> tuple[Look, Memory]:
+    """What the node looks like now, and what is to be remembered of it."""
+    status = _judged(await requests["status"]({}))
+    contacts = (await requests["contacts"]({}))["contacts"]
+    peers = (await requests["peers"]({}))["peers"]
+    waiting = (await requests["requests"]({}))["requests"]
+    devices = (await requests["devices"]({}))["devices"]
+    asked = {} if memory.newest is None else {"after": memory.newest, "also": sorted(memory.open)}
+    found = await requests["messages"](asked)
+    messages = found["messages"]
+    objects = dict[str, Shown]()
+    objects |= _peers(peers, contacts)
+    objects |= _contacts(contacts, peers)
+    objects |= {f"{REQUEST_PATH}/{one['id']}": _request(one) for one in waiting}
+    objects |= {f"{DEVICE_PATH}/{one['key']}": _device(one) for one in devices}
+    objects[ROOT_PATH] = _manager(status, devices, objects)
+    is_open = {one["id"]: one["state"] not in _ENDED for one in messages}
+    before_that = Board({**objects, **_messages(messages)})
+    board = Board({**objects, **_messages(one for one in messages if is_open[one["id"]])})
+    events = [*_message_events(messages, memory), *_request_events(waiting, memory)]
+    now = Memory(
+        found["newest"],
+        {number for number, still in is_open.items() if still},
+        {one["id"] for one in waiting},
+    )
+    return Look(board, before_that, tuple(events[:EVENTS_MAX])), now
+
+
+def troubled(sentence: str) -> Look:
+    """What is shown while the store cannot be read."""
+    return Look(plain(judge(Facts(store_trouble=sentence))))
+
+
+def _judged(status: Reply) -> Reply:
+    """Until `status` brings a verdict: one from what it tells."""
+    if "state" in status:
+        return status
+    facts = Facts(
+        is_paused=status["paused"], contacts=status["contact_count"], holders=status["holders"]
+    )
+    letters = status["letters_waiting"]
+    return {**status, **verdict_told(judge(facts)), "parcels_waiting": letters, "parcels_held": 0}
+
+
+def _verdict(told: Reply) -> dict[str, Any]:
+    return {
+        "State": told["state"],
+        "StateText": clean(told["sentence"]),
+        "Health": told["health"],
+        "Problems": [table(one) for one in told["problems"]],
+    }
+
+
+def _manager(status: Reply, devices: list[Reply], objects: Mapping[str, Shown]) -> Shown:
+    online = [one.properties["Online"] for one in _of(objects, PEER_INTERFACE)]
+    endpoints = {
+        name: status.get(f"{name}_port")
+        for name in ("smtp", "imap", "pop3")
+        if status.get(f"{name}_port")
+    }
+    return Shown(
+        MANAGER_INTERFACE,
+        {
+            "Version": __version__,
+            **_verdict(status),
+            "Address": clean(status["address"]),
+            "NodeId": next((one["key"] for one in devices if one["is_this"]), ""),
+            "Paused": status["paused"],
+            "PausedUntil": _moment(status["paused_until"]),
+            "QueueLength": status["parcels_waiting"] + status["parcels_held"],
+            "RequestsWaiting": status["requests_waiting"],
+            "ContactsKnown": status["contact_count"],
+            "PeersOnline": sum(online),
+            "PeersKnown": len(online),
+            "Holders": status["holders"],
+            "Endpoints": table({**endpoints, "user_name": status["user_name"]}),
+        },
+    )
+
+
+def verdict_told(verdict: Verdict) -> Reply:
+    return {
+        "state": verdict.state.value,
+        "health": verdict.health.value,
+        "sentence": verdict.sentence,
+        "problems": [
+            {
+                "code": one.code.value,
+                "severity": one.severity.value,
+                "summary": one.summary,
+                "next_step": one.next_step,
+            }
+            for one in verdict.problems
+        ],
+    }
+
+
+def _of(objects: Mapping[str, Shown], interface: str) -> list[Shown]:
+    return [one for one in objects.values() if one.interface == interface]
+
+
+def _peers(peers: Iterable[Reply], contacts: Iterable[Reply]) -> dict[str, Shown]:
+    by_address = {one["address"]: one for one in contacts}
+    objects = {}
+    for person in peers:
+        contact = by_address.get(person["address"], {})
+        for node in person["nodes"]:
+            link = node["link"]
+            objects[f"{PEER_PATH}/{node['peer']}"] = Shown(
+                PEER_INTERFACE,
+                {
+                    "Name": clean(person["name"]),
+                    "NodeId": node["peer"],
+                    "Address": clean(person["address"]),
+                    "Contact": contact_path(person["address"]),
+                    "Online": link is not None,
+                    "Path": _path(link),
+                    "RttMs": 0.0 if link is None else float(link["round_trip_milliseconds"]),
+                    "LastSeen": _moment(person["seen_at"]),
+                    "Trust": _trust(contact),
+                    "HoldsForUs": person["holds_for_us"],
+                    "WeHoldForThem": person["we_hold_for_them"],
+                },
+            )
+    return objects
+
+
+def _contacts(contacts: Iterable[Reply], peers: Iterable[Reply]) -> dict[str, Shown]:
+    by_address = {one["address"]: one for one in peers}
+    objects = {}
+    for contact in contacts:
+        person = by_address.get(contact["address"], {})
+        nodes = person.get("nodes", [])
+        objects[contact_path(contact["address"])] = Shown(
+            CONTACT_INTERFACE,
+            {
+                "Name": clean(contact["name"]),
+                "Address": clean(contact["address"]),
+                "Fingerprint": fingerprint_in(contact["address"]),
+                "Online": any(one["link"] is not None for one in nodes),
+                "LastSeen": _moment(contact["seen_at"]),
+                "Trust": _trust(contact),
+                "VerifiedAt": _moment(contact["verified_at"]),
+                "Blocked": contact["blocked"],
+                "HoldsForUs": person.get("holds_for_us", False),
+                "WeHoldForThem": person.get("we_hold_for_them", False),
+                "Peers": [f"{PEER_PATH}/{one['peer']}" for one in nodes],
+            },
+        )
+    return objects
+
+
+def _request(one: Reply) -> Shown:
+    return Shown(
+        REQUEST_INTERFACE,
+        {
+            "Address": clean(one["address"]),
+            "CameAt": _moment(one["came_at"]),
+            "ExpiresAt": _moment(one["expires_at"]),
+        },
+    )
+
+
+def _device(one: Reply) -> Shown:
+    return Shown(
+        DEVICE_INTERFACE,
+        {
+            "NodeId": one["key"],
+            "IsThis": one["is_this"],
+            "Revoked": one["is_revoked"],
+            "TakesMail": one["takes_mail"],
+            "LastSeen": _moment(one["seen_at"]),
+            "CertifiedUntil": _moment(one["certified_until"]),
+        },
+    )
+
+
+def _messages(messages: Iterable[Reply]) -> dict[str, Shown]:
+    return {
+        f"{MESSAGE_PATH}/{one['id']}": Shown(
+            MESSAGE_INTERFACE,
+            {
+                "Letter": one["letter"],
+                "Recipient": clean(one["recipient"]),
+                "Size": one["size"],
+                "State": one["state"],
+                "Holders": one["holders"],
+                "Attempts": one["tries"],
+                "AcceptedAt": _moment(one["accepted_at"]),
+                "ExpiresAt": _moment(one["expires_at"]),
+                "NextTry": _moment(one["next_try_at"]),
+                "LastError": clean(one["reason"]),
+            },
+        )
+        for one in messages
+    }
+
+
+def _message_events(messages: Iterable[Reply], memory: Memory) -> Iterable[Signal]:
+    if memory.newest is None:
+        return
+    for one in messages:
+        path = f"{MESSAGE_PATH}/{one['id']}"
+        if one["id"] > memory.newest:
+            yield _event("MessageQueued", path)
+        if one["state"] == MessageState.DELIVERED:
+            yield _event("MessageDelivered", path, table({"recipient": one["recipient"]}))
+        elif one["state"] in _ENDED:
+            yield _event("MessageFailed", path, one["state"], clean(one["reason"]))
+
+
+def _request_events(waiting: Iterable[Reply], memory: Memory) -> Iterable[Signal]:
+    if memory.requests is None:
+        return
+    for one in waiting:
+        if one["id"] not in memory.requests:
+            yield _event("ContactRequested", f"{REQUEST_PATH}/{one['id']}")
+
+
+def _event(member: str, path: str, *more: str | dict[str, Typed]) -> Signal:
+    signature = ours()[MANAGER_INTERFACE].signals[member]
+    return Signal(ROOT_PATH, MANAGER_INTERFACE, member, signature, [path, *more])
+
+
+def _trust(contact: Reply) -> str:
+    for name, key in (("revoked", "revoked"), ("blocked", "blocked"), ("verified", "verified")):
+        if contact.get(key):
+            return name
+    return "unverified"
+
+
+def _path(link: Reply | None) -> str:
+    if link is None:
+        return Path.NONE.value
+    return (Path.DIRECT if link["direct"] else Path.RELAYED).value
+
+
+def _moment(at: float | None) -> int:
+    """Seconds UTC as the bus has them; 0: never, or not known."""
+    return 0 if at is None else max(int(at), 0)
+
+
+def fingerprint_in(address: str) -> str:
+    return address.partition("@")[0].rpartition(".")[2]
+
+
+def contact_path(address: str) -> str:
+    return f"{CONTACT_PATH}/{fingerprint_in(address)}"

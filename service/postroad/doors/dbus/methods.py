@@ -1,0 +1,273 @@
+"""What each method on the bus asks of the node, and what of the answer it gives back.
+
+Purpose: one table from methods to the requests that the control socket serves, too. Nothing is
+decided here.
+Invariants: `tests/doors/dbus` hold the table and the XML files to each other; no passphrase comes
+or goes over the bus, which any program of the owner's may listen to.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from postroad.base.errors import (
+    Expired,
+    LinkClosed,
+    Locked,
+    NotPermitted,
+    NotSetUp,
+    PeerMisbehaved,
+    PermanentFailure,
+    PostroadError,
+    TemporaryFailure,
+    Unknown,
+    Unreachable,
+    UnusableLink,
+    WrongPassphrase,
+)
+from postroad.contract import (
+    CONTACT_INTERFACE,
+    DEVICE_INTERFACE,
+    MANAGER_INTERFACE,
+    MESSAGE_INTERFACE,
+    PEER_INTERFACE,
+    REQUEST_INTERFACE,
+    ROOT_PATH,
+    BusError,
+)
+from postroad.doors.dbus.look import contact_path
+from postroad.doors.dbus.values import Typed, clean, table
+
+Reply = dict[str, Any]
+AUDIT_ENTRIES_MAX = 1000
+_EXACT = {"link", "words", "password", "record", "text", "code", "head"}  # never cut
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that is for the node: the request, and what makes the body of the reply of its answer.
+    `unknown`: the name of the error when there is nobody, or nothing, of that name."""
+
+    request: str
+    arguments: dict[str, Any]
+    gives: Callable[[Reply], list[Any]]
+    unknown: BusError
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """`fill` makes arguments of the object's id and of what the caller gave."""
+
+    request: str
+    fill: Callable[..., dict[str, Any]] = lambda _: {}
+    gives: Callable[[Reply], list[Any]] = lambda reply: [told(reply)]
+    unknown: BusError = BusError.FAILED
+
+
+def asked(interface: str, member: str, name: str, body: list[Any]) -> Asked | None:
+    """What this call asks of the node. `name`: of the object, as its path ends. None where there is
+    no such method; InvalidArgument where its options are not as they should be."""
+    way = WAYS.get((interface, member))
+    if way is None:
+        return None
+    return Asked(way.request, way.fill(name, *body), way.gives, way.unknown)
+
+
+class InvalidArgument(PermanentFailure):
+    """An option of another type than it should have, or one that is not there."""
+
+
+def error_name(error: BaseException, unknown: BusError) -> BusError:
+    """What this error is called on the bus."""
+    match error:
+        case InvalidArgument():
+            return BusError.INVALID_ARGUMENT
+        case Unknown():
+            return unknown
+        case UnusableLink():
+            return BusError.INVALID_CODE
+        case Expired():
+            return BusError.EXPIRED
+        case NotPermitted() | WrongPassphrase():
+            return BusError.NOT_PERMITTED
+        case NotSetUp():
+            return BusError.NOT_SET_UP
+        case Locked():
+            return BusError.LOCKED
+        case Unreachable() | LinkClosed() | PeerMisbehaved():
+            return BusError.NETWORK
+        case TemporaryFailure() | TimeoutError():
+            return BusError.BUSY
+        case _:
+            return BusError.FAILED
+
+
+def sentence(error: BaseException) -> str:
+    if isinstance(error, PostroadError):
+        return clean(error)
+    if isinstance(error, TimeoutError):
+        return "Your node is too busy to answer this. Try again."
+    return "Your node failed at this; its log says how."
+
+
+def told(reply: Mapping[str, Any]) -> dict[str, Typed]:
+    """a{sv} of a whole answer."""
+    return table(
+        {
+            key: Typed("s", value) if key in _EXACT and isinstance(value, str) else value
+            for key, value in reply.items()
+        }
+    )
+
+
+def option(options: Mapping[str, Typed], name: str, kinds: str, default: Any) -> Any:
+    """The value of an option that has to have one of these basic types."""
+    found = options.get(name)
+    if found is None:
+        return default
+    if len(found.signature) != 1 or found.signature not in kinds:
+        raise InvalidArgument(f"The option {name} has to be of one of the types: {kinds}.")
+    return found.value
+
+
+def _expect_only(options: Mapping[str, Typed], *known: str) -> None:
+    for one in options:
+        if one not in known:
+            raise InvalidArgument(
+                f"There is no option {clean(one, 60)}; known: {', '.join(known)}."
+            )
+
+
+def _listed(key: str) -> Callable[[Reply], list[Any]]:
+    return lambda reply: [[told(one) for one in reply[key]]]
+
+
+def _setup(_: str, options: Mapping[str, Typed]) -> dict[str, Any]:
+    _expect_only(options, "Name")
+    name = option(options, "Name", "s", None)
+    if name is None:
+        raise InvalidArgument("Say your name in your address with the option Name, like anna.")
+    return {"name": name}
+
+
+def _invite(_: str, options: Mapping[str, Typed]) -> dict[str, Any]:
+    _expect_only(options, "Name", "Seconds")
+    seconds = option(options, "Seconds", "uitx", None)
+    return {"name": option(options, "Name", "s", None), "seconds": seconds}
+
+
+def _invited(reply: Reply) -> list[Any]:
+    details = {key: value for key, value in reply.items() if key != "link"}
+    return [reply["link"], told(details)]
+
+
+def _accepted(reply: Reply) -> list[Any]:
+    if "helper" in reply:
+        return [ROOT_PATH, told(reply)]
+    return [contact_path(reply["address"]), told(reply)]
+
+
+def _statistics(_: str, options: Mapping[str, Typed]) -> dict[str, Any]:
+    _expect_only(options, "Days")
+    days = option(options, "Days", "uitx", None)
+    return {} if days is None else {"days": days}
+
+
+def _refuse(name: str, options: Mapping[str, Typed]) -> dict[str, Any]:
+    _expect_only(options, "Silently")
+    return {"name": name, "silently": option(options, "Silently", "b", None)}
+
+
+def _protect(_: str, how: str) -> dict[str, Any]:
+    if how not in ("plain", "keyring"):
+        raise InvalidArgument("Over the bus, keys are protected in these ways: plain, keyring.")
+    return {"how": how}
+
+
+def _audited(reply: Reply) -> list[Any]:
+    return [[told(one) for one in reply["entries"][-AUDIT_ENTRIES_MAX:]]]
+
+
+def _named(name: str) -> dict[str, Any]:
+    return {"name": name}
+
+
+def _nothing(_: Reply) -> list[Any]:
+    return []
+
+
+_M, _C, _P = MANAGER_INTERFACE, CONTACT_INTERFACE, PEER_INTERFACE
+_CONTACT, _REQUEST = BusError.NO_SUCH_CONTACT, BusError.NO_SUCH_REQUEST
+_DEVICE, _MESSAGE, _PEER = BusError.NO_SUCH_DEVICE, BusError.NO_SUCH_MESSAGE, BusError.NO_SUCH_PEER
+
+WAYS: Mapping[tuple[str, str], _Way] = {
+    (_M, "Setup"): _Way("setup", _setup),
+    (_M, "FinishSetup"): _Way("finish setup", lambda _, words: {"words": " ".join(words[:24])}),
+    (_M, "Unlock"): _Way("unlock"),
+    (_M, "Pause"): _Way("pause", lambda _, seconds: {"seconds": seconds} if seconds else {}),
+    (_M, "Resume"): _Way("resume"),
+    (_M, "Invite"): _Way("invite", _invite, _invited),
+    (_M, "Accept"): _Way("accept", lambda _, link: {"link": link}, _accepted),
+    (_M, "Introduce"): _Way(
+        "introduce", lambda _, name, other: {"name": name, "other": other}, unknown=_CONTACT
+    ),
+    (_M, "ListInvitations"): _Way("invitations", gives=_listed("invitations")),
+    (_M, "RevokeInvitation"): _Way("revoke invitation", lambda _, one: {"id": one}),
+    (_M, "ListProposals"): _Way("proposals", gives=_listed("proposals")),
+    (_M, "AcceptProposal"): _Way("accept proposal", lambda _, one: {"id": one}),
+    (_M, "DeclineProposal"): _Way("decline proposal", lambda _, one: {"id": one}),
+    (_M, "ListHelpers"): _Way("helpers", gives=_listed("helpers")),
+    (_M, "RemoveHelper"): _Way("remove helper", lambda _, name: {"name": name}, _nothing),
+    (_M, "GetStatus"): _Way("status"),
+    (_M, "Netcheck"): _Way("netcheck"),
+    (_M, "Doctor"): _Way("doctor"),
+    (_M, "GetStatistics"): _Way("statistics", _statistics),
+    (_M, "NewMailboxPassword"): _Way("new password", gives=lambda reply: [reply["password"]]),
+    (_M, "GetPolicy"): _Way("policy"),
+    (_M, "GetAudit"): _Way("audit", lambda _, since: {"since": since}, _audited),
+    (_M, "VerifyAudit"): _Way("audit verify", lambda _, head: {"head": head or None}),
+    (_M, "ExportContacts"): _Way(
+        "export contacts", lambda _, kind: {"format": kind}, lambda reply: [reply["text"]]
+    ),
+    (_M, "GetKeys"): _Way("keys"),
+    (_M, "ProtectKeys"): _Way("protect", _protect),
+    (_M, "GetIdentity"): _Way("identity"),
+    (_M, "GetRevocationSheet"): _Way("sheet"),
+    (_M, "PublishRevocation"): _Way("publish revocation", lambda _, one: {"record": one}),
+    (_M, "BeginRotation"): _Way("rotate begin"),
+    (_M, "FinishRotation"): _Way("rotate finish", lambda _, words: {"words": " ".join(words[:24])}),
+    (_C, "Rename"): _Way(
+        "rename contact",
+        lambda name, to: {"name": name, "to": to},
+        lambda reply: [clean(reply["name"])],
+        _CONTACT,
+    ),
+    (_C, "Block"): _Way("block contact", _named, unknown=_CONTACT),
+    (_C, "Unblock"): _Way("unblock contact", _named, unknown=_CONTACT),
+    (_C, "Remove"): _Way(
+        "remove contact",
+        lambda name, cancel: {"name": name, "cancel_letters": cancel},
+        unknown=_CONTACT,
+    ),
+    (_C, "GetDetails"): _Way("contact", _named, unknown=_CONTACT),
+    (_C, "GetSafetyNumber"): _Way(
+        "verify contact", _named, lambda reply: [reply["number"], reply["code"]], _CONTACT
+    ),
+    (_C, "Verify"): _Way(
+        "verify contact", lambda name, code: {"name": name, "code": code}, unknown=_CONTACT
+    ),
+    (_C, "ForgetVerification"): _Way(
+        "verify contact", lambda name: {"name": name, "forget": True}, unknown=_CONTACT
+    ),
+    (_C, "Ping"): _Way("ping", _named, unknown=_CONTACT),
+    (_P, "Ping"): _Way("ping", lambda name: {"peer": name}, unknown=_PEER),
+    (REQUEST_INTERFACE, "Accept"): _Way("accept request", _named, unknown=_REQUEST),
+    (REQUEST_INTERFACE, "Refuse"): _Way("refuse request", _refuse, unknown=_REQUEST),
+    (DEVICE_INTERFACE, "Revoke"): _Way(
+        "revoke device", lambda name: {"device": name}, unknown=_DEVICE
+    ),
+    (MESSAGE_INTERFACE, "Retry"): _Way("retry parcel", lambda name: {"id": name}, unknown=_MESSAGE),
+    (MESSAGE_INTERFACE, "Cancel"): _Way(
+        "cancel parcel", lambda name: {"id": name}, unknown=_MESSAGE
+    ),
+}

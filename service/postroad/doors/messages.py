@@ -1,0 +1,62 @@
+"""What may be asked about letters on their way as whoever watches them wants it: those that have
+not ended, and what became of those that have. No subject and no text is among it."""
+
+from typing import Any
+
+from postroad.contract import MessageState
+from postroad.protocol.delivery import OPEN, State
+from postroad.store import queue
+from postroad.store.database import Database, Sql
+
+Reply = dict[str, Any]
+AT_MOST = 200
+_STATES = {
+    State.WAITING: MessageState.WAITING,
+    State.HELD: MessageState.HELD,
+    State.REQUESTED: MessageState.REQUESTED,
+    State.DELIVERED: MessageState.DELIVERED,
+    State.REFUSED: MessageState.FAILED,
+    State.EXPIRED: MessageState.FAILED,
+    State.CANCELLED: MessageState.CANCELLED,
+}
+
+
+class MessagesDesk:
+    """`requests` are for all doors."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.requests = {"messages": self._messages}
+
+    async def _messages(self, request: dict[str, Any]) -> Reply:
+        """`after`: the number that the last answer called the newest; `also`: numbers whose end the
+        asker wants to hear. Without `after`, only what has not ended."""
+        after, also = request.get("after"), request.get("also")
+        wanted = [one for one in also if isinstance(one, int)] if isinstance(also, list) else []
+
+        def work(sql: Sql) -> Reply:
+            newest = queue.newest(sql)
+            since = after if isinstance(after, int) else newest
+            found = queue.shown(sql, AT_MOST, since, wanted)
+            return {"newest": newest, "messages": [_told(one) for one in found]}
+
+        return await self._database.read(work)
+
+
+def _told(one: queue.Shown) -> Reply:
+    state = _STATES[one.state]
+    if one.is_late and one.state in OPEN:
+        state = MessageState.LATE
+    return {
+        "id": one.id,
+        "letter": one.letter.hex(),
+        "recipient": one.recipient,
+        "size": one.size,
+        "state": state.value,
+        "holders": one.holders,
+        "tries": one.tries,
+        "accepted_at": one.accepted_at,
+        "expires_at": one.expires_at,
+        "next_try_at": one.due_at if one.state in OPEN else None,
+        "reason": one.reason,
+    }
