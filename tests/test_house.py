@@ -142,7 +142,7 @@ def test_each_direct_dependency_has_its_line_of_reason() -> None:
 
 def make_targets() -> list[str]:
     shown = run(sys.executable, "tools/dev.py", "help").stdout
-    return re.findall(r"^  ([a-z]+) ", shown, re.MULTILINE)
+    return re.findall(r"^  ([a-z-]+) ", shown, re.MULTILINE)
 
 
 def test_every_command_of_the_readme_can_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import deb as debian
 import lab
+import roots
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ROOT / "packaging" / "locks"
@@ -282,6 +283,12 @@ def deb() -> int:
     return become([sys.executable, str(ROOT / "tools" / "deb.py")], variables())
 
 
+def test_system() -> int:
+    """the package in booted Debian 12, 13 and Ubuntu 24.04, as root (ONLY=noble; ARGS="-k word")"""
+    install_programs([*debian.lacking(), *roots.lacking()])
+    return become([sys.executable, str(ROOT / "tools" / "systems.py")], variables())
+
+
 def lock() -> int:
     """make the locks again from pyproject.toml (ARGS=--upgrade takes the newest versions)"""
     uv = str(Path(environment("locker")).parent / "uv")
@@ -362,6 +369,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "soak": soak,
     "netlab": netlab,
     "deb": deb,
+    "test-system": test_system,
     "lock": lock,
     "manuals": manuals,
     "clean": clean,

@@ -1,0 +1,130 @@
+"""Somebody who has an account in a booted system, and does there what a person does.
+
+Everything is done in a session of their own, by the programs that are installed in the system.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from booted import Booted, Done
+from roots import PEOPLE
+
+MAIL_PROGRAM = Path(__file__).parent / "inside" / "mail.py"
+SERVICE = "postroad.service"
+MAIL_SECONDS_MAX = 60
+Figure = Callable[[str, float], None]
+"""Takes what was measured, and the seconds."""
+
+
+class Resident:
+    """Their name in the system, and what setup told them."""
+
+    def __init__(self, system: Booted, name: str) -> None:
+        self.system, self.name = system, name
+        self.address = self.password = ""
+        self.smtp_port = self.imap_port = 0
+
+    def type(self, *words: str, stdin: str = "", check: bool = True) -> Done:
+        """Type a command; AssertionError with what it said when it fails, unless not to check."""
+        return self.system.user(self.name, *words, stdin=stdin, check=check)
+
+    def postroad(self, *words: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.type("postroad", *words, "--json").stdout)
+        return answer
+
+    def systemctl(self, *words: str, check: bool = True) -> str:
+        return self.type("systemctl", "--user", *words, check=check).stdout.strip()
+
+    def shown(self, what: str, unit: str = SERVICE) -> str:
+        return self.systemctl("show", "--value", f"--property={what}", unit)
+
+    def process(self) -> int:
+        """The service's, as the system numbers them."""
+        return int(self.shown("MainPID"))
+
+    def said_of_it(self) -> str:
+        """What systemd said of the service."""
+        return self.system.journal(f"USER_UNIT={SERVICE}", f"_UID={PEOPLE[self.name]}")
+
+    def drop_in(self, name: str, text: str, unit: str = SERVICE) -> None:
+        """Change a unit as its owner may; an empty text takes the change back."""
+        folder = f"$HOME/.config/systemd/user/{unit}.d"
+        script = f'mkdir -p "{folder}" && cat > "{folder}/{name}.conf"'
+        if not text:
+            script = f'rm "{folder}/{name}.conf"'
+        self.type("sh", "-c", script, stdin=text)
+        self.systemctl("daemon-reload")
+
+    def set_up(self) -> None:
+        made = self.postroad("setup", "--name", self.name)
+        self.address, self.password = made["address"], made["password"]
+        self.smtp_port, self.imap_port = made["smtp_port"], made["imap_port"]
+        ports = "".join(
+            f"ListenStream=127.0.0.1:{port}\nListenStream=[::1]:{port}\n"
+            for port in (self.smtp_port, self.imap_port)
+        )
+        self.drop_in("ports", f"[Socket]\nListenStream=\n{ports}", "postroad.socket")
+        self.systemctl("enable", SERVICE)
+        self.systemctl("start", "postroad.socket")
+
+    # --- their mail program -----------------------------------------------------------------------
+
+    def mail(self, do: str, seconds: float = MAIL_SECONDS_MAX, **request: Any) -> dict[str, Any]:
+        """See inside/mail.py."""
+        done = self.system.user(
+            self.name,
+            *("python3", f"/opt/{MAIL_PROGRAM.name}"),
+            stdin=json.dumps(self._request(do, seconds, request)),
+            seconds=seconds + MAIL_SECONDS_MAX,
+        )
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    def begin_mail(self, do: str, seconds: float = 600, **request: Any) -> Callable[[], Any]:
+        """The same beside something else; what it answered is got by a call."""
+        begun = self.system.begin(self.name, "python3", f"/opt/{MAIL_PROGRAM.name}")
+        assert begun.stdin is not None
+        begun.stdin.write(json.dumps(self._request(do, seconds, request)))
+        begun.stdin.close()
+        begun.stdin = None  # so that communicate() leaves it alone
+
+        def answer() -> Any:
+            try:
+                told, complaints = begun.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired:
+                begun.kill()
+                raise
+            assert begun.returncode == 0, complaints
+            return json.loads(told)
+
+        return answer
+
+    def _request(self, do: str, seconds: float, more: dict[str, Any]) -> dict[str, Any]:
+        mine = {name: getattr(self, name) for name in ("address", "password")}
+        ports = {"smtp_port": self.smtp_port, "imap_port": self.imap_port}
+        return {"do": do, "seconds": seconds, **mine, **ports, **more}
+
+    def send(self, to: Resident, *subjects: str) -> None:
+        told = self.mail("submit", to=to.address, subjects=subjects)
+        assert told["accepted"] == list(subjects), told["failed"]
+
+    def expect(self, *subjects: str) -> None:
+        """All of these come into the INBOX, each of them once."""
+        found = self.mail("subjects", expected=subjects)["subjects"]
+        counted = {subject: found.count(subject) for subject in subjects}
+        assert counted == dict.fromkeys(subjects, 1), f"{self.name} has {found}"
+
+    def greeting(self, port: int, host: str = "127.0.0.1") -> str:
+        return str(self.mail("greeting", host=host, port=port)["greeting"])
+
+
+def meet(inviter: Resident, guest: Resident) -> None:
+    """One invites, the other accepts, and each has the other's letter."""
+    guest.type("postroad", "accept", "--json", stdin=inviter.postroad("invite")["link"] + "\n")
+    inviter.expect(f"{guest.name.capitalize()} accepted your invitation")
+    guest.expect(f"You and {inviter.name.capitalize()} can write to each other now")

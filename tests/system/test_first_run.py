@@ -1,0 +1,50 @@
+"""Two people of one computer set up, meet, and write to each other."""
+
+from system.people import Resident
+
+
+def test_the_first_connect_of_a_mail_program_starts_the_service(alice: Resident) -> None:
+    assert alice.shown("ActiveState") == "inactive"
+    assert alice.greeting(alice.smtp_port).startswith("220 ")
+    assert alice.shown("ActiveState") == "active"
+    assert alice.greeting(alice.imap_port).startswith("* OK ")
+
+
+def test_systemd_shows_how_the_node_is(alice: Resident) -> None:
+    assert alice.shown("Type") == "notify"
+    assert alice.shown("StatusText") != ""
+    assert alice.postroad("status")["address"] == alice.address
+
+
+def test_the_doors_are_there_by_ipv6_too(alice: Resident) -> None:
+    assert alice.greeting(alice.smtp_port, "::1").startswith("220 ")
+    assert alice.greeting(alice.imap_port, "::1").startswith("* OK ")
+
+
+def test_two_people_of_one_computer_have_doors_of_their_own(
+    alice: Resident, bora: Resident
+) -> None:
+    assert {alice.smtp_port, alice.imap_port}.isdisjoint({bora.smtp_port, bora.imap_port})
+    assert alice.shown("ActiveState") == bora.shown("ActiveState") == "active"
+
+
+def test_letters_go_both_ways(alice: Resident, bora: Resident) -> None:
+    alice.send(bora, "Lunch?")
+    bora.expect("Lunch?")
+    bora.send(alice, "Yes, at one")
+    alice.expect("Yes, at one")
+
+
+def test_curl_fetches_a_letter(alice: Resident, bora: Resident) -> None:
+    bora.send(alice, "For curl")
+    alice.expect("For curl")
+    settings = f'url = "imap://127.0.0.1:{alice.imap_port}/INBOX?SUBJECT%20%22For%20curl%22"\n'
+    found = alice.type("curl", "--silent", "--config", "-", stdin=settings + login(alice))
+    number = found.stdout.split()[-1]
+    settings = f'url = "imap://127.0.0.1:{alice.imap_port}/INBOX;MAILINDEX={number}"\n'
+    letter = alice.type("curl", "--silent", "--config", "-", stdin=settings + login(alice))
+    assert "This is For curl." in letter.stdout
+
+
+def login(person: Resident) -> str:
+    return f'user = "{person.address}:{person.password}"\n'

@@ -1,0 +1,47 @@
+"""What `apt install ./postroad_*.deb` leaves behind: a program, and nothing that runs."""
+
+from booted import Booted
+
+UNITS = ("postroad.service", "postroad.socket")
+
+
+def test_the_system_itself_is_well(system: Booted) -> None:
+    assert system.root("systemctl", "--failed", "--no-legend", "--plain").stdout == ""
+
+
+def test_the_program_runs_from_its_own_folder_only(system: Booted) -> None:
+    script = """
+        echo "raise SystemExit('a file of the user got into the program')" > click.py
+        PYTHONPATH=$PWD PYTHONSTARTUP=$PWD/click.py postroad --version
+        rm click.py
+    """
+    done = system.user("alice", "sh", "-c", script)
+    assert done.stdout.startswith("postroad, version "), done.stderr
+
+
+def test_its_modules_are_compiled_already(system: Booted) -> None:
+    script = "find /usr/lib/postroad -name '*.$0' | wc -l"
+    found = [
+        int(system.root("sh", "-c", script.replace("$0", one)).stdout) for one in ("py", "pyc")
+    ]
+    assert found[0] == found[1] > 300
+
+
+def test_nothing_is_enabled_for_anybody(system: Booted) -> None:
+    for name in ("alice", "bora"):
+        enabled = system.user(name, "systemctl", "--user", "is-enabled", *UNITS, check=False)
+        assert enabled.stdout.split() == ["disabled"] * 2
+        listening = system.user(name, "systemctl", "--user", "list-sockets", "--no-legend")
+        assert "postroad" not in listening.stdout
+
+
+def test_everything_lies_where_packages_may_put_it(system: Booted) -> None:
+    places = ("/usr/bin/postroad", "/usr/lib/postroad", "/usr/lib/systemd/user", "/usr/share")
+    above = {"/.", "/usr", "/usr/bin", "/usr/lib", "/usr/lib/systemd"}
+    files = system.root("dpkg", "--listfiles", "postroad").stdout.split()
+    assert [each for each in files if not each.startswith(places) and each not in above] == []
+
+
+def test_a_tab_completes_a_command(system: Booted) -> None:
+    ask = "COMP_WORDS='postroad sta' COMP_CWORD=1 _POSTROAD_COMPLETE=bash_complete postroad"
+    assert "plain,status" in system.user("alice", "sh", "-c", ask).stdout

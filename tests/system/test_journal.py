@@ -1,0 +1,47 @@
+"""What the service wrote into the journal in all this: no traceback, no warning, no secret."""
+
+import json
+import re
+
+from booted import Booted
+from system.people import Resident
+
+WARNING = 4
+# Ours, and expected: what the tests did on purpose, and what systemd says of it.
+EXPECTED = re.compile(
+    r"Watchdog timeout|Killing process \d+ .* with signal SIGKILL|Main process exited, code=killed"
+    r"|Failed with result '(signal|watchdog)'"
+    r"|closed a connection that is not the owner's"
+    # Debian 12's systemd does not know how to wait longer each time, and then does not.
+    r"|Unknown key '(RestartSteps|RestartMaxDelaySec)'"
+)
+
+
+def test_there_is_no_traceback(system: Booted) -> None:
+    assert "Traceback" not in system.journal()
+
+
+def test_there_is_no_warning_of_ours(system: Booted) -> None:
+    entries = map(json.loads, system.journal("--output=json").splitlines())
+    ours = [
+        entry
+        for entry in entries
+        if "postroad" in str(entry.get("UNIT", entry.get("USER_UNIT", "")))
+        or "postroad" in str(entry.get("_SYSTEMD_USER_UNIT", ""))
+    ]
+    assert len(ours) > 50
+    said = [str(one["MESSAGE"]) for one in ours if int(one.get("PRIORITY", 6)) <= WARNING]
+    said += [
+        str(one["MESSAGE"])
+        for one in ours
+        if re.search(r"\b(WARNING|ERROR)\b", str(one["MESSAGE"]))
+    ]
+    assert [one for one in said if not EXPECTED.search(one)] == []
+
+
+def test_there_is_no_secret_and_no_subject(alice: Resident, bora: Resident, system: Booted) -> None:
+    journal = system.journal("_SYSTEMD_USER_UNIT=postroad.service")
+    for person in (alice, bora):
+        assert person.password not in journal
+    for subject in ("Lunch?", "before the kill", "waits through a reboot"):
+        assert subject not in journal

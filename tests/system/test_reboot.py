@@ -1,0 +1,30 @@
+"""The computer is switched off, in order or by its plug, and on again with nobody logged in."""
+
+import pytest
+
+from booted import Booted
+from person import until
+from system.people import Resident
+
+
+@pytest.mark.parametrize("how", ["in order", "by the plug"])
+def test_a_reboot_brings_the_service_back_with_its_mail(
+    system: Booted, alice: Resident, bora: Resident, how: str
+) -> None:
+    alice.send(bora, f"before a reboot {how}")
+    bora.expect(f"before a reboot {how}")
+    bora.systemctl("stop", "postroad.socket", "postroad.service")
+    alice.send(bora, f"waits through a reboot {how}")
+    if how == "by the plug":
+        system.cut_power()
+    else:
+        system.power_off()
+    system.boot()
+    # Nobody has logged in: the services run because they linger.
+    until(lambda: len(running(system)) == 2, "both services run")
+    bora.expect(f"before a reboot {how}", f"waits through a reboot {how}")
+
+
+def running(system: Booted) -> list[str]:
+    asked = ("pgrep", "--uid", "alice,bora", "--full", "postroad run")
+    return system.root(*asked, check=False).stdout.split()

@@ -1,0 +1,66 @@
+"""A service that is killed, hangs, or is stopped while letters pass comes back with all of them.
+
+How long that takes is told, and not tested: other suites run beside this one.
+"""
+
+from system.people import SERVICE, Figure, Resident
+
+BACK_SECONDS_MAX = 2.0
+WATCHDOG_SECONDS = 4
+
+
+def test_a_killed_service_is_back_with_everything(
+    alice: Resident, bora: Resident, figure: Figure
+) -> None:
+    alice.send(bora, "before the kill")
+    told = alice.mail("revive", signal="SIGKILL", port=alice.smtp_port)
+    assert told["greeting"].startswith("220 ")
+    assert told["started_after"] < BACK_SECONDS_MAX
+    figure("from kill -9 to a greeting", told["seconds"])
+    assert int(alice.shown("NRestarts")) >= 1
+    alice.send(bora, "after the kill")
+    bora.expect("before the kill", "after the kill")
+
+
+def test_a_service_that_hangs_is_started_again(alice: Resident, bora: Resident) -> None:
+    alice.drop_in("watchdog", f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}\n")
+    alice.systemctl("restart", SERVICE)
+    restarts = int(alice.shown("NRestarts"))
+    told = alice.mail("revive", signal="SIGSTOP", port=alice.smtp_port)
+    assert told["greeting"].startswith("220 ")
+    assert told["seconds"] > WATCHDOG_SECONDS / 2
+    assert int(alice.shown("NRestarts")) == restarts + 1
+    assert "Watchdog timeout" in alice.said_of_it()
+    alice.drop_in("watchdog", "")
+    alice.systemctl("restart", SERVICE)
+    alice.send(bora, "after the watchdog")
+    bora.expect("after the watchdog")
+
+
+def test_a_service_that_is_well_is_left_alone_by_the_watchdog(alice: Resident) -> None:
+    assert alice.shown("WatchdogUSec") not in ("", "0", "infinity")
+    assert alice.shown("Result") == "success"
+
+
+def test_it_stops_in_order(alice: Resident, figure: Figure) -> None:
+    script = "date +%s.%N; systemctl --user stop postroad.service; date +%s.%N"
+    begun, ended = map(float, alice.type("sh", "-c", script).stdout.split())
+    figure("to stop", ended - begun)
+    assert alice.shown("Result") == "success"
+    alice.systemctl("start", SERVICE)
+
+
+def test_stops_and_starts_under_load_lose_no_letter(alice: Resident, bora: Resident) -> None:
+    sending = alice.begin_mail("load", letters=60, prefix="load", to=bora.address)
+    for _ in range(4):
+        alice.systemctl("stop", SERVICE)
+        bora.systemctl("restart", SERVICE)
+        alice.systemctl("start", SERVICE)
+        alice.systemctl("kill", "--signal=KILL", SERVICE)
+    told = sending()
+    assert len(told["accepted"]) == 60
+    found = bora.mail("subjects", expected=told["accepted"])["subjects"]
+    mine = [subject for subject in found if subject.startswith("load ")]
+    assert set(mine) == set(told["accepted"])
+    # Whoever heard no answer sends again, and only then may a letter come twice.
+    assert len(mine) - len(set(mine)) <= told["again"]

@@ -1,0 +1,397 @@
+#!/usr/bin/env python3
+"""Boot a throw-away system with a real systemd, work in it as root and as ordinary users.
+
+Purpose: what only a whole system can show: units, sessions, the bus, apt, a reboot. It has loopback
+as its only network and needs neither a systemd nor a machined outside.
+Invariants: nothing that a system does reaches this machine, and nothing of it stays: its processes
+and mounts live in namespaces that the kernel ends with a pipe of ours, however we end, and a folder
+that we could not remove is removed by whoever boots next. Every wait has an end. For root.
+Standard library only.
+
+    tools/booted.py SUITE [--deb FILE] [--user NAME] [-- COMMAND ...]    else a shell
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import roots
+from environment import CACHE, one_at_a_time
+from roots import Unavailable
+
+BOOT_SECONDS_MAX = 90
+STOP_SECONDS_MAX = 20
+COMMAND_SECONDS_MAX = 60
+LOOK_AGAIN_SECONDS = 0.05
+POWER_OFF = signal.SIGRTMIN + 4  # what systemd as the first process understands so
+# systemd makes a cgroup for each service, and Debian 13's knows version 2 only.
+CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+ENTER = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
+NSPAWN = (
+    *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--private-network"),
+    *("--console=read-only", "--resolv-conf=off", "--timezone=off", "--link-journal=no"),
+    f"--kill-signal={int(POWER_OFF)}",
+)
+IN_A_USER_NAMESPACE = "--private-users=identity"  # an option of nspawn: it maps each to itself
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+Words = Sequence[str | Path]
+Done = subprocess.CompletedProcess[str]
+
+
+def lacking() -> str:
+    """Why nothing can be booted here, with the line to type if there is one; empty: it can."""
+    if os.geteuid() != 0:
+        return "Booting systems is for root. Type: sudo make test-system"
+    if packages := roots.lacking():
+        return f"Booting systems needs: sudo apt-get install -y {' '.join(packages)}"
+    if _cgroups() is None:
+        return "There are no cgroups of version 2 here, which a booted system needs."
+    with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
+        trial = ["unshare", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "none", scratch]
+        if subprocess.run(trial, capture_output=True, check=False).returncode != 0:
+            return "Namespaces and mounts are not allowed here."
+    return ""
+
+
+class Booted:
+    """A system that runs: a whole computer, as far as its programs can tell."""
+
+    def __init__(self, suite: str, work: Path, holder: subprocess.Popen[bytes], cgroup: Path):
+        """See `booted`, which makes it."""
+        self.suite, self._work, self._holder, self._cgroup = suite, work, holder, cgroup
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+        self._options: Sequence[str] = ()
+        self.tree = work / "tree"  # seen by `outside` only
+
+    # --- the machine ------------------------------------------------------------------------------
+
+    def boot(self, *options: str) -> None:
+        """Switch it on; `options` are systemd-nspawn's. Raises Unavailable when it does not come
+        up."""
+        self._options = options
+        console = open(self._work / "console", "ab")  # noqa: SIM115  (closed once nspawn has it)
+        with console:
+            self._nspawn = subprocess.Popen(
+                [
+                    *_in_cgroup(self._cgroup),
+                    *self._nsenter(),
+                    *(*NSPAWN, f"--machine={self._work.name}", f"--directory={self.tree}"),
+                    *options,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+                env={
+                    "PATH": PATH,
+                    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+                    "SYSTEMD_LOG_LEVEL": "warning",
+                },
+            )
+        ends = time.monotonic() + BOOT_SECONDS_MAX
+        while not self._is_up():
+            if self._nspawn.poll() is not None or time.monotonic() > ends:
+                raise Unavailable(f"{self.suite} does not boot here:\n{self.console()}")
+            time.sleep(LOOK_AGAIN_SECONDS)
+
+    def _is_up(self) -> bool:
+        assert self._nspawn is not None
+        inside = self._nspawn.pid
+        for _ in range(2):  # nsenter's child is nspawn, and nspawn's child is the first process
+            children = _children(inside)
+            if not children:
+                return False
+            inside = children[-1]
+        self._leader = inside
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            if Path(f"/proc/{inside}/root/run/systemd/private").is_socket():
+                waiting = self.root("systemctl", "is-system-running", "--wait", check=False)
+                return waiting.stdout.strip() in ("running", "degraded")
+        return False
+
+    def power_off(self) -> None:
+        """Switch it off in order, as a person would; its disk is still there."""
+        if self._nspawn is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._leader, POWER_OFF)
+            try:
+                self._nspawn.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                self.cut_power()
+        self._nspawn = None
+
+    def cut_power(self) -> None:
+        """Kill everything that runs in it, at once; its disk is still there."""
+        if self._nspawn is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._leader, signal.SIGKILL)
+                os.killpg(self._nspawn.pid, signal.SIGKILL)
+            self._nspawn.wait(STOP_SECONDS_MAX)
+        self._nspawn = None
+
+    def deny_user_namespaces(self) -> None:
+        """Let the kernel refuse each new one; for a system that was booted in one of its own, which
+        is the only one that is concerned."""
+        assert IN_A_USER_NAMESPACE in self._options
+        script = "echo 0 > /proc/sys/user/max_user_namespaces"
+        _run(["nsenter", f"--target={self._leader}", "--user", "sh", "-c", script], "", 10, True)
+
+    def console(self) -> str:
+        return (self._work / "console").read_text(errors="replace")
+
+    # --- working in it ----------------------------------------------------------------------------
+
+    def root(
+        self,
+        *command: str | Path,
+        stdin: str = "",
+        seconds: float = COMMAND_SECONDS_MAX,
+        check: bool = True,
+    ) -> Done:
+        """Run something as root. Raises AssertionError with its last words when it fails, unless
+        told not to check."""
+        return _run([*self._enter(), *command], stdin, seconds, check)
+
+    def user(
+        self,
+        name: str,
+        *command: str | Path,
+        stdin: str = "",
+        seconds: float = COMMAND_SECONDS_MAX,
+        check: bool = True,
+    ) -> Done:
+        """Run something as somebody who has just logged in: PAM, logind, a session and its bus."""
+        whole = [*self._enter(), *_login(name, seconds), *command]
+        return _run(whole, stdin, seconds + STOP_SECONDS_MAX, check)
+
+    def begin(self, name: str, *command: str | Path) -> subprocess.Popen[str]:
+        """The same of something that goes on; it is the caller's to end."""
+        return subprocess.Popen(
+            [str(word) for word in [*self._enter(), *_login(name, 3600), *command]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def install(self, *packages: Path) -> float:
+        """Have apt install packages of ours, with no network; how many seconds it took."""
+        folder = self.tree / "packages"
+        for package in packages:
+            self.outside("install", "-D", "--mode=644", package.resolve(), "-t", folder)
+        begun = time.monotonic()
+        names = [f"/packages/{package.name}" for package in packages]
+        self.apt("install", *names)
+        return time.monotonic() - begun
+
+    def apt(self, *words: str) -> Done:
+        silent = ("env", "DEBIAN_FRONTEND=noninteractive")
+        return self.root(*silent, "apt-get", "-q", "-y", "--allow-downgrades", *words, seconds=180)
+
+    def write(self, path: str, octets: bytes, mode: int = 0o644) -> None:
+        """Lay a file into the system, as root."""
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(octets)
+            file.flush()
+            place = f"{self.tree}{path}"
+            self.outside("install", "-D", f"--mode={mode:o}", file.name, place)
+
+    def outside(self, *command: str | Path, check: bool = True) -> Done:
+        """Run something of this machine's that sees the system's files below `tree`."""
+        return _run([*self._nsenter(), *command], "", COMMAND_SECONDS_MAX, check)
+
+    def journal(self, *words: str) -> str:
+        return self.root("journalctl", "--no-pager", "--quiet", *words, check=False).stdout
+
+    def _enter(self) -> list[str]:
+        # logind 257 answers only whoever is in a cgroup of the system's.
+        inside = self._cgroup / "payload" / "init.scope"
+        whose = ["--user"] if IN_A_USER_NAMESPACE in self._options else []
+        enter = ["nsenter", f"--target={self._leader}", *ENTER, *whose, "--root", "--wd", "--"]
+        # Our own settings mean nothing in there.
+        clean = ["env", "-i", f"PATH={PATH}", "LANG=C.UTF-8", "HOME=/root", "TERM=dumb"]
+        return [*_in_cgroup(inside), *enter, *clean]
+
+    def _nsenter(self) -> list[str]:
+        return ["nsenter", f"--target={_children(self._holder.pid)[0]}", "--mount", "--pid", "--"]
+
+
+@contextlib.contextmanager
+def booted(suite: str, *options: str) -> Iterator[Booted]:
+    """A system of this suite, fresh and running; gone without a trace afterwards.
+
+    Raises Unavailable when it cannot be made here."""
+    base = roots.root(suite)
+    cgroups = _cgroups()
+    if cgroups is None:
+        raise Unavailable(lacking())
+    with contextlib.ExitStack() as cleanup:
+        with one_at_a_time(CACHE / "booted.lock"):
+            folder = CACHE / "booted"
+            folder.mkdir(exist_ok=True)
+            _remove_what_was_left(folder)
+            work = Path(tempfile.mkdtemp(dir=folder, prefix=f"{suite}-"))
+            cleanup.callback(_remove, work)
+            lock = cleanup.enter_context((work / "lock").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)  # for as long as we live
+        holder = _hold()
+        cleanup.callback(_let_go, holder)
+        (cgroup := cgroups / f"postroad-{work.name}").mkdir()
+        system = Booted(suite, work, holder, cgroup)
+        for name in ("upper", "scratch", "tree"):
+            (work / name).mkdir()
+        layers = f"lowerdir={base},upperdir={work}/upper,workdir={work}/scratch"
+        mount = ("mount", "-t", "overlay", "overlay", "-o", layers, system.tree)
+        laid = system.outside(*mount, check=False)
+        if laid.returncode != 0:
+            raise Unavailable(f"Files cannot be laid above others here: {laid.stderr.strip()}")
+        cleanup.callback(system.cut_power)
+        system.boot(*options)
+        for name in roots.PEOPLE:  # their services run on when they are logged out
+            system.root("loginctl", "enable-linger", name)
+        yield system
+
+
+def _hold() -> subprocess.Popen[bytes]:
+    """Namespaces for mounts and processes, which end with our end of a pipe."""
+    apart = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+    holder = subprocess.Popen(
+        [*apart, "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    ends = time.monotonic() + STOP_SECONDS_MAX
+    while not any(_is_cat(child) for child in _children(holder.pid)):
+        if holder.poll() is not None or time.monotonic() > ends:
+            raise Unavailable("Namespaces and mounts are not allowed here.")
+        time.sleep(LOOK_AGAIN_SECONDS)
+    return holder
+
+
+def _is_cat(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/comm").read_text().strip() == "cat"
+    return False
+
+
+def _let_go(holder: subprocess.Popen[bytes]) -> None:
+    assert holder.stdin is not None
+    holder.stdin.close()
+    try:
+        holder.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        holder.kill()
+        holder.wait(STOP_SECONDS_MAX)
+
+
+def _remove_what_was_left(folder: Path) -> None:
+    """By those who were killed: the kernel has ended all but their folder and their cgroup."""
+    for work in folder.iterdir():
+        with contextlib.suppress(OSError), (work / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(work)
+
+
+def _remove(work: Path) -> None:
+    cgroups = _cgroups()
+    assert cgroups is not None
+    mine = cgroups / f"postroad-{work.name}"
+    for folder in sorted(mine.rglob("*"), reverse=True):  # the inner ones first
+        if folder.is_dir():
+            _remove_cgroup(folder)
+    _remove_cgroup(mine)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _remove_cgroup(folder: Path) -> None:
+    """Its processes have been killed, and may take a moment to be gone."""
+    ends = time.monotonic() + STOP_SECONDS_MAX
+    while folder.exists() and time.monotonic() < ends:
+        try:
+            folder.rmdir()
+        except OSError:
+            time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _cgroups() -> Path | None:
+    return next((each for each in CGROUPS if (each / "cgroup.controllers").exists()), None)
+
+
+def _in_cgroup(cgroup: Path) -> list[str]:
+    return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(cgroup / "cgroup.procs")]
+
+
+def _children(process: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        text = Path(f"/proc/{process}/task/{process}/children").read_text()
+        return [int(each) for each in text.split()]
+    return []
+
+
+def _login(name: str, seconds: float) -> list[str]:
+    session = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect"]
+    settings = [
+        f"User={name}",
+        "PAMName=login",
+        "WorkingDirectory=~",
+        f"RuntimeMaxSec={seconds:.0f}",
+    ]
+    for setting in (*settings, "Environment=LANG=C.UTF-8"):
+        session += ["--property", setting]
+    return [*session, "--"]
+
+
+def _run(command: Words, stdin: str, seconds: float, check: bool) -> Done:
+    words = [str(word) for word in command]
+    done = subprocess.run(
+        words,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
+    shown = " ".join(words[words.index("--") + 1 :] if "--" in words else words)
+    assert not check or done.returncode == 0, (
+        f"{shown[-300:]}: status {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+    )
+    return done
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description="Boot a system, and work in it.")
+    parser.add_argument("suite", choices=roots.SUITES)
+    parser.add_argument("--deb", type=Path, action="append", default=[], help="install this")
+    parser.add_argument("--user", choices=["root", *roots.PEOPLE], default="alice")
+    mark = arguments.index("--") if "--" in arguments else len(arguments)
+    asked, command = parser.parse_args(arguments[:mark]), arguments[mark + 1 :]
+    if why := lacking():
+        print(why, file=sys.stderr)
+        return 2
+    try:
+        with booted(asked.suite) as system:
+            system.install(*asked.deb)
+            words = command or ["bash", "-i"]
+            who = [] if asked.user == "root" else _login(asked.user, 86400)
+            return subprocess.run([*system._enter(), *who, *words], check=False).returncode
+    except Unavailable as why:
+        print(why, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Run tests/system in every suite, side by side: `make test-system`.
+
+Purpose: build the package, boot the systems, tell what could not be run. Invariants: where systems
+cannot be booted, through no fault of ours, nothing fails; a failed test does; and all of it has an
+end. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import booted
+import deb
+import roots
+from environment import CACHE, Stopped, environment, say
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS_MAX = 1200
+JOURNALS = CACHE / "journals"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the tests of one suite came to."""
+
+    suite: str
+    status: int
+    text: str
+    seconds: float
+
+    def count(self, word: str) -> int:
+        """Of pytest's closing line, like `31 passed, 2 failed in 70.1s`."""
+        closing = self.text.strip().splitlines()[-1:] or [""]
+        found = re.search(rf"(\d+) {word}", closing[0])
+        return int(found[1]) if found else 0
+
+
+def run(suites: list[str], arguments: list[str]) -> int:
+    if why := booted.lacking():
+        return not_run(suites, why)
+    if packages := deb.lacking():
+        return not_run(suites, f"building it needs: sudo apt-get install -y {' '.join(packages)}")
+    package = deb.build()
+    with ThreadPoolExecutor(len(suites)) as pool:
+        ready = dict(zip(suites, pool.map(made, suites), strict=True))
+    for suite, reason in ready.items():
+        if reason:
+            say(f"{suite}: not run: {reason}")
+    able = [suite for suite, reason in ready.items() if not reason]
+    if not able:
+        return not_run(suites, "no system could be made.")
+    begun = time.monotonic()
+    with ThreadPoolExecutor(len(able)) as pool:
+        told = list(pool.map(lambda suite: tried(suite, package, arguments), able))
+    for each in told:
+        say(f"\n== {each.suite}, {each.seconds:.0f} s\n{each.text.rstrip()}")
+    total = {word: sum(each.count(word) for each in told) for word in ("passed", "failed", "error")}
+    failed = total["failed"] + total["error"]
+    missing = f" (not run: {', '.join(set(suites) - set(able))})" if len(able) < len(suites) else ""
+    say(f"\nSystems: {', '.join(able)}{missing}; {time.monotonic() - begun:.0f} s.")
+    if any(each.status for each in told):
+        say(f"Their journals are in {JOURNALS}")
+    say(f"{total['passed']} passed, {failed} failed")
+    return int(any(each.status for each in told))
+
+
+def not_run(suites: list[str], why: str) -> int:
+    """Nothing failed, and nothing was shown, which is said."""
+    say(f"Tests in booted systems: 0 suites run, {len(suites)} not run: {why}")
+    return 0
+
+
+def made(suite: str) -> str:
+    """Why this suite's system cannot be had; empty: it is there."""
+    try:
+        roots.root(suite)
+    except roots.Unavailable as why:
+        return str(why)
+    return ""
+
+
+def tried(suite: str, package: Path, arguments: list[str]) -> Told:
+    rooms = [str(ROOT / name) for name in ("service", "tests", "tools")]
+    ours = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(rooms),
+        "POSTROAD_SUITE": suite,
+        "POSTROAD_PACKAGE": str(package),
+        "POSTROAD_JOURNALS": str(JOURNALS / suite),
+    }
+    command = [str(environment("dev")), "-m", "pytest", "tests/system", "--tb=short"]
+    command += ["-p", "no:cacheprovider"]
+    begun = time.monotonic()
+    with subprocess.Popen(
+        [*command, *arguments],
+        cwd=ROOT,
+        env=ours,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as tests:
+        try:
+            text, _ = tests.communicate(timeout=SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            tests.terminate()  # with it goes all that it booted
+            text, _ = tests.communicate()
+            text += f"\nNot done in {SECONDS_MAX} s.\n1 failed"
+        except KeyboardInterrupt:
+            tests.wait()  # it heard it, too, and tidies up
+            raise
+    return Told(suite, tests.returncode, text, time.monotonic() - begun)
+
+
+def main() -> int:
+    only = os.environ.get("ONLY", "")
+    if only and only not in roots.SUITES:
+        say(f"There is no suite {only!r}; there is {', '.join(roots.SUITES)}.")
+        return 2
+    suites = [only] if only else list(roots.SUITES)
+    try:
+        return run(suites, shlex.split(os.environ.get("ARGS", "")))
+    except Stopped as stopped:
+        say(f"\n{stopped}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
