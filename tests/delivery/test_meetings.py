@@ -151,6 +151,8 @@ def test_a_rotation_leads_nobody_past_the_policy(tmp_path: Path) -> None:
         person = await bora.node.database.read(lambda sql: people.contact(sql, fingerprint_of(NEW)))
         assert person is not None
         assert person.outside
+        drops = await bora.node.database.read(rented.my_drops)
+        assert [one.unwanted for one in drops] == [True]
         assert person.blocked
 
     play(tmp_path, scene)

@@ -11,7 +11,6 @@ from delivery.test_requests import are_contacts, has_request, in_folder, move, n
 from delivery.test_road import ended, is_filed
 from postroad.base import limits
 from postroad.base.ids import MailId, Ticket
-from postroad.base.tlv import encode
 from postroad.delivery import strangers as first_letters
 from postroad.message import submitted
 from postroad.message.envelope import Recipient, Submission
@@ -205,7 +204,7 @@ def test_nobody_becomes_a_contact_by_an_answer_that_was_not_asked_for(tmp_path: 
         mine = await box.own_record()
 
         def work(sql: Sql) -> None:
-            box.answer_request(sql, record, None, Ticket(bytes(16)), encode(mine))
+            box.answer_request(sql, record, None, Ticket(bytes(16)), mine)
 
         await mallory.node.database.run(work)
         mallory.node.sender.wake()

@@ -17,7 +17,7 @@ from postroad.peers.client import Client
 from postroad.peers.exchange import Refused
 from postroad.protocol.identity_records import sign_revoke, sign_rotate
 from postroad.sealing.keys import Identity
-from postroad.store import people, rotations, standing
+from postroad.store import people, rented, rotations, standing
 from simulator.village import Resident, Village, play, until
 
 NEW = b"\x11" * 32
@@ -177,6 +177,7 @@ def test_a_thief_who_was_first_is_stopped_by_the_printed_sheet(tmp_path: Path) -
         await place.meet(carl, anna)
         old = anna.entropy
         for victim in (bora, carl):
+            await until(lambda victim=victim: rents(victim))  # type: ignore[misc]
             await told_of_rotation(thief, victim, old, THIEFS)
             await until(lambda victim=victim: knows(victim, THIEFS))  # type: ignore[misc]
         await carl.node.database.run(
@@ -191,10 +192,18 @@ def test_a_thief_who_was_first_is_stopped_by_the_printed_sheet(tmp_path: Path) -
         (blocked,) = await bora.node.database.read(people.contacts)
         (verified,) = await carl.node.database.read(people.contacts)
         assert (blocked.blocked, verified.blocked) == (True, False)
+        for victim, is_unwanted in ((bora, True), (carl, False)):  # as after any block
+            drops = await victim.node.database.read(rented.my_drops)
+            theirs = [one for one in drops if one.fingerprint == fingerprint_of(THIEFS)]
+            assert {one.unwanted for one in theirs} == {is_unwanted}
         with pytest.raises(PermanentFailure, match="blocked"):
             await bora.node.outbox.check_recipient(str(blocked.address))
 
     play(tmp_path, scene)
+
+
+async def rents(who: Resident) -> bool:
+    return await who.holders() >= 1
 
 
 def test_what_was_revoked_names_no_heir(tmp_path: Path) -> None:

@@ -55,10 +55,10 @@ from postroad.protocol import wire
 from postroad.protocol.border import EVERYWHERE, Border
 from postroad.protocol.holding import HoldFor
 from postroad.sealing.wrapping import PLAIN, Wrapping
-from postroad.store import acquaintances, audit, circle, keyring, people
+from postroad.store import acquaintances, audit, keyring, people, rotations, standing
 from postroad.store.clock_memory import ClockMemory
 from postroad.store.contents import Contents
-from postroad.store.database import Database
+from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.locksmith import Locksmith
 from postroad.store.mailboxes import Mailboxes
@@ -104,7 +104,7 @@ async def build_node(
     disk, clock = machine.disk, machine.clock
     async with Database(disk) as database:
         vigil.watch.set(audit.WeakKeys(database, clock))
-        await database.run(lambda sql: circle.keep_to(sql, settings.circle))
+        await database.run(lambda sql: standing.keep_to(sql, settings.circle))
         keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)
         await keys.renew(clock.now())
         device = keys.device
@@ -271,6 +271,7 @@ async def _wire(
         receiver.met()
         sender.wake()
         reach.met()
+        changes.wake()  # they may know us as whom we were
         if relay is not None:
             relay.review_soon()
         if neighbours is not None:
@@ -349,7 +350,12 @@ async def _wire(
         refuses_silently=settings.refuses_silently,
     )
     mailboxes.on_accepted = requests.wake
-    introductions.on_contact = proposals.on_contact = requests.settle
+
+    def on_contact(sql: Sql, who: Fingerprint) -> None:
+        obeying.catch_up(sql, who)
+        requests.settle(sql, rotations.heir(sql, who))
+
+    introductions.on_contact = proposals.on_contact = on_contact
     filing = Filing(database, mailboxes, introductions, requests, proposals, keys, clock, entropy)
     receiver = Receiver(
         database,

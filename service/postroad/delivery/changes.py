@@ -48,7 +48,6 @@ STRANGER_SECONDS = (
     0.5  # after a stranger's record was found: that they changed is shown as fast, and
 )
 # that they did not only by the silence of all who could know it
-CHAIN_MAX = 8  # rotations in a row that are followed in the directory
 ROUND_SECONDS = 1 * limits.HOUR
 AGAIN_SECONDS = 1 * limits.MINUTE  # after a round that left somebody untold; then twice as long
 
@@ -356,7 +355,7 @@ class Changes:
         """Follow this identity's rotation, and the next one's, to whoever has a record now."""
         found: list[RotateRecord] = []
         record, at = None, fingerprint
-        while record is None and len(found) < CHAIN_MAX:
+        while record is None and len(found) < rotations.CHAIN_MAX:
             octets = await self._find_change(ROTATE, at, -1)
             if octets is None:
                 break

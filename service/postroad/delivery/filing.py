@@ -62,6 +62,9 @@ class Introductions(Protocol):
     def meet(self, sql: Sql, opened: Opened) -> Verdict:
         """Accept the sender of an introduction, in this transaction; not FILED: why not."""
 
+    def meet_again(self, sql: Sql, opened: Opened, person: people.Person) -> Verdict:
+        """The same of who is a contact, and was another one when they wrote it."""
+
     def meet_each_other(self, sql: Sql, opened: Opened) -> bool:
         """Accept a stranger to whom the owner wrote as well; False: they did not."""
 
@@ -266,7 +269,7 @@ class Filing:
 
     def _told_of_proposal(self, sql: Sql, opened: Opened, now: Instant) -> Added:
         """Our own words about what a contact proposes; theirs are shown to nobody."""
-        introducer = people.contact(sql, opened.sender)
+        introducer = rotations.contact(sql, opened.sender)
         assert introducer is not None, "it was just taken from one"
         octets = self._proposals.letter(sql, opened, introducer)
         return self._mailboxes.add(sql, "INBOX", octets, render(octets), date=now)
@@ -335,9 +338,9 @@ class Filing:
             # still have. Whoever stole the old key has certified another one.
             if not rotations.is_device_of(sql, before.heir, opened.device):
                 return Verdict.ROTATED, False
-            same = before.address == header.sender.address
-            theirs = header.kind in (Kind.PERSON, Kind.REQUEST) and same
-            return (Verdict.FILED if theirs else Verdict.FORGED), False
+            if person is None or before.address != header.sender.address:
+                return Verdict.FORGED, False
+            return self._welcome_former(sql, opened, person)
         if header.kind == Kind.PROPOSAL and person is not None:
             return self._proposals.take(sql, opened, person), False
         if header.kind == Kind.INTRODUCTION:
@@ -352,6 +355,21 @@ class Filing:
             return self._welcome_stranger(sql, opened)
         same = str(person.record.address) == header.sender.address
         return (Verdict.FILED if same else Verdict.FORGED), False
+
+    def _welcome_former(
+        self, sql: Sql, opened: Opened, person: people.Person
+    ) -> tuple[Verdict, bool]:
+        """The same of a letter that a contact wrote before they rotated."""
+        match opened.header.kind:
+            case Kind.PERSON | Kind.REQUEST:
+                return Verdict.FILED, False
+            case Kind.PROPOSAL:
+                return self._proposals.take(sql, opened, person), False
+            case Kind.INTRODUCTION:
+                verdict = self._introductions.meet_again(sql, opened, person)
+                return verdict, verdict is Verdict.FILED
+            case _:
+                return Verdict.FORGED, False
 
     def _welcome_stranger(self, sql: Sql, opened: Opened) -> tuple[Verdict, bool]:
         kind = opened.header.kind

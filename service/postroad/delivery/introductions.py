@@ -23,6 +23,7 @@ from postroad.base.errors import (
 from postroad.base.ids import Contact, Fingerprint, Instant, Nonce, Ticket, short
 from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import decode, encode
+from postroad.delivery.former_self import address_as
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.proposals import Proposals
 from postroad.delivery.renter import Renter
@@ -167,10 +168,10 @@ class Introductions:
             people.add_contact(sql, record, now, my_ticket=invitation.ticket, their_ticket=ticket)
             if known is None:
                 note_added(sql, now, record, "their invitation")
-            self.on_contact(sql, record.fingerprint)
             introduction = Introduction(invitation.secret, ticket, encode(mine), None)
             people.told_record(sql, record.fingerprint, mine.sequence)
             self._introduce(sql, record.address, introduction, Occasion.INVITATION_ACCEPTED)
+            self.on_contact(sql, record.fingerprint)
 
         await self._database.run(work)
         log.info("invitation accepted")
@@ -229,6 +230,19 @@ class Introductions:
             return Verdict.FILED
         return self._meet_invited(sql, introduction.secret, record, ticket, opened.header.created)
 
+    def meet_again(self, sql: Sql, opened: Opened, person: people.Person) -> Verdict:
+        """Take an introduction that this contact wrote before they rotated, in this transaction: it
+        says what they deposit with, and is their yes to what was proposed; not FILED: why not."""
+        introduction = opened.header.introduction
+        if introduction is None:
+            return Verdict.STRANGER
+        people.learn_ticket(sql, person.fingerprint, Ticket(introduction.ticket))
+        if introduction.secret and introduction.word is None:
+            invitations.use(sql, introduction.secret, person.fingerprint, self._clock.now())
+        self._proposals.met_again(sql, opened.sender)
+        self.on_contact(sql, person.fingerprint)
+        return Verdict.FILED
+
     def _meet_invited(
         self, sql: Sql, secret: bytes, record: PersonRecord, ticket: Ticket, written: float
     ) -> Verdict:
@@ -252,31 +266,40 @@ class Introductions:
             name=invitation.name,
         )
         invitations.use(sql, secret, record.fingerprint, now)
-        self.on_contact(sql, record.fingerprint)
         mine = people.kept_record(sql, self._keyring.fingerprint)
         assert mine is not None, "our own record is made before the network is joined"
         sequence = decode(PersonRecord, mine).sequence
         people.told_record(sql, record.fingerprint, sequence)
         answer = Introduction(None, invitation.ticket, mine, None)
         self._introduce(sql, record.address, answer, Occasion.INVITATION_ANSWERED)
+        self.on_contact(sql, record.fingerprint)
         return Verdict.FILED
 
     async def own_record(self) -> PersonRecord:
         return await self._renter.record()
 
     def answer_request(
-        self, sql: Sql, record: PersonRecord, theirs: Ticket | None, ours: Ticket, mine: bytes
+        self,
+        sql: Sql,
+        record: PersonRecord,
+        theirs: Ticket | None,
+        ours: Ticket,
+        mine: PersonRecord,
     ) -> None:
-        """Make a stranger whose request the owner accepted a contact, and introduce the owner."""
+        """Make a stranger whose request the owner accepted a contact, and introduce the owner, as
+        whose record `mine` is."""
         known = people.contact(sql, record.fingerprint)
         ticket = (known and known.their_ticket) or ours
         now = self._clock.now()
         people.add_contact(sql, record, now, my_ticket=theirs, their_ticket=ticket)
         if known is None:
             note_added(sql, now, record, "their request")
-        people.told_record(sql, record.fingerprint, decode(PersonRecord, mine).sequence)
-        answer = Introduction(None, ticket, mine, None)
-        self._introduce(sql, record.address, answer, Occasion.REQUEST_ACCEPTED)
+        if mine.fingerprint == self._keyring.fingerprint:
+            people.told_record(sql, record.fingerprint, mine.sequence)
+        answer = Introduction(None, ticket, encode(mine), None)
+        me = mine.fingerprint
+        self._introduce(sql, record.address, answer, Occasion.REQUEST_ACCEPTED, me)
+        self.on_contact(sql, record.fingerprint)
 
     def meet_each_other(self, sql: Sql, opened: Opened) -> bool:
         """Make a contact of a stranger to whom the owner wrote, and who wrote to the owner."""
@@ -305,10 +328,15 @@ class Introductions:
         self._renter.wake()
 
     def _introduce(
-        self, sql: Sql, to: Address, introduction: Introduction, occasion: Occasion
+        self,
+        sql: Sql,
+        to: Address,
+        introduction: Introduction,
+        occasion: Occasion,
+        me: Fingerprint | None = None,
     ) -> None:
         octets = letters.write(
-            self._keyring.address,
+            address_as(self._keyring, me or self._keyring.fingerprint),
             to,
             occasion,
             now=self._clock.now(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode
 from postroad.message import bounce, headers
+from postroad.message.address import parse
 from postroad.message.bounce import Notice
 from postroad.message.envelope import Notify
 from postroad.protocol.delivery import INVITATION_USED, Step
@@ -48,7 +49,7 @@ class Notices:
         if row.kind is not Kind.PERSON and not _is_failed_yes(row, step):
             return None
         if _is_proposed(row):
-            proposals.refused(sql, row.fingerprint)
+            proposals.refused(sql, parse(row.recipient).fingerprint)  # whom it was said to
         if not row.notify & _WANTED[step.notice]:
             return None
         try:

@@ -31,7 +31,7 @@ from postroad.store import changes
 from postroad.store.changes import Obeyed
 from postroad.store.database import Database, Sql
 from postroad.store.mailboxes import Added
-from postroad.store.rotations import Followed, Outcome, hear
+from postroad.store.rotations import Followed, Outcome, catch_up, hear
 
 log = logging.getLogger(__name__)
 Change = Obeyed | Followed
@@ -139,6 +139,13 @@ class Obeying:
                 self._after(followed, done.added)
 
         return (await self._database.run(work, then=committed)).concerns_us
+
+    def catch_up(self, sql: Sql, whose: Fingerprint) -> None:
+        """Obey what was heard before of somebody who is a contact only now, in the transaction that
+        made them one."""
+        followed = catch_up(sql, whose, self._clock.now(), self._mine())
+        if followed is not None:
+            self._tell(sql, followed)
 
     async def _answer_changed(self, message: wire.Message, exchange: Exchange) -> None:
         assert isinstance(message, wire_changes.Changed)

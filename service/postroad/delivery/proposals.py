@@ -15,6 +15,7 @@ from postroad.base.errors import NotDecided, PeerMisbehaved, PermanentFailure
 from postroad.base.ids import Fingerprint, Instant, Nonce, Ticket
 from postroad.base.seams import Entropy, SureClock
 from postroad.base.tlv import decode, encode
+from postroad.delivery.former_self import address_as, record_as
 from postroad.delivery.outbox import Outbox
 from postroad.message import introduction as introductions
 from postroad.message import nicknames
@@ -22,9 +23,9 @@ from postroad.message import proposal as letters
 from postroad.message.introduction import Occasion
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Introduction, Opened
-from postroad.sealing.proposal import Proposal, SignedWord, check_word, give_word
+from postroad.sealing.proposal import Proposal, SignedWord, Word, check_word, give_word
 from postroad.sealing.receipt import Verdict
-from postroad.store import audit, people, proposals, queue, revoked
+from postroad.store import audit, people, proposals, queue, revoked, rotations
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.people import Person
@@ -92,26 +93,38 @@ class Proposals:
 
     def take(self, sql: Sql, opened: Opened, introducer: Person) -> Verdict:
         """Note what a contact proposes, in this transaction; not FILED: it cannot be."""
-        proposal, me = opened.header.proposal, self._keyring.fingerprint
+        proposal = opened.header.proposal
         assert proposal is not None, "a letter of this kind has one"
-        now = self._clock.now()
+        now, by = self._clock.now(), opened.sender  # they may have rotated since
         word = proposal.signed.word
+        me = self._me_in(word) or self._keyring.fingerprint
         other = Fingerprint(word.one if word.other == me else word.other)
         try:
-            check_word(proposal.signed, introducer.fingerprint, {me, other}, now)
+            check_word(proposal.signed, by, {me, other}, now)
             record = read_person(proposal.record, other)
         except PeerMisbehaved as error:
             log.info("a proposal is none: %s", error)
             return Verdict.NOT_INTRODUCED
-        if self._is_over(word.expires) or not (
-            revoked.speaks(sql, introducer.fingerprint, proposal.signed.certificate.device)
-            and revoked.speaks(sql, other, record.certificate.device)
+        if (
+            self._is_over(word.expires)
+            or other in self._keyring.fingerprints
+            or not _is_word_of(sql, introducer, proposal.signed)
+            or not revoked.speaks(sql, other, record.certificate.device)
         ):
             return Verdict.NOT_INTRODUCED
-        if proposals.open_of(sql, introducer.fingerprint, now) >= limits.PROPOSALS_OPEN_MAX:
+        made = sum(
+            proposals.open_of(sql, one, now)
+            for one in (introducer.fingerprint, *people.were(sql, introducer.fingerprint))
+        )
+        if made >= limits.PROPOSALS_OPEN_MAX:
             return Verdict.NOT_INTRODUCED
         proposals.keep(sql, record, proposal.signed, now)
         return Verdict.FILED
+
+    def _me_in(self, word: Word) -> Fingerprint | None:
+        """Which of the two we are, or were."""
+        ours = self._keyring.fingerprints
+        return next((one for one in ours if one in (word.one, word.other)), None)
 
     def letter(self, sql: Sql, opened: Opened, introducer: Person) -> bytes:
         """What the owner reads of a proposal that was taken."""
@@ -150,15 +163,15 @@ class Proposals:
         self, sql: Sql, signed: SignedWord, other: Fingerprint, now: Instant
     ) -> Verdict:
         """The other was told first, and said yes at once: our letter may still be on its way."""
-        introducer = people.contact(sql, Fingerprint(signed.word.introducer))
-        if introducer is None or introducer.blocked:
+        by, me = Fingerprint(signed.word.introducer), self._me_in(signed.word)
+        introducer = rotations.contact(sql, by)
+        if introducer is None or introducer.blocked or me is None:
             return Verdict.STRANGER
         try:
-            pair = {str(self._keyring.fingerprint), str(other)}
-            check_word(signed, introducer.fingerprint, pair, now)
+            check_word(signed, by, {str(me), str(other)}, now)
         except PeerMisbehaved:
             return Verdict.STRANGER
-        if not revoked.speaks(sql, introducer.fingerprint, signed.certificate.device):
+        if not _is_word_of(sql, introducer, signed):
             return Verdict.STRANGER
         if self._is_over(signed.word.expires):
             return Verdict.NOT_INTRODUCED
@@ -178,12 +191,18 @@ class Proposals:
         ticket = Ticket(introduction.ticket)
         people.add_contact(sql, record, now, my_ticket=ticket, their_ticket=row.ticket)
         proposals.decided(sql, row, State.MET)
-        self.on_contact(sql, record.fingerprint)
         queue.wake(sql, record.fingerprint, now)  # our own introduction may wait for their yes
         if is_new:
             by = f"introduction of {row.introducer}"
             audit.note(sql, now, "contact added", address=str(record.address), by=by)
+        self.on_contact(sql, record.fingerprint)
         return Verdict.FILED
+
+    def met_again(self, sql: Sql, before: Fingerprint) -> None:
+        """A contact said yes as whom they were before."""
+        for row in proposals.of(sql, before):
+            if row.state is State.ACCEPTED:
+                proposals.decided(sql, row, State.MET)
 
     def _is_over(self, expires: float) -> bool:
         """Nothing is refused for its time while our clock may be wrong (promise M12)."""
@@ -201,7 +220,7 @@ class Proposals:
         return await self._database.read(work)
 
     def _told(self, sql: Sql, row: ProposalRow) -> tuple[ProposalRow, str, tuple[str, ...]]:
-        introducer = people.contact(sql, row.introducer)
+        introducer = rotations.contact(sql, row.introducer)
         return row, introducer.name if introducer else row.introducer, remarks(sql, row.record)
 
     async def accept(
@@ -216,21 +235,30 @@ class Proposals:
             if row.state in (State.ACCEPTED, State.MET):
                 return self._told(sql, row)
             self._expect_open(row, now)
-            known = people.contact(sql, row.other)
+            known = rotations.contact(sql, row.other)
             if known is not None and known.blocked:
                 raise PermanentFailure(f"You have blocked {known.name}; unblock them first.")
+            me = self._me_in(row.signed.word)  # the other was shown this one, and knows no other
+            if me is None:
+                raise PermanentFailure(
+                    "Your key has changed too often since this was proposed. Ask for it to be "
+                    "proposed again."
+                )
             theirs = (known and known.their_ticket) or ticket
             proposals.decided(sql, row, State.ACCEPTED, theirs)
-            said = Introduction(row.signed.word.secret, theirs, encode(mine), row.signed)
-            self._introduce(sql, row, said)
+            record = record_as(self._keyring, mine, me)
+            said = Introduction(row.signed.word.secret, theirs, encode(record), row.signed)
+            self._introduce(sql, row, said, me)
             audit.note(sql, now, "proposal accepted", address=str(row.record.address))
             return self._told(sql, proposals.called(sql, wanted))
 
         return await self._database.run(work, then=lambda _: self._on_decided())
 
-    def _introduce(self, sql: Sql, row: ProposalRow, introduction: Introduction) -> None:
+    def _introduce(
+        self, sql: Sql, row: ProposalRow, introduction: Introduction, me: Fingerprint
+    ) -> None:
         octets = introductions.write(
-            self._keyring.address,
+            address_as(self._keyring, me),
             row.record.address,
             Occasion.PROPOSAL_ACCEPTED,
             now=self._clock.now(),
@@ -264,9 +292,20 @@ class Proposals:
         raise PermanentFailure(f"Proposal {row.id} {became[row.state]}")
 
 
+def _is_word_of(sql: Sql, introducer: Person, signed: SignedWord) -> bool:
+    """Whether that contact gave it, perhaps before they rotated: then on a device that they still
+    have, for whoever stole the old key has certified another one."""
+    by, device = Fingerprint(signed.word.introducer), signed.certificate.device
+    if by != introducer.fingerprint and not rotations.is_device_of(
+        sql, introducer.fingerprint, device
+    ):
+        return False
+    return revoked.speaks(sql, by, device) and revoked.speaks(sql, introducer.fingerprint, device)
+
+
 def remarks(sql: Sql, record: PersonRecord) -> tuple[str, ...]:
     """What the owner should know before they say yes to this person, in sentences."""
-    known = people.contact(sql, record.fingerprint)
+    known = rotations.contact(sql, record.fingerprint)
     if known is not None and known.blocked:
         return (f"This is {known.name}, whom you have blocked.",)
     if known is not None:

@@ -19,7 +19,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, MailId, Ticket
 from postroad.base.seams import Entropy, SureClock
-from postroad.base.tlv import encode
+from postroad.delivery.former_self import record_as
 from postroad.message import address as addresses
 from postroad.message import request as messages
 from postroad.message import result
@@ -57,9 +57,15 @@ class Introductions(Protocol):
     async def own_record(self) -> PersonRecord: ...
 
     def answer_request(
-        self, sql: Sql, record: PersonRecord, theirs: Ticket | None, ours: Ticket, mine: bytes
+        self,
+        sql: Sql,
+        record: PersonRecord,
+        theirs: Ticket | None,
+        ours: Ticket,
+        mine: PersonRecord,
     ) -> None:
-        """Make the stranger a contact, and introduce the owner to them."""
+        """Make the stranger a contact, and introduce the owner to them as whose record `mine`
+        is."""
 
     def met(self) -> None: ...
 
@@ -161,7 +167,7 @@ class RequestBox:
         person = people.contact(sql, who)
         if person is None or person.blocked:
             return
-        for request in requests.undone_of(sql, [who, *rotations.were(sql, who)]):
+        for request in requests.undone_of(sql, [who, *people.were(sql, who)]):
             self._mailboxes.bring_to_inbox(sql, FOLDER, [request.uid])
             requests.accept(sql, request.id)
             audit.note(sql, self._clock.now(), "request accepted", address=request.address)
@@ -265,7 +271,8 @@ class RequestBox:
         if record is None:
             log.info("who made an accepted request is not found yet")
             return False
-        mine = encode(await self._introductions.own_record())
+        me = self._recipient(request.seal)  # they know us by no other name
+        mine = record_as(self._keyring, await self._introductions.own_record(), me)
         ours = Ticket(self._entropy.token(16))
 
         def work(sql: Sql) -> bool:
@@ -296,14 +303,18 @@ class RequestBox:
         known = await self._database.read(lambda sql: rotations.contact(sql, request.fingerprint))
         return known.record if known else await self._find(request.fingerprint)
 
+    def _recipient(self, seal: Seal) -> Fingerprint:
+        """As whom we got it; a fifth identity before this one is forgotten."""
+        if seal.recipient in self._keyring.fingerprints:
+            return seal.recipient
+        return self._keyring.fingerprint
+
     def _tell(self, sql: Sql, request: Request, verdict: Verdict) -> None:
         """The sender is owed another receipt than that which they got."""
         now, whose = self._clock.now(), rotations.heir(sql, request.fingerprint)
         filed.decided(sql, request.fingerprint, request.nonce, verdict)
         for seal in requests.seals(sql, request):
-            mine = self._keyring.fingerprint
-            if seal.recipient in self._keyring.fingerprints:  # else the fifth before us: forgotten
-                mine = seal.recipient
+            mine = self._recipient(seal)
             receipt = Receipt(
                 request.fingerprint,
                 request.nonce,

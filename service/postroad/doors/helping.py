@@ -9,7 +9,7 @@ from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.ids import Contact, Instant, Ticket
 from postroad.base.seams import Clock, Entropy
 from postroad.protocol.helping import HelperLink, to_link
-from postroad.store import held, invitations, people
+from postroad.store import held, invitations, people, standing
 from postroad.store.database import Database, Sql
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class HelperDesk:
                 raise PermanentFailure(
                     f"This helper serves {count} called {name!r}. See: postroad helper people"
                 )
-            people.block(sql, found[0].fingerprint)
+            standing.block(sql, found[0].fingerprint)
             return found[0].address
 
         address = await self._database.run(work)

@@ -131,9 +131,15 @@ def sign_person(
         certificate,
         bytes(keys.SIGNATURE_BYTES),
     )
-    record = replace(unsigned, signature=device.sign(CONTEXT, encode(unsigned)))
-    assert len(encode(record)) <= limits.RECORD_BYTES_MAX
-    return record
+    return sign_again(unsigned, certificate, device)
+
+
+def sign_again(record: PersonRecord, certificate: Certificate, device: SigningKey) -> PersonRecord:
+    """The same, said by the identity of this certificate."""
+    unsigned = replace(record, certificate=certificate, signature=bytes(keys.SIGNATURE_BYTES))
+    signed = replace(unsigned, signature=device.sign(CONTEXT, encode(unsigned)))
+    assert len(encode(signed)) <= limits.RECORD_BYTES_MAX
+    return signed
 
 
 @lru_cache(maxsize=limits.RECORDS_AT_HAND_MAX)  # two signatures to check each time

@@ -24,7 +24,7 @@ from postroad.protocol.identity_records import (
     kind_of,
 )
 from postroad.protocol.records import PersonRecord
-from postroad.store import audit, helpers, people, queue, rented, revoked
+from postroad.store import audit, helpers, people, queue, rented, revoked, standing
 
 T = TypeVar("T", RevokeRecord, RotateRecord)
 PUBLISHED_MAX = 64  # of others; whoever knows more has very unlucky contacts
@@ -177,12 +177,12 @@ def revoke(
 def _end(sql: sqlite3.Connection, whose: Fingerprint) -> people.Person | None:
     """The identity has ended, and with it whoever went on from it unverified: who stole its keys
     could name an heir, too. The contact whom that touches, when it is such an heir."""
-    people.block(sql, whose)
+    standing.block(sql, whose)
     row = sql.execute("SELECT heir FROM former WHERE fingerprint = ?", (whose,)).fetchone()
     heir = None if row is None else people.contact(sql, Fingerprint(row[0]))
     if heir is None or heir.verified:
         return None
-    people.block(sql, heir.fingerprint)
+    standing.block(sql, heir.fingerprint)
     return heir
 
 

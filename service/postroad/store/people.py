@@ -130,6 +130,19 @@ def add_contact(
     note_devices(sql, known.record)  # of the newest: this one may be older
 
 
+def were(sql: sqlite3.Connection, fingerprint: Fingerprint) -> list[Fingerprint]:
+    """Who this contact was before."""
+    rows = sql.execute(
+        "SELECT fingerprint FROM former WHERE heir = ? ORDER BY fingerprint", (fingerprint,)
+    )
+    return [Fingerprint(one) for (one,) in rows]
+
+
+def learn_ticket(sql: sqlite3.Connection, fingerprint: Fingerprint, ticket: Ticket) -> None:
+    """What this contact wants us to deposit with."""
+    sql.execute("UPDATE contact SET my_ticket = ? WHERE fingerprint = ?", (ticket, fingerprint))
+
+
 def name_for(sql: sqlite3.Connection, record: PersonRecord, wanted: str = "") -> str:
     """A name for this person that no other contact has."""
     taken = {key for key, _ in names_taken(sql, record.fingerprint)}

@@ -14,7 +14,7 @@ from postroad.base.errors import PeerMisbehaved, Unknown
 from postroad.base.ids import Fingerprint, Instant, SureInstant, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.protocol.records import PersonRecord
-from postroad.sealing.proposal import SignedWord
+from postroad.sealing.proposal import SignedWord, Word
 from postroad.store.people import Person
 from postroad.store.strangers import dialled
 
@@ -53,18 +53,20 @@ _COLUMNS = "introducer, record, word, came_at, expires_at, ticket, state"
 
 def keep(sql: sqlite3.Connection, record: PersonRecord, signed: SignedWord, now: Instant) -> bool:
     """Note what a contact proposes, in the place of what they proposed before of the same person;
-    whether the owner has to decide."""
+    whether the owner has to decide: not where they said yes, as whom it is proposed to now."""
     word = signed.word
     known = [one for one in of(sql, record.fingerprint) if one.introducer == word.introducer]
-    if known and known[0].state is State.ACCEPTED:
-        return False
+    stands = bool(known) and known[0].state is State.ACCEPTED and _same_two(known[0], word)
+    if known and known[0].record.sequence > record.sequence:
+        record = known[0].record
     sql.execute(
         """INSERT INTO proposal (introducer, other, record, word, first_ticket, came_at, expires_at,
                                  state)
-           VALUES (?, ?, ?, ?, ?, ?, ?, 'open')
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)
            ON CONFLICT (introducer, other) DO UPDATE SET record = excluded.record,
                word = excluded.word, first_ticket = excluded.first_ticket,
-               came_at = excluded.came_at, expires_at = excluded.expires_at, state = 'open'""",
+               came_at = excluded.came_at, expires_at = excluded.expires_at,
+               state = excluded.state""",
         (
             word.introducer,
             record.fingerprint,
@@ -73,9 +75,15 @@ def keep(sql: sqlite3.Connection, record: PersonRecord, signed: SignedWord, now:
             word.ticket_of(record.fingerprint),
             now,
             float(word.expires),
+            (State.ACCEPTED if stands else State.OPEN).value,
         ),
     )
-    return True
+    return not stands
+
+
+def _same_two(row: ProposalRow, word: Word) -> bool:
+    """The owner may be another identity by now; then the other was shown that one, too."""
+    return (row.signed.word.one, row.signed.word.other) == (word.one, word.other)
 
 
 def all_made(sql: sqlite3.Connection) -> list[ProposalRow]:

@@ -127,6 +127,14 @@ def through(sql: sqlite3.Connection, drop: DropId, fingerprint: Fingerprint) -> 
     )
 
 
+def want_by_standing(sql: sqlite3.Connection) -> None:
+    """Drops that are ours through a contact are wanted unless that contact counts as blocked."""
+    sql.execute(
+        """UPDATE my_drop SET unwanted = contact.blocked OR contact.outside FROM contact
+           WHERE contact.fingerprint = my_drop.fingerprint"""
+    )
+
+
 def shown(sql: sqlite3.Connection, drop: DropId, place: bytes, voucher: bytes, told: int) -> None:
     """Where a vouched holder is, and what it has seen of us."""
     sql.execute(

@@ -10,18 +10,21 @@ See: docs/adr/0015-devices.md.
 
 import sqlite3
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
 from postroad.base import limits
+from postroad.base.errors import PeerMisbehaved
 from postroad.base.ids import Fingerprint, Instant, PeerId
-from postroad.base.tlv import encode
+from postroad.base.tlv import decode, encode
 from postroad.message.address import Address
 from postroad.protocol.identity_records import ROTATE, RotateRecord
 from postroad.protocol.records import PersonRecord
-from postroad.store import audit, changes, circle, people, queue, revoked
+from postroad.store import audit, changes, circle, people, queue, rented, revoked
 
 ROTATIONS_A_DAY = 3  # of one contact that are followed
+CHAIN_MAX = 8  # rotations in a row that are followed
 FORKS_MAX = 8  # told of one identity: whoever signs more of them tells nothing new
 
 
@@ -59,14 +62,6 @@ def former(sql: sqlite3.Connection, fingerprint: Fingerprint) -> Former | None:
         "SELECT address, heir FROM former WHERE fingerprint = ?", (fingerprint,)
     ).fetchone()
     return None if row is None else Former(row[0], Fingerprint(row[1]))
-
-
-def were(sql: sqlite3.Connection, fingerprint: Fingerprint) -> list[Fingerprint]:
-    """Who this contact was before."""
-    rows = sql.execute(
-        "SELECT fingerprint FROM former WHERE heir = ? ORDER BY fingerprint", (fingerprint,)
-    )
-    return [Fingerprint(one) for (one,) in rows]
 
 
 def heir(sql: sqlite3.Connection, fingerprint: Fingerprint) -> Fingerprint:
@@ -124,6 +119,24 @@ def hear(
     if _rotated_lately(sql, old, now) >= ROTATIONS_A_DAY:
         return Followed(Outcome.PENDING)  # looked for again tomorrow: each is told to the owner
     return _follow(sql, rotations, record, now)
+
+
+def catch_up(
+    sql: sqlite3.Connection, whose: Fingerprint, now: Instant, mine: Collection[Fingerprint]
+) -> Followed | None:
+    """Obey what was heard before of somebody who is a contact only now; None: nothing was."""
+    heard: list[RotateRecord] = []
+    at = whose
+    while len(heard) < CHAIN_MAX and (rotation := changes.rotation(sql, at)) is not None:
+        heard.append(rotation)
+        at = rotation.new.fingerprint
+    if not heard:
+        return None
+    octets, record = people.kept_record(sql, at), None
+    if octets is not None:
+        with suppress(PeerMisbehaved):  # the row is damaged
+            record = decode(PersonRecord, octets)
+    return hear(sql, heard, record, now, mine)
 
 
 def _rotated_lately(sql: sqlite3.Connection, whose: Fingerprint, now: Instant) -> int:
@@ -186,6 +199,7 @@ def _follow(
             f"UPDATE {table} SET {column} = ? WHERE {column} = ?",  # noqa: S608  (constants)
             (new, old),
         )
+    rented.want_by_standing(sql)
     people.keep_record(sql, record, now)
     queue.wake(sql, new, now)
     audit.note_from_outside(sql, now, "identity rotated", id=old, key=new)

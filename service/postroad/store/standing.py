@@ -6,12 +6,13 @@ is of one identity's keys, so it goes with its row and never comes over to anoth
 """
 
 import sqlite3
+from collections.abc import Collection
 
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, Instant
 from postroad.message import nicknames
 from postroad.protocol.contacts import encode_contact
-from postroad.store import filed, invitations, people, proposals, rented, rotations, strangers
+from postroad.store import circle, filed, invitations, people, proposals, rented, strangers
 
 
 def rename(sql: sqlite3.Connection, fingerprint: Fingerprint, wanted: str) -> str:
@@ -53,6 +54,12 @@ def unblock(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
     _want_drops(sql, fingerprint, wanted=True)
 
 
+def keep_to(sql: sqlite3.Connection, allowed: Collection[Fingerprint] | None) -> None:
+    """From now on only these may be contacts (None: anybody); others are as if blocked."""
+    circle.keep_to(sql, allowed)
+    rented.want_by_standing(sql)
+
+
 def remove(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> None:
     """Forget that they are a contact. What lies here for them, and what lies for us at their node,
     stays where it is until it was fetched or has expired; by what made them a contact they do not
@@ -74,7 +81,7 @@ def remove(sql: sqlite3.Connection, fingerprint: Fingerprint, now: Instant) -> N
 
 def _part_from(sql: sqlite3.Connection, fingerprint: Fingerprint) -> None:
     """What was proposed of them, and by them, also under the identities that they had before."""
-    for who in (fingerprint, *rotations.were(sql, fingerprint)):
+    for who in (fingerprint, *people.were(sql, fingerprint)):
         proposals.part_from(sql, who)
 
 
