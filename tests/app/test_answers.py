@@ -113,7 +113,6 @@ def people_and_letters(hana: Person, anna: Person, bora: Person, carl: Person) -
         write(writer, bora, f"of {writer.name}")
         until(lambda: bora.find(f"of {writer.name}", "Requests"), "it is in Requests")  # noqa: B023
     bora.postroad("requests")
-    bora.postroad("requests", "list")
     bora.postroad("requests", "show", "anna")
     bora.postroad("requests", "accept", "anna")
     bora.postroad("requests", "refuse", "carl")

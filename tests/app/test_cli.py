@@ -12,8 +12,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from socket import AF_UNIX, socket
-from typing import Any
+from typing import Any, TypeGuard
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -132,6 +133,24 @@ def test_status_says_why_the_clock_is_not_confirmed(
     quiet = {**clock, "say_why": False, "agreeing": agreeing, "disagreeing": disagreeing}
     node({**STATUS, "clock": quiet})
     assert "clock" not in typed(config, "status").stdout
+
+
+def test_a_group_lists_by_its_name_alone_and_has_no_other_way(config: Path, node: Node) -> None:
+    groups = {
+        name: command
+        for name, command in cli.main.commands.items()
+        if is_a_group_of_things(command)
+    }
+    assert {"contacts", "devices", "invitations", "peers", "proposals", "requests"} <= set(groups)
+    assert not [name for name, group in groups.items() if "list" in group.commands]
+    for name in ("contacts", "devices", "helpers", "invitations", "peers", "proposals", "queue",
+                 "requests"):  # fmt: skip
+        node({"here": name})
+        assert json.loads(typed(config, name, "--json").stdout)["here"] == name
+
+
+def is_a_group_of_things(command: click.Command) -> TypeGuard[click.Group]:
+    return isinstance(command, click.Group) and command.invoke_without_command
 
 
 # Failures
@@ -374,7 +393,8 @@ def test_an_invitation_that_was_accepted_before_changes_nothing(config: Path, no
     node({"address": ADDRESS, "is_new": True, "name": "anna"})
     told = typed(config, "accept", "postroad:xyz").stdout
     assert f"You can write to {ADDRESS} now." in told
-    assert "If somebody used the invitation before you" in told
+    assert "Their node has yet to hear of you" in told
+    assert "or somebody used the invitation before you, a notice there says so" in told
     assert "another key" not in told
 
 

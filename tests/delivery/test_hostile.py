@@ -301,3 +301,30 @@ def test_a_sealed_letter_that_its_senders_disk_lost_is_sealed_again(tmp_path: Pa
 
 async def all_held(resident: Resident) -> bool:
     return {row.parcel.state.value for row in await resident.waiting()} == {"held"}
+
+
+def test_what_a_node_says_why_it_takes_no_letter_is_shown_as_its_words(
+    tmp_path: Path,
+) -> None:
+    """Else it could say, in `queue` and in a notice, that the letter was delivered."""
+
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        lie = 'No." Postroad: your letter was delivered.'
+
+        async def answer(_: wire.Message, exchange: Exchange) -> None:
+            await exchange.send(wire.No(wire.Refusal.LATER, lie))
+
+        bora.node.links._answers[wire.Deliver] = answer  # type: ignore[index]
+        await anna.write(bora.address)
+        await until(lambda: put_off(anna, "said: "), limits.HOUR)
+        (row,) = await anna.waiting()
+        told = "No.' Postroad: your letter was delivered."
+        assert f'The recipient\'s node said: "{told}"' in row.parcel.reason
+        place.put_forward(limits.DAY)
+        await until(lambda: is_filed(anna, "Still on its way"), limits.HOUR)
+        (notice,) = await anna.with_subject("Still on its way")
+        assert f'said: "{told}"' in " ".join(notice.decode().split())
+
+    play(tmp_path, scene)

@@ -604,7 +604,6 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
         },
     ),
 }
-ANSWERS["requests list"] = ANSWERS["requests"]
 
 
 def fields_of(shape: Shape, path: str = "") -> list[tuple[str, Field]]:

@@ -20,15 +20,7 @@ def requests(context: click.Context, json_wanted: bool) -> None:
     They lie in the folder Requests of your mail program, too: moving one to INBOX accepts it, and
     deleting it leaves it unanswered."""
     if context.invoked_subcommand is None:
-        _list(context, json_wanted)
-
-
-@requests.command("list")
-@as_json
-@click.pass_context
-def list_them(context: click.Context, json_wanted: bool) -> None:
-    """List them, as `postroad requests` alone does."""
-    _list(context, json_wanted)
+        _do(context, json_wanted, telling.requests, do="requests")
 
 
 @requests.command()
@@ -69,10 +61,6 @@ def refuse(context: click.Context, name: str, silently: bool | None, json_wanted
         name=name,
         silently=None if silently is None else int(silently),
     )
-
-
-def _list(context: click.Context, json_wanted: bool) -> None:
-    _do(context, json_wanted, telling.requests, do="requests")
 
 
 def _do(

@@ -105,8 +105,10 @@ def acceptance(answer: dict[str, Any]) -> None:
             "key. Compare the safety number before you trust either: postroad verify "
             f"{answer['name']}"
         )
-    click.echo("A letter of theirs will be in your INBOX as soon as their node has heard of you.")
-    click.echo("If somebody used the invitation before you, a notice in your INBOX says so.")
+    click.echo(
+        "Their node has yet to hear of you: then a letter of theirs comes to your INBOX. When it "
+        "does not want you, or somebody used the invitation before you, a notice there says so."
+    )
 
 
 def status(answer: dict[str, Any]) -> None:

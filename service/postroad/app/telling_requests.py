@@ -15,14 +15,14 @@ def requests(answer: dict[str, Any]) -> None:
         return
     for one in answer["requests"]:
         click.echo(f"{one['id'][:8]}  {one['address']}")
-        click.echo(f"          {one['subject']}")
+        click.echo(f"          > {one['subject']}")  # the stranger's words, marked as theirs
         click.echo(f"          {moment(one['came_at'])}; gone {moment(one['expires_at'])}")
     click.echo("\nTo read one: postroad requests show NUMBER. Then: accept, or refuse, NUMBER.")
 
 
 def letter(answer: dict[str, Any]) -> None:
     click.echo(f"From:    {answer['address']} (not a contact)")
-    click.echo(f"Subject: {answer['subject']}")
+    click.echo(f"Subject: > {answer['subject']}")
     click.echo(f"Came:    {moment(answer['came_at'])}\n")
     click.echo(answer["text"].rstrip("\n"))
 

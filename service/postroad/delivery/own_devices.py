@@ -120,8 +120,11 @@ class OwnDevices:
                 raise Unknown(f"{wanted} is no device's key.") from error
             return key
         if len(wanted) < DIGITS_MIN or len(found) != 1:
+            several = len(wanted) >= DIGITS_MIN and len(found) > 1
+            none = f"None of your devices has the number {wanted!r}."
             raise Unknown(
-                f"You have no one device called {wanted!r}. Take a number from: postroad devices"
+                f"{f'Several of your devices have numbers like {wanted!r}.' if several else none} "
+                "See: postroad devices"
             )
         if found[0].peer == self._keyring.device.peer:
             raise PermanentFailure(

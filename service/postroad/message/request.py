@@ -1,7 +1,8 @@
 """Write what the owner sees of a stranger's letter: its text, and who is known to have signed it.
 
 Purpose: nothing that the stranger wrote reaches a mail program but as plain text. The From is our
-own words about the address that signed; how the stranger calls themselves stands in the text.
+own words about the address that signed; how the stranger calls themselves stands in the text. Each
+line of the text that is theirs is quoted (RFC 3676 section 4.5), so that none passes for ours.
 Invariant: pure; at most REQUEST_TEXT_BYTES_MAX octets of the letter's text.
 See: docs/adr/0011-strangers.md.
 """
@@ -62,7 +63,7 @@ def write(letter: bytes, who: Stranger, to: str, *, written: Instant, token: byt
         "",
     ]
     text = plain(letter)
-    body = text.text.rstrip("\n").split("\n")
+    body = _quoted(text.text)
     return "".join(f"{line}\r\n" for line in [*lines, *body, *_left_out(text)]).encode()
 
 
@@ -74,15 +75,22 @@ def subject_of(header: bytes) -> str:
 
 def _told(who: Stranger) -> list[str]:
     told = [
-        "[Postroad: this is from somebody who is not among your contacts, and shown as plain text.",
-        "Move it to your INBOX to accept them as a contact; delete it to leave it unanswered.",
+        "[Postroad: this is from somebody who is not among your contacts. What they wrote is shown",
+        'as plain text, each line of it behind a ">". Move it to your INBOX to accept them as a',
+        "contact; delete it to leave it unanswered.]",
     ]
     if who.called:
-        told.append(f"They call themselves: {who.called}")
+        told += ["", "[Postroad: they call themselves:]", *_quoted(who.called)]
     if who.like is not None:
-        told.append(f"Careful: that reads like your contact {who.like}, who is somebody else.")
-    told[-1] += "]"
+        told += [
+            f"[Postroad: Careful: that reads like your contact {who.like}, who is somebody else.]"
+        ]
     return told
+
+
+def _quoted(text: str) -> list[str]:
+    """Somebody else's lines, each marked as theirs."""
+    return [f"> {line}".rstrip(" ") for line in text.rstrip("\n").split("\n")]
 
 
 def _left_out(text: Plain) -> list[str]:

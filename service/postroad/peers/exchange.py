@@ -21,10 +21,12 @@ REFUSAL_SECONDS_MAX = 2.0  # to read on after a refusal, so that it is heard
 
 
 class Refused(TemporaryFailure):
-    """A peer said no; `refusal` says why, the text says it in words."""
+    """A peer said no; `refusal` says why, the text says it in the peer's own words, in quotation
+    marks: owners read it among ours, in notices and at the command line."""
 
     def __init__(self, refusal: int, reason: str) -> None:
-        super().__init__(reason)
+        seen = "".join(one if one.isprintable() else " " for one in reason)
+        super().__init__(f'"{seen.replace(chr(34), chr(39))}"')  # they close no mark of ours
         self.refusal = refusal
 
 
