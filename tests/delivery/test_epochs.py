@@ -70,6 +70,21 @@ def lose_epoch_keys(resident: Resident, *, keep: bool = False) -> None:
     disk.close()
 
 
+async def written_to(place: Village, *, after: float = 0.0) -> tuple[Resident, Resident, Resident]:
+    """Anna's letter to Bora, who sleeps since, lies at Hana, who holds for her; `after`: seconds
+    since she was last told of."""
+    anna, bora = await place.settle_in("anna", "bora")
+    await place.meet(bora, anna)
+    (hana,) = await place.with_holders(bora, "hana")
+    await asyncio.sleep(limits.MINUTE)
+    bora_is = bora.address
+    place.put_forward(after)
+    await bora.sleep()
+    await anna.write(bora_is)
+    await until(is_held(anna))
+    return anna, bora, hana
+
+
 def test_a_node_that_runs_replaces_its_key_each_week_and_deletes_the_old_ones(
     tmp_path: Path,
 ) -> None:
@@ -103,15 +118,7 @@ def test_a_holiday_of_a_month_bounces_nothing(tmp_path: Path) -> None:
     """What was sealed to the key of before it opens after it, though that has been replaced."""
 
     async def scene(place: Village) -> None:
-        anna, bora = await place.settle_in("anna", "bora")
-        await place.meet(bora, anna)
-        await place.with_holders(bora, "hana")
-        await asyncio.sleep(limits.MINUTE)
-        bora_is = bora.address
-        place.put_forward(limits.DAY)
-        await bora.sleep()
-        await anna.write(bora_is)
-        await until(is_held(anna))
+        anna, bora, _ = await written_to(place, after=limits.DAY)
         await anna.sleep()
         place.put_forward(29 * limits.DAY)
         await bora.wake()
@@ -124,14 +131,7 @@ def test_a_letter_at_a_holder_whose_key_is_gone_is_sealed_anew_by_its_sender(
     tmp_path: Path,
 ) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await place.settle_in("anna", "bora")
-        await place.meet(bora, anna)
-        (hana,) = await place.with_holders(bora, "hana")
-        await asyncio.sleep(limits.MINUTE)
-        bora_is = bora.address
-        await bora.sleep()
-        await anna.write(bora_is)
-        await until(is_held(anna))
+        anna, bora, hana = await written_to(place)
         before = await seal_of(anna)
         await anna.sleep()
         lose_epoch_keys(bora)
@@ -226,14 +226,7 @@ def test_whoever_begins_anew_from_the_24_words_gets_what_waits_with_holders_and_
 
 def test_a_holder_that_lies_makes_nobody_seal_anew_nor_try_without_end(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await place.settle_in("anna", "bora")
-        await place.meet(bora, anna)
-        (hana,) = await place.with_holders(bora, "hana")
-        await asyncio.sleep(limits.MINUTE)
-        bora_is = bora.address
-        await bora.sleep()
-        await anna.write(bora_is)
-        await until(is_held(anna))
+        anna, bora, hana = await written_to(place)
         before = await seal_of(anna)
         await lie(hana, anna, before)
         for _ in range(4):
@@ -262,16 +255,9 @@ def test_a_holder_that_lies_makes_nobody_seal_anew_nor_try_without_end(tmp_path:
 
 def test_only_the_owner_of_a_drop_can_have_a_letter_in_it_sealed_anew(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await place.settle_in("anna", "bora")
-        await place.meet(bora, anna)
-        (hana,) = await place.with_holders(bora, "hana")
-        await asyncio.sleep(limits.MINUTE)
-        bora_is = bora.address
-        drops = (await bora.node.renter.record()).drops
-        (drop,) = [one for one in drops if one.contact.peer == hana.peer]
-        await bora.sleep()
-        await anna.write(bora_is)
-        await until(is_held(anna))
+        anna, _, hana = await written_to(place)
+        (known,) = await anna.node.database.read(people.contacts)
+        (drop,) = [one for one in known.record.drops if one.contact.peer == hana.peer]
         (mail_id, _), *_ = await leases(anna)
         key = anna.node.keyring.device
         wish = sign_reseal(MailId(mail_id), bytes(16), 2**60, key)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from delivery.test_circle import again
-from delivery.test_proposals import accept, have_met, is_in, three
-from delivery.test_requests import are_contacts, has_request, in_folder, move, neighbours
+from delivery.test_proposals import accept, have_met, is_in, proposed, three
+from delivery.test_requests import are_contacts, asked, has_request, in_folder, move, neighbours
 from delivery.test_road import all_ended, ended, is_filed, put_off
 from delivery.test_rotated import NEW, fingerprint_of, knows
 from postroad.app.compose import Settings
@@ -60,9 +60,7 @@ def test_who_rotated_meanwhile_answers_a_request_as_whom_it_was_sent_to(
     tmp_path: Path, is_accepted: bool
 ) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: ended(anna, "requested"))
+        anna, bora = await asked(place)
         await bora.node.changes.rotate(NEW)
         if is_accepted:
             await bora.node.requests.accept("anna")
@@ -116,10 +114,8 @@ def test_who_was_introduced_rotated_and_was_removed_is_no_contact_by_the_old_int
 
 async def introduced(place: Village) -> tuple[Resident, Resident, Resident]:
     """Anna and Boris are contacts by Ivan's proposal."""
-    ivan, anna, boris = await three(place)
-    await ivan.node.proposals.introduce("anna", "boris")
+    ivan, anna, boris = await proposed(place)
     for who in (anna, boris):
-        await until(lambda who=who: is_in(who, State.OPEN))  # type: ignore[misc]
         await accept(who)
     await until(lambda: have_met(anna, boris), limits.HOUR)
     return ivan, anna, boris

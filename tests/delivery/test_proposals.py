@@ -30,6 +30,15 @@ async def three(place: Village) -> tuple[Resident, Resident, Resident]:
     return ivan, anna, boris
 
 
+async def proposed(place: Village) -> tuple[Resident, Resident, Resident]:
+    """The three, when Ivan has proposed the two to each other, and both have read it."""
+    ivan, anna, boris = await three(place)
+    await ivan.node.proposals.introduce("anna", "boris")
+    for who in (anna, boris):
+        await until(lambda who=who: is_in(who, State.OPEN))  # type: ignore[misc]
+    return ivan, anna, boris
+
+
 async def accept(who: Resident) -> None:
     """Say yes to the newest proposal."""
     row, _, _ = (await who.node.proposals.all())[-1]
@@ -119,10 +128,7 @@ def test_two_who_are_never_on_together_are_introduced_through_their_holders(
 
 def test_who_says_no_is_introduced_to_nobody_and_who_said_yes_reads_it(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
-        ivan, anna, boris = await three(place)
-        await ivan.node.proposals.introduce("anna", "boris")
-        await until(lambda: is_in(anna, State.OPEN))
-        await until(lambda: is_in(boris, State.OPEN))
+        ivan, anna, boris = await proposed(place)
         await accept(anna)
         await until(lambda: put_off(anna, "has not said yes or no"))
         row, introducer, remarks = (await boris.node.proposals.all())[0]
@@ -148,10 +154,7 @@ def test_who_says_no_is_introduced_to_nobody_and_who_said_yes_reads_it(tmp_path:
 
 def test_a_proposal_on_which_nobody_decides_is_over_after_its_time(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
-        ivan, anna, boris = await three(place)
-        await ivan.node.proposals.introduce("anna", "boris")
-        await until(lambda: is_in(anna, State.OPEN))
-        await until(lambda: is_in(boris, State.OPEN))
+        ivan, anna, boris = await proposed(place)
         await accept(anna)
         await until(lambda: put_off(anna))
         place.put_forward(limits.PROPOSAL_SECONDS)
@@ -184,10 +187,7 @@ def test_whoever_is_told_first_may_say_yes_before_the_other_has_heard(tmp_path: 
 
 def test_a_proposal_of_somebody_blocked_counts_no_more_and_reaches_nobody(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
-        ivan, anna, boris = await three(place)
-        await ivan.node.proposals.introduce("anna", "boris")
-        await until(lambda: is_in(anna, State.OPEN))
-        await until(lambda: is_in(boris, State.OPEN))
+        ivan, anna, boris = await proposed(place)
         await anna.node.contact_book.block("ivan")
         assert await is_in(anna, State.DECLINED)
         await boris.node.contact_book.remove("ivan", cancel_letters=True)

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from delivery.test_proposals import accept, is_in, state, three
-from delivery.test_requests import has_request, neighbours
+from delivery.test_proposals import accept, is_in, proposed, state, three
+from delivery.test_requests import asked
 from delivery.test_road import ended, has_notice, is_filed, put_off
 from delivery.test_rotated import NEW, THIEFS, knows
 from postroad.base import limits
@@ -17,15 +17,6 @@ from postroad.delivery.rounds import Check, OnLease, Outcome
 from postroad.store import keyring, people
 from postroad.store.proposals import State
 from simulator.village import Resident, Village, play, until
-
-
-async def proposed(place: Village) -> tuple[Resident, Resident, Resident]:
-    """Ivan has proposed Anna and Boris to each other, and both have read it."""
-    ivan, anna, boris = await three(place)
-    await ivan.node.proposals.introduce("anna", "boris")
-    for who in (anna, boris):
-        await until(lambda who=who: is_in(who, State.OPEN))  # type: ignore[misc]
-    return ivan, anna, boris
 
 
 async def know_as_they_are(one: Resident, other: Resident) -> bool:
@@ -220,10 +211,7 @@ def test_a_request_accepted_after_a_rotation_makes_contacts_of_who_they_are(
     tmp_path: Path, who: str
 ) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: has_request(bora))
-        await until(lambda: ended(anna, "requested"))
+        anna, bora = await asked(place)
         if who != "writer":
             await bora.node.changes.rotate(NEW)
         if who != "reader":

@@ -51,6 +51,15 @@ async def neighbours(place: Village, *names: str) -> list[Resident]:
     return others
 
 
+async def asked(place: Village) -> tuple[Resident, Resident]:
+    """Anna, a stranger, has written to Bora, in whose Requests it lies, and knows that it does."""
+    anna, bora = await neighbours(place, "anna", "bora")
+    await anna.write(bora.address)
+    await until(lambda: ended(anna, "requested"))
+    assert await has_request(bora)
+    return anna, bora
+
+
 async def mailbox_id(person: Resident, name: str) -> tuple[int, list[int]]:
     opened = await person.node.mailboxes.open(name, claim=False)
     return opened.mailbox_id, list(opened.uids)
@@ -112,9 +121,7 @@ def test_accepted_while_its_sender_sleeps_they_are_contacts_when_they_wake(
     tmp_path: Path,
 ) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: has_request(bora))
+        anna, bora = await asked(place)
         await asyncio.sleep(limits.HOUR)  # holders know the ticket for the answer
         await anna.sleep()
         found = await bora.node.requests.accept("anna")
@@ -128,9 +135,7 @@ def test_accepted_while_its_sender_sleeps_they_are_contacts_when_they_wake(
 
 def test_refused_by_its_reader_the_sender_is_told_once(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: ended(anna, "requested"))
+        anna, bora = await asked(place)
         await bora.node.requests.refuse("anna")
         await until(lambda: ended(anna, "refused"))
         assert await has_notice(anna, "Not delivered: hello")
@@ -143,9 +148,7 @@ def test_refused_by_its_reader_the_sender_is_told_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["silently", "deleted", "to the trash", "too old"])
 def test_left_or_deleted_nobody_is_told(tmp_path: Path, how: str) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: ended(anna, "requested"))
+        anna, bora = await asked(place)
         here, uids = await mailbox_id(bora, FOLDER)
         match how:
             case "silently":
@@ -171,9 +174,7 @@ def test_a_program_that_keeps_copies_accepts_by_bringing_it_to_the_inbox(tmp_pat
     """mbsync deletes here and appends there, in either order, with a field of its own on top."""
 
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: has_request(bora))
+        anna, bora = await asked(place)
         (octets,) = await in_folder(bora)
         here, uids = await mailbox_id(bora, FOLDER)
         await bora.node.mailboxes.change_flags(here, uids, "+", 8, ())
@@ -384,9 +385,7 @@ def test_the_hundred_and_first_request_waits_for_a_place(
 
 def test_a_request_brought_again_is_one_message_and_its_answer_stands(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: ended(anna, "requested"))
+        anna, bora = await asked(place)
         for _ in range(2):
             await anna.node.database.run(
                 lambda sql: (
@@ -407,9 +406,7 @@ def test_a_request_brought_again_is_one_message_and_its_answer_stands(tmp_path: 
 
 def test_a_crash_between_decision_and_answer_repeats_nothing(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: has_request(bora))
+        anna, bora = await asked(place)
         bora.node.mailboxes.on_accepted = lambda: None  # the node dies before it hears of it
         await move(bora, FOLDER, "INBOX")
         bora.crash()
@@ -425,9 +422,7 @@ def test_the_letter_to_a_stranger_is_sealed_as_a_request_with_the_senders_record
     tmp_path: Path,
 ) -> None:
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: has_request(bora))
+        anna, bora = await asked(place)
         (kept,) = await bora.node.database.read(requests.waiting)
         assert kept.record is not None
         assert kept.ticket is not None

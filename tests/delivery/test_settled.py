@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from delivery.test_proposals import accept, is_in, noted
-from delivery.test_requests import are_contacts, has_request, in_folder, neighbours
+from delivery.test_requests import are_contacts, asked, has_request, in_folder, neighbours
 from delivery.test_road import ended, is_filed
 from delivery.test_rotated import NEW, knows
 from postroad.base import limits
@@ -144,9 +144,7 @@ def test_a_letter_that_was_sealed_anew_after_it_lay_in_requests_ends_with_the_an
     """As after a restored backup of the sender's, or when the first receipt was lost."""
 
     async def scene(place: Village) -> None:
-        anna, bora = await neighbours(place, "anna", "bora")
-        await anna.write(bora.address)
-        await until(lambda: ended(anna, "requested"))
+        anna, bora = await asked(place)
 
         def again(sql: Sql) -> None:
             (parcel_id,) = sql.execute("SELECT max(id) FROM parcel").fetchone()
