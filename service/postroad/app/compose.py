@@ -250,7 +250,7 @@ async def _wire(
         entropy,
         lambda fingerprint: changes.find_stranger(fingerprint),
         lambda: directory.has_joined,
-        renter.wake,
+        lambda: written(),
     )
     outbox = Outbox(
         database,
@@ -263,6 +263,11 @@ async def _wire(
         expiry_seconds=settings.expiry_seconds,
         size_max=settings.size_max,
     )
+
+    def written() -> None:
+        renter.wake()
+        requests.wake()
+        requests.told()
 
     def met() -> None:
         requests.told()
@@ -355,6 +360,7 @@ async def _wire(
         obeying.catch_up(sql, who)
         requests.settle(sql, rotations.heir(sql, who))
 
+    strangers.answers = requests.answers
     introductions.on_contact = proposals.on_contact = on_contact
     filing = Filing(database, mailboxes, introductions, requests, proposals, keys, clock, entropy)
     receiver = Receiver(

@@ -173,6 +173,13 @@ class RequestBox:
             audit.note(sql, self._clock.now(), "request accepted", address=request.address)
             self._tell(sql, request, Verdict.FILED)
 
+    def answers(self, sql: Sql, who: Fingerprint) -> None:
+        """The owner writes to this stranger, in this transaction: that is a yes to what waits of
+        theirs, for they have become contacts of each other by it; `wake` and `told` after it."""
+        for request in requests.undone_of(sql, [who]):
+            self._mailboxes.bring_to_inbox(sql, FOLDER, [request.uid])
+            requests.accept(sql, request.id)
+
     def told(self) -> None:
         """Somebody became a contact: letters may have come to INBOX, and receipts be due."""
         self._mailboxes.changed_somewhere()

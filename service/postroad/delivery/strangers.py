@@ -59,6 +59,9 @@ class Strangers:
         self._find = find
         self._has_joined = has_joined
         self._on_written = on_written
+        # Hears to whom the owner writes, in a transaction: a request of theirs may wait. Set by the
+        # composition root.
+        self.answers: Callable[[Sql, Fingerprint], None]
 
     async def check_address(self, wanted: Address) -> None:
         """Look a stranger up before a letter to them is accepted; PermanentFailure says why none
@@ -117,7 +120,10 @@ class Strangers:
 
         def work(sql: Sql) -> str | None:
             strangers.written_to(sql, row.fingerprint)
-            return unfit(self._contents.get(sql, row.content_id))
+            reason = unfit(self._contents.get(sql, row.content_id))
+            if reason is None:
+                self.answers(sql, row.fingerprint)
+            return reason
 
         reason = await self._database.run(work)
         if reason is not None:
