@@ -26,6 +26,7 @@ ADDRESS = "anna.giodrzd2xwwhpvmi76qht7fxae74ankj@postroad.alt"
 STATUS = {
     "address": ADDRESS,
     "user_name": ADDRESS,
+    "identity_trouble": "",
     "smtp_port": 10588,
     "imap_port": 10144,
     "contact_count": 1,
@@ -522,6 +523,7 @@ NOTHING_FOUND = {
     **dict.fromkeys(
         ("records", "filed", "known", "refused", "left", "unreadable", "held", "for_others"), 0
     ),
+    **dict.fromkeys(("changes", "to_be_sealed_anew", "sealed_anew"), 0),
     "receipts": 0,
     "receipts_for_others": 0,
 }

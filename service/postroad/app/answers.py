@@ -95,6 +95,8 @@ _PATH: Shape = {
 _BUNDLE: Shape = {
     "letters": whole("letters in it"),
     "receipts": whole("receipts in it"),
+    "changes": whole("revocations and rotations in it"),
+    "wishes": whole("to have letters sealed anew"),
     "invitation": truth("whether an invitation is in it"),
     "left_out": whole("letters that wait and cannot be in it; `queue` says why"),
     "written": truth("whether there is a file"),
@@ -137,6 +139,7 @@ _FINDING: Shape = {
 STATUS: Shape = {
     "address": _ADDRESS,
     "locked": truth("false"),
+    "identity_trouble": text("a sentence where the identity or this device ended; else empty"),
     "protection": _PROTECTION["protection"],
     "user_name": text("for mail programs"),
     "smtp_port": _PORT.or_null(),
@@ -319,6 +322,9 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "for_others": whole("letters for others"),
             "receipts": whole("receipts that end letters of the owner's"),
             "receipts_for_others": whole("receipts that end letters of others"),
+            "changes": whole("revocations and rotations that concern the owner"),
+            "to_be_sealed_anew": whole("letters for a key that is not here"),
+            "sealed_anew": whole("letters of the owner's that are"),
             "trouble": text("why reading ended early").or_null(),
             "answer": nested(_BUNDLE, "what was written into --answer").or_null(),
         },

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @as_json
 @click.pass_context
 def password(context: click.Context, json_wanted: bool) -> None:
-    """Make a new mailbox password, and show it once; the old one is good for nothing from then on.
+    """Make a new mailbox password, and show it once; the old one is good for nothing then.
 
     Where a passphrase opens your keys it is asked for, or with --json read from stdin."""
 

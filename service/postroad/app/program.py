@@ -41,7 +41,7 @@ class Program(click.Group):
         for title, names in self.by_section().items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [(name, self.commands[name].get_short_help_str(90)) for name in names]
+                    [(name, self.commands[name].get_short_help_str(120)) for name in names]
                 )
 
     def by_section(self) -> dict[str, list[str]]:

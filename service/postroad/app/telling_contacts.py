@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from postroad.app import tables
 from postroad.app.telling import moment, number_of, qr
 
 
@@ -12,14 +13,22 @@ def contacts(answer: dict[str, Any]) -> None:
     if not answer["contacts"]:
         click.echo("Nobody yet. Make an invitation with: postroad invite")
         return
-    for person in answer["contacts"]:
-        seen = moment(person["seen_at"])
-        standing = "verified    " if person["verified"] else "not verified"
-        if person["blocked"]:
-            standing = "blocked     "
-        if person["revoked"]:
-            standing = "revoked     "
-        click.echo(f"{person['name']:<12}  {person['address']}  {standing}  last seen: {seen}")
+    tables.show(
+        ("name", "address", "", "last seen"),
+        [
+            (one["name"], one["address"], _standing(one), moment(one["seen_at"]))
+            for one in answer["contacts"]
+        ],
+        lambda row: f"{row[0]:<12}  {row[1]}  {row[2]:<12}  last seen: {row[3]}",
+    )
+
+
+def _standing(person: dict[str, Any]) -> str:
+    if person["revoked"]:
+        return "revoked"
+    if person["blocked"]:
+        return "blocked"
+    return "verified" if person["verified"] else "not verified"
 
 
 def contact(answer: dict[str, Any]) -> None:
@@ -104,8 +113,12 @@ def exported(answer: dict[str, Any], file: Path | None) -> None:
 def invitations(answer: dict[str, Any]) -> None:
     if not answer["invitations"]:
         click.echo("You made none that is remembered. Make one with: postroad invite")
-    for one in answer["invitations"]:
-        click.echo(f"{one['id']}  {_state_in_words(one)} {_for_whom(one)}".rstrip())
+        return
+    tables.show(
+        ("id", "what became of it", "for"),
+        [(one["id"], _state_in_words(one), one["name"]) for one in answer["invitations"]],
+        lambda row: f"{row[0]}  {row[1]} {f' for {row[2]}' if row[2] else ''}".rstrip(),
+    )
 
 
 def _state_in_words(one: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from postroad.app import tables
 from postroad.app.telling import moment
 
 MARKS = {"good": "+", "limited": "~", "bad": "!", "unknown": "?"}
@@ -12,21 +13,27 @@ MARKS = {"good": "+", "limited": "~", "bad": "!", "unknown": "?"}
 def peers(answer: dict[str, Any]) -> None:
     if not answer["peers"]:
         click.echo("Nobody yet. Make an invitation with: postroad invite")
-    for person in answer["peers"]:
-        links = [node["link"] for node in person["nodes"] if node["link"] is not None]
-        if links:
-            how = f"linked, {_way(links[0])}, {links[0]['round_trip_milliseconds']} ms"
-        else:
-            how = f"last seen: {moment(person['seen_at'])}"
-        click.echo(f"{person['name']:<12}  {how}{_holding(person)}")
+        return
+    tables.show(
+        ("name", "now", "letters"),
+        [(one["name"], _how(one), _holding(one)) for one in answer["peers"]],
+        lambda row: f"{row[0]:<12}  {'; '.join(filter(None, row[1:]))}",
+    )
+
+
+def _how(person: dict[str, Any]) -> str:
+    links = [node["link"] for node in person["nodes"] if node["link"] is not None]
+    if links:
+        return f"linked, {_way(links[0])}, {links[0]['round_trip_milliseconds']} ms"
+    return f"last seen: {moment(person['seen_at'])}"
 
 
 def _holding(person: dict[str, Any]) -> str:
     if person["holds_for_us"] and person["we_hold_for_them"]:
-        return "; you hold letters for each other"
+        return "you hold letters for each other"
     if person["holds_for_us"]:
-        return "; holds letters for you"
-    return "; you hold letters for them" if person["we_hold_for_them"] else ""
+        return "holds letters for you"
+    return "you hold letters for them" if person["we_hold_for_them"] else ""
 
 
 def ping(answer: dict[str, Any]) -> None:
