@@ -212,7 +212,7 @@ WAYS: Mapping[tuple[str, str], _Way] = {
         "introduce", lambda _, name, other: {"name": name, "other": other}, unknown=_CONTACT
     ),
     (_M, "ListInvitations"): _Way("invitations", gives=_listed("invitations")),
-    (_M, "RevokeInvitation"): _Way("revoke invitation", lambda _, one: {"id": one}),
+    (_M, "WithdrawInvitation"): _Way("withdraw invitation", lambda _, one: {"id": one}),
     (_M, "ListProposals"): _Way("proposals", gives=_listed("proposals")),
     (_M, "AcceptProposal"): _Way("accept proposal", lambda _, one: {"id": one}),
     (_M, "DeclineProposal"): _Way("decline proposal", lambda _, one: {"id": one}),
@@ -254,7 +254,9 @@ WAYS: Mapping[tuple[str, str], _Way] = {
         "verify contact", _named, lambda reply: [reply["number"], reply["code"]], _CONTACT
     ),
     (_C, "Verify"): _Way(
-        "verify contact", lambda name, code: {"name": name, "code": code}, unknown=_CONTACT
+        "verify contact",
+        lambda name, code: {"name": name, "code": code, "matches": True},
+        unknown=_CONTACT,
     ),
     (_C, "ForgetVerification"): _Way(
         "verify contact", lambda name: {"name": name, "forget": True}, unknown=_CONTACT
