@@ -188,6 +188,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "smtp_port": _PORT,
             "imap_port": _PORT,
             "sheet": text("the file of the revocation sheet").or_null(),
+            "service": truth("whether the node is being made a service of the user's systemd"),
         },
     ),
     "status": (STATUS, LOCKED),
@@ -596,6 +597,42 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
     ),
     "store compact": (
         {"before_bytes": whole("of the database"), "after_bytes": whole("of the database")},
+    ),
+    "service enable": (
+        {
+            "sandbox": text("why the sandbox is left out; empty: it is on"),
+            "linger": truth("whether the node also runs while its user is not logged in"),
+            "type": text("the line to type so that it does; may be empty"),
+        },
+    ),
+    "service disable": (
+        {
+            "data": text("the folder where mail and keys stay"),
+            "set_up": truth("whether there are any"),
+        },
+    ),
+    "service restart": (NOTHING,),
+    "service status": (
+        {
+            "installed": truth("whether systemd knows the unit"),
+            "enabled": truth("whether it starts by itself"),
+            "state": text("the word of systemd's, like active, inactive or failed"),
+            "status": text("what the node says of itself; may be empty"),
+            "restarts": whole("how often systemd had to start it again"),
+            "pid": whole("of the process").or_null(),
+            "unit": text("the file of the unit").or_null(),
+            "sandbox": truth("whether the sandbox is on"),
+            "linger": truth("whether it also runs while its user is not logged in"),
+            "ports": many(_PORT, "those that systemd holds for it"),
+        },
+    ),
+    "service trial": (
+        {
+            "holds": many(
+                nested({"what": text("in words"), "holds": truth("whether it does")}),
+                "what the sandbox keeps, as it is seen from inside",
+            )
+        },
     ),
     "version": (
         {

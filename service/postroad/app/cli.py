@@ -19,7 +19,7 @@ import click
 
 from postroad import __version__
 from postroad.app import config as configuration
-from postroad.app import telling, telling_keys, telling_network
+from postroad.app import telling, telling_keys, telling_network, telling_service
 from postroad.app.asking import (
     FAILED,
     Misused,
@@ -47,6 +47,7 @@ from postroad.app.proposals_cli import introduce, proposals
 from postroad.app.queue_cli import queue
 from postroad.app.requests_cli import requests
 from postroad.app.schema_cli import schema
+from postroad.app.service_cli import enabled, own_config, service
 from postroad.app.store_cli import store
 from postroad.app.version_cli import version
 from postroad.base.errors import ConfigurationError, NotToBeHad, PostroadError
@@ -125,6 +126,7 @@ def main(context: click.Context, path: Path | None) -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the revocation sheet into this file, to be printed; see: postroad identity.",
 )
+@click.option("--no-service", is_flag=True, help="Leave it to you to start your node.")
 @as_json
 @click.pass_obj
 def setup(
@@ -135,10 +137,12 @@ def setup(
     link: str | None,
     protect: str,
     sheet: Path | None,
+    no_service: bool,
     json_wanted: bool,
 ) -> None:
     """Make your address and keys; shows your 24 words and mailbox password, once."""
     from postroad.app import policy as policies
+    from postroad.app import service as services
     from postroad.app import setting_up
     from postroad.app import sheet as sheets
     from postroad.machine.clock import SystemClock
@@ -157,7 +161,14 @@ def setup(
         words = _ask_for_words(json_wanted) if restore else None
         made = until_shown.enter_context(
             setting_up.set_up(
-                place.path, config, chosen, words, SystemClock(), SystemEntropy(), wrapping
+                place.path,
+                config,
+                chosen,
+                words,
+                SystemClock(),
+                SystemEntropy(),
+                wrapping,
+                services.held_ports(),
             )
         )
         if sheet is not None:
@@ -169,17 +180,25 @@ def setup(
             "password": made.password,
             "smtp_port": policies.narrowed(made.config, policy).smtp_port,
             "imap_port": policies.narrowed(made.config, policy).imap_port,
+            "service": with_service,
         }
 
     def settle() -> dict[str, Any]:
         until_shown.pop_all().close()
         with suppress(PostroadError):  # no node runs yet that would wait for this
             ask(configuration.load(place.path).control_path, do="look again")
-        return {}
+        return enabled(own_config(place)) if with_service else {}
 
+    def settled(answer: dict[str, Any]) -> None:
+        if answer and not json_wanted:
+            telling_service.enabled(answer)
+
+    # The unit of the service says no other file.
+    is_usual = place.path == configuration.default_path()
+    with_service = not no_service and is_usual and services.is_to_be_had()
     with ExitStack() as until_shown:
         finish(prepare, json_wanted, telling.setup)
-        finish(settle, False, lambda _: None)  # an error here is told beside the answer
+        finish(settle, False, settled)  # an error here is told beside the answer
 
 
 @main.command()
@@ -293,6 +312,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 
 
 main.add_command(helper)
+main.add_command(service)
 main.add_command(bundle)
 main.add_command(queue)
 main.add_command(log_command)

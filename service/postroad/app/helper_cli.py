@@ -17,6 +17,7 @@ import click
 
 from postroad.app import telling
 from postroad.app.asking import NotRunning, as_json, ask, finish
+from postroad.app.service import program
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 
@@ -210,7 +211,7 @@ def unit(address: str | None) -> str:
     """The unit that runs this very program."""
     template = resources.files("postroad.app").joinpath("helper.service").read_text("utf-8")
     options = f" --address {address}" if address else ""
-    return template.replace("@PROGRAM@", _program()).replace("@OPTIONS@", options)
+    return template.replace("@PROGRAM@", " ".join(program())).replace("@OPTIONS@", options)
 
 
 def name_to_show(wanted: str | None) -> str:
@@ -233,11 +234,6 @@ def _expect_readable() -> None:
                 "for everybody first: sudo PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx "
                 "install ./postroad"
             )
-
-
-def _program() -> str:
-    own = Path(sys.argv[0]).absolute()
-    return f"{sys.executable} -m postroad" if own.name == "__main__.py" else str(own)
 
 
 def _systemd(text: str) -> None:

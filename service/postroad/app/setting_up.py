@@ -9,7 +9,7 @@ listen while they set up; a node that finds its port taken later says which key 
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,9 +54,11 @@ def set_up(
     clock: Clock,
     entropy: Entropy,
     wrapping: Callable[[], Wrapping] = lambda: PLAIN,
+    held: Container[int] = (),
 ) -> Iterator[SetUp]:
     """Make a new identity, or this device for the identity of 24 words; show it, then leave.
-    `wrapping` makes what its keys are wrapped in.
+    `wrapping` makes what its keys are wrapped in; `held`: ports that systemd holds for this user's
+    own node, which are as good as free.
 
     It counts when this is left without an error. Raises ConfigurationError or PermanentFailure with
     a sentence, both at the beginning and at the end."""
@@ -76,7 +78,7 @@ def set_up(
         keys = keyring.new_keyring(
             name, identity, verifier(password, entropy.token(16)), entropy, clock.now()
         )
-        chosen = with_free_ports(config, path)
+        chosen = with_free_ports(config, path, held)
         with _writing_keys(disk):
             draft = keyring.draft(disk, keys, wrapping())
         with closing(draft):
@@ -113,7 +115,7 @@ def _folder(config: Config) -> FolderDisk:
         raise ConfigurationError(f"{error} Choose another one with --data.") from error
 
 
-def with_free_ports(config: Config, path: Path) -> Config:
+def with_free_ports(config: Config, path: Path, held: Container[int] = ()) -> Config:
     """The same with the first slot of ports that nobody listens on just now."""
     for slot in range(SLOTS):
         moved = replace(
@@ -122,7 +124,7 @@ def with_free_ports(config: Config, path: Path) -> Config:
             imap_port=config.imap_port + slot if config.imap_port else 0,
             peer_port=config.peer_port + slot if config.peer_port else 0,
         )
-        if _is_free(moved):
+        if _is_free(moved, held):
             return moved
     raise ConfigurationError(
         "No ports are free for smtp_port, imap_port and peer_port, from those of the configuration "
@@ -130,7 +132,7 @@ def with_free_ports(config: Config, path: Path) -> Config:
     )
 
 
-def _is_free(config: Config) -> bool:
+def _is_free(config: Config, held: Container[int]) -> bool:
     wanted = (
         ("127.0.0.1", config.smtp_port, socket.SOCK_STREAM),
         ("127.0.0.1", config.imap_port, socket.SOCK_STREAM),
@@ -139,6 +141,8 @@ def _is_free(config: Config) -> bool:
     )
     try:
         for host, port, kind in wanted:
+            if port in held:
+                continue
             listeners.bind(host, port, kind).close()
     except NotToBeHad:
         return False

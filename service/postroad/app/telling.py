@@ -45,7 +45,10 @@ def setup(made: dict[str, Any]) -> None:
     click.echo(f"   password    {made['password']}   (normal password)")
     click.echo(f"   incoming    IMAP  127.0.0.1  port {made['imap_port']}")
     click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
-    click.echo("\nNext: postroad run    and then, in another terminal: postroad invite")
+    if made.get("service"):
+        click.echo("\nNext: postroad invite\n")
+    else:
+        click.echo("\nNext: postroad run    and then, in another terminal: postroad invite")
 
 
 def words_in_rows(said: str) -> None:
