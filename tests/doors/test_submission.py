@@ -279,6 +279,21 @@ def test_when_the_node_stops_an_unfinished_letter_is_not_acknowledged() -> None:
     assert not any(line.startswith("250 2.0.0 queued") for line in said)
 
 
+def test_when_the_node_stops_a_letter_that_was_written_down_is_answered_first() -> None:
+    """Else its client sends it again, and the recipient has it twice."""
+    outbox = MemoryOutbox(waits=threading.Event())
+    assert outbox.waits is not None
+    with opened(outbox) as office:
+        client = office.raw()
+        client.sendall(LOGGED_IN + ENVELOPE + LETTER.encode() + b".\r\n")
+        assert outbox.entered.wait(10)
+        threading.Timer(0.1, outbox.waits.set).start()  # while it is being stopped
+    with client:
+        said = read_all(client)
+    assert said[-2] == "250 2.0.0 queued as letter-1"
+    assert said[-1].startswith("421 4.3.2 Postroad is stopping")
+
+
 # Where a letter ends ------------------------------------------------------------------------------
 
 ENDS = [

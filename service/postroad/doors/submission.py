@@ -20,7 +20,7 @@ from base64 import b64decode
 from binascii import Error as NotBase64
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from socket import socket
 from typing import Protocol
@@ -54,6 +54,7 @@ READ_BYTES = 64 * limits.MIB  # more than the reader ever holds: "all that there
 SMALL_LETTER_BYTES = limits.MIB
 LARGE_LETTERS_MAX = 2  # in memory at once; the next one waits on the wire
 LAST_WORD_SECONDS = 10
+STOP_SECONDS = 1.0  # for the letter that is being written down when the node stops
 CUSTODY_SECONDS = 600  # RFC 5321 section 4.5.3.2.6: so long the client waits for our 250
 SILENCE = ""  # in place of a reply: aiosmtpd pushes whatever `handle_exception` returns
 ACCEPT_PAUSE_SECONDS = 0.5  # when there is no descriptor for another connection
@@ -201,6 +202,8 @@ class _Conversation(smtp.SMTP):
         self._full = full
         self._authenticated = False
         self._login_failures = 0
+        self._at_rest = asyncio.Event()  # no letter is being written down
+        self._at_rest.set()
 
     async def ended(self) -> None:
         """Wait for the end of the conversation; when cancelled, say so and end it."""
@@ -209,6 +212,11 @@ class _Conversation(smtp.SMTP):
         try:
             await asyncio.wait([conversation])
         except asyncio.CancelledError:
+            # A letter that is being written down is answered first: whoever hears 421 instead
+            # sends it again, and its recipient would have it twice.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._at_rest.wait()
             self._say_goodbye("4.3.2 Postroad is stopping; try again in a minute.")
             await asyncio.wait([conversation])
             raise
@@ -357,11 +365,15 @@ class _Conversation(smtp.SMTP):
             )
             del letter
             self._reset_timeout(CUSTODY_SECONDS)
-            letter_id = await house.outbox.accept(
-                Submission(recipients, octets, mail.envelope_id, mail.return_full)
-            )
-        # Only now: the client forgets the letter when it reads this.
-        await self._reply(250, "2.0.0", f"queued as {letter_id}")
+            self._at_rest.clear()
+            try:
+                letter_id = await house.outbox.accept(
+                    Submission(recipients, octets, mail.envelope_id, mail.return_full)
+                )
+                # Only now: the client forgets the letter when it reads this.
+                await self._reply(250, "2.0.0", f"queued as {letter_id}")
+            finally:
+                self._at_rest.set()
 
     async def smtp_VRFY(self, arg: str | None) -> None:
         await self._reply(252, "2.5.0", "Nobody is named here; RCPT TO says whom letters reach.")
