@@ -23,6 +23,7 @@ JOURNALS = os.environ.get("POSTROAD_JOURNALS", "")
 ORDER = (
     "test_installed",
     "test_first_run",
+    "test_log",
     "test_service",
     "test_confined",
     "test_second_user",
