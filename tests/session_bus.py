@@ -42,7 +42,9 @@ class Said(Exception):
 class SessionBus:
     """`dbus-daemon` as a desktop session has it, at an address that stays the same."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, services: Path | None = None) -> None:
+        """`services`: XDG_DATA_HOME, where there is something to activate."""
+        self._services = services
         self.path = folder / "bus"
         self.address = f"unix:path={self.path}"
         self._process: subprocess.Popen[str] | None = None
@@ -53,6 +55,7 @@ class SessionBus:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
+            env={**os.environ, "XDG_DATA_HOME": str(self._services or "/nonexistent")},
         )
         assert self._process.stdout is not None
         assert self._process.stdout.readline(), "the bus did not come up"
