@@ -86,6 +86,7 @@ def epoch_key(key: bytes) -> bytes:
     for at in range(0, 1152, 3):  # two coefficients of 12 bits in three bytes, little-endian
         three = int.from_bytes(key[at : at + 3], "little")
         must(three % 4096 < 3329 and three // 4096 < 3329, "an ML-KEM key is not reduced")
+    must(int.from_bytes(key[1184:], "little") < P, "an X25519 key that is not in its one form")
     try:
         x25519(b"\x02" * 32, key[1184:])
     except ValueError as error:

@@ -42,6 +42,8 @@ def _epoch_keys() -> dict[str, bytes]:
     return {
         "modulus": (low // 4096 * 4096 + 3329).to_bytes(3, "little") + public[3:],
         "small-order": public[:1184] + bytes(32),
+        "high-bit": public[:-1] + bytes([public[-1] | 0x80]),
+        "p-plus-nine": public[:1184] + (P + 9).to_bytes(32, "little"),
         "short": public[:-1],
     }
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import second_reader
@@ -98,7 +98,11 @@ def test_every_message_verdict_and_kind_of_letter_has_its_vector() -> None:
 
 # People type digits, and copy sheets in any company: how much of that is let pass, no page says.
 TYPED = ("safety-number", "sheet")
-CHANGED = [(name, vector) for name, vector in ALL if kind_of(vector) not in TYPED]
+SMALL = [
+    (name, vector)
+    for name, vector in ALL
+    if kind_of(vector) not in TYPED and 0 < len(there(name)[vector]) <= 20_000
+]
 
 
 def second(kind: str, octets: bytes, given_: Given) -> bool:
@@ -118,47 +122,52 @@ def first(kind: str, octets: bytes, given_: Given) -> bool:
         return False
 
 
-def changed(octets: bytes, data: st.DataObject) -> bytes:
+def changed(octets: bytes, draw: st.DrawFn) -> bytes:
     """The octets with something flipped, left out, put in or put twice."""
-    at = data.draw(st.integers(0, max(len(octets) - 1, 0)))
-    size = data.draw(st.integers(1, 40))
-    match data.draw(st.sampled_from(["flip", "cut", "put", "twice", "number"])):
+    at = draw(st.integers(0, max(len(octets) - 1, 0)))
+    size = draw(st.integers(1, 40))
+    match draw(st.sampled_from(["flip", "cut", "put", "twice", "number"])):
         case "flip":
-            return (
-                octets[:at]
-                + bytes([octets[at] ^ data.draw(st.integers(1, 255))])
-                + octets[at + 1 :]
-            )
+            return octets[:at] + bytes([octets[at] ^ draw(st.integers(1, 255))]) + octets[at + 1 :]
         case "cut":
             return octets[:at] + octets[at + size :]
         case "put":
-            return octets[:at] + data.draw(st.binary(min_size=1, max_size=size)) + octets[at:]
+            return octets[:at] + draw(st.binary(min_size=1, max_size=size)) + octets[at:]
         case "twice":
             return octets[:at] + octets[at : at + size] * 2 + octets[at + size :]
         case _:
             return (
                 octets[:at]
-                + bytes([data.draw(st.sampled_from([0, 1, 127, 128, 255]))])
+                + bytes([draw(st.sampled_from([0, 1, 127, 128, 255]))])
                 + octets[at + 1 :]
             )
 
 
-@given(which=st.sampled_from(CHANGED), data=st.data())
-@settings(max_examples=400)
-def test_service_and_second_reader_agree_on_what_was_changed(
-    which: tuple[str, str], data: st.DataObject
-) -> None:
-    name, vector = which
+@st.composite
+def changes(draw: st.DrawFn) -> tuple[str, str, bytes]:
+    """A page, the kind of a vector in it, and that vector, changed."""
+    name, vector = draw(st.sampled_from(SMALL))
     octets = there(name)[vector]
-    if not octets or len(octets) > 20_000:
-        return
-    if vector.startswith("frame-") and data.draw(st.booleans()):  # the size says so, too
-        body = changed(octets[5:] or b"\0", data)
+    if vector.startswith("frame-") and draw(st.booleans()):  # the size says so, too
+        body = changed(octets[5:] or b"\0", draw)
         octets = octets[:1] + len(body).to_bytes(4, "big") + body
     else:
-        octets = changed(octets, data)
-    kind, given_ = kind_of(vector), given_in(name)
-    assert second(kind, octets, given_) == first(kind, octets, given_)
+        octets = changed(octets, draw)
+    return name, kind_of(vector), octets
+
+
+# A bit that X25519 does not look at was let pass by the second reader.
+HIGH_BIT = there("tlv")["no-epoch-key-small-order"][:-1] + b"\x90"
+
+
+@example(("tlv", "epoch-key", HIGH_BIT))
+@given(changes())
+@settings(max_examples=400)
+def test_service_and_second_reader_agree_on_what_was_changed(
+    found: tuple[str, str, bytes],
+) -> None:
+    name, kind, octets = found
+    assert second(kind, octets, given_in(name)) == first(kind, octets, given_in(name))
 
 
 @given(vector=st.sampled_from(["letter-short", "letter-empty", "letter-blind"]), data=st.data())
