@@ -35,6 +35,16 @@ async def stops(of: Resident, contact: str) -> None:
     """It sends nothing any more, and says why."""
     with pytest.raises(PermanentFailure, match=r"was (revoked|handed on)"):
         await of.node.outbox.check_recipient(contact)
+    asked = of.node.desks(Sockets())
+    for what in (
+        asked["invite"]({}),
+        asked["accept"]({"link": "any"}),
+        asked["introduce"]({"name": "bora", "to": "carl"}),
+        asked["accept request"]({"id": "any"}),
+        of.node.bundles.plan(None, invite=True),
+    ):
+        with pytest.raises(PermanentFailure, match=r"was (revoked|handed on)"):
+            await what
 
 
 async def takes_nothing_in(ended: Resident, bringer: Resident) -> None:

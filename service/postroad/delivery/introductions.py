@@ -37,7 +37,7 @@ from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Introduction, Opened
 from postroad.sealing.receipt import Verdict
-from postroad.store import audit, circle, invitations, people, revoked, strangers
+from postroad.store import audit, circle, invitations, own_standing, people, revoked, strangers
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
@@ -112,6 +112,7 @@ class Introductions:
         wanted = nicknames.checked(name) if name else ""
 
         def work(sql: Sql) -> None:
+            own_standing.expect_none(sql, self._keyring)
             taken = dict(people.names_taken(sql, Fingerprint("")))
             if wanted and nicknames.key(wanted) in taken:
                 raise PermanentFailure(
@@ -129,6 +130,7 @@ class Introductions:
         `at_hand`: the inviter's verified record, when it came together with the link.
         Their address, and whether this was new: a link accepted again does nothing more.
         PermanentFailure or TemporaryFailure say in words why not, and what to do."""
+        await self._database.read(lambda sql: own_standing.expect_none(sql, self._keyring))
         invitation = links.from_link(link)
         if invitation.fingerprint in self._keyring.fingerprints:
             raise UnusableLink("This is your own invitation; send it to somebody else.")
@@ -161,6 +163,7 @@ class Introductions:
 
         def work(sql: Sql) -> None:
             now = self._clock.now()
+            own_standing.expect_none(sql, self._keyring)
             if not revoked.speaks(sql, record.fingerprint, record.certificate.device):
                 raise UnusableLink(REVOKED)
             known = people.contact(sql, record.fingerprint)

@@ -25,7 +25,7 @@ from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Introduction, Opened
 from postroad.sealing.proposal import Proposal, SignedWord, Word, check_word, give_word
 from postroad.sealing.receipt import Verdict
-from postroad.store import audit, people, proposals, queue, revoked, rotations
+from postroad.store import audit, own_standing, people, proposals, queue, revoked, rotations
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.people import Person
@@ -64,6 +64,7 @@ class Proposals:
         secret = self._entropy.token(16)
 
         def work(sql: Sql) -> tuple[Person, Person]:
+            own_standing.expect_none(sql, self._keyring)
             one, other = people.called(sql, name), people.called(sql, other_name)
             if one.fingerprint == other.fingerprint:
                 raise PermanentFailure(f"{one.name} knows themselves; name two contacts.")
@@ -234,6 +235,7 @@ class Proposals:
             row, now = proposals.called(sql, wanted), self._clock.now()
             if row.state in (State.ACCEPTED, State.MET):
                 return self._told(sql, row)
+            own_standing.expect_none(sql, self._keyring)
             self._expect_open(row, now)
             known = rotations.contact(sql, row.other)
             if known is not None and known.blocked:

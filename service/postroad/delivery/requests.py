@@ -29,7 +29,7 @@ from postroad.protocol.imap.render import render
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.sealing.letter import Opened
 from postroad.sealing.receipt import NONCE_BYTES, Receipt, Verdict, seal_receipt
-from postroad.store import audit, circle, filed, people, requests, rotations
+from postroad.store import audit, circle, filed, own_standing, people, requests, rotations
 from postroad.store.database import Database, Sql
 from postroad.store.filed import ReceiptDue
 from postroad.store.keyring import OwnKeys
@@ -201,9 +201,13 @@ class RequestBox:
         return await self._database.read(work)
 
     async def accept(self, name: str) -> Request:
-        """As if the message had been moved to INBOX; PermanentFailure when the policy is against
-        it."""
-        found = await self._database.read(lambda sql: requests.called(sql, name))
+        """As if the message had been moved to INBOX; PermanentFailure says why not."""
+
+        def look(sql: Sql) -> Request:
+            own_standing.expect_none(sql, self._keyring)
+            return requests.called(sql, name)
+
+        found = await self._database.read(look)
         now, whom = self._clock.now(), found.fingerprint
         await circle.expect_noted(self._database, now, whom, found.address)
         await self._mailboxes.move_to_inbox(FOLDER, found.uid)
@@ -269,7 +273,7 @@ class RequestBox:
         except (TemporaryFailure, PeerMisbehaved) as error:
             log.warning("a request is not answered yet: %s", error)
             return False
-        except PermanentFailure as error:  # the policy, or a stranger who rotated: no other waits
+        except PermanentFailure as error:  # our end, the policy, who rotated: no other waits
             log.warning("a request cannot be answered: %s", error)
         return True
 
@@ -283,6 +287,7 @@ class RequestBox:
         ours = Ticket(self._entropy.token(16))
 
         def work(sql: Sql) -> bool:
+            own_standing.expect_none(sql, self._keyring)
             who = rotations.heir(sql, request.fingerprint)
             if not circle.allows(sql, who):
                 # It was drawn closer since, and a mail program asks nobody.

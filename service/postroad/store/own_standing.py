@@ -6,8 +6,10 @@ See: docs/adr/0015-devices.md.
 
 import sqlite3
 
+from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, PeerId
 from postroad.store import revoked
+from postroad.store.keyring import OwnKeys
 
 ENDED = (
     "This device, or your identity, was revoked: nobody takes letters from it any more, and it "
@@ -26,3 +28,9 @@ def trouble(sql: sqlite3.Connection, mine: Fingerprint, device: PeerId) -> str:
     # Only what its own keys signed is noted there, and only an heir that is not ours.
     heir = sql.execute("SELECT 1 FROM fork WHERE fingerprint = ?", (mine,)).fetchone()
     return "" if heir is None else HANDED_ON
+
+
+def expect_none(sql: sqlite3.Connection, keyring: OwnKeys) -> None:
+    """PermanentFailure in words where nobody would believe what we say, so it is not said."""
+    if why := trouble(sql, keyring.fingerprint, keyring.device.peer):
+        raise PermanentFailure(why)
