@@ -595,3 +595,19 @@ if __name__ == "__main__":
         "die-in-migration": lambda: die_in_migration(folder),
         "fill": lambda: fill(folder),
     }[sys.argv[1]]()
+
+
+def test_a_long_migration_tells_that_it_gets_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service manager would kill a start of which it hears nothing."""
+    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) "
+    long = f"CREATE TABLE sum (n) STRICT; {count} INSERT INTO sum SELECT sum(i) FROM n"
+    monkeypatch.setattr(store, "MIGRATIONS", (long.replace("(n) STRICT", "(n INT) STRICT"),))
+    told: list[bool] = []
+    sql = connect(str(tmp_path / "store"), lambda: told.append(True))
+    assert told
+    before = len(told)
+    sql.execute(f"{count} SELECT sum(i) FROM n").fetchone()
+    assert len(told) == before  # only while it is opened
+    sql.close()

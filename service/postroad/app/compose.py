@@ -5,7 +5,7 @@ Long, because wires of which half are elsewhere cannot be followed; what hangs t
 is built in `compose_*`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -96,13 +96,15 @@ async def build_node(
     machine: Machine,
     wrapping: Wrapping = PLAIN,
     locksmith: Locksmith | None = None,
+    opening: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Node]:
     """A node over this machine, its store open and, unless it is paused, its endpoint bound; closed
-    on leaving. `wrapping`: what opens its keys; `locksmith` makes others.
+    on leaving. `wrapping`: what opens its keys; `locksmith` makes others;
+    `opening` is told, in the database thread, that a long migration goes on.
 
     Raises ConfigurationError when the node is not set up, or its folder or port is taken."""
     disk, clock = machine.disk, machine.clock
-    async with Database(disk) as database:
+    async with Database(disk, opening) as database:
         vigil.watch.set(audit.WeakKeys(database, clock))
         await database.run(lambda sql: standing.keep_to(sql, settings.circle))
         keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)

@@ -105,6 +105,7 @@ class _Life:
         self._manager = manager
         self._doors = doors
         self._peer_uid = KernelPeerUid()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._served = False  # whether the doors were once open
         self._waited = False  # whether it could not start before
         self._asked_at: tuple[Path, socket] | None = None  # the control socket, and its path
@@ -113,7 +114,7 @@ class _Life:
     async def live(self) -> None:
         main = asyncio.current_task()
         assert main is not None
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
 
         def stop() -> None:
             self._manager.stopping()
@@ -158,7 +159,8 @@ class _Life:
             for door, port in (("smtp", config.smtp_port), ("imap", config.imap_port)):
                 held += [(door, one) for one in self._doors.held(door, port)]
         waiting = Waiting(reason)
-        waiting.requests.update(SetupDesk(self._path, waiting.look.set).requests)
+        desk = SetupDesk(self._path, waiting.look.set, self._doors.ports)
+        waiting.requests.update(desk.requests)
         bus.say(waiting.verdict, waiting.requests)
         try:
             await until_told(waiting, held, asked_at, self._peer_uid)
@@ -223,7 +225,9 @@ class _Life:
                 keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
                 with advised(f"To use another one, change {keys} in {self._path}."):
                     node = await stack.enter_async_context(
-                        build_node(_settings(config), machine, wrapping, locksmith)
+                        build_node(
+                            _settings(config), machine, wrapping, locksmith, self._opening
+                        )
                     )
                 now = machine.clock.now()
                 await node.database.run(lambda sql: _note_start(sql, now, policy, cut, mended))
@@ -249,6 +253,12 @@ class _Life:
     async def _policy(self, _: dict[str, Any]) -> dict[str, Any]:
         config, _policy = self._load()
         return policy_told.told(self._path, config)
+
+    def _opening(self) -> None:
+        """The store is being brought up to date; told by the database thread."""
+        loop = self._loop
+        if loop is not None:  # what the loop cannot say, the manager should not hear
+            loop.call_soon_threadsafe(self._manager.still_starting)
 
     def _must_be_unlocked(self, reason: str) -> None:
         self._waiting(reason)

@@ -7,7 +7,7 @@ process; nobody else hears its words.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ class SetupDesk:
     """`requests` are for a node that is not set up. `path`: of its configuration; `done` is called
     once it is."""
 
-    def __init__(self, path: Path, done: Callable[[], None]) -> None:
+    def __init__(self, path: Path, done: Callable[[], None], held: Container[int] = ()) -> None:
+        """`held`: ports that systemd holds for this node, which are as good as free."""
         self._path = path
+        self._held = held
         self._done = done
         self._draft: _Draft | None = None
         self.requests = {"setup": self._begin, "finish setup": self._finish}
@@ -66,13 +68,13 @@ class SetupDesk:
                 "Those are not the words that were asked for. You are not set up; look at your "
                 "paper and say them again, or begin anew."
             )
-        told = await asyncio.to_thread(_set_up, self._path, draft)
+        told = await asyncio.to_thread(_set_up, self._path, draft, self._held)
         self._draft = None
         self._done()
         return told
 
 
-def _set_up(path: Path, draft: _Draft) -> Reply:
+def _set_up(path: Path, draft: _Draft, held: Container[int]) -> Reply:
     policy = policies.load()
     config = policies.to_set_up(configuration.load(path), policy, None)
     allowed = policies.narrowed(config, policy).keys_at_rest
@@ -82,7 +84,13 @@ def _set_up(path: Path, draft: _Draft) -> Reply:
             f"--protect {allowed[0]}"
         )
     with setting_up.set_up(
-        path, config, draft.name, draft.identity.words, SystemClock(), SystemEntropy()
+        path,
+        config,
+        draft.name,
+        draft.identity.words,
+        SystemClock(),
+        SystemEntropy(),
+        held=held,
     ) as made:
         pass  # its owner has the words: they said three of them
     return {"address": str(made.address), "password": made.password}

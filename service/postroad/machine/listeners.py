@@ -76,6 +76,11 @@ class SystemListeners:
             if name == door or (port and one.getsockname()[1] == port)
         ]
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """Those that systemd holds for us: free for nobody else, and ours to choose."""
+        return frozenset(one.getsockname()[1] for _, one in self._inherited)
+
     def unclaimed(self, ports: Container[int]) -> list[HostPort]:
         """Where systemd listens for us though no door has that port: whoever connects waits."""
         found = [HostPort(*one.getsockname()[:2]) for _, one in self._inherited]

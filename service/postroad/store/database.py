@@ -32,6 +32,7 @@ T = TypeVar("T")
 Sql = sqlite3.Connection
 """A transaction under way, in the database thread: what functions of the store take."""
 FILE_NAME = "postroad.sqlite"
+OPENING_STEPS = 1_000_000  # of SQLite's machine: some hundredths of a second
 
 
 @dataclass(slots=True)
@@ -50,10 +51,13 @@ class _Failed:
 
 
 class Database:
-    """Use as `async with Database(disk) as database`; leaving it finishes what was begun."""
+    """Use as `async with Database(disk) as database`; leaving it finishes what was begun.
 
-    def __init__(self, disk: Disk) -> None:
+    `opening`: called in the database thread now and then, while a migration gets on."""
+
+    def __init__(self, disk: Disk, opening: Callable[[], None] = lambda: None) -> None:
         self._disk = disk
+        self._opening = opening
         self._sql: sqlite3.Connection | None = None
         self._pending: list[_Piece] = []
         self._begun: list[_Piece] = []
@@ -64,7 +68,8 @@ class Database:
         self._views: list[Callable[[sqlite3.Connection], None]] = []
 
     async def __aenter__(self) -> "Database":
-        self._sql = await self._disk.run(lambda: connect(f"{self._disk.folder}/{FILE_NAME}"))
+        path = f"{self._disk.folder}/{FILE_NAME}"
+        self._sql = await self._disk.run(lambda: connect(path, self._opening))
         self._writer = asyncio.create_task(self._write(), name="database writer")
         return self
 
@@ -266,7 +271,7 @@ def in_words(error: sqlite3.Error | OSError) -> Exception:
     return TemporaryFailure(f"The disk did not take it ({error}); try again later.")
 
 
-def connect(path: str) -> sqlite3.Connection:
+def connect(path: str, opening: Callable[[], None] = lambda: None) -> sqlite3.Connection:
     """Open or make the database: its owner's alone, promises asserted, schema up to date."""
     try:
         _close_to_others(path)
@@ -285,7 +290,9 @@ def connect(path: str) -> sqlite3.Connection:
         assert sql.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert sql.execute("PRAGMA synchronous").fetchone() == (2,)
         assert sql.execute("PRAGMA foreign_keys").fetchone() == (1,)
+        sql.set_progress_handler(opening, OPENING_STEPS)
         migrate(sql)
+        sql.set_progress_handler(None, 0)
     except BaseException as error:
         sql.close()
         if isinstance(error, sqlite3.OperationalError) and "readonly" not in str(error):
