@@ -416,6 +416,9 @@ async def _wire(
         reads=settings.bundle_read,
     )
 
+    directory.is_scarce = lambda: machine.is_scarce
+    if relay is not None:
+        relay.is_scarce = lambda: machine.is_scarce
     answers.update(holder.answers)
     answers.update(directory.answers)
     answers.update(obeying.answers)

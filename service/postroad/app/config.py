@@ -26,12 +26,15 @@ FILE_NAME = "config.toml"
 LINKS = ("iroh", "tls")
 ANYBODY = "*"
 RELAYS = ("contacts", "anybody", "off")
+SPARING = ("mail-only", "as-usual")
 STRANGERS = ("requests", "refuse")
 CHOICES = {
     "link": LINKS,
     "relay": RELAYS,
     "hold_for": tuple(one.value for one in HoldFor),
     "strangers": STRANGERS,
+    "metered": SPARING,
+    "on_battery": SPARING,
 }
 # What `["*"]` means where a list is wanted: there is no other word for all, here or in the policy.
 ALL_OF: dict[str, tuple[str, ...]] = {
@@ -106,6 +109,17 @@ class Config:
         metadata=_about(
             "Whether contacts on your local network find you; others see that some node is there."
         ),
+    )
+    metered: str = field(
+        default="mail-only",
+        metadata=_about(
+            "What your node does for others while NetworkManager calls the connection metered: "
+            "mail-only, or as-usual."
+        ),
+    )
+    on_battery: str = field(
+        default="mail-only",
+        metadata=_about("The same while the computer runs on its battery: mail-only, or as-usual."),
     )
     networks: tuple[str, ...] = field(
         default=ALL_OF["networks"],

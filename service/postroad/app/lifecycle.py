@@ -43,6 +43,7 @@ from postroad.machine.lan import ZeroconfLan
 from postroad.machine.listeners import SystemListeners
 from postroad.machine.own_addresses import EVERYWHERE
 from postroad.machine.peer_uid import KernelPeerUid
+from postroad.machine.supply import SystemSupply
 from postroad.machine.systemd import Manager, feed_watchdog
 from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
@@ -192,6 +193,7 @@ class _Life:
                 self._doors.at(config.peer_hosts),
                 self._peer_uid,
                 _lan(config),
+                _supply(config),
             )
             # Doors first: a mail program never waits for peers.
             sockets = self._sockets(config, machine)
@@ -232,6 +234,8 @@ class _Life:
                 now = machine.clock.now()
                 await node.database.run(lambda sql: _note_start(sql, now, policy, cut, mended))
                 await stack.enter_async_context(ended_by_another(policy, main.cancel))
+                if isinstance(machine.supply, SystemSupply):
+                    await stack.enter_async_context(machine.supply.watched())
 
                 def started() -> None:
                     # What was imported and built stays: the collector need not walk over it again.
@@ -309,6 +313,13 @@ def _nothing() -> None:
 
 def _look(sql: Sql) -> None:
     sql.execute("SELECT 1").fetchone()
+
+
+def _supply(config: Config) -> SystemSupply:
+    return SystemSupply(
+        spare_battery=config.on_battery == "mail-only",
+        spare_connection=config.metered == "mail-only",
+    )
 
 
 def _settings(config: Config) -> Settings:

@@ -210,12 +210,28 @@ class Node:
                 ("renter", self.renter.run),
                 ("directory", self.directory.run),
                 ("changes", self.changes.run),
-                ("siblings", self.siblings.run),
+                ("siblings", self._meet_siblings),
                 ("reach", self.reach.run),
             ):
                 tasks.create_task(keep_running(name, service), name=name)
             if self.relay is not None:
                 tasks.create_task(keep_running("relay", self._serve_relay), name="relay")
+
+    async def _meet_siblings(self) -> None:
+        """Letters that others left here are passed on among their holders while there is plenty;
+        their owners are served at any time."""
+        supply = self.machine.supply
+        if supply is None:
+            await self.siblings.run()
+            return
+        while True:
+            meeting: asyncio.Task[None] | None = None
+            async with asyncio.TaskGroup() as tasks:
+                if not supply.is_scarce:
+                    meeting = tasks.create_task(self.siblings.run(), name="siblings meet")
+                await supply.changed()
+                if meeting is not None:
+                    meeting.cancel()
 
     async def _serve_relay(self) -> None:
         """Raises NotToBeHad while somebody else has the port; the node does without, and tries

@@ -273,6 +273,17 @@ class SecretKeeper(Protocol):
         """Nothing happens when there is none."""
 
 
+class Supply(Protocol):
+    """What the computer lives on: whether battery and connection are to be spared."""
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether a node should do for others only what mail needs."""
+
+    async def changed(self) -> None:
+        """Wait until something has changed since the last time."""
+
+
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 
 
@@ -287,3 +298,8 @@ class Machine:
     listeners: Listeners
     peer_uid: PeerUid
     lan: Lan | None = None
+    supply: Supply | None = None  # None: there is always plenty
+
+    @property
+    def is_scarce(self) -> bool:
+        return self.supply is not None and self.supply.is_scarce

@@ -92,6 +92,7 @@ class RelayServer:
         self.rules = rules or Rules()
         self.counts = Counts()
         self._may_relay = may_relay
+        self.is_scarce: Callable[[], bool] = lambda: False  # see `base.seams.Supply`
         self._entropy = entropy
         self._active: dict[PeerId, Connection] = {}
         self._waiting: dict[PeerId, Connection] = {}  # the older of two with one key
@@ -240,6 +241,8 @@ class RelayServer:
         if is_client:
             is_full = self.counts.clients >= self.rules.clients_max
             return "This relay has as many clients as it may." if is_full else None
+        if self.is_scarce():
+            return "This relay spares its battery or its connection just now."
         if self.counts.guests >= self.rules.guests_max:
             return "This relay has as many guests as it may."
         if self._guests[connection.subnet] >= self.rules.guests_per_subnet_max:

@@ -81,6 +81,7 @@ class Directory(Server):
         self._tasks: asyncio.TaskGroup | None = None
         self._proving: set[bytes] = set()
         self._repairing = 0
+        self.is_scarce: Callable[[], bool] = lambda: False  # see `base.seams.Supply`
         self._is_loaded = self._is_published = False
         self._grown_at = 0.0
         self._joined = asyncio.Event()
@@ -263,7 +264,8 @@ class Directory(Server):
         wait = limits.DIRECTORY_JOIN_SECONDS_FIRST
         while True:
             if self._joined.is_set():
-                await self.refresh()
+                if not self.is_scarce():
+                    await self.refresh()
             elif await self.bootstrap(await self._beginnings()):
                 log.info("joined the directory", extra={"nodes": len(self.table)})
                 self._joined.set()
@@ -353,7 +355,7 @@ class Directory(Server):
             self.storage.put_off(key)
             # In a network as small as one answer all keep everything: only newcomers lack it.
             is_with_all = len(self.table) < self.ksize and kept and kept.since > self._grown_at
-            if kept is not None and self.is_joined and not is_with_all:
+            if kept is not None and self.is_joined and not is_with_all and not self.is_scarce():
                 await self.put(kept.record, key)
 
     async def _sleep(self, seconds: float, wake: asyncio.Event) -> None:
