@@ -45,6 +45,7 @@ def setup(made: dict[str, Any]) -> None:
     click.echo(f"   password    {made['password']}   (normal password)")
     click.echo(f"   incoming    IMAP  127.0.0.1  port {made['imap_port']}")
     click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
+    click.echo("   More about Thunderbird, Evolution, mutt and others: postroad mail-client")
     if made.get("service"):
         click.echo("\nNext: postroad invite\n")
     else:
@@ -140,7 +141,7 @@ def status(answer: dict[str, Any]) -> None:
         click.echo(f"{answer['network'][0]} See: postroad netcheck")
     click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
     click.echo(f"   user name   {answer['user_name']}")
-    click.echo("   password    was shown once, by postroad setup, and cannot be shown again")
+    click.echo("   password    was shown once, by postroad setup; a new one: postroad password")
     for way, door in (("incoming    IMAP", "imap_port"), ("outgoing    SMTP", "smtp_port")):
         if answer[door] is not None:
             click.echo(f"   {way}  127.0.0.1  port {answer[door]}")
