@@ -32,8 +32,8 @@ MESSAGE_BYTES_MAX = limits.MIB
 READ_AT_ONCE = 16  # messages, before what waits to be sent has its turn
 UNSENT_MAX = 2000  # in objects told of: about a kilobyte each
 CALLERS_KNOWN_MAX = 1024
-PROCESSOR_SHARE = 0.15  # of one core, in the long run; whoever calls more often waits
-PROCESSOR_BURST_SECONDS = 0.05
+PROCESSOR_SHARE = 0.25  # of one core, in the long run; whoever calls more often waits
+PROCESSOR_BURST_SECONDS = 0.1
 _QUEUED = 2  # DBUS_REQUEST_NAME_REPLY_IN_QUEUE
 
 

@@ -31,6 +31,7 @@ ASKED_BY_ONE_MAX = 8
 ASKED_PER_SECOND = 20.0
 ASKED_AT_ONCE = 60.0
 STRANGE_CALLERS_MAX = 64  # of whom is asked who they are
+STRANGE_CALLS_MAX = 16  # of one of them, until that is known
 FIRST_LOOK_SECONDS_MAX = 2.0
 SWITCH_SECONDS = 0.0005  # Python's own is ten times as long
 BACK_SECONDS_FIRST = 1.0
@@ -77,6 +78,7 @@ class Teller:
         self._asked: Counter[str] = Counter()
         self._may_ask = ASKED_AT_ONCE
         self._asked_at = 0.0
+        self._calls_of_strangers: dict[str, list[Call]] = {}
         self._strange: set[asyncio.Task[None]] = set()
         self._last_trouble = ""
 
@@ -163,6 +165,7 @@ class Teller:
         """Until the connection has ended: why."""
         self._bus, self._told, self._has_name = bus, None, None
         self._asked.clear()
+        self._calls_of_strangers.clear()
         closed = asyncio.create_task(bus.wait_closed(), name="session bus closes")
         telling = asyncio.create_task(self._introduce(bus), name="tell of changes")
         try:
@@ -235,24 +238,38 @@ class Teller:
         bus = self._bus
         if bus is None:
             return
-        if bus.knows(call.sender):
+        waiting = self._calls_of_strangers.get(call.sender)
+        if waiting is not None:
+            if len(waiting) < STRANGE_CALLS_MAX:
+                waiting.append(call)
+            else:
+                bus.refuse(call, BusError.BUSY, BUSY)
+        elif bus.knows(call.sender):
             self._receive(bus, call)
-        elif len(self._strange) < STRANGE_CALLERS_MAX:
-            task = asyncio.get_running_loop().create_task(self._look_who(bus, call))
+        elif len(self._calls_of_strangers) < STRANGE_CALLERS_MAX:
+            self._calls_of_strangers[call.sender] = [call]
+            task = asyncio.get_running_loop().create_task(self._look_who(bus, call.sender))
             self._strange.add(task)
             task.add_done_callback(self._strange.discard)
         else:
             bus.refuse(call, BusError.BUSY, BUSY)
 
-    async def _look_who(self, bus: Bus, call: Call) -> None:
+    async def _look_who(self, bus: Bus, sender: str) -> None:
+        """Answer the calls of somebody new, in their order, once it is known who they are."""
+        is_owners = None
         try:
-            is_owners = await bus.is_owners(call.sender)
-        except TemporaryFailure:  # they have gone already
-            return
-        if is_owners:
-            self._receive(bus, call)
-        else:
-            bus.refuse(call, BusError.NOT_PERMITTED, NOT_YOURS)
+            is_owners = await bus.is_owners(sender)
+        except TemporaryFailure as error:  # they have gone, or the bus takes its time
+            log.info("it is not known who calls: %s", error)
+        finally:
+            calls = self._calls_of_strangers.pop(sender, [])
+        for call in calls:
+            if is_owners:
+                self._receive(bus, call)
+            elif is_owners is None:
+                bus.refuse(call, BusError.BUSY, BUSY)
+            else:
+                bus.refuse(call, BusError.NOT_PERMITTED, NOT_YOURS)
 
     def _receive(self, bus: Bus, call: Call) -> None:
         outcome = receive(
