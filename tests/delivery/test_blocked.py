@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +16,14 @@ from delivery.test_holders import at, drop_at
 from delivery.test_road import ended, is_filed
 from postroad.base import limits
 from postroad.base.ids import MailId
+from postroad.base.tlv import encode
+from postroad.delivery.rounds import Outcome
 from postroad.peers.client import Client, Sealed
 from postroad.peers.exchange import Refused
 from postroad.protocol import wire
+from postroad.protocol.identity_records import sign_revoke_devices
+from postroad.protocol.records import sign_again
+from postroad.sealing.keys import Identity
 from postroad.store import held, people, standing
 from simulator.village import Resident, Village, play, until
 
@@ -78,6 +85,56 @@ def test_only_the_recipients_own_device_ends_a_letter_by_saying_that_it_is_unwan
         fingerprint = bora.node.keyring.fingerprint
         person = await anna.node.database.read(lambda sql: people.contact(sql, fingerprint))
         return person is not None and bool(person.record.drops)
+
+    play(tmp_path, scene)
+
+
+def test_who_is_blocked_makes_nobody_unwanted_by_naming_their_device(tmp_path: Path) -> None:
+    """A record may name the device of a stranger, who has never said that it is theirs."""
+
+    async def scene(place: Village) -> None:
+        anna, bora, mallory = await place.settle_in("anna", "bora", "mallory")
+        await place.meet(bora, mallory)
+        record = await mallory.node.renter.record()
+        theirs = (await anna.node.renter.record()).devices
+        claims = replace(
+            record, devices=(*record.devices, *theirs), sequence=record.sequence + (1 << 32)
+        )
+        keyring = mallory.node.keyring
+        claimed = sign_again(claims, keyring.certificate, keyring.device)
+        now = bora.clock.now()
+        assert await bora.node.database.run(lambda sql: people.learn(sql, claimed, now))
+        await blocks(bora, mallory)
+        for bringer, refusal in (
+            (mallory, wire.Refusal.UNWANTED),
+            (anna, wire.Refusal.FORBIDDEN),  # a look was taken: it is no letter
+        ):
+            with pytest.raises(Refused) as refused:
+                await offer(bringer, bora, bytes(limits.OPEN_LETTER_BYTES_MAX))
+            assert refused.value.refusal == refusal
+
+    play(tmp_path, scene)
+
+
+def test_a_device_that_is_revoked_while_it_says_no_ends_no_letter(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        await blocks(bora, anna)
+        rounds, mine = anna.node.sender._rounds, Identity(bora.entropy)
+        word = encode(sign_revoke_devices(mine, {bora.node.keyring.device.peer}, 1 << 32))
+
+        class Meanwhile:
+            async def attempt(self, *all_of_it: Any) -> Outcome:
+                outcome = await rounds.attempt(*all_of_it)
+                assert outcome.is_unwanted
+                await anna.node.changes._obeying.obey(word)
+                return outcome
+
+        anna.node.sender._rounds = Meanwhile()  # type: ignore[assignment]
+        await anna.write(bora.address, subject="large", text="x" * 100_000)
+        await asyncio.sleep(limits.MINUTE)
+        assert (await anna.states())[-1] == "waiting"
 
     play(tmp_path, scene)
 

@@ -210,7 +210,11 @@ class Receiver:
         """Who brings a letter, if it is somebody whom the owner let write; else a stranger."""
         person = people.at_device(sql, exchange.peer)
         if person is not None:
-            return _Bearer(person.fingerprint, limits.SEALED_BYTES_MAX, person.blocked)
+            # Anybody can name somebody else's device in their record, and then be blocked.
+            is_theirs = exchange.peer == person.record.certificate.device
+            return _Bearer(
+                person.fingerprint, limits.SEALED_BYTES_MAX, person.blocked and is_theirs
+            )
         ticket = None if message.ticket is None else Ticket(message.ticket)
         if ticket is not None and ticket in people.tickets(sql, self._clock.sure_now()):
             return _Bearer(ticket, limits.OPEN_LETTER_BYTES_MAX)

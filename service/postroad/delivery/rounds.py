@@ -165,7 +165,7 @@ class Rounds:
                 outcome.said = outcome.reason
             if isinstance(error, Refused) and error.refusal == wire.Refusal.UNWANTED:
                 # Of the devices in a record only that one is proven to be this person's.
-                outcome.is_unwanted = contact.peer == person.record.certificate.device
+                outcome.is_unwanted |= contact.peer == person.record.certificate.device
 
     async def _place_one(
         self,

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PostroadError, TemporaryFailure
-from postroad.base.ids import Fingerprint, Instant, MailId, short
+from postroad.base.ids import Fingerprint, Instant, MailId, PeerId, short
 from postroad.base.seams import Entropy, SureClock
 from postroad.delivery.herald import Sighting
 from postroad.delivery.newer_records import NewerRecords
@@ -60,7 +60,7 @@ THEIRS_IS_REVOKED = (
     "more. Ask them in another way for an invitation to their new one."
 )
 TOO_LARGE_STATUS = "5.2.3"  # message length exceeds the mailbox's limit (RFC 3463)
-A_REVOKED_RECEIPT = "A device that the recipient has revoked said that it has the letter."
+A_REVOKED_WORD = "A device that the recipient has revoked answered for them."
 DAMAGED_LETTER = "letter to send"  # as the quarantine calls it
 
 
@@ -262,8 +262,15 @@ class Sender:
             await self._end(row, outcome.verdict, outcome.receipt)
             return
         if outcome.is_unwanted:
+            device = person.record.certificate.device
             unwanted = Impossible(*REFUSALS[Verdict.UNWANTED])
-            await self._step(row, lambda _, parcel: advance(parcel, unwanted, now, 0.0))
+            await self._step(
+                row,
+                lambda sql, parcel: (
+                    _if_revoked(sql, row, device, parcel, now)
+                    or advance(parcel, unwanted, now, 0.0)
+                ),
+            )
             return
         if outcome.reseals and await self._obey(row, outcome.reseals):
             return
@@ -410,8 +417,9 @@ class Sender:
             await self._ask_why(row.fingerprint)
 
         def take(sql: Sql, parcel: Parcel) -> Step:
-            if not revoked.speaks(sql, row.fingerprint, device):
-                return advance(parcel, NotPlaced(A_REVOKED_RECEIPT), now, dice=0.5)
+            void = _if_revoked(sql, row, device, parcel, now)
+            if void is not None:
+                return void
             step = advance(parcel, event, now, 0.0)
             if step.parcel != parcel:
                 queue.keep_receipt(sql, row.id, sealed)
@@ -469,6 +477,16 @@ class Sender:
 
         _, step, _ = await self._database.run(work, then=committed)
         return step.parcel
+
+
+def _if_revoked(
+    sql: Sql, row: queue.Row, device: PeerId, parcel: Parcel, now: Instant
+) -> Step | None:
+    """What becomes of the parcel when the device that spoke for its recipient was revoked, perhaps
+    since it did; None: it was not, and its word counts."""
+    if revoked.speaks(sql, row.fingerprint, device):
+        return None
+    return advance(parcel, NotPlaced(A_REVOKED_WORD), now, dice=0.5)
 
 
 def _tell_log(row: queue.Row, before: Parcel, after: Parcel) -> None:
