@@ -61,6 +61,8 @@ FIELDS = {
     "imap_port": "IMAP_PORT",
     "peer_port": "PEER_PORT",
     "paused": "PAUSED",
+    "metered": "METERED",
+    "on_battery": "ON_BATTERY",
     "messages_sent": "MESSAGES_SENT",
     "messages_heard": "MESSAGES_HEARD",
 }
