@@ -21,6 +21,8 @@ from click.testing import CliRunner, Result
 from postroad.app import asking, cli, telling
 from postroad.app import config as configuration
 from postroad.base import limits
+from postroad.doors.health import verdict_told
+from postroad.protocol.health import Facts, Room, judge
 
 ADDRESS = "anna.giodrzd2xwwhpvmi76qht7fxae74ankj@postroad.alt"
 STATUS = {
@@ -39,14 +41,8 @@ STATUS = {
     "quarantine": [],
     "paused": False,
     "paused_until": None,
-    "clock": {
-        "confirmed": True,
-        "because": "voices",
-        "say_why": False,
-        "agreeing": 3,
-        "disagreeing": 0,
-    },
-    "network": [],
+    "locked": False,
+    **verdict_told(judge(Facts())),
 }
 INVITED = {"link": "postroad:xyz", "id": "0badcafe", "name": "", "expires_at": 1_800_000_000}
 Node = Callable[[dict[str, Any]], None]
@@ -102,38 +98,6 @@ def failure(done: Result, code: int = 1) -> str:
     answer = json.loads(done.stdout)
     assert list(answer) == ["version", "error"]
     return str(answer["error"])
-
-
-@pytest.mark.parametrize(
-    ("because", "agreeing", "disagreeing", "says"),
-    [
-        (
-            "started",
-            0,
-            0,
-            "not confirmed yet: no contacts' nodes agree with it, and 3 are needed",
-        ),
-        ("started", 1, 0, "1 contact's node agrees with it"),
-        ("stepped", 2, 1, "was set, and is not confirmed since: 2 contacts' nodes agree"),
-        (
-            "contradicted",
-            0,
-            3,
-            "3 of your contacts' nodes say another time",
-        ),
-    ],
-)
-def test_status_says_why_the_clock_is_not_confirmed(
-    config: Path, node: Node, because: str, agreeing: int, disagreeing: int, says: str
-) -> None:
-    clock = {"confirmed": False, "because": because, "say_why": True}
-    node({**STATUS, "clock": {**clock, "agreeing": agreeing, "disagreeing": disagreeing}})
-    shown = typed(config, "status").stdout
-    assert says in shown
-    assert "nothing expires, and nothing old is removed" in shown
-    quiet = {**clock, "say_why": False, "agreeing": agreeing, "disagreeing": disagreeing}
-    node({**STATUS, "clock": quiet})
-    assert "clock" not in typed(config, "status").stdout
 
 
 def test_a_group_lists_by_its_name_alone_and_has_no_other_way(config: Path, node: Node) -> None:
@@ -292,45 +256,16 @@ def test_status_tells_what_a_mail_program_needs(config: Path, node: Node) -> Non
     [
         (
             {"contact_count": 0, "letters_waiting": 0, "holders": 0},
-            ["You have no contacts.", "No letters are on the way.", "Nobody holds letters"],
+            ["You have no contacts. No letters are on the way.\n"],
         ),
         (
             {"contact_count": 1, "letters_waiting": 1, "holders": 1},
-            [
-                "You have 1 contact.",
-                "1 letter is on the way.",
-                "1 holder of 3 keeps letters",
-                "That is few.",
-            ],
+            ["You have 1 contact. 1 letter is on the way. 1 holder keeps letters for you while"],
         ),
         (
-            {"contact_count": 5, "letters_waiting": 2, "holders": 2},
-            ["You have 5 contacts.", "2 letters are on the way.", "2 holders of 3 keep letters"],
+            {"contact_count": 5, "letters_waiting": 2, "holders": 3},
+            ["You have 5 contacts. 2 letters are on the way. 3 holders keep letters for you"],
         ),
-        (
-            {"holders": 0},
-            ["Safe: each letter to you stays on its sender's computer", "Not safe: if that"],
-        ),
-        (
-            {"holders": 2},
-            ["comes without its sender.", "Not safe: while your holders cannot be reached"],
-        ),
-        (
-            {
-                "holders_silent": 1,
-                "holders_refused": [
-                    {"name": "bora", "is_contact": True, "reason": "It is full."},
-                    {"name": "carl", "is_contact": False, "reason": "No."},
-                ],
-            },
-            [
-                "1 more holder has not been seen for days",
-                "bora's node does not hold for you: It is full.",
-                "A contact of carl's does not hold for you: No.",
-            ],
-        ),
-        ({"holders": 3}, ["3 holders keep letters for you while you are away."]),
-        ({"holders": 1, "holders_wanted": 1}, ["1 holder keeps letters for you while"]),
     ],
 )
 def test_status_counts_as_people_do(
@@ -339,20 +274,6 @@ def test_status_counts_as_people_do(
     node({**STATUS, **numbers})
     told = typed(config, "status").stdout
     assert [one for one in sentences if one not in told] == []
-
-
-def test_what_is_set_aside_is_told_by_its_kind(config: Path, node: Node) -> None:
-    noted = [{"kind": "letter", "name": str(n), "reason": "r", "at": 0} for n in range(1000)]
-    noted.append({"kind": "message", "name": "1/2", "reason": "r", "at": 0})
-    noted.append({"kind": "parcel", "name": "7", "reason": "r", "at": 0})
-    noted.append({"kind": "letter to send", "name": "8", "reason": "r", "at": 0})
-    node({**STATUS, "quarantine": noted})
-    told = typed(config, "status").stdout
-    assert "1000 letters that came in could not be opened and are set aside." in told
-    assert "1 message in your folders is damaged on this disk" in told
-    assert "1 entry of your queue is damaged on this disk" in told
-    assert "1 letter of yours is damaged on this disk" in told
-    assert len(told.splitlines()) < 30
 
 
 @pytest.mark.parametrize(
@@ -431,9 +352,20 @@ def test_a_waiting_letter_says_why_and_until_when(
         assert said == f"7. To {ADDRESS}\n   It waits. {words}\n{told}"
 
 
-def test_trouble_with_the_network_is_told_where_it_is_looked_for(config: Path, node: Node) -> None:
-    node({**STATUS, "network": ["No network.", "Your clock is wrong."]})
-    assert "\nNo network. See: postroad netcheck\n" in typed(config, "status").stdout
+def test_status_says_first_how_it_is_and_what_to_do(config: Path, node: Node) -> None:
+    facts = Facts(holders=2, damaged=(("message", 1),), room=Room.NONE)
+    node({**STATUS, **verdict_told(judge(facts))})
+    said = typed(config, "status").stdout.splitlines()
+    assert said[0] == "Your node is running, but not all is as it should be."
+    problems = [line for line in said if line[:2] in ("! ", "~ ", "- ")]
+    assert [line[0] for line in problems] == ["!", "~", "-"]
+    assert problems[0].startswith("! The disk is almost full, so new letters are refused")
+    after = said[said.index(problems[0]) + 1]
+    assert after == "  Make room on the disk of your data folder, then look again: postroad status"
+    assert said.index(problems[0]) < said.index(next(one for one in said if "mail program" in one))
+
+
+def test_findings_about_the_network_are_listed(config: Path, node: Node) -> None:
     findings = [
         {"about": "udp", "state": "bad", "says": "No UDP.", "advice": "Add a helper."},
         {"about": "peers", "state": "good", "says": "They answer.", "advice": ""},
@@ -472,9 +404,10 @@ def test_a_pause_is_told_plainly_wherever_it_matters(config: Path, node: Node) -
     sentence = "No letter comes or goes until you type: postroad resume."
     node(paused)
     assert sentence in typed(config, "pause").stdout
-    node({**STATUS, **paused})
+    node({**STATUS, **paused, "paused_until": 1000.0, **verdict_told(judge(Facts(is_paused=True)))})
     told = typed(config, "status").stdout
-    assert f"You are {ADDRESS}, and your node is paused.\n{sentence}" in told
+    assert told.startswith("Your node is paused: no letter comes or goes.\nThe pause ends at 1970-")
+    assert "Be back on the network: postroad resume" in told
     parcel = {"id": 7, "recipient": ADDRESS, "reason": "", "next_try_at": 1000}
     node({"queue": [parcel], "now": 1000, **paused})
     assert typed(config, "queue").stdout.startswith(f"Your node is paused. {sentence}")

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from person import Person, until
+from postroad.app import asking
 from service_manager import ServiceManager, greeting
 
 
@@ -48,6 +49,8 @@ def test_a_node_that_is_not_set_up_is_up_and_says_so_and_goes_on_by_itself(
     told = anna.type("status", "--json")
     assert told.returncode == 4
     assert "not set up yet" in json.loads(told.stdout)["error"]
+    verdict = asking.ask(anna.folder / "run" / "control", do="health")
+    assert (verdict["state"], verdict["problems"][0]["code"]) == ("setup-needed", "not-set-up")
     assert systemd.process is not None
     before = systemd.process.pid
     anna.set_up()

@@ -13,20 +13,15 @@ from typing import Any, cast
 
 import pytest
 
-from fakes import NOW, FakeClock, FakeEntropy
+from fakes import NOW, FakeClock
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.doors import control
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address
-from postroad.peers.exchange import Counts
-from postroad.sealing.keys import Identity
-from postroad.sealing.password import verifier
-from postroad.store import keyring, quarantine
 from postroad.store.database import Database
 from postroad.store.helpers import HelperRow
-from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 from postroad.store.people import Person
 
@@ -56,9 +51,6 @@ class NoHelpers:
 class NoNetwork:
     requests: Mapping[str, control.Request] = MappingProxyType({})
 
-    async def troubles(self) -> list[str]:
-        return ["This computer has no network."]
-
     async def wait_until_joined(self) -> None:
         pass
 
@@ -81,25 +73,18 @@ def folder() -> Iterator[Path]:
 
 
 def asked(folder: Path, *requests: str | bytes | dict[str, Any]) -> list[dict[str, Any]]:
-    """What a node with one note in its quarantine answers to each request."""
+    """What a node answers to each request."""
 
     async def play() -> list[dict[str, Any]]:
-        entropy = FakeEntropy()
         disk = FolderDisk(folder / "data", reserve_bytes=0)
-        password = verifier("secret", entropy.token(16))
-        keys = keyring.new_keyring("anna", Identity(entropy.token(32)), password, entropy, NOW)
         async with Database(disk) as database:
-            await database.run(lambda sql: quarantine.note(sql, "letter", "7", "bad", NOW))
             desk = control.OwnersDesk(
                 cast(Database, ReadsOnly(database)),
                 NobodyAnswers(),
-                OwnKeys(disk, keys),
                 FakeClock(),
                 Pauses(disk, FakeClock()),
-                Counts(sent=3, heard=2),
                 NoHelpers(),
                 NoNetwork(),
-                {"smtp": 10588, "imap": 10144},
             )
             serving = asyncio.create_task(
                 control.serve(listeners.unix(folder / "control"), desk.requests)
@@ -123,16 +108,8 @@ async def ask(path: Path, request: str | bytes | dict[str, Any]) -> dict[str, An
     return answer
 
 
-def test_reading_begins_no_transaction_and_status_tells_where_the_doors_are(folder: Path) -> None:
-    status, queue = asked(folder, "status", "queue")
-    assert (status["smtp_port"], status["imap_port"]) == (10588, 10144)
-    assert status["user_name"] == status["address"]
-    assert status["address"].startswith("anna.")
-    assert (status["contact_count"], status["letters_waiting"]) == (0, 0)
-    assert (status["holders"], status["holders_wanted"]) == (0, limits.HOLDERS_WANTED)
-    assert status["quarantine"] == [{"kind": "letter", "name": "7", "reason": "bad", "at": NOW}]
-    assert status["network"] == ["This computer has no network."]
-    assert (status["messages_sent"], status["messages_heard"]) == (3, 2)
+def test_reading_begins_no_transaction(folder: Path) -> None:
+    (queue,) = asked(folder, "queue")
     not_paused = {"paused": False, "paused_until": None}
     assert queue == {"ok": True, "queue": [], "now": NOW, **not_paused}
 
@@ -153,7 +130,7 @@ def test_reading_begins_no_transaction_and_status_tells_where_the_doors_are(fold
     ],
 )
 def test_no_line_that_a_program_says_ends_the_node(folder: Path, line: bytes) -> None:
-    unknown, status = asked(folder, line, "status")
+    unknown, status = asked(folder, line, "queue")
     assert unknown == {"ok": False, "error": "This node does not know that request."}
     assert status["ok"]
 
@@ -162,7 +139,7 @@ def test_no_line_that_a_program_says_ends_the_node(folder: Path, line: bytes) ->
 def test_half_a_character_is_no_text(folder: Path, what: str) -> None:
     """It went as far as the store, and left a traceback in the log."""
     half = json.dumps({"do": "remove helper", what: "caf\udce9"}).encode()
-    refused, status = asked(folder, half, "status")
+    refused, status = asked(folder, half, "queue")
     assert refused == {
         "ok": False,
         "error": "What was asked is no text: half a character is in it.",
@@ -174,7 +151,7 @@ def test_a_pause_is_told_and_keeps_invitations_for_later(folder: Path) -> None:
     paused, status, invited, accepted, resumed, again = asked(
         folder,
         {"do": "pause", "seconds": 7200},
-        "status",
+        "queue",
         "invite",
         {"do": "accept", "link": "postroad:x"},
         "resume",
@@ -189,7 +166,7 @@ def test_a_pause_is_told_and_keeps_invitations_for_later(folder: Path) -> None:
 
 @pytest.mark.parametrize("seconds", [0, -1, "2h", 1e9, 10**12])
 def test_a_pause_has_a_sensible_length(folder: Path, seconds: object) -> None:
-    refused, status = asked(folder, {"do": "pause", "seconds": seconds}, "status")
+    refused, status = asked(folder, {"do": "pause", "seconds": seconds}, "queue")
     assert refused["error"] == "A pause lasts between a second and 365 days."
     assert not status["paused"]
 

@@ -42,6 +42,10 @@ TABLE: dict[str, list[Row]] = {
         ({}, ONLINE, OK, None),
         ({"is_set_up": False}, State.SETUP_NEEDED, ATTENTION, Code.NOT_SET_UP),
     ],
+    "cannot_start_because": [
+        ({}, ONLINE, OK, None),
+        ({"cannot_start_because": "Taken."}, OFFLINE, BROKEN, Code.CANNOT_START),
+    ],
     "locked_because": [
         ({}, ONLINE, OK, None),
         ({"locked_because": "A passphrase."}, State.LOCKED, ATTENTION, Code.LOCKED),
@@ -131,7 +135,10 @@ TABLE: dict[str, list[Row]] = {
         ({"doors_shut": ("SMTP",)}, DEGRADED, BROKEN, Code.DOOR_SHUT),
         ({"doors_shut": ("SMTP", "IMAP")}, DEGRADED, BROKEN, Code.DOOR_SHUT),
     ],
-    "is_revoked": [({}, ONLINE, OK, None), ({"is_revoked": True}, DEGRADED, BROKEN, Code.REVOKED)],
+    "identity_trouble": [
+        ({}, ONLINE, OK, None),
+        ({"identity_trouble": "It was revoked."}, DEGRADED, BROKEN, Code.IDENTITY),
+    ],
     "failing": [
         ({}, ONLINE, OK, None),
         ({"failing": (("relay", "Taken."),)}, DEGRADED, ATTENTION, Code.SERVICE),

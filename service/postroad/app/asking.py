@@ -9,8 +9,10 @@ import re
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import monotonic
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import click
@@ -22,6 +24,7 @@ from postroad.base.errors import ConfigurationError, Locked, NotSetUp, PostroadE
 from postroad.contract import JSON_VERSION
 
 FAILED, USAGE, NOT_RUNNING, NOT_SET_UP, LOCKED = 1, 2, 3, 4, 5
+GAVE_NONE = "Your node gave no answer. Is it stopping? Try again."
 WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
@@ -57,10 +60,21 @@ class Misused(PostroadError):
 
 
 class NotRunning(PostroadError):
-    """Nobody answers at the control socket."""
+    """Nobody answers at the control socket. `known`: what is known all the same."""
 
     def __init__(self, who: str = "Your node", start: str = "postroad run") -> None:
         super().__init__(f"{who} is not running. Start it with: {start}")
+        self.known: dict[str, Any] = {}
+
+
+class NoAnswer(PostroadError):
+    """A node is there, and says nothing within the time that its asker has."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"Your node is running, but gives no answer within {seconds:g} s: it is very busy, or "
+            "hangs. Ask again in a minute; if it stays so, stop it and start it again: postroad run"
+        )
 
 
 def finish(
@@ -72,7 +86,7 @@ def finish(
     except Misused as error:
         fail(str(error), USAGE, json_wanted)
     except NotRunning as error:
-        fail(str(error), NOT_RUNNING, json_wanted)
+        fail(str(error), NOT_RUNNING, json_wanted, error.known)
     except NotSetUp as error:
         fail(str(error), NOT_SET_UP, json_wanted)
     except Locked as error:
@@ -96,9 +110,12 @@ def finish(
         show(answer)
 
 
-def fail(sentence: str, code: int, json_wanted: bool) -> NoReturn:
+def fail(
+    sentence: str, code: int, json_wanted: bool, known: Mapping[str, Any] = MappingProxyType({})
+) -> NoReturn:
+    """`known`: what a program that reads the error is told beside it."""
     if json_wanted:
-        _echo_json({"error": sentence})
+        _echo_json({"error": sentence, **known})
     else:
         click.echo(f"postroad: {sentence}", err=True)
     sys.exit(code)
@@ -134,6 +151,16 @@ def list_all(
         finish(lambda: ask_own(context.obj.config, do=what), json_wanted, show)
 
 
+def ask_soon(config: Config, seconds: float, **request: str | int | None) -> dict[str, Any]:
+    """The same as `ask_own`, for whoever does not wait long; NoAnswer then."""
+    try:
+        return _ask(config.control_path, request, None, seconds)
+    except NotRunning:
+        if not config.is_set_up:
+            raise NotSetUp from None
+        raise
+
+
 def ask_about(
     file: WrittenFile | ReadFile, control: Path, **request: str | int | None
 ) -> dict[str, Any]:
@@ -142,8 +169,12 @@ def ask_about(
 
 
 def _ask(
-    control: Path, request: dict[str, str | int | None], file: WrittenFile | ReadFile | None
+    control: Path,
+    request: dict[str, str | int | None],
+    file: WrittenFile | ReadFile | None,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
+    """`seconds`: for an answer, whatever the node does; None: as long as a node works on one."""
     if not all(is_text(one) for one in request.values() if isinstance(one, str)):
         raise PostroadError("What you typed is not UTF-8. Nothing was done; type it again.")
     line = json.dumps(request).encode() + b"\n"
@@ -153,9 +184,14 @@ def _ask(
         )
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(WAIT_SECONDS_MAX)
+            connection.settimeout(WAIT_SECONDS_MAX if seconds is None else seconds)
             connection.connect(str(control))
-            answer = _answer(connection, line, file)
+            if seconds is not None:
+                answer = _answer_soon(connection, line, seconds)
+            else:
+                answer = _answer(connection, line, file)
+    except (TimeoutError, BlockingIOError) as error:  # the latter: too many wait there already
+        raise NoAnswer(seconds or WAIT_SECONDS_MAX) from error
     except OSError as error:
         raise NotRunning from error
     if not answer.pop("ok"):
@@ -177,6 +213,27 @@ def _answer(
         with connection.makefile("rb") as answers:
             answer = json.loads(answers.readline())
     except (OSError, ValueError) as error:
-        raise PostroadError("Your node gave no answer. Is it stopping? Try again.") from error
+        raise PostroadError(GAVE_NONE) from error
+    assert isinstance(answer, dict)
+    return answer
+
+
+def _answer_soon(connection: socket.socket, line: bytes, seconds: float) -> dict[str, Any]:
+    """TimeoutError when the whole answer takes longer, however little of it comes at a time."""
+    ends_at = monotonic() + seconds
+    octets = b""
+    try:
+        connection.sendall(line)
+        while not octets.endswith(b"\n"):
+            connection.settimeout(max(ends_at - monotonic(), 0.001))
+            some = connection.recv(limits.CONTROL_LINE_BYTES_MAX)
+            if not some:
+                break
+            octets += some
+        answer = json.loads(octets)
+    except TimeoutError:
+        raise
+    except (OSError, ValueError) as error:
+        raise PostroadError(GAVE_NONE) from error
     assert isinstance(answer, dict)
     return answer

@@ -35,6 +35,7 @@ from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
 from postroad.app.contacts_cli import contacts, invitations, verify
+from postroad.app.health_cli import status
 from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
@@ -258,14 +259,6 @@ def accept(place: _Place, link: str | None, json_wanted: bool) -> None:
 
 
 @main.command()
-@as_json
-@click.pass_obj
-def status(place: _Place, json_wanted: bool) -> None:
-    """Tell how your node is doing."""
-    finish(lambda: _ask(place.config, do="status"), json_wanted, telling.status)
-
-
-@main.command()
 @click.option("--for", "duration", metavar="TIME", help="How long, like 30m, 2h or 1d.")
 @as_json
 @click.pass_obj
@@ -311,6 +304,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
     )
 
 
+main.add_command(status)
 main.add_command(helper)
 main.add_command(service)
 main.add_command(bundle)

@@ -167,6 +167,7 @@ async def _wire(
 
     def missed(peer: PeerId) -> None:
         watch.missed(peer)
+        bell.ring()
         reach.doubt_relay()
 
     sightings, barred = Sightings(), Barred()
@@ -467,6 +468,7 @@ async def _wire(
         requests,
         admission,
         bell,
+        watch,
     )
 
 

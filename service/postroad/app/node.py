@@ -7,7 +7,7 @@ Invariant: a pause ends all that uses the network, and nothing else.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from socket import socket
 from types import MappingProxyType
@@ -32,10 +32,12 @@ from postroad.delivery.renter import Renter
 from postroad.delivery.requests import RequestBox
 from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
+from postroad.delivery.watch import Watch
 from postroad.doors import control, imap, submission
 from postroad.doors.audit import AuditDesk
 from postroad.doors.bundles import BundleDesk
 from postroad.doors.contacts import ContactsDesk
+from postroad.doors.health import HealthDesk
 from postroad.doors.identity import IdentityDesk
 from postroad.doors.keys import KeysDesk
 from postroad.doors.messages import MessagesDesk
@@ -66,6 +68,7 @@ TIDY_SECONDS = limits.HOUR
 Follow = Callable[[Mapping[str, control.Request], Bell], Coroutine[None, None, None]]
 RESTART_SECONDS_FIRST = 1.0
 RESTART_SECONDS_MAX = 60.0
+WELL_SECONDS = 60.0  # a service that ran for so long again is well
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,24 @@ class _OwnAddress(Collection[str]):
         return address == str(self.keyring.address)
 
 
+class Troubles:
+    """What services failed at lately, by their names; one that ran for a minute since is well."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[str, float]] = {}
+
+    def note(self, name: str, reason: str, again_in: float) -> None:
+        self._found[name] = reason, asyncio.get_running_loop().time() + again_in
+
+    def now(self) -> list[tuple[str, str]]:
+        time = asyncio.get_running_loop().time()
+        return [
+            (name, reason)
+            for name, (reason, again_at) in self._found.items()
+            if time < again_at + WELL_SECONDS
+        ]
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A node that is put together. `serve` runs it; the rest is for doors and tests."""
@@ -154,6 +175,8 @@ class Node:
     requests: RequestBox
     admission: Admission
     bell: Bell
+    watch: Watch
+    troubles: Troubles = field(default_factory=Troubles)
 
     async def serve(
         self,
@@ -171,9 +194,12 @@ class Node:
             await self.renter.record()  # others ask for it as soon as they can reach us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
-            tasks.create_task(keep_running("tidy", self._tidy), name="tidy")
-            tasks.create_task(keep_running("requests", self.requests.run), name="requests")
-            tasks.create_task(keep_running("clock", self._follow_clock), name="clock")
+            for name, service in (
+                ("tidy", self._tidy),
+                ("requests", self.requests.run),
+                ("clock", self._follow_clock),
+            ):
+                tasks.create_task(self._keep_running(name, service), name=name)
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
             requests = {**self.desks(sockets), **more}
             self._open_doors(tasks, sockets, requests)
@@ -185,7 +211,7 @@ class Node:
         """Be on the network whenever the node is not paused. The doors do not care."""
         while True:
             await self.pauses.wait_for_end()
-            serving = keep_running("network", self._serve_peers)
+            serving = self._keep_running("network", self._serve_peers)
             network = tasks.create_task(serving, name="network")
             await self.pauses.wait_for_begin()
             network.cancel()
@@ -193,14 +219,18 @@ class Node:
             await self.endpoint.close()
             log.info("paused")
 
+    async def _keep_running(self, name: str, service: Callable[[], Awaitable[None]]) -> None:
+        await keep_running(name, service, self.troubles.note)
+
     async def _serve_peers(self) -> None:
         # Whether there was a pause just now is not the question: one may have ended while we left.
         if not self.endpoint.is_open:
             await self._join_again()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._serve_links(), name="links")
+            self.bell.ring()
             if self.neighbours is not None:
-                finding = keep_running("neighbours", self.neighbours.run)
+                finding = self._keep_running("neighbours", self.neighbours.run)
                 tasks.create_task(finding, name="neighbours")
             for name, service in (
                 ("herald", self.herald.run),
@@ -213,9 +243,10 @@ class Node:
                 ("siblings", self._meet_siblings),
                 ("reach", self.reach.run),
             ):
-                tasks.create_task(keep_running(name, service), name=name)
+                tasks.create_task(self._keep_running(name, service), name=name)
             if self.relay is not None:
-                tasks.create_task(keep_running("relay", self._serve_relay), name="relay")
+                relaying = self._keep_running("relay", self._serve_relay)
+                tasks.create_task(relaying, name="relay")
 
     async def _meet_siblings(self) -> None:
         """Letters that others left here are passed on among their holders while there is plenty;
@@ -306,13 +337,23 @@ class Node:
             control.OwnersDesk(
                 self.database,
                 self.introductions,
+                self.timekeeper,
+                self.pauses,
+                self.helpers,
+                network,
+            ).requests,
+            HealthDesk(
+                self.database,
+                self.machine.disk,
                 keyring,
                 self.timekeeper,
                 self.pauses,
-                self.links.counts,
-                self.helpers,
+                self.links,
                 network,
                 mail_ports,
+                lambda: self.watch.unanswered,
+                self.troubles.now,
+                self.bell,
             ).requests,
             network.requests,
             MessagesDesk(self.database).requests,
@@ -371,8 +412,13 @@ async def wake_all(database: Database, clock: Clock) -> None:
         log.warning("what waited was not woken: %s", error)
 
 
-async def keep_running(name: str, service: Callable[[], Awaitable[None]]) -> None:
-    """Begin again when the disk failed a service; a fault of our own ends the node, loudly."""
+async def keep_running(
+    name: str,
+    service: Callable[[], Awaitable[None]],
+    note: Callable[[str, str, float], None] = lambda *_: None,
+) -> None:
+    """Begin again when the disk failed a service; a fault of our own ends the node, loudly. `note`
+    hears of each failure: whose, why, and in how many seconds it begins again."""
     time = asyncio.get_running_loop().time
     wait = RESTART_SECONDS_FIRST
     while True:
@@ -382,6 +428,7 @@ async def keep_running(name: str, service: Callable[[], Awaitable[None]]) -> Non
             raise AssertionError(f"{name} ended")
         except* PostroadError as group:
             log.error("%s begins again: %s", name, _first(group))
+            note(name, str(_first(group)), wait)
         task = asyncio.current_task()
         if task is not None and task.cancelling():  # a group of errors can swallow a cancellation
             raise asyncio.CancelledError

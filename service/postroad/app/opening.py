@@ -13,6 +13,7 @@ from postroad.app.node import Sockets
 from postroad.base.errors import Locked, PostroadError
 from postroad.base.seams import Disk, PeerUid
 from postroad.doors import control, locked
+from postroad.doors.health import verdict_told
 from postroad.doors.keys import told
 from postroad.protocol.health import Facts, Verdict, judge
 from postroad.sealing.wrapping import PLAIN, Protection, Wrapping
@@ -74,6 +75,7 @@ class _Opening:
         self.is_open = asyncio.Event()
         known: dict[str, locked.Request] = {
             "status": self._status,
+            "health": self._health,
             "keys": self._keys,
             "unlock": self._unlock,
         }
@@ -127,4 +129,7 @@ class _Opening:
         return {**told(wrapped.header, locked=True), "reason": self.reason}
 
     async def _status(self, request: dict[str, Any]) -> dict[str, Any]:
-        return await self._keys(request)
+        return {**await self._keys(request), **await self._health(request)}
+
+    async def _health(self, _: dict[str, Any]) -> dict[str, Any]:
+        return verdict_told(judge(Facts(locked_because=self.reason)))

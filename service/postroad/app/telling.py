@@ -5,14 +5,12 @@ is a sentence, and together they are read as one text.
 """
 
 import io
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from postroad.app import telling_clock
 from postroad.base import limits
 
 if TYPE_CHECKING:
@@ -115,44 +113,6 @@ def acceptance(answer: dict[str, Any]) -> None:
     )
 
 
-def status(answer: dict[str, Any]) -> None:
-    if answer.get("locked"):
-        click.echo(f"Your node is locked. {answer['reason']}")
-        return
-    running = "paused" if answer["paused"] else "running"
-    click.echo(f"You are {answer['address']}, and your node is {running}.")
-    if answer["identity_trouble"]:
-        click.echo(answer["identity_trouble"])
-    if answer["paused"]:
-        click.echo(_pause_in_words(answer["paused_until"]))
-    click.echo(f"You have {_number(answer['contact_count'], 'contact')}.")
-    waiting = answer["letters_waiting"]
-    on_the_way = f"{_number(waiting, 'letter')} {'is' if waiting == 1 else 'are'} on the way."
-    click.echo(on_the_way.capitalize())
-    if asked := answer["requests_waiting"]:
-        waits = "waits" if asked == 1 else "wait"
-        click.echo(f"{_of_strangers(asked)} {waits} for your answer. See: postroad requests")
-    click.echo(_holders_in_words(answer["holders"], answer["holders_wanted"]))
-    for line in _not_holding_in_words(answer["holders_silent"], answer["holders_refused"]):
-        click.echo(line)
-    for line in telling_clock.lines(answer.get("clock")):
-        click.echo(line)
-    if answer["network"]:
-        click.echo(f"{answer['network'][0]} See: postroad netcheck")
-    click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
-    click.echo(f"   user name   {answer['user_name']}")
-    click.echo("   password    was shown once, by postroad setup; a new one: postroad password")
-    for way, door in (("incoming    IMAP", "imap_port"), ("outgoing    SMTP", "smtp_port")):
-        if answer[door] is not None:
-            click.echo(f"   {way}  127.0.0.1  port {answer[door]}")
-    for kind, count in Counter(one["kind"] for one in answer["quarantine"]).items():
-        click.echo(f"\n{_damage_in_words(kind, count)}")
-
-
-def _of_strangers(count: int) -> str:
-    return f"{_number(count, 'letter')} of {'a stranger' if count == 1 else 'strangers'}"
-
-
 def pause(answer: dict[str, Any]) -> None:
     click.echo(_pause_in_words(answer["paused_until"]))
 
@@ -171,78 +131,6 @@ def _pause_in_words(until: float | None) -> str:
         f"No letter comes or goes until {end}. You can read and write meanwhile; letters wait, "
         "those to you with their senders and your holders."
     )
-
-
-def _damage_in_words(kind: str, count: int) -> str:
-    """What of one kind stands in the quarantine, and what its owner can do."""
-    are = "is" if count == 1 else "are"
-    match kind:
-        case "letter":
-            return (
-                f"{_number(count, 'letter')} that came in could not be opened and {are} set aside. "
-                "If you miss a letter, ask its sender to send it again."
-            )
-        case "letter to send":
-            return (
-                f"{_number(count, 'letter')} of yours {are} damaged on this disk and cannot be "
-                "sent. Check the disk, and send again what your queue does not get rid of."
-            )
-        case "parcel":
-            return (
-                f"{_number(count, 'entry', 'entries')} of your queue {are} damaged on this disk, "
-                "so some letter of yours is not sent. Check the disk, and ask your recipients."
-            )
-        case "message":
-            return (
-                f"{_number(count, 'message')} in your folders {are} damaged on this disk; your "
-                "mail program shows a note in place of each. Check the disk, and ask the senders."
-            )
-        case _:
-            return f"{_number(count, 'thing')} of the kind {kind!r} {are} damaged and set aside."
-
-
-def _holders_in_words(holders: int, wanted: int) -> str:
-    days = limits.EXPIRY_SECONDS_MAX // limits.DAY
-    if not holders:
-        return (
-            "Nobody holds letters for you while this computer is off.\n"
-            "   Safe: each letter to you stays on its sender's computer, which tries again until "
-            f"you are both on, for up to {days} days.\n"
-            "   Not safe: if that computer is lost before, the letter is lost with it.\n"
-            "   Invite people; their nodes will hold for you."
-        )
-    keep = "keeps" if holders == 1 else "keep"
-    if holders >= wanted:
-        return f"{_number(holders, 'holder')} {keep} letters for you while you are away."
-    told = f"{_number(holders, 'holder')} of {wanted} {keep} letters for you while you are away."
-    if holders >= limits.HOLDERS_SAFE:
-        return told
-    them = "your holder" if holders == 1 else "your holders"
-    return (
-        f"{told} That is few.\n"
-        "   Safe: each letter to you stays on its sender's computer, too, until it is in your "
-        "INBOX; one that a holder took comes without its sender.\n"
-        f"   Not safe: while {them} cannot be reached, letters wait until you and their sender are "
-        f"both on; and one is lost if its sender's computer and {them} are lost before you have "
-        "it.\n"
-        f"   Invite more people: {limits.HOLDERS_SAFE} holders are enough for every day, "
-        f"{wanted} for a disaster."
-    )
-
-
-def _not_holding_in_words(silent: int, refused: list[dict[str, Any]]) -> list[str]:
-    """Who should hold, and does not."""
-    told = []
-    if silent:
-        have = "has" if silent == 1 else "have"
-        told.append(
-            f"{_number(silent, 'more holder')} {have} not been seen for days, and will be replaced "
-            "as soon as somebody else can hold for you."
-        )
-    for one in refused:
-        whose = f"{one['name']}'s node" if one["is_contact"] else f"A contact of {one['name']}'s"
-        told.append(f"{whose} does not hold for you: {one['reason']}")
-    return told
 
 
 def helper_ready(relay_port: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from postroad.base.errors import NotSetUp, PostroadError
 from postroad.base.seams import PeerUid
 from postroad.doors import control, locked
+from postroad.doors.health import verdict_told
 from postroad.protocol.health import Facts, Verdict, judge
 
 log = logging.getLogger(__name__)
@@ -30,17 +31,22 @@ class Waiting:
     def __init__(self, reason: PostroadError) -> None:
         self.reason = reason
         self.look = asyncio.Event()
-        self.requests = locked.RefusedRequests({LOOK_AGAIN: self._look_again}, lambda: reason)
+        known: dict[str, locked.Request] = {LOOK_AGAIN: self._look_again, "health": self._health}
+        self.requests = locked.RefusedRequests(known, lambda: reason)
 
     @property
     def verdict(self) -> Verdict:
         if isinstance(self.reason, NotSetUp):
             return judge(Facts(is_set_up=False))
-        return judge(Facts(is_joined=False, failing=(("start", str(self.reason)),)))
+        return judge(Facts(cannot_start_because=str(self.reason)))
 
     async def _look_again(self, _: dict[str, Any]) -> locked.Reply:
         self.look.set()
         return {}
+
+
+    async def _health(self, _: dict[str, Any]) -> locked.Reply:
+        return verdict_told(self.verdict)
 
 
 def sentence(reason: PostroadError) -> str:

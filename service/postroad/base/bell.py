@@ -1,6 +1,6 @@
 """A bell: something about this node has changed, and whoever shows it to its owner may look again.
 
-Purpose: news without polling. It says neither what has changed nor how often it rang.
+Purpose: news without polling. It does not say what has changed.
 Invariants: ringing costs next to nothing while nobody listens; whoever listens only notes that it
 rang, and looks at a time of their own.
 """
@@ -10,10 +10,14 @@ from contextlib import contextmanager
 
 
 class Bell:
+    """`count`: how often it rang since the start."""
+
     def __init__(self) -> None:
+        self.count = 0
         self._listeners: list[Callable[[], None]] = []
 
     def ring(self) -> None:
+        self.count += 1
         for listener in self._listeners:
             listener()
 

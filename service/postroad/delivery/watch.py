@@ -33,15 +33,24 @@ class Watch:
         self._seen_any_at: float | None = None
         self._flushed_at: float | None = None
         self._own_slot: int | None = None  # the last hour that was noted as one of ours
+        self._unanswered: set[PeerId] = set()  # dialled in vain since anybody was seen
+
+    @property
+    def unanswered(self) -> int:
+        """How many nodes were dialled in vain since any was seen."""
+        return len(self._unanswered)
 
     def seen(self, peer: PeerId) -> None:
         """This node proved itself over a link."""
+        self._unanswered.clear()
         self._seen_any_at = self._clock.elapsed()
         self._seen[peer] = None
         self._note(peer, True)
 
     def missed(self, peer: PeerId) -> None:
         """It was dialled in vain."""
+        if len(self._unanswered) < NOTES_MAX:
+            self._unanswered.add(peer)
         if self._is_on_network():
             self._note(peer, False)
 

@@ -25,22 +25,10 @@ from postroad.base.errors import Locked, NotSetUp, PermanentFailure, PostroadErr
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message.address import Address
-from postroad.peers.exchange import Counts
 from postroad.protocol import helping, invitation
-from postroad.protocol.clock import Judgement
-from postroad.store import (
-    bundled,
-    invitations,
-    own_standing,
-    people,
-    quarantine,
-    queue,
-    rented,
-    requests,
-)
+from postroad.store import bundled, invitations, people, queue
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import HelperRow
-from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 
 log = logging.getLogger(__name__)
@@ -68,21 +56,11 @@ class Helpers(Protocol):
     async def remove(self, name: str) -> None: ...
 
 
-class JudgedClock(Clock, Protocol):
-    """`peers.timekeeper.Timekeeper`."""
-
-    def judgement(self) -> Judgement: ...
-
-    def errors(self) -> list[float]: ...
-
-
 class Network(Protocol):
     """`doors.network.NetworkDesk`."""
 
     @property
     def requests(self) -> Mapping[str, Request]: ...
-
-    async def troubles(self) -> list[str]: ...
 
     def why_not_met(self, person: people.Person) -> str: ...
 
@@ -149,33 +127,24 @@ async def _accept(listening: socket, step: "_Doorstep", tasks: asyncio.TaskGroup
 
 
 class OwnersDesk:
-    """What an owner may ask of their node as a whole.
-
-    `mail_ports`: where the other doors listen, "smtp" and "imap", for `status` to tell."""
+    """What an owner may ask of their node as a whole, but for how it does."""
 
     def __init__(
         self,
         database: Database,
         introductions: Introductions,
-        keyring: OwnKeys,
-        clock: JudgedClock,
+        clock: Clock,
         pauses: Pauses,
-        counts: Counts,
         helpers: Helpers,
         network: Network,
-        mail_ports: Mapping[str, int],
     ) -> None:
         self._database = database
         self._introductions = introductions
-        self._keyring = keyring
         self._clock = clock
         self._pauses = pauses
-        self._counts = counts
         self._helpers = helpers
         self._network = network
-        self._mail_ports = mail_ports
         self.requests: dict[str, Request] = {
-            "status": self._status,
             "queue": self._queue,
             "invite": self._invite,
             "accept": self._accept,
@@ -184,36 +153,6 @@ class OwnersDesk:
             "helpers": self._list_helpers,
             "remove helper": self._remove_helper,
         }
-
-    async def _status(self, _: dict[str, Any]) -> Reply:
-        def work(sql: Sql) -> Reply:
-            waiting, now = queue.waiting(sql), self._clock.now()
-            waits_for_clock = any(row.parcel.expires_at <= now for row in waiting)
-            return {
-                "address": str(self._keyring.address),
-                "locked": False,
-                "identity_trouble": own_standing.trouble(
-                    sql, self._keyring.fingerprint, self._keyring.device.peer
-                ),
-                "protection": self._keyring.wrapping.protection.value,
-                "user_name": str(self._keyring.address),
-                "smtp_port": self._mail_ports.get("smtp"),
-                "imap_port": self._mail_ports.get("imap"),
-                "contact_count": len(people.contacts(sql)),
-                "letters_waiting": len({row.nonce for row in waiting}),
-                "requests_waiting": requests.count_waiting(sql),
-                **_holders_told(sql),
-                **self._pause_told(),
-                "clock": self._clock_told(waits_for_clock),
-                "messages_sent": self._counts.sent,
-                "messages_heard": self._counts.heard,
-                "quarantine": [
-                    {"kind": one.kind, "name": one.name, "reason": one.reason, "at": one.at}
-                    for one in quarantine.noted(sql)
-                ],
-            }
-
-        return {**await self._database.read(work), "network": await self._network.troubles()}
 
     async def _queue(self, _: dict[str, Any]) -> Reply:
         def work(sql: Sql) -> list[Reply]:
@@ -243,17 +182,6 @@ class OwnersDesk:
             return ""
         person = people.contact(sql, row.fingerprint)
         return "" if person is None else self._network.why_not_met(person)
-
-    def _clock_told(self, something_waits: bool) -> Reply:
-        judgement = self._clock.judgement()
-        return {
-            "confirmed": judgement.confirmed,
-            "because": judgement.because.value,
-            "say_why": judgement.is_worth_a_word(something_waits=something_waits),
-            "agreeing": judgement.agreeing,
-            "disagreeing": judgement.disagreeing,
-            "errors_seconds": [round(one, 1) for one in self._clock.errors()],
-        }
 
     def _pause_told(self) -> Reply:
         pause = self._pauses.pause
@@ -412,28 +340,6 @@ class _Doorstep:
         except Exception:
             log.exception("control: answering failed")
             return {"ok": False, "error": "Your node failed at this; its log says how."}
-
-
-def _holders_told(sql: Sql) -> Reply:
-    """Who holds for the owner, who is silent, and who does not want to."""
-    drops = rented.my_drops(sql)
-    ours = [drop for drop in drops if drop.is_ours]
-    contacts = {person.fingerprint: person.name for person in people.contacts(sql)}
-    holders = sum(not drop.is_silent for drop in ours)
-    return {
-        "holders": holders,
-        "holders_silent": sum(drop.is_silent for drop in ours),
-        "holders_wanted": limits.HOLDERS_WANTED,
-        "holders_refused": [
-            {
-                "name": contacts.get(drop.fingerprint, ""),
-                "is_contact": drop.place is None,
-                "reason": drop.refusal,
-            }
-            for drop in drops
-            if drop.refusal and not drop.is_ours and holders < limits.HOLDERS_WANTED
-        ],
-    }
 
 
 def _uid(writer: asyncio.StreamWriter) -> int:

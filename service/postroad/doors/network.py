@@ -142,7 +142,8 @@ class NetworkDesk:
     async def _netcheck(self, _: dict[str, Any]) -> Reply:
         self._expect_no_pause()
         contacts, reached = await self._reach.check()
-        facts = await self.facts(contacts, reached)
+        served = await self._database.read(helpers.helpers)
+        facts = self._facts(contacts, reached, len(served))
         picture = facts.picture
         return {
             "own": [str(at) for at in facts.own],
@@ -163,19 +164,15 @@ class NetworkDesk:
             "findings": [_told(one) for one in findings(facts)],
         }
 
-    async def troubles(self) -> list[str]:
+    def bad_ways(self, contacts: int, helpers: int) -> list[Finding]:
         """What is bad about the ways to us, as far as it is known without asking anybody."""
-        if self._is_paused():
-            return []
-        contacts = len(await self._database.read(people.contacts))
-        facts = await self.facts(contacts, contacts)
-        return [one.says for one in findings(facts) if one.state is State.BAD]
+        facts = self._facts(contacts, contacts, helpers)
+        return [one for one in findings(facts) if one.state is State.BAD]
 
     def why_not_met(self, person: Person) -> str:
         return self._reach.why_not_met(person.record.contacts)
 
-    async def facts(self, contacts: int, reached: int) -> Facts:
-        served = await self._database.read(helpers.helpers)
+    def _facts(self, contacts: int, reached: int, served: int) -> Facts:
         relay = self._reach.relay
         return Facts(
             self._reach.own,
@@ -184,7 +181,7 @@ class NetworkDesk:
             self._reach.relay_seconds,
             relay is not None and relay.peer == self._me,
             self._relays,
-            len(served),
+            served,
             contacts,
             reached,
             self._reach.clock_error,

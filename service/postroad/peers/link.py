@@ -94,6 +94,11 @@ class Links:
         return self._newest(peer) is not None
 
     @property
+    def is_served(self) -> bool:
+        """Whether the node is on the network, and can dial."""
+        return self._served.is_set()
+
+    @property
     def count(self) -> int:
         """How many links are open."""
         return sum(len(entries) for entries in self._entries.values())

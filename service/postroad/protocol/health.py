@@ -25,6 +25,7 @@ class Code(StrEnum):
     """What a problem is called, for programs; a name once released keeps its meaning."""
 
     NOT_SET_UP = "not-set-up"
+    CANNOT_START = "cannot-start"
     LOCKED = "locked"
     PAUSED = "paused"
     DOOR_SHUT = "door-shut"
@@ -33,7 +34,7 @@ class Code(StrEnum):
     DISK_LOW = "disk-low"
     DAMAGED = "damaged"
     UNREADABLE = "unreadable"
-    REVOKED = "revoked"
+    IDENTITY = "identity"
     SERVICE = "service"
     NETWORK = "network"
     NOBODY_ANSWERS = "nobody-answers"
@@ -78,6 +79,7 @@ class Facts:
     says less."""
 
     is_set_up: bool = True
+    cannot_start_because: str = ""  # what it needs and has not got; it looks again by itself
     locked_because: str = ""  # why the keys wait for their owner
     is_paused: bool = False
     is_joined: bool = True  # on the network; until then a node that is not paused is starting
@@ -102,7 +104,7 @@ class Facts:
     clock: Judgement = Judgement(True, Because.VOICES, limits.CLOCK_VOICES, 0)
     waits_for_clock: bool = False  # a letter whose time is over, and which is not returned yet
     doors_shut: tuple[str, ...] = ()  # SMTP, IMAP: that should be open
-    is_revoked: bool = False  # our device, or our identity
+    identity_trouble: str = ""  # why nothing is sent or taken in as who we are
     failing: tuple[tuple[str, str], ...] = ()  # services that begin again and again, and why
     # What waits for the owner's word
     requests: int = 0
@@ -162,6 +164,8 @@ def _state(facts: Facts, problems: list[Problem]) -> State:
         return State.SETUP_NEEDED
     if facts.locked_because:
         return State.LOCKED
+    if facts.cannot_start_because:
+        return State.OFFLINE
     if facts.is_paused:
         return State.PAUSED
     if any(name == "network" for name, _ in facts.failing):
@@ -196,6 +200,13 @@ def _of_owner(facts: Facts) -> Iterator[Problem]:
             "There are no keys and no address here yet.",
             "Make them: postroad setup",
         )
+    if facts.cannot_start_because:
+        yield Problem(
+            Code.CANNOT_START,
+            Severity.BROKEN,
+            f"Your node cannot start. {facts.cannot_start_because}",
+            "It looks again by itself, and starts when it can. Look again: postroad status",
+        )
     if facts.locked_because:
         yield Problem(
             Code.LOCKED,
@@ -203,12 +214,12 @@ def _of_owner(facts: Facts) -> Iterator[Problem]:
             f"No letter comes or goes until your keys are open. {facts.locked_because}",
             "Open them: postroad unlock",
         )
-    if facts.is_revoked:
+    if facts.identity_trouble:
         yield Problem(
-            Code.REVOKED,
+            Code.IDENTITY,
             Severity.BROKEN,
-            "This device, or your identity, was revoked: nobody takes letters from it any more.",
-            "See which devices speak for you: postroad devices",
+            facts.identity_trouble,
+            "See who you are, and which devices speak for you: postroad identity, postroad devices",
         )
     if facts.is_paused:
         yield Problem(

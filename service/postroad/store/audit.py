@@ -244,9 +244,9 @@ def _prune(sql: Sql, now: Instant) -> None:
     note(sql, now, PRUNED, up_to=up_to, hash="" if row is None else bytes(row[0]).hex())
 
 
-def read_file(folder: Path, work: Callable[[Sql], T]) -> T:
+def read_file(folder: Path, work: Callable[[Sql], T], what: str = "The audit log") -> T:
     """What `work` reads of the store in this folder while no node needs to run; before the first
-    run there is nothing.
+    run there is nothing. `what`: it is, for the error.
 
     Raises ConfigurationError when it cannot be read."""
     path = folder / FILE_NAME
@@ -261,6 +261,6 @@ def read_file(folder: Path, work: Callable[[Sql], T]) -> T:
             sql.close()
     except sqlite3.Error as error:
         raise ConfigurationError(
-            f"The audit log in {path} cannot be read ({error}). It is its owner's alone: type this "
+            f"{what} in {path} cannot be read ({error}). It is its owner's alone: type this "
             "as the same user, or as root with --config."
         ) from error

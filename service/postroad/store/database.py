@@ -47,15 +47,20 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class _Failed:
+    """`of_disk`: the disk or the database file failed, and not the work."""
+
     error: BaseException
+    of_disk: bool = False
 
 
 class Database:
     """Use as `async with Database(disk) as database`; leaving it finishes what was begun.
 
-    `opening`: called in the database thread now and then, while a migration gets on."""
+    `opening`: called in the database thread now and then, while a migration gets on. `trouble`: how
+    the disk failed the last commit, a sentence; "": it did not."""
 
     def __init__(self, disk: Disk, opening: Callable[[], None] = lambda: None) -> None:
+        self.trouble = ""
         self._disk = disk
         self._opening = opening
         self._sql: sqlite3.Connection | None = None
@@ -185,6 +190,8 @@ class Database:
         changes = [at for at, piece in enumerate(batch) if not piece.reads_only]
         if changes:
             done = _commit(sql, [batch[at].work for at in changes])
+            failed = [one for one in done if isinstance(one, _Failed) and one.of_disk]
+            self.trouble = str(failed[0].error) if failed else ""
             for at, answer in zip(changes, done, strict=True):
                 answers[at] = answer
             self._look(sql)
@@ -258,7 +265,10 @@ def _in_savepoint(sql: sqlite3.Connection, work: Callable[[sqlite3.Connection], 
 def _failed(error: Exception) -> _Failed:
     if isinstance(error, StopIteration):  # a future refuses to carry it
         error = RuntimeError("work in the database ended with StopIteration")
-    return _Failed(in_words(error) if isinstance(error, sqlite3.Error | OSError) else error)
+    if isinstance(error, sqlite3.Error | OSError):
+        told = in_words(error)
+        return _Failed(told, of_disk=told is not error)
+    return _Failed(error)
 
 
 def in_words(error: sqlite3.Error | OSError) -> Exception:

@@ -56,6 +56,11 @@ def contacts(sql: sqlite3.Connection) -> list[Person]:
     return [person for row in rows if (person := _person(*row)) is not None]
 
 
+def count(sql: sqlite3.Connection) -> int:
+    (found,) = sql.execute("SELECT count(*) FROM contact").fetchone()
+    return int(found)
+
+
 def names(sql: sqlite3.Connection, but_of: Fingerprint) -> list[tuple[str, str]]:
     """How the other contacts are called, by the owner and in their addresses, and the address."""
     rows = sql.execute(
@@ -284,6 +289,12 @@ def tickets(sql: sqlite3.Connection, now: SureInstant | None) -> list[Ticket]:
         (now or 0.0, now or 0.0, now or 0.0, limits.TICKETS_PER_DROP_MAX),
     )
     return [Ticket(ticket) for (ticket,) in rows]
+
+
+def called_by_owner(sql: sqlite3.Connection) -> dict[Fingerprint, str]:
+    """What the owner calls each contact; no record is read for it."""
+    rows = sql.execute("SELECT fingerprint, name FROM contact")
+    return {Fingerprint(fingerprint): name for fingerprint, name in rows}
 
 
 def keep_record(

@@ -102,6 +102,14 @@ def open_of(sql: sqlite3.Connection, introducer: Fingerprint, now: Instant) -> i
     return sum(row.state is State.OPEN and now < row.expires_at for row in rows)
 
 
+def count_open(sql: sqlite3.Connection, now: Instant) -> int:
+    """On how many the owner has not decided, and still can."""
+    (count,) = sql.execute(
+        "SELECT count(*) FROM proposal WHERE state = 'open' AND expires_at > ?", (now,)
+    ).fetchone()
+    return int(count)
+
+
 def decided(
     sql: sqlite3.Connection, row: ProposalRow, state: State, ticket: Ticket | None = None
 ) -> None:

@@ -39,6 +39,12 @@ def is_noted(sql: sqlite3.Connection, kind: str, name: str) -> bool:
     return found.fetchone() is not None
 
 
+def counts(sql: sqlite3.Connection) -> list[tuple[str, int]]:
+    """How much of each kind is noted."""
+    rows = sql.execute("SELECT kind, count(*) FROM quarantine GROUP BY kind ORDER BY kind")
+    return [(kind, count) for kind, count in rows]
+
+
 def noted(sql: sqlite3.Connection) -> list[Noted]:
     rows = sql.execute("SELECT kind, name, reason, at FROM quarantine ORDER BY id")
     return [Noted(*row) for row in rows]

@@ -261,6 +261,39 @@ def newest(sql: sqlite3.Connection) -> int:
     return int(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is under way, in numbers; late: for so long that its sender was told."""
+
+    letters: int = 0
+    waiting: int = 0  # parcels, of which no holder has one
+    held: int = 0
+    late_waiting: int = 0
+    late_held: int = 0
+
+
+def standing(sql: sqlite3.Connection) -> Standing:
+    """Counted without taking any row apart."""
+    row = sql.execute(
+        """SELECT count(DISTINCT letter_id), count(*) FILTER (WHERE state = 'waiting'),
+                  count(*) FILTER (WHERE state = 'held'),
+                  count(*) FILTER (WHERE state = 'waiting' AND delayed_at IS NOT NULL),
+                  count(*) FILTER (WHERE state = 'held' AND delayed_at IS NOT NULL)
+           FROM parcel WHERE state IN ('waiting', 'held')"""
+    ).fetchone()
+    return Standing(*row)
+
+
+def is_any_overdue(sql: sqlite3.Connection, now: Instant) -> bool:
+    """Whether an open parcel's time is over: only a confirmed clock returns it."""
+    found = sql.execute(
+        """SELECT 1 FROM parcel JOIN letter ON letter.id = letter_id
+           WHERE state IN ('waiting', 'held') AND expires_at <= ? LIMIT 1""",
+        (now,),
+    )
+    return found.fetchone() is not None
+
+
 def sealed(sql: sqlite3.Connection, parcel_id: int, made: Sealed) -> None:
     """Note what the parcel was sealed to; retries send the same bytes."""
     sql.execute(

@@ -1,0 +1,50 @@
+"""`postroad status`: how the node is doing, in one look.
+
+The running node is asked. `status` starts nothing and waits for nobody: a node that is off is told
+from its store (exit code 3), one that hangs is given up after a moment (exit code 1).
+"""
+
+from typing import Any
+
+import click
+
+from postroad.app import telling_health
+from postroad.app.asking import NotRunning, as_json, ask_soon, finish
+from postroad.app.config import Config
+from postroad.base.errors import PostroadError
+from postroad.contract import Health, State
+
+WAIT_SECONDS = 1.5  # for the answer; with the start of this program it stays below two
+
+
+@click.command()
+@as_json
+@click.pass_obj
+def status(place: Any, json_wanted: bool) -> None:
+    """Tell how your node is doing, and what to do about it.
+
+    It answers within two seconds, and starts nothing."""
+
+    def work() -> dict[str, Any]:
+        config = place.config
+        try:
+            return ask_soon(config, WAIT_SECONDS, do="status")
+        except NotRunning as error:
+            error.known = known_without_node(config)
+            if not json_wanted:
+                telling_health.off(error.known)
+            raise
+
+    finish(work, json_wanted, telling_health.status)
+
+
+def known_without_node(config: Config) -> dict[str, Any]:
+    """What the store of a node that is off says; it is only read, and never waited for."""
+    from postroad.doors.health import numbers
+    from postroad.store.audit import read_file
+
+    known: dict[str, Any] = {"state": State.OFFLINE.value, "health": Health.BROKEN.value}
+    try:
+        return {**known, **read_file(config.data, numbers, "The store")}
+    except PostroadError as error:
+        return {**known, "store": str(error)}

@@ -1,0 +1,150 @@
+"""`postroad status` of a node that is off, is locked, or hangs: it answers, and wakes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import AF_UNIX, socket
+
+import pytest
+from click.testing import CliRunner, Result
+
+from person import Person, meet
+from postroad.app import cli, health_cli
+from postroad.doors.health import verdict_told
+from postroad.protocol.health import Facts, judge
+
+LONGEST_SECONDS = 2.0
+SLOT = 61
+
+
+@pytest.fixture
+def config() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="pr-"))  # a socket's path is short
+    (folder / "run").mkdir()
+    (folder / "data").mkdir()
+    (folder / "data" / "keys").write_bytes(b"some")
+    path = folder / "config.toml"
+    path.write_text(f'data = "{folder}/data"\nruntime = "{folder}/run"\nlink = "tls"\n')
+    yield path
+    shutil.rmtree(folder)
+
+
+def typed(config: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli.main, ["--config", str(config), *words])
+
+
+@contextmanager
+def node_that_says(config: Path, octets: bytes, again_after: float | None) -> Iterator[None]:
+    """Somebody at the control socket who says this, and perhaps a letter more now and then."""
+    listening = socket(AF_UNIX)
+    listening.bind(str(config.parent / "run" / "control"))
+    listening.listen()
+    over = threading.Event()
+
+    def serve() -> None:
+        with listening, listening.accept()[0] as client:
+            client.sendall(octets)
+            while again_after is not None and not over.wait(again_after):
+                client.sendall(b" ")
+            over.wait()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("octets", "again_after"), [(b"", None), (b'{"ok": true, "state"', None), (b"{", 0.2)]
+)
+def test_a_node_that_hangs_is_given_up_in_less_than_two_seconds(
+    config: Path, octets: bytes, again_after: float | None
+) -> None:
+    with node_that_says(config, octets, again_after):
+        done = typed(config, "status", "--json")
+    assert done.exit_code == 1
+    assert "gives no answer within 1.5 s" in json.loads(done.stdout)["error"]
+    assert health_cli.WAIT_SECONDS < LONGEST_SECONDS
+
+
+def test_nobody_listens_at_a_socket_whose_place_is_taken(config: Path) -> None:
+    """A full backlog keeps whoever connects waiting; that is no reason to wait for ever."""
+    listening = socket(AF_UNIX)
+    listening.bind(str(config.parent / "run" / "control"))
+    listening.listen(0)
+    with listening, socket(AF_UNIX) as first:
+        first.connect(str(config.parent / "run" / "control"))
+        done = typed(config, "status")
+    assert done.exit_code == 1
+    assert "gives no answer" in done.stderr
+
+
+def test_a_node_that_breaks_off_is_told_in_words(config: Path) -> None:
+    with node_that_says(config, b"nonsense\n", None):
+        done = typed(config, "status")
+    assert (done.exit_code, "gave no answer" in done.stderr) == (1, True)
+
+
+def test_a_locked_node_says_what_to_type(config: Path) -> None:
+    told = {"ok": True, "locked": True, **verdict_told(judge(Facts(locked_because="A reason.")))}
+    with node_that_says(config, json.dumps(told).encode() + b"\n", None):
+        done = typed(config, "status")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("Your node is locked: its keys wait for you.\n~ ")
+    assert "Open them: postroad unlock" in done.stdout
+
+
+def test_a_store_that_cannot_be_read_hides_nothing_else(config: Path) -> None:
+    (config.parent / "data" / "postroad.sqlite").write_bytes(b"not a database, whatever it is" * 99)
+    done = typed(config, "status")
+    assert done.exit_code == 3
+    assert done.stdout.startswith("Your node is off: no letter comes or goes.\nThe store in ")
+    assert "Start it with: postroad run" in done.stderr
+
+
+def test_status_of_a_node_that_is_off_tells_what_it_left_and_starts_nothing(tmp_path: Path) -> None:
+    anna = Person("anna", tmp_path, SLOT, link="tls")
+    anna.set_up()
+    try:
+        anna.start()
+        anna.postroad("invite")
+        anna.stop()
+        done = anna.type("status", "--json")
+        assert done.returncode == 3
+        told = json.loads(done.stdout)
+        assert "Start it with: postroad run" in told["error"]
+        assert (told["state"], told["health"]) == ("offline", "broken")
+        assert (told["contact_count"], told["letters_waiting"], told["holders"]) == (0, 0, 0)
+        shown = anna.type("status")
+        assert shown.stdout.splitlines() == [
+            "Your node is off: no letter comes or goes.",
+            "You have no contacts. No letters are on the way.",
+        ]
+        assert anna.type("queue").returncode == 3
+    finally:
+        anna.kill()
+
+
+def test_status_of_a_node_that_was_killed_counts_its_letters(tmp_path: Path) -> None:
+    anna, bora = (Person(name, tmp_path, SLOT + 1 + n, link="tls") for n, name in enumerate("ab"))
+    try:
+        for person in (anna, bora):
+            person.set_up()
+            person.start()
+        meet(anna, bora)
+        bora.stop()
+        anna.submit(bora.address, f"From: {anna.address}\r\n\r\nHello!\r\n".encode())
+        anna.kill()
+        told = json.loads(anna.type("status", "--json").stdout)
+        assert (told["letters_waiting"], told["parcels_waiting"], told["parcels_held"]) == (1, 1, 0)
+        assert "on this computer alone, until your node runs." in anna.type("status").stdout
+    finally:
+        anna.kill()
+        bora.kill()
