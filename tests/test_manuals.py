@@ -59,7 +59,7 @@ def test_the_page_of_the_command_line_says_what_it_is() -> None:
     page = (ROOT / "docs" / "cli.md").read_text()
     again = "type: python3 tools/dev.py manuals, which writes docs/cli.md anew, too"
     assert manuals.with_reference(page) == page, again
-    for said in ("### `postroad queue cancel ID`", "`holders_refused[].is_contact`", "--qr"):
+    for said in ("### `postroad queue cancel ID`", "`problems[].next_step`", "--qr"):
         assert said in page
     codes = set(re.findall(r"^\| (\d) \|", page, re.MULTILINE))
     assert codes == {str(code) for code in EXIT_CODES}

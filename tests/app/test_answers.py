@@ -85,6 +85,7 @@ def test_every_command_is_typed_and_answers_as_it_is_described(
         anna.postroad(*command)
 
     people_and_letters(hana, anna, bora, carl)
+    hana.postroad("statistics")
     letters_by_hand(anna, hana, tmp_path)
     keys_and_identity(anna, carl, tmp_path)
     a_helper(hana, tmp_path)

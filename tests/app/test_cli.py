@@ -459,6 +459,8 @@ NOTHING_FOUND = {
     **dict.fromkeys(("changes", "to_be_sealed_anew", "sealed_anew"), 0),
     "receipts": 0,
     "receipts_for_others": 0,
+    "to_be_sealed_anew": 0,
+    "sealed_anew": 0,
 }
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from socket import AF_UNIX, socket
 
 import pytest
-from click.testing import CliRunner, Result
 
+from app.answering import control, node_that_says, set_up, typed
 from person import Person, meet
-from postroad.app import cli, health_cli
+from postroad.app import health_cli
 from postroad.doors.health import verdict_told
 from postroad.protocol.health import Facts, judge
 
@@ -25,40 +21,8 @@ SLOT = 61
 
 @pytest.fixture
 def config() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="pr-"))  # a socket's path is short
-    (folder / "run").mkdir()
-    (folder / "data").mkdir()
-    (folder / "data" / "keys").write_bytes(b"some")
-    path = folder / "config.toml"
-    path.write_text(f'data = "{folder}/data"\nruntime = "{folder}/run"\nlink = "tls"\n')
-    yield path
-    shutil.rmtree(folder)
-
-
-def typed(config: Path, *words: str) -> Result:
-    return CliRunner().invoke(cli.main, ["--config", str(config), *words])
-
-
-@contextmanager
-def node_that_says(config: Path, octets: bytes, again_after: float | None) -> Iterator[None]:
-    """Somebody at the control socket who says this, and perhaps a letter more now and then."""
-    listening = socket(AF_UNIX)
-    listening.bind(str(config.parent / "run" / "control"))
-    listening.listen()
-    over = threading.Event()
-
-    def serve() -> None:
-        with listening, listening.accept()[0] as client:
-            client.sendall(octets)
-            while again_after is not None and not over.wait(again_after):
-                client.sendall(b" ")
-            over.wait()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield
-    over.set()
-    thread.join()
+    with set_up() as path:
+        yield path
 
 
 @pytest.mark.parametrize(
@@ -67,7 +31,7 @@ def node_that_says(config: Path, octets: bytes, again_after: float | None) -> It
 def test_a_node_that_hangs_is_given_up_in_less_than_two_seconds(
     config: Path, octets: bytes, again_after: float | None
 ) -> None:
-    with node_that_says(config, octets, again_after):
+    with node_that_says(config, octets, again_after=again_after):
         done = typed(config, "status", "--json")
     assert done.exit_code == 1
     assert "gives no answer within 1.5 s" in json.loads(done.stdout)["error"]
@@ -77,24 +41,24 @@ def test_a_node_that_hangs_is_given_up_in_less_than_two_seconds(
 def test_nobody_listens_at_a_socket_whose_place_is_taken(config: Path) -> None:
     """A full backlog keeps whoever connects waiting; that is no reason to wait for ever."""
     listening = socket(AF_UNIX)
-    listening.bind(str(config.parent / "run" / "control"))
+    listening.bind(str(control(config)))
     listening.listen(0)
     with listening, socket(AF_UNIX) as first:
-        first.connect(str(config.parent / "run" / "control"))
+        first.connect(str(control(config)))
         done = typed(config, "status")
     assert done.exit_code == 1
     assert "gives no answer" in done.stderr
 
 
 def test_a_node_that_breaks_off_is_told_in_words(config: Path) -> None:
-    with node_that_says(config, b"nonsense\n", None):
+    with node_that_says(config, b"nonsense\n"):
         done = typed(config, "status")
     assert (done.exit_code, "gave no answer" in done.stderr) == (1, True)
 
 
 def test_a_locked_node_says_what_to_type(config: Path) -> None:
     told = {"ok": True, "locked": True, **verdict_told(judge(Facts(locked_because="A reason.")))}
-    with node_that_says(config, json.dumps(told).encode() + b"\n", None):
+    with node_that_says(config, json.dumps(told).encode() + b"\n"):
         done = typed(config, "status")
     assert done.exit_code == 0
     assert done.stdout.startswith("Your node is locked: its keys wait for you.\n~ ")
@@ -141,6 +105,9 @@ def test_status_of_a_node_that_was_killed_counts_its_letters(tmp_path: Path) -> 
         meet(anna, bora)
         bora.stop()
         anna.submit(bora.address, f"From: {anna.address}\r\n\r\nHello!\r\n".encode())
+        counted = anna.postroad("statistics", "--days", "1")
+        assert (counted["accepted"], counted["under_way"], counted["delivered"]) == (1, 1, 0)
+        assert counted["by_contact"][0]["address"] == bora.address
         anna.kill()
         told = json.loads(anna.type("status", "--json").stdout)
         assert (told["letters_waiting"], told["parcels_waiting"], told["parcels_held"]) == (1, 1, 0)

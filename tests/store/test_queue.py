@@ -221,7 +221,7 @@ def test_what_a_parcel_was_sealed_to_and_its_proof_are_kept(store: Store) -> Non
     assert (row.id, row.sealed) == (one, made)
     assert queue.by_mail_id(store.sql, MailId(bytes(32))) is None
     assert queue.get(store.sql, other).sealed is None
-    queue.keep_receipt(store.sql, one, b"receipt")
+    queue.keep_receipt(store.sql, one, b"receipt", NOW)
     assert store.sql.execute("SELECT receipt FROM parcel ORDER BY id").fetchall() == [
         (b"receipt",),
         (None,),

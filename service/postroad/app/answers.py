@@ -17,6 +17,7 @@ from postroad.app.shapes import (
     truth,
     whole,
 )
+from postroad.contract import Health, Severity, State
 
 ERROR: Shape = {"error": text("a sentence for a person: what went wrong, and what to do")}
 NOTHING: Shape = {}
@@ -136,7 +137,35 @@ _FINDING: Shape = {
 
 # The answers
 
+_VERDICT: Shape = {
+    "state": text("what the node is doing", *State),
+    "health": text("whether the owner should look", *Health),
+    "sentence": text("the state, for a person"),
+    "problems": many(
+        nested(
+            {
+                "code": text("its name; new ones may come"),
+                "severity": text("how grave it is", *Severity),
+                "summary": text("what is, in sentences"),
+                "next_step": text("what to do, with a command"),
+            }
+        ),
+        "the gravest first",
+    ),
+}
+_COUNTED: Shape = {
+    "contact_count": whole("people who can be written to"),
+    "letters_waiting": whole("letters that are on their way"),
+    "parcels_waiting": whole("of them, one for each recipient, those that no holder has"),
+    "parcels_held": whole("of them, those that a holder has"),
+    "requests_waiting": whole("letters of strangers that wait for an answer"),
+    "holders": whole("who keep letters for the owner now"),
+    "holders_silent": whole("who should, and have not been seen for days"),
+    "holders_wanted": whole("how many there are to be"),
+    "helpers": whole("that serve the owner"),
+}
 STATUS: Shape = {
+    **_VERDICT,
     "address": _ADDRESS,
     "locked": truth("false"),
     "identity_trouble": text("a sentence where the identity or this device ended; else empty"),
@@ -144,40 +173,83 @@ STATUS: Shape = {
     "user_name": text("for mail programs"),
     "smtp_port": _PORT.or_null(),
     "imap_port": _PORT.or_null(),
-    "contact_count": whole("people who can be written to"),
-    "letters_waiting": whole("letters that are on their way"),
-    "requests_waiting": whole("letters of strangers that wait for an answer"),
-    "holders": whole("who keep letters for the owner now"),
-    "holders_silent": whole("who should, and have not been seen for days"),
-    "holders_wanted": whole("how many there are to be"),
-    "holders_refused": many(
-        nested(
-            {
-                "name": text("a contact"),
-                "is_contact": truth("false: a contact of theirs whom they vouched for"),
-                "reason": text("a sentence"),
-            }
-        ),
-        "who does not want to",
-    ),
+    **_COUNTED,
     **_PAUSED,
     "clock": nested(
         {
             "confirmed": truth("whether the wall clock may be believed"),
             "because": text("why", "voices", "uptime", "started", "stepped", "contradicted"),
-            "say_why": truth("whether the owner should hear of it"),
             "agreeing": whole("contacts' nodes that say the same time"),
             "disagreeing": whole("contacts' nodes that say another"),
             "errors_seconds": many(number("seconds"), "how far theirs are from ours"),
         },
         "promise M12",
     ),
+    "links": whole("to other nodes, open now; a node at rest has none"),
     "messages_sent": whole("to other nodes since the start"),
     "messages_heard": whole("from other nodes since the start"),
     "quarantine": many(nested(_QUARANTINED), "what is damaged and set aside"),
-    "network": many(text("a sentence"), "what is wrong with the ways to others"),
 }
-LOCKED: Shape = {**_PROTECTION, "reason": text("what to do, in a sentence")}
+OFF: Shape = {
+    **ERROR,
+    "state": text("offline", "offline"),
+    "health": text("broken", "broken"),
+    **{name: one.or_absent() for name, one in _COUNTED.items()},
+    "store": text("why the store cannot be read").or_absent(),
+}
+_TIMES = nested(
+    {
+        "letters": whole("that were timed"),
+        "median": number("seconds; half of them took no longer"),
+        "percentile_95": number("seconds; 95 % of them took no longer"),
+    },
+    "exact: one of the times that were measured",
+).or_null()
+_NUMBERS: Shape = {
+    "accepted": whole("letters, one for each recipient, that the owner wrote then"),
+    "held": whole("of them, those that a holder had at some time"),
+    "delivered": whole("of them, those whose recipient's receipt is here"),
+    "requested": whole("of them, those that lie among somebody's requests"),
+    "late": whole("of them, those that were under way for more than a day"),
+    "failed": whole("of them, those that were refused, or not answered in time"),
+    "cancelled": whole("of them, those that the owner took back"),
+    "under_way": whole("of them, those that are not at an end"),
+    "seconds_to_holder": _TIMES,
+    "seconds_to_receipt": _TIMES,
+}
+STATISTICS: Shape = {
+    "days": whole("of how many"),
+    "since": moment("from when on"),
+    "until": moment("until when"),
+    **_NUMBERS,
+    "by_day": many(
+        nested({"day": text("like 2026-11-30, in UTC"), **_NUMBERS}),
+        "by the day of acceptance; those on which nothing was written are left out",
+    ),
+    "by_contact": many(
+        nested(
+            {
+                "name": text("what the owner calls them; null: all who are no contacts").or_null(),
+                "address": _ADDRESS.or_null(),
+                **_NUMBERS,
+            }
+        ),
+        "whoever was written to most comes first",
+    ),
+    "outages": nested(
+        {
+            "holders_failed": whole("holders that did not answer, or broke off, when needed"),
+            "letters": whole("that they failed"),
+            "survived": whole("of these, those that were delivered all the same"),
+            "lost": whole("of these, those that expired without an answer"),
+            "slowest_seconds": number(
+                "until the slowest of the survivors was not on this computer alone"
+            ).or_null(),
+        },
+        "what the failing of holders cost",
+    ),
+}
+LOCKED: Shape = {**_VERDICT, **_PROTECTION, "reason": text("what to do, in a sentence")}
 
 ANSWERS: dict[str, tuple[Shape, ...]] = {
     "setup": (
@@ -191,7 +263,8 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "service": truth("whether the node is being made a service of the user's systemd"),
         },
     ),
-    "status": (STATUS, LOCKED),
+    "status": (STATUS, LOCKED, OFF),
+    "statistics": (STATISTICS,),
     "queue": (
         {
             "queue": many(

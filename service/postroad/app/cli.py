@@ -35,7 +35,7 @@ from postroad.app.audit_cli import audit
 from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
 from postroad.app.contacts_cli import contacts, invitations, verify
-from postroad.app.health_cli import status
+from postroad.app.health_cli import statistics, status
 from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
 from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
@@ -305,6 +305,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 
 
 main.add_command(status)
+main.add_command(statistics)
 main.add_command(helper)
 main.add_command(service)
 main.add_command(bundle)

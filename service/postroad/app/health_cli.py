@@ -1,4 +1,4 @@
-"""`postroad status`: how the node is doing, in one look.
+"""`postroad status` and `statistics`: how the node is doing, and what became of the letters.
 
 The running node is asked. `status` starts nothing and waits for nobody: a node that is off is told
 from its store (exit code 3), one that hangs is given up after a moment (exit code 1).
@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from postroad.app import telling_health
-from postroad.app.asking import NotRunning, as_json, ask_soon, finish
+from postroad.app.asking import NotRunning, as_json, ask_own, ask_soon, finish
 from postroad.app.config import Config
+from postroad.base import limits
 from postroad.base.errors import PostroadError
 from postroad.contract import Health, State
 
@@ -36,6 +37,26 @@ def status(place: Any, json_wanted: bool) -> None:
             raise
 
     finish(work, json_wanted, telling_health.status)
+
+
+@click.command()
+@click.option(
+    "--days",
+    type=click.IntRange(1, limits.STATISTICS_DAYS),
+    default=30,
+    show_default=True,
+    help="Of how many days, until now.",
+)
+@click.option("--by-day", is_flag=True, help="Also list each day (UTC).")
+@as_json
+@click.pass_obj
+def statistics(place: Any, days: int, by_day: bool, json_wanted: bool) -> None:
+    """Tell what became of your letters, how long they took, and which holders failed."""
+    finish(
+        lambda: ask_own(place.config, do="statistics", days=days),
+        json_wanted,
+        lambda answer: telling_health.statistics(answer, by_day=by_day),
+    )
 
 
 def known_without_node(config: Config) -> dict[str, Any]:

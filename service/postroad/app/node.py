@@ -46,6 +46,7 @@ from postroad.doors.password import PasswordDesk
 from postroad.doors.proposals import ProposalsDesk
 from postroad.doors.queue import QueueDesk
 from postroad.doors.requests import RequestsDesk
+from postroad.doors.statistics import StatisticsDesk
 from postroad.doors.store import StoreDesk
 from postroad.peers.admission import Admission
 from postroad.peers.directory.service import Directory
@@ -355,6 +356,7 @@ class Node:
                 self.troubles.now,
                 self.bell,
             ).requests,
+            StatisticsDesk(self.database, keyring, self.timekeeper).requests,
             network.requests,
             MessagesDesk(self.database).requests,
             AuditDesk(self.database).requests,

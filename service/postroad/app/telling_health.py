@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from postroad.app.telling import moment, number_of
+from postroad.base import limits
 
 MARKS = {"broken": "!", "attention": "~", "info": "-"}
 
@@ -82,3 +83,69 @@ def wrapped(text: str, mark: str) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def statistics(answer: dict[str, Any], *, by_day: bool) -> None:
+    days = number_of(answer["days"], "day")
+    if not answer["accepted"]:
+        click.echo(f"You wrote no letters in the last {days}.")
+        return
+    click.echo(f"Your letters of the last {days}, one for each recipient:")
+    to_holder, to_receipt = answer["seconds_to_holder"], answer["seconds_to_receipt"]
+    for name, more in (
+        ("accepted", ""),
+        ("delivered", _times(to_receipt)),
+        ("held", _times(to_holder)),
+        ("requested", "  they lie among the requests of people who do not know you yet"),
+        ("late", "  under way for more than a day, whatever became of them"),
+        ("failed", "  refused, or not answered in time; a notice in your INBOX said so"),
+        ("cancelled", ""),
+        ("under_way", ""),
+    ):
+        if answer[name] or name in ("accepted", "delivered", "failed"):
+            click.echo(f"   {name.replace('_', ' '):<10}{answer[name]:>7}{more}")
+    click.echo(_outages(answer["outages"]))
+    _table("To whom", [(one["name"] or "(no contact)", one) for one in answer["by_contact"]])
+    if by_day:
+        _table("Day (UTC)", [(one["day"], one) for one in answer["by_day"]])
+
+
+def _times(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return ""
+    half, most = seconds(found["median"]), seconds(found["percentile_95"])
+    return f"  half within {half}, 95 % within {most}"
+
+
+def _outages(found: dict[str, Any]) -> str:
+    if not found["holders_failed"]:
+        return "No holder failed them."
+    failed = f"{number_of(found['holders_failed'], 'holder')} failed {found['letters']} of them"
+    lost = "nothing was lost"
+    if found["lost"]:
+        lost = f"{found['lost']} of those expired without an answer"
+    slowest = ""
+    if found["slowest_seconds"] is not None:
+        slowest = f"; the slowest was safe after {seconds(found['slowest_seconds'])}"
+    return f"{failed}, {lost}{slowest}."
+
+
+def _table(title: str, rows: list[tuple[str, dict[str, Any]]]) -> None:
+    width = max(len(title), *(len(name) for name, _ in rows))
+    heads = ("accepted", "delivered", "late", "failed")
+    click.echo(f"\n{title:<{width}}  {'  '.join(heads)}  half within")
+    for name, one in rows:
+        numbers = "  ".join(f"{one[head]:>{len(head)}}" for head in heads)
+        times = one["seconds_to_receipt"]
+        half = "-" if times is None else seconds(times["median"])
+        click.echo(f"{name:<{width}}  {numbers}  {half}")
+
+
+def seconds(found: float) -> str:
+    """A span as people say it, with two or three digits that matter."""
+    for unit, size in (("days", limits.DAY), ("h", limits.HOUR), ("min", limits.MINUTE)):
+        if found >= 2 * size:
+            return f"{found / size:.1f} {unit}"
+    if found >= 1:
+        return f"{found:.1f} s"
+    return f"{found * 1000:.0f} ms"

@@ -218,6 +218,11 @@ AUDIT_ENTRIES_KEPT = 18_000
 AUDIT_OUTSIDE_PER_DAY = 50  # of one event that anybody can cause
 AUDIT_WEAK_KEY_SECONDS = 1 * HOUR  # before the same weak key is noted again
 
+# Statistics
+STATISTICS_DAYS = 90  # for which is remembered what became of letters
+STATISTICS_ROWS_MAX = 100_000  # of parcels that the queue has forgotten; the oldest go
+STATISTICS_SLICE = 2_000  # parcels that are read at once: some milliseconds
+
 # Keys at rest (ADR 13): what a passphrase costs to try, and what a file may ask for
 ARGON2_MEMORY_KIB = 64 * 1024
 ARGON2_MEMORY_KIB_MAX = 128 * 1024

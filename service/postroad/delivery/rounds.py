@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
-from postroad.base.ids import Contact, Instant, MailId
+from postroad.base.ids import Contact, Instant, MailId, PeerId
 from postroad.base.seams import Clock
 from postroad.delivery.stamps import Stamps
 from postroad.peers.client import Client, Sealed
@@ -53,6 +53,7 @@ class Outcome:
     said: str = ""  # by the recipient's own node, when it does not take letters now
     is_unwanted: bool = False  # the recipient's own device has proven itself, and says so
     drop_is_gone: bool = False  # a holder knows nothing of a drop: our record is old
+    failed: set[PeerId] = field(default_factory=set)  # holders that did not answer, or broke off
 
     reseals: list[Reseal] = field(default_factory=list)  # not checked yet
 
@@ -190,6 +191,7 @@ class Rounds:
     ) -> bool:
         """Whether this holder has the letter now, or what became of it."""
         holder = drop.contact
+        lease: queue.LeaseRow | None = None
         expires = int(row.parcel.expires_at)
         deposit = wire.Deposit(
             drop.id, letter.mail_id, letter.size, expires, person.my_ticket, None
@@ -208,6 +210,8 @@ class Rounds:
             outcome.leased = True
             return True
         except (TemporaryFailure, PeerMisbehaved) as error:
+            if lease is None:
+                _failed(error, holder.peer, outcome)
             _note(error, "A holder", outcome)
             return False
 
@@ -233,10 +237,17 @@ class Rounds:
             if mail_id in found:
                 outcome.take(found[mail_id])
         except (TemporaryFailure, PeerMisbehaved) as error:
+            _failed(error, drop.contact.peer, outcome)
             _note(error, "A holder", outcome)
 
     def _pieces(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
         return self.sealed.pieces(self.database, mail_id, size)
+
+
+def _failed(error: Exception, holder: PeerId, outcome: Outcome) -> None:
+    """A holder that says no in words has not failed, nor has one when our copy is damaged."""
+    if not isinstance(error, Refused | Damaged):
+        outcome.failed.add(holder)
 
 
 def _note(error: Exception, who: str, outcome: Outcome) -> None:

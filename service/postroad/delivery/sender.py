@@ -9,7 +9,7 @@ Long, because every event that moves a parcel comes together here, and goes thro
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from math import inf
 from typing import Protocol
@@ -259,7 +259,7 @@ class Sender:
             lambda lease: self._take_lease(row, lease),
         )
         if outcome.receipt is not None:
-            await self._end(row, outcome.verdict, outcome.receipt)
+            await self._end(row, outcome.verdict, outcome.receipt, outcome.failed)
             return
         if outcome.is_unwanted:
             device = person.record.certificate.device
@@ -345,6 +345,7 @@ class Sender:
         came_meanwhile = self._came_at.get(row.fingerprint, -inf) >= began
 
         def take(sql: Sql, parcel: Parcel) -> Step:
+            queue.holders_failed(sql, row.id, outcome.failed)
             holders = len(queue.leases(sql, row.id))
             if outcome.seal_is_damaged and not holders:
                 queue.unseal(sql, row.id)  # sealed anew in the next round, under the same nonce
@@ -409,7 +410,13 @@ class Sender:
             return None
         return row.parcel.state in OPEN and await self._obey(row, [wish])
 
-    async def _end(self, row: queue.Row, verdict: Verdict, sealed: bytes) -> Parcel:
+    async def _end(
+        self,
+        row: queue.Row,
+        verdict: Verdict,
+        sealed: bytes,
+        failed_holders: Collection[PeerId] = (),
+    ) -> Parcel:
         event, now = ReceiptCame(verdict), self._clock.now()
         assert row.sealed is not None
         device = signer(sealed, row.sealed.content_key)
@@ -417,12 +424,13 @@ class Sender:
             await self._ask_why(row.fingerprint)
 
         def take(sql: Sql, parcel: Parcel) -> Step:
+            queue.holders_failed(sql, row.id, failed_holders)
             void = _if_revoked(sql, row, device, parcel, now)
             if void is not None:
                 return void
             step = advance(parcel, event, now, 0.0)
             if step.parcel != parcel:
-                queue.keep_receipt(sql, row.id, sealed)
+                queue.keep_receipt(sql, row.id, sealed, now)
             return step
 
         return await self._step(row, take)

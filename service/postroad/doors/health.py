@@ -273,5 +273,6 @@ def verdict_told(verdict: Verdict) -> Reply:
     }
 
 
-def _unwilling(names: Mapping[Fingerprint, str], drop: rented.MyDrop) -> Unwilling:
-    return Unwilling(names.get(drop.fingerprint, ""), drop.place is None, drop.refusal)
+def _unwilling(names: Mapping[Fingerprint, tuple[str, str]], drop: rented.MyDrop) -> Unwilling:
+    name, _ = names.get(drop.fingerprint, ("", ""))
+    return Unwilling(name, drop.place is None, drop.refusal)

@@ -18,6 +18,7 @@ from postroad.store import (
     proposals,
     queue,
     renters,
+    statistics,
     strangers,
 )
 from postroad.store.contents import Contents
@@ -39,7 +40,9 @@ async def tidy(
             renters.forget_unvouched(sql, now)
             hours.forget_old(sql, now)
             filed.forget_old(sql, now)
+            statistics.keep(sql, now)
             queue.prune(sql, now)
+            statistics.prune(sql, now)
             invitations.forget(sql, now)
             proposals.forget(sql, now)
             strangers.forget_old(sql, now)
@@ -55,5 +58,9 @@ async def tidy(
         await audit.tidy(database, clock.now())
     except PostroadError as error:  # no reason to leave all the rest
         log.error("the audit log was not looked after: %s", error)
+    try:
+        await statistics.mend(database)
+    except PostroadError as error:
+        log.error("the statistics were not looked after: %s", error)
     await database.run(forget)
     await database.run(remove)

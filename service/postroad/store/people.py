@@ -291,10 +291,10 @@ def tickets(sql: sqlite3.Connection, now: SureInstant | None) -> list[Ticket]:
     return [Ticket(ticket) for (ticket,) in rows]
 
 
-def called_by_owner(sql: sqlite3.Connection) -> dict[Fingerprint, str]:
-    """What the owner calls each contact; no record is read for it."""
-    rows = sql.execute("SELECT fingerprint, name FROM contact")
-    return {Fingerprint(fingerprint): name for fingerprint, name in rows}
+def called_by_owner(sql: sqlite3.Connection) -> dict[Fingerprint, tuple[str, str]]:
+    """What the owner calls each contact, and the address; no record is read for it."""
+    rows = sql.execute("SELECT fingerprint, name, address FROM contact")
+    return {Fingerprint(fingerprint): (name, address) for fingerprint, name, address in rows}
 
 
 def keep_record(

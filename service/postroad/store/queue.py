@@ -8,7 +8,7 @@ A little long: these tables are written here and nowhere else, so that their inv
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from postroad.protocol.delivery import OPEN, Parcel, State
 from postroad.sealing.letter import Kind
 from postroad.store.contents import Contents
 
+HOLDER_NAME_BYTES = 8  # of a key: enough to tell holders apart
+HOLDERS_FAILED_MAX = 64  # that are remembered of one parcel
 RETENTION_SECONDS = 40 * limits.DAY  # after its end; a receipt may be that late
 
 
@@ -387,7 +389,8 @@ def record(sql: sqlite3.Connection, parcel_id: int, parcel: Parcel, now: Instant
     """Write down a step of the state table."""
     sql.execute(
         """UPDATE parcel SET state = ?, reason = ?, due_at = ?, tries = ?, delayed_at = ?,
-               ended_at = iif(?, NULL, coalesce(ended_at, ?)) WHERE id = ?""",
+               ended_at = iif(?, NULL, coalesce(ended_at, ?)),
+               held_at = iif(? AND held_at IS NULL, ?, held_at) WHERE id = ?""",
         (
             parcel.state.value,
             parcel.reason,
@@ -395,6 +398,8 @@ def record(sql: sqlite3.Connection, parcel_id: int, parcel: Parcel, now: Instant
             parcel.tries,
             parcel.delayed_at,
             parcel.state in OPEN,
+            now,
+            parcel.state is State.HELD,
             now,
             parcel_id,
         ),
@@ -444,9 +449,30 @@ def leases(sql: sqlite3.Connection, parcel_id: int) -> list[LeaseRow]:
     ]
 
 
-def keep_receipt(sql: sqlite3.Connection, parcel_id: int, receipt: bytes) -> None:
+def keep_receipt(sql: sqlite3.Connection, parcel_id: int, receipt: bytes, now: Instant) -> None:
     """The proof that ended the parcel."""
-    sql.execute("UPDATE parcel SET receipt = ? WHERE id = ?", (receipt, parcel_id))
+    sql.execute(
+        "UPDATE parcel SET receipt = ?, receipt_at = coalesce(receipt_at, ?) WHERE id = ?",
+        (receipt, now, parcel_id),
+    )
+
+
+def holders_failed(sql: sqlite3.Connection, parcel_id: int, holders: Collection[PeerId]) -> None:
+    """Note which holders did not do for this parcel what they are there for."""
+    if not holders:
+        return
+    found = sql.execute("SELECT failed_by FROM parcel WHERE id = ?", (parcel_id,)).fetchone()
+    names = {*split(found[0]), *(holder[:HOLDER_NAME_BYTES] for holder in holders)}
+    sql.execute(
+        "UPDATE parcel SET failed_by = ? WHERE id = ?",
+        (b"".join(sorted(names)[:HOLDERS_FAILED_MAX]), parcel_id),
+    )
+
+
+def split(names: bytes) -> tuple[bytes, ...]:
+    """Names of holders that stand behind each other."""
+    size = HOLDER_NAME_BYTES
+    return tuple(names[at : at + size] for at in range(0, len(names), size))
 
 
 def prune(sql: sqlite3.Connection, now: SureInstant) -> None:

@@ -20,6 +20,21 @@ AUDIT_TABLE = """
     ) STRICT
 """
 
+# What became of parcels that the queue has forgotten. Also made anew beside a damaged one. Without
+# an index: a look at all of it reads every page, and finds damage before anything is added to it.
+STATISTICS_TABLE = """
+    CREATE TABLE statistics (
+        id          INTEGER PRIMARY KEY,
+        accepted_at REAL NOT NULL,
+        fingerprint TEXT NOT NULL,
+        state       TEXT NOT NULL,
+        held_at     REAL,
+        receipt_at  REAL,
+        late        INTEGER NOT NULL,
+        failed_by   BLOB NOT NULL
+    ) STRICT
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     f"""
     -- Octets of letters: in the row (octets) or in a file named by the hash (octets IS NULL).
@@ -77,6 +92,9 @@ MIGRATIONS: tuple[str, ...] = (
         sealed_for INTEGER,                  -- sequence of the record that it was sealed for
         epoch_key  BLOB CHECK (length(epoch_key) = 16), -- to which
         receipt    BLOB,
+        held_at    REAL,                     -- when a holder first had it
+        receipt_at REAL,                     -- when its recipient first answered
+        failed_by  BLOB NOT NULL DEFAULT x'', -- holders that failed it, 8 octets of each
         CHECK ((state IN ('waiting', 'held')) = (ended_at IS NULL)),
         CHECK ((mail_id IS NULL) = (content_key IS NULL)),
         UNIQUE (letter_id, recipient)
@@ -450,6 +468,9 @@ MIGRATIONS: tuple[str, ...] = (
         name  TEXT PRIMARY KEY,
         octets BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
+
+    -- STATISTICS ----------------------------------------------------------------------------------
+    {STATISTICS_TABLE};
 
     -- AUDIT -------------------------------------------------------------------------------------
     {AUDIT_TABLE};

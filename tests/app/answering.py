@@ -1,0 +1,68 @@
+"""Somebody at the control socket who stands in for a node, and the command line that asks them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from socket import AF_UNIX, socket
+
+from click.testing import CliRunner, Result
+
+from postroad.app import cli
+
+
+@contextmanager
+def set_up() -> Iterator[Path]:
+    """The configuration of somebody who is set up, as far as the command line looks."""
+    folder = Path(tempfile.mkdtemp(prefix="pr-"))  # a socket's path is short
+    (folder / "run").mkdir()
+    (folder / "data").mkdir()
+    (folder / "data" / "keys").write_bytes(b"some")
+    path = folder / "config.toml"
+    path.write_text(f'data = "{folder}/data"\nruntime = "{folder}/run"\nlink = "tls"\n')
+    yield path
+    shutil.rmtree(folder)
+
+
+def control(config: Path) -> Path:
+    return config.parent / "run" / "control"
+
+
+def typed(config: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli.main, ["--config", str(config), *words])
+
+
+@contextmanager
+def node_that_says(
+    config: Path, *answers: bytes, again_after: float | None = None
+) -> Iterator[Sequence[bytes]]:
+    """Each who connects is said the next of these; the last connection stays open, and a letter
+    more comes on it now and then. What was asked is in the list."""
+    control(config).unlink(missing_ok=True)
+    over = threading.Event()
+    asked: list[bytes] = []
+
+    def serve() -> None:
+        for number, octets in enumerate(answers, 1):
+            with listening.accept()[0] as client, client.makefile("rb") as lines:
+                asked.append(lines.readline())
+                client.sendall(octets)
+                if number == len(answers):
+                    while again_after is not None and not over.wait(again_after):
+                        client.sendall(b" ")
+                    over.wait()
+
+    with socket(AF_UNIX) as listening:
+        listening.bind(str(control(config)))
+        listening.listen()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield asked
+        finally:
+            over.set()
+            thread.join(30)
