@@ -461,6 +461,7 @@ NOTHING_FOUND = {
     "receipts_for_others": 0,
     "to_be_sealed_anew": 0,
     "sealed_anew": 0,
+    "changes": 0,
 }
 
 
