@@ -35,7 +35,7 @@ Shape = Mapping[str, Field]
 
 
 def text(about: str, *choices: str) -> Field:
-    return Field("string", about, choices)
+    return Field("string", about, tuple(map(str, choices)))  # also of an enum
 
 
 def whole(about: str) -> Field:
