@@ -14,7 +14,7 @@ from postroad.app.answers import ANSWERS, ERROR
 
 def fault(words: Sequence[str], answer: dict[str, Any]) -> str:
     """What of this answer to a command is not as it is described; "" when nothing is."""
-    if "error" in answer:
+    if "error" in answer and answer.keys() <= {"version", *ERROR}:
         name = ""
     else:
         named = (" ".join(words[:count]) for count in (2, 1))

@@ -21,7 +21,6 @@ from click.testing import CliRunner, Result
 from postroad.app import asking, cli, telling
 from postroad.app import config as configuration
 from postroad.base import limits
-from postroad.doors.health import verdict_told
 from postroad.protocol.health import Facts, Room, judge
 
 ADDRESS = "anna.giodrzd2xwwhpvmi76qht7fxae74ankj@postroad.alt"
@@ -42,7 +41,7 @@ STATUS = {
     "paused": False,
     "paused_until": None,
     "locked": False,
-    **verdict_told(judge(Facts())),
+    **judge(Facts()).told(),
 }
 INVITED = {"link": "postroad:xyz", "id": "0badcafe", "name": "", "expires_at": 1_800_000_000}
 Node = Callable[[dict[str, Any]], None]
@@ -354,7 +353,7 @@ def test_a_waiting_letter_says_why_and_until_when(
 
 def test_status_says_first_how_it_is_and_what_to_do(config: Path, node: Node) -> None:
     facts = Facts(holders=2, damaged=(("message", 1),), room=Room.NONE)
-    node({**STATUS, **verdict_told(judge(facts))})
+    node({**STATUS, **judge(facts).told()})
     said = typed(config, "status").stdout.splitlines()
     assert said[0] == "Your node is running, but not all is as it should be."
     problems = [line for line in said if line[:2] in ("! ", "~ ", "- ")]
@@ -404,7 +403,7 @@ def test_a_pause_is_told_plainly_wherever_it_matters(config: Path, node: Node) -
     sentence = "No letter comes or goes until you type: postroad resume."
     node(paused)
     assert sentence in typed(config, "pause").stdout
-    node({**STATUS, **paused, "paused_until": 1000.0, **verdict_told(judge(Facts(is_paused=True)))})
+    node({**STATUS, **paused, "paused_until": 1000.0, **judge(Facts(is_paused=True)).told()})
     told = typed(config, "status").stdout
     assert told.startswith("Your node is paused: no letter comes or goes.\nThe pause ends at 1970-")
     assert "Be back on the network: postroad resume" in told

@@ -12,7 +12,6 @@ import pytest
 from app.answering import control, node_that_says, set_up, typed
 from person import Person, meet
 from postroad.app import health_cli
-from postroad.doors.health import verdict_told
 from postroad.protocol.health import Facts, judge
 
 LONGEST_SECONDS = 2.0
@@ -57,7 +56,7 @@ def test_a_node_that_breaks_off_is_told_in_words(config: Path) -> None:
 
 
 def test_a_locked_node_says_what_to_type(config: Path) -> None:
-    told = {"ok": True, "locked": True, **verdict_told(judge(Facts(locked_because="A reason.")))}
+    told = {"ok": True, "locked": True, **judge(Facts(locked_because="A reason.")).told()}
     with node_that_says(config, json.dumps(told).encode() + b"\n"):
         done = typed(config, "status")
     assert done.exit_code == 0

@@ -17,7 +17,7 @@ from postroad.base.bell import Bell
 from postroad.base.errors import DiskFull, TemporaryFailure
 from postroad.base.seams import Disk
 from postroad.doors import health
-from postroad.doors.health import HealthDesk, verdict_told
+from postroad.doors.health import HealthDesk
 from postroad.machine.disk import FolderDisk
 from postroad.peers.exchange import Counts
 from postroad.protocol import netcheck
@@ -142,7 +142,7 @@ def test_a_node_at_rest_is_judged_from_what_is_at_hand(tmp_path: Path) -> None:
         assert (status["holders"], status["holders_wanted"]) == (0, limits.HOLDERS_WANTED)
         assert (status["messages_sent"], status["messages_heard"]) == (3, 2)
         assert (status["paused"], status["paused_until"]) == (False, None)
-        told = verdict_told(judge(Facts(contacts=0, holders=0)))
+        told = judge(Facts(contacts=0, holders=0)).told()
         assert told["state"] == "online"
         assert {key: status[key] for key in told} == told
         assert await ask(desk, "health") == told

@@ -17,7 +17,7 @@ from postroad.app.shapes import (
     truth,
     whole,
 )
-from postroad.contract import Health, Severity, State
+from postroad.contract import Health, MessageState, Path, Severity, State
 
 ERROR: Shape = {"error": text("a sentence for a person: what went wrong, and what to do")}
 NOTHING: Shape = {}
@@ -197,6 +197,43 @@ OFF: Shape = {
     **{name: one.or_absent() for name, one in _COUNTED.items()},
     "store": text("why the store cannot be read").or_absent(),
 }
+WATCHED: Shape = {
+    **_VERDICT,
+    "contact_count": _COUNTED["contact_count"],
+    "holders": _COUNTED["holders"],
+    "letters_waiting": _COUNTED["letters_waiting"],
+    "letters": many(
+        nested(
+            {
+                "id": whole("its number in the queue"),
+                "letter": text("the id that the mail program was told"),
+                "recipient": _ADDRESS,
+                "size": whole("octets of the letter"),
+                "state": text("how far it is", *MessageState),
+                "holders": whole("who keep a copy"),
+                "tries": whole("so far"),
+                "accepted_at": moment("when it was written"),
+                "expires_at": moment("until when it is tried"),
+                "next_try_at": moment("when it is tried again; null: it is at an end").or_null(),
+                "reason": text("a sentence; may be empty"),
+            }
+        ),
+        "that are not at an end, and those that came to it since the last object",
+    ),
+    "peers": many(
+        nested(
+            {
+                "name": text("what the owner calls the contact"),
+                "seen_at": moment("when a node of theirs was last heard of").or_null(),
+                "path": text("how this node is linked with theirs now", *Path),
+                "milliseconds": number("there and back; null without a link").or_null(),
+                "holds_for_us": _RELATIONS["holds_for_us"],
+                "we_hold_for_them": _RELATIONS["we_hold_for_them"],
+            }
+        ),
+        "the nodes of contacts",
+    ),
+}
 _TIMES = nested(
     {
         "letters": whole("that were timed"),
@@ -265,6 +302,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
     ),
     "status": (STATUS, LOCKED, OFF),
     "statistics": (STATISTICS,),
+    "watch": (WATCHED,),
     "queue": (
         {
             "queue": many(

@@ -54,6 +54,9 @@ def line_of_stdin(what: str, octets_max: int = limits.CONTROL_LINE_BYTES_MAX) ->
         raise ConfigurationError(f"{what} on stdin is not UTF-8.") from error
 
 
+Asked = str | int | None | list[int]
+
+
 class Misused(PostroadError):
     """What was typed makes no sense as it stands: a time that is none, options that exclude each
     other."""
@@ -126,14 +129,14 @@ def _echo_json(answer: dict[str, Any]) -> None:
     click.echo(json.dumps({"version": JSON_VERSION, **answer}))
 
 
-def ask(control: Path, **request: str | int | None) -> dict[str, Any]:
+def ask(control: Path, **request: Asked) -> dict[str, Any]:
     """What the node behind this control socket answers to the request; NotRunning when none does.
 
     Raises PostroadError with the node's own sentence when it refuses."""
     return _ask(control, request, None)
 
 
-def ask_own(config: Config, **request: str | int | None) -> dict[str, Any]:
+def ask_own(config: Config, **request: Asked) -> dict[str, Any]:
     """What the owner's running node answers; NotSetUp when there can be none."""
     try:
         return ask(config.control_path, **request)
@@ -151,7 +154,7 @@ def list_all(
         finish(lambda: ask_own(context.obj.config, do=what), json_wanted, show)
 
 
-def ask_soon(config: Config, seconds: float, **request: str | int | None) -> dict[str, Any]:
+def ask_soon(config: Config, seconds: float, **request: Asked) -> dict[str, Any]:
     """The same as `ask_own`, for whoever does not wait long; NoAnswer then."""
     try:
         return _ask(config.control_path, request, None, seconds)
@@ -162,7 +165,7 @@ def ask_soon(config: Config, seconds: float, **request: str | int | None) -> dic
 
 
 def ask_about(
-    file: WrittenFile | ReadFile, control: Path, **request: str | int | None
+    file: WrittenFile | ReadFile, control: Path, **request: Asked
 ) -> dict[str, Any]:
     """The same of a request that is about a file of the owner's."""
     return _ask(control, request, file)
@@ -170,7 +173,7 @@ def ask_about(
 
 def _ask(
     control: Path,
-    request: dict[str, str | int | None],
+    request: dict[str, Asked],
     file: WrittenFile | ReadFile | None,
     seconds: float | None = None,
 ) -> dict[str, Any]:

@@ -51,6 +51,7 @@ from postroad.app.schema_cli import schema
 from postroad.app.service_cli import enabled, own_config, service
 from postroad.app.store_cli import store
 from postroad.app.version_cli import version
+from postroad.app.watch_cli import watch
 from postroad.base.errors import ConfigurationError, NotToBeHad, PostroadError
 from postroad.machine import hardening
 
@@ -306,6 +307,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
 
 main.add_command(status)
 main.add_command(statistics)
+main.add_command(watch)
 main.add_command(helper)
 main.add_command(service)
 main.add_command(bundle)

@@ -13,7 +13,6 @@ from postroad.app.node import Sockets
 from postroad.base.errors import Locked, PostroadError
 from postroad.base.seams import Disk, PeerUid
 from postroad.doors import control, locked
-from postroad.doors.health import verdict_told
 from postroad.doors.keys import told
 from postroad.protocol.health import Facts, Verdict, judge
 from postroad.sealing.wrapping import PLAIN, Protection, Wrapping
@@ -132,4 +131,4 @@ class _Opening:
         return {**await self._keys(request), **await self._health(request)}
 
     async def _health(self, _: dict[str, Any]) -> dict[str, Any]:
-        return verdict_told(judge(Facts(locked_because=self.reason)))
+        return judge(Facts(locked_because=self.reason)).told()

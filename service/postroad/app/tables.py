@@ -29,9 +29,10 @@ def show(columns: Sequence[str], rows: Iterable[Row], line: Callable[[Row], str]
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_seen(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     Console(highlight=False).print(table)
 
 
-def _seen(text: str) -> str:
+def printable(text: str) -> str:
+    """Without what a terminal could obey."""
     return "".join(one if one.isprintable() else " " for one in text)

@@ -16,7 +16,7 @@ def peers(answer: dict[str, Any]) -> None:
         return
     tables.show(
         ("name", "now", "letters"),
-        [(one["name"], _how(one), _holding(one)) for one in answer["peers"]],
+        [(one["name"], _how(one), holding(one)) for one in answer["peers"]],
         lambda row: f"{row[0]:<12}  {'; '.join(filter(None, row[1:]))}",
     )
 
@@ -28,7 +28,7 @@ def _how(person: dict[str, Any]) -> str:
     return f"last seen: {moment(person['seen_at'])}"
 
 
-def _holding(person: dict[str, Any]) -> str:
+def holding(person: dict[str, Any]) -> str:
     if person["holds_for_us"] and person["we_hold_for_them"]:
         return "you hold letters for each other"
     if person["holds_for_us"]:

@@ -17,7 +17,6 @@ from typing import Any
 from postroad.base.errors import NotSetUp, PostroadError
 from postroad.base.seams import PeerUid
 from postroad.doors import control, locked
-from postroad.doors.health import verdict_told
 from postroad.protocol.health import Facts, Verdict, judge
 
 log = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ class Waiting:
 
 
     async def _health(self, _: dict[str, Any]) -> locked.Reply:
-        return verdict_told(self.verdict)
+        return self.verdict.told()
 
 
 def sentence(reason: PostroadError) -> str:

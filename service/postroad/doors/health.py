@@ -177,14 +177,14 @@ class HealthDesk:
         return facts, {**told, "identity_trouble": facts["identity_trouble"]}
 
     async def _health(self, _: dict[str, Any]) -> Reply:
-        return verdict_told(await self.verdict())
+        return (await self.verdict()).told()
 
     async def _status(self, _: dict[str, Any]) -> Reply:
         verdict, told = await self._look()
         pause = self._pauses.pause
         counts = self._links.counts
         return {
-            **verdict_told(verdict),
+            **verdict.told(),
             "address": str(self._keyring.address),
             "locked": False,
             "protection": self._keyring.wrapping.protection.value,
@@ -252,24 +252,6 @@ def numbers(sql: Sql) -> Reply:
         "holders_silent": sum(drop.is_silent for drop in ours),
         "holders_wanted": limits.HOLDERS_WANTED,
         "helpers": len(helpers.helpers(sql)),
-    }
-
-
-def verdict_told(verdict: Verdict) -> Reply:
-    """As every answer that shows a verdict has it."""
-    return {
-        "state": verdict.state.value,
-        "health": verdict.health.value,
-        "sentence": verdict.sentence,
-        "problems": [
-            {
-                "code": one.code.value,
-                "severity": one.severity.value,
-                "summary": one.summary,
-                "next_step": one.next_step,
-            }
-            for one in verdict.problems
-        ],
     }
 
 

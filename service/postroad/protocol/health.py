@@ -11,6 +11,7 @@ See: docs/adr/0020-health.md.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Any
 
 from postroad.base import limits
 from postroad.contract import Health, Severity, State
@@ -130,6 +131,24 @@ class Verdict:
     health: Health
     problems: tuple[Problem, ...]
     sentence: str
+
+
+    def told(self) -> dict[str, Any]:
+        """As every answer that shows it has it."""
+        return {
+            "state": self.state.value,
+            "health": self.health.value,
+            "sentence": self.sentence,
+            "problems": [
+                {
+                    "code": one.code.value,
+                    "severity": one.severity.value,
+                    "summary": one.summary,
+                    "next_step": one.next_step,
+                }
+                for one in self.problems
+            ],
+        }
 
 
 # Those without which mail moves as it should: late letters may be somebody else's absence.

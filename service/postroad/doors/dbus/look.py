@@ -52,7 +52,7 @@ def plain(verdict: Verdict) -> Board:
     manager: dict[str, Any] = dict.fromkeys(ours()[MANAGER_INTERFACE].properties, 0)
     manager |= {
         "Version": __version__,
-        **_verdict(verdict_told(verdict)),
+        **_verdict(verdict.told()),
         "Address": "",
         "NodeId": "",
         "Paused": False,
@@ -63,7 +63,7 @@ def plain(verdict: Verdict) -> Board:
 
 async def look(requests: Mapping[str, Request], memory: Memory) -> tuple[Look, Memory]:
     """What the node looks like now, and what is to be remembered of it."""
-    status = _judged(await requests["status"]({}))
+    status = await requests["status"]({})
     contacts = (await requests["contacts"]({}))["contacts"]
     peers = (await requests["peers"]({}))["peers"]
     waiting = (await requests["requests"]({}))["requests"]
@@ -92,17 +92,6 @@ async def look(requests: Mapping[str, Request], memory: Memory) -> tuple[Look, M
 def troubled(sentence: str) -> Look:
     """What is shown while the store cannot be read."""
     return Look(plain(judge(Facts(store_trouble=sentence))))
-
-
-def _judged(status: Reply) -> Reply:
-    """Until `status` brings a verdict: one from what it tells."""
-    if "state" in status:
-        return status
-    facts = Facts(
-        is_paused=status["paused"], contacts=status["contact_count"], holders=status["holders"]
-    )
-    letters = status["letters_waiting"]
-    return {**status, **verdict_told(judge(facts)), "parcels_waiting": letters, "parcels_held": 0}
 
 
 def _verdict(told: Reply) -> dict[str, Any]:
@@ -139,23 +128,6 @@ def _manager(status: Reply, devices: list[Reply], objects: Mapping[str, Shown]) 
             "Endpoints": table({**endpoints, "user_name": status["user_name"]}),
         },
     )
-
-
-def verdict_told(verdict: Verdict) -> Reply:
-    return {
-        "state": verdict.state.value,
-        "health": verdict.health.value,
-        "sentence": verdict.sentence,
-        "problems": [
-            {
-                "code": one.code.value,
-                "severity": one.severity.value,
-                "summary": one.summary,
-                "next_step": one.next_step,
-            }
-            for one in verdict.problems
-        ],
-    }
 
 
 def _of(objects: Mapping[str, Shown], interface: str) -> list[Shown]:
