@@ -87,10 +87,12 @@ def test_a_letter_that_takes_more_than_a_day_is_late_and_one_that_expires_failed
         async def failed() -> bool:
             return bool((await counted(anna)).total.failed)
 
-        await until(late, 2 * limits.DAY)
+        place.put_forward(limits.DAY + limits.HOUR)
+        await until(late)
         total = (await counted(anna)).total
         assert (total.late, total.failed, total.under_way) == (1, 0, 1)
-        await until(failed, 40 * limits.DAY)
+        place.put_forward(limits.EXPIRY_SECONDS_DEFAULT)
+        await until(failed)
         total = (await counted(anna)).total
         assert (total.late, total.failed, total.under_way) == (1, 1, 0)
 
