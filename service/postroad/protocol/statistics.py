@@ -14,6 +14,7 @@ expired without an answer. It is safe from its first lease or receipt on.
 See: docs/adr/0020-health.md.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -122,18 +123,16 @@ def count(journeys: Iterable[Journey], since: Instant, until: Instant) -> Statis
 
 
 def numbers(journeys: Sequence[Journey]) -> Numbers:
-    def how_many(holds: Callable[[Journey], bool]) -> int:
-        return sum(map(holds, journeys))
-
+    states = Counter(one.state for one in journeys)
     return Numbers(
         len(journeys),
-        how_many(lambda one: one.held_at is not None),
-        how_many(lambda one: one.state is State.DELIVERED),
-        how_many(lambda one: one.state is State.REQUESTED),
-        how_many(lambda one: one.late),
-        how_many(lambda one: one.state in (State.REFUSED, State.EXPIRED)),
-        how_many(lambda one: one.state is State.CANCELLED),
-        how_many(lambda one: one.state in OPEN),
+        sum(one.held_at is not None for one in journeys),
+        states[State.DELIVERED],
+        states[State.REQUESTED],
+        sum(one.late for one in journeys),
+        states[State.REFUSED] + states[State.EXPIRED],
+        states[State.CANCELLED],
+        sum(states[one] for one in OPEN),
         times(one.held_seconds for one in journeys),
         times(one.answered_seconds for one in journeys),
     )
