@@ -60,6 +60,7 @@ FED_BY = {
 # not looked for: whatever it reads, the target "structure" has it.
 ABOVE = {
     "app.asking._answer": "the answer of our own node to its owner's command",
+    "app.asking._answer_soon": "the answer of our own node to its owner's command",
     "app.config.written_in": "target config",
     "app.identity_cli.print_sheet": "the answer of our own node to its owner's command",
     "app.log_cli._parsed": "lines of this user, as journalctl writes them",
