@@ -106,7 +106,7 @@ def _journeys(rows: Iterable[Row]) -> list[Journey]:
     return found
 
 
-def keep(sql: sqlite3.Connection, now: SureInstant) -> None:
+def keep(sql: sqlite3.Connection, now: Instant) -> None:
     """Take over what `queue.prune` is about to forget; in the same transaction."""
     sql.execute(
         f"""INSERT INTO statistics ({_COLUMNS}, late, failed_by)
