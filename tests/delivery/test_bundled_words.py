@@ -14,7 +14,10 @@ from postroad.base.tlv import encode
 from postroad.delivery.bundled_words import CHANGES_READ_MAX
 from postroad.protocol import bundle
 from postroad.protocol.identity_records import sign_revoke, sign_revoke_devices
+from postroad.protocol.wire_reseal import Reseal
 from postroad.sealing.keys import Identity
+from postroad.store import queue
+from postroad.store.people import Person
 from simulator.village import Village, play, until
 
 
@@ -76,6 +79,33 @@ def test_a_letter_to_a_key_that_is_gone_is_asked_for_again_by_bundles(tmp_path: 
         assert found.filed == 1
         assert (await read(anna, await write(bora, "anna"))).receipts == 1
         await until(lambda: ended(anna, "delivered"))
+
+    play(tmp_path, scene)
+
+
+def test_forged_wishes_in_a_bundle_make_nobody_dial_and_wait(tmp_path: Path) -> None:
+    """Whoever holds a letter knows what its wish would say, but for the signature."""
+
+    async def scene(place: Village) -> None:
+        anna, bora = await befriended(place)
+        await anna.write(bora.address)
+        await asyncio.sleep(60)
+        (row,) = await anna.node.database.read(queue.waiting)
+        assert row.sealed is not None
+        record = items(await write(bora, "anna"))[0]
+        forged = Reseal(row.sealed.mail_id, row.sealed.epoch_key, (1 << 63) - 1, bytes(64))
+        newer, asked = anna.node.sender._newer, 0
+
+        async def counting(_: Person) -> bool:
+            nonlocal asked
+            asked += 1
+            return False
+
+        newer.ask_theirs = counting  # type: ignore[method-assign,assignment]
+        found = await read(anna, assembled([record, *[bundle.Wish(forged)] * 100]))
+        assert (asked, found.sealed_anew) == (0, 0)
+        found = await read(bora, await write(anna, "bora"))
+        assert found.filed == 1
 
     play(tmp_path, scene)
 

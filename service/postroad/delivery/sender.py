@@ -279,13 +279,14 @@ class Sender:
             is_lost = outcome.drop_is_gone or not outcome.was_answered
             await self._look_for_newer_record(person, in_directory=is_lost)
 
-    async def _obey(self, row: queue.Row, reseals: list[Reseal]) -> bool:
+    async def _obey(self, row: queue.Row, reseals: list[Reseal], *, is_asking: bool = True) -> bool:
         """Seal the parcel anew when its recipient may wish that; whether so. If their record is not
-        new enough for it, a newer one is looked for, and they are heard again in the next round."""
+        new enough for it, a newer one is looked for (`is_asking`), and they are heard again in the
+        next round."""
         assert row.sealed is not None
         person = await self._packer.recipient(row)
         if person.record.sequence <= row.sealed.sequence:
-            if not await self._look_for_newer_record(person):
+            if not (is_asking and await self._look_for_newer_record(person)):
                 return False
             person = await self._packer.recipient(row)
         for reseal in reseals:
@@ -408,7 +409,9 @@ class Sender:
         row = await self._database.read(lambda sql: queue.by_mail_id(sql, MailId(wish.mail_id)))
         if row is None or row.sealed is None or row.fingerprint in self._keyring.fingerprints:
             return None
-        return row.parcel.state in OPEN and await self._obey(row, [wish])
+        # Whoever wrote it shows their record with it; a carrier of many forged ones shall not make
+        # us dial for each.
+        return row.parcel.state in OPEN and await self._obey(row, [wish], is_asking=False)
 
     async def _end(
         self,
