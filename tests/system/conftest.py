@@ -25,6 +25,7 @@ ORDER = (
     "test_first_run",
     "test_log",
     "test_service",
+    "test_bus",
     "test_confined",
     "test_second_user",
     "test_denied",
@@ -78,7 +79,7 @@ def keep(running: Booted, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def alice(system: Booted) -> Resident:
-    """Somebody who has set up, whose service is enabled and has not been started."""
+    """Somebody who has set up, which makes their node a service."""
     person = Resident(system, "alice")
     person.set_up()
     return person

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import answer_check
 from booted import Booted, Done
 from roots import PEOPLE
 
@@ -35,6 +36,7 @@ class Resident:
 
     def postroad(self, *words: str) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.type("postroad", *words, "--json").stdout)
+        assert answer_check.fault(words, answer) == ""
         return answer
 
     def systemctl(self, *words: str, check: bool = True) -> str:
@@ -64,13 +66,7 @@ class Resident:
         made = self.postroad("setup", "--name", self.name)
         self.address, self.password = made["address"], made["password"]
         self.smtp_port, self.imap_port = made["smtp_port"], made["imap_port"]
-        ports = "".join(
-            f"ListenStream=127.0.0.1:{port}\nListenStream=[::1]:{port}\n"
-            for port in (self.smtp_port, self.imap_port)
-        )
-        self.drop_in("ports", f"[Socket]\nListenStream=\n{ports}", "postroad.socket")
-        self.systemctl("enable", SERVICE)
-        self.systemctl("start", "postroad.socket")
+        assert made["service"], "setup has not made the node a service"
 
     # --- their mail program -----------------------------------------------------------------------
 

@@ -3,7 +3,16 @@
 from system.people import Resident
 
 
+def test_set_up_makes_the_node_a_service_in_its_sandbox(alice: Resident) -> None:
+    told = alice.postroad("service", "status")
+    assert told["enabled"] is told["sandbox"] is told["linger"] is True
+    assert told["state"] == "active"
+    assert told["ports"] == sorted([alice.smtp_port, alice.imap_port])
+    assert alice.shown("UnitFileState", "postroad.socket") == "enabled"
+
+
 def test_the_first_connect_of_a_mail_program_starts_the_service(alice: Resident) -> None:
+    alice.systemctl("stop", "postroad.service")
     assert alice.shown("ActiveState") == "inactive"
     assert alice.greeting(alice.smtp_port).startswith("220 ")
     assert alice.shown("ActiveState") == "active"

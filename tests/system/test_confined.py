@@ -1,0 +1,64 @@
+"""What really holds for the service, read from the kernel: directives may be accepted and do nothing."""
+
+import re
+
+from booted import Booted
+from system.people import SERVICE, Resident
+
+EXPOSURE_MAX = 2.0
+
+
+def status(person: Resident) -> dict[str, str]:
+    text = person.system.root("cat", f"/proc/{person.process()}/status").stdout
+    return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))
+
+
+def mounts(person: Resident) -> dict[str, set[str]]:
+    """Of each place that the service sees as a mount of its own: the options; the last one counts."""
+    text = person.system.root("cat", f"/proc/{person.process()}/mountinfo").stdout
+    fields = [line.split() for line in text.splitlines()]
+    return {field[4]: set(field[5].split(",")) for field in fields}
+
+
+def test_systemd_finds_little_exposed(alice: Resident) -> None:
+    told = alice.type("systemd-analyze", "--user", "--no-pager", "security", SERVICE).stdout
+    (exposure,) = re.findall(r"exposure level for \S+: ([\d.]+)", told)
+    assert float(exposure) <= EXPOSURE_MAX, told
+
+
+def test_it_has_users_of_its_own(alice: Resident) -> None:
+    mapped = alice.system.root("cat", f"/proc/{alice.process()}/uid_map").stdout.split()
+    assert mapped == ["1000", "1000", "1"]
+
+
+def test_it_has_no_privileges_and_gets_none(alice: Resident) -> None:
+    told = status(alice)
+    assert told["NoNewPrivs"] == "1"
+    assert told["Seccomp"] == "2"
+    for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(told[capabilities], 16) == 0, capabilities
+
+
+def test_it_can_write_to_its_own_two_folders_only(alice: Resident) -> None:
+    seen = mounts(alice)
+    data, runtime = "/home/alice/.local/share/postroad", "/run/user/1000/postroad"
+    assert "rw" in seen[data]
+    assert "rw" in seen[runtime]
+    for place in ("/", "/usr", "/home", "/run/user"):
+        above = place if place in seen else "/"
+        assert "ro" in seen[above], place
+    # Where anything of a disk can be written to, by the kernel's own list.
+    writable = {place for place, options in seen.items() if "rw" in options}
+    harmless = re.compile(r"/(proc|sys|dev|tmp|var/tmp)(/.*)?")
+    assert {each for each in writable if not harmless.fullmatch(each)} == {data, runtime}
+
+
+def test_nothing_else_of_the_home_is_there(system: Booted, alice: Resident) -> None:
+    alice.type("sh", "-c", "echo private > diary; mkdir -p .ssh; echo private > .ssh/key")
+    inside = system.root("ls", "--almost-all", f"/proc/{alice.process()}/root/home/alice").stdout
+    assert set(inside.split()) <= {".local", ".config"}
+
+
+def test_its_memory_and_its_core_are_closed(alice: Resident) -> None:
+    limits = alice.system.root("cat", f"/proc/{alice.process()}/limits").stdout
+    assert re.search(r"Max core file size\s+0\s+0", limits)
