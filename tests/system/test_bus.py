@@ -6,6 +6,7 @@ import re
 import pytest
 
 from booted import Done
+from person import until
 from postroad.contract import (
     BUS_NAME,
     MANAGER_INTERFACE,
@@ -30,8 +31,13 @@ def gdbus(person: Resident, path: str, method: str, *words: str, check: bool = T
 
 def objects(person: Resident) -> list[str]:
     """All but letters on their way, which may have arrived before the next question."""
+    until(lambda: tree(person, "peer"), "the node shows the peer")
+    return [path for path in tree(person) if "/message/" not in path]
+
+
+def tree(person: Resident, kind: str = "") -> list[str]:
     told = busctl(person, "tree", "--list", BUS_NAME).stdout.split()
-    return [path for path in told if path.startswith(ROOT_PATH) and "/message/" not in path]
+    return [path for path in told if path.startswith(f"{ROOT_PATH}/{kind}" if kind else ROOT_PATH)]
 
 
 def readable(person: Resident, path: str) -> list[tuple[str, str]]:
@@ -112,7 +118,7 @@ def test_errors_have_names_and_sentences(alice: Resident) -> None:
 def test_a_call_starts_a_service_that_is_off(alice: Resident) -> None:
     alice.systemctl("stop", "postroad.service")
     gdbus(alice, ROOT_PATH, f"{PROPERTIES}.Get", MANAGER_INTERFACE, "State")
-    assert alice.shown("ActiveState") == "active"
+    until(lambda: alice.shown("ActiveState") == "active", "the service is up")
 
 
 def test_status_never_starts_it(alice: Resident) -> None:
@@ -136,8 +142,8 @@ def test_the_interfaces_that_are_installed_are_those_that_are_served(alice: Resi
 def test_a_letter_on_its_way_is_an_object(alice: Resident, bora: Resident) -> None:
     bora.systemctl("stop", "postroad.socket", "postroad.service")
     alice.send(bora, "on its way")
-    paths = busctl(alice, "tree", "--list", BUS_NAME).stdout.split()
-    (path,) = [path for path in paths if path.startswith(f"{ROOT_PATH}/message/")]
+    until(lambda: len(tree(alice, "message/")) == 1, "the letter is shown")
+    (path,) = tree(alice, "message/")
     names = [name for interface, name in readable(alice, path) if interface == MESSAGE_INTERFACE]
     told = busctl(alice, "get-property", BUS_NAME, path, MESSAGE_INTERFACE, *names).stdout
     assert bora.address in told
