@@ -128,6 +128,13 @@ _AUDIT_ENTRY: Shape = {
     "previous": text("the hash of the entry before it").or_absent(),
     "hash": text("of this entry").or_absent(),
 }
+_BACKUP: Shape = {
+    "folder": text("where it is"),
+    "number": whole("how many there were in that folder"),
+    "made_at": moment("when"),
+    "messages": whole("in it"),
+    "octets": whole("of mail and database in it"),
+}
 _FINDING: Shape = {
     "about": text("what was looked at"),
     "state": text("how it is", "good", "limited", "bad", "unknown"),
@@ -298,6 +305,14 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "imap_port": _PORT,
             "sheet": text("the file of the revocation sheet").or_null(),
             "service": truth("whether the node is being made a service of the user's systemd"),
+        },
+        {
+            "address": _ADDRESS,
+            "smtp_port": _PORT,
+            "imap_port": _PORT,
+            "made_at": moment("when the backup was made"),
+            "messages": whole("in it"),
+            "missing": many(text("a message, in words"), "what could not be read from it"),
         },
     ),
     "status": (STATUS, LOCKED, OFF),
@@ -704,6 +719,36 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "running": truth("whether a node was asked how it writes"),
             "journal_mode": text("of the node's connection").or_null(),
             "synchronous": whole("of it; 2 is FULL").or_null(),
+        },
+    ),
+    "backup": (
+        {
+            "last": nested(
+                {
+                    "folder": text("where it is"),
+                    "made_at": moment("when"),
+                    "number": whole("how many there were in that folder"),
+                    "messages": whole("in it"),
+                },
+                "the last one that this computer made",
+            ).or_null(),
+        },
+    ),
+    "backup to": (
+        {
+            **_BACKUP,
+            "written_bytes": whole("that were new"),
+            "missing": many(text("a file of the store"), "what the store had lost before"),
+        },
+    ),
+    "backup check": (
+        {
+            **_BACKUP,
+            "whole": truth("whether all is as it was written"),
+            "catalogue_is_whole": truth("whether its list is, and not only the copy of it"),
+            "database_is_whole": truth("whether folders, flags, contacts and queue are"),
+            "damaged_files": many(text("a file of the store"), "what else is damaged"),
+            "letters": many(text("a message, in words"), "what stands in those files"),
         },
     ),
     "store compact": (

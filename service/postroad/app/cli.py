@@ -19,7 +19,7 @@ import click
 
 from postroad import __version__
 from postroad.app import config as configuration
-from postroad.app import telling, telling_keys, telling_network, telling_service
+from postroad.app import telling, telling_backup, telling_keys, telling_network, telling_service
 from postroad.app.asking import (
     FAILED,
     Misused,
@@ -32,6 +32,8 @@ from postroad.app.asking import (
 )
 from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
+from postroad.app.backup_cli import backup
+from postroad.app.backup_cli import restore as restore_backup
 from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
 from postroad.app.contacts_cli import contacts, invitations, verify
@@ -56,6 +58,7 @@ from postroad.base.errors import ConfigurationError, NotToBeHad, PostroadError
 from postroad.machine import hardening
 
 WORDS_BYTES_MAX = 4096
+WORDS_ALONE = "--"  # what `--restore` without a folder says
 
 
 class _Place:
@@ -111,8 +114,11 @@ def main(context: click.Context, path: Path | None) -> None:
 @click.option("--name", help="The part of your address before the dot: a-z, 0-9, - and _.")
 @click.option(
     "--restore",
-    is_flag=True,
-    help="Ask for the 24 words of an identity you have; with --json they come on stdin.",
+    is_flag=False,
+    flag_value=WORDS_ALONE,
+    metavar="[FOLDER]",
+    help="Ask for the 24 words of an identity you have, and restore the backup in FOLDER, if you "
+    "name one; with --json the words come on stdin.",
 )
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
 @click.option("--link", type=click.Choice(LINKS), help="How nodes reach each other.")
@@ -134,7 +140,7 @@ def main(context: click.Context, path: Path | None) -> None:
 def setup(
     place: _Place,
     name: str | None,
-    restore: bool,
+    restore: str | None,
     data: Path | None,
     link: str | None,
     protect: str,
@@ -158,9 +164,24 @@ def setup(
             config = replace(config, link=link)
         policy = policies.load()
         config = policies.to_set_up(config, policy, link)
+        if restore is not None and restore != WORDS_ALONE:
+            if name is not None or sheet is not None:
+                raise Misused("The backup has your name, and your sheet is printed: leave those.")
+            wrapping = wrapping_asked(protect, json_wanted, config)
+            told = restore_backup(
+                until_shown,
+                place.path,
+                config,
+                Path(restore),
+                wrapping,
+                services.held_ports(),
+                json_wanted,
+            )
+            narrowed = policies.narrowed(configuration.load(place.path), policy)
+            return {**told, "smtp_port": narrowed.smtp_port, "imap_port": narrowed.imap_port}
         chosen = name or _ask_for_name(json_wanted)
         wrapping = wrapping_asked(protect, json_wanted, config)
-        words = _ask_for_words(json_wanted) if restore else None
+        words = _ask_for_words(json_wanted) if restore is not None else None
         made = until_shown.enter_context(
             setting_up.set_up(
                 place.path,
@@ -199,7 +220,8 @@ def setup(
     is_usual = place.path == configuration.default_path()
     with_service = not no_service and is_usual and services.is_to_be_had()
     with ExitStack() as until_shown:
-        finish(prepare, json_wanted, telling.setup)
+        is_restored = restore not in (None, WORDS_ALONE)
+        finish(prepare, json_wanted, telling_backup.restored if is_restored else telling.setup)
         finish(settle, False, settled)  # an error here is told beside the answer
 
 
@@ -316,6 +338,7 @@ main.add_command(log_command)
 main.add_command(mail_client)
 main.add_command(password)
 main.add_command(store)
+main.add_command(backup)
 main.add_command(version)
 main.add_command(schema)
 main.add_command(audit)

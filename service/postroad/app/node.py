@@ -35,6 +35,7 @@ from postroad.delivery.siblings import Siblings
 from postroad.delivery.watch import Watch
 from postroad.doors import control, imap, submission
 from postroad.doors.audit import AuditDesk
+from postroad.doors.backup import BackupDesk
 from postroad.doors.bundles import BundleDesk
 from postroad.doors.contacts import ContactsDesk
 from postroad.doors.health import HealthDesk
@@ -368,6 +369,7 @@ class Node:
             RequestsDesk(self.requests).requests,
             PasswordDesk(keyring, self.database, self.machine.clock, entropy, owners_word).requests,
             StoreDesk(self.database).requests,
+            BackupDesk(keyring, self.database, self.machine.clock).requests,
             QueueDesk(Outgoing(self.database, self.sender, self.timekeeper), self.pauses).requests,
             IdentityDesk(self.changes, self.own_devices, keyring, entropy, owners_word).requests,
         ):

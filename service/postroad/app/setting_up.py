@@ -69,23 +69,28 @@ def set_up(
     os.umask(0o077)
     identity = Identity(entropy.token(32)) if words is None else identity_from_words(words)
     password = new_password(entropy.token(ENTROPY_BYTES))
-    with closing(_folder(config)) as disk:
-        if keyring.exists(disk):
-            raise ConfigurationError(
-                f"You are set up already{_address(disk)}, in {disk.folder}. "
-                "Start your node with: postroad run"
-            )
+    with closing(folder_of(config)) as disk:
+        expect_none(disk)
         keys = keyring.new_keyring(
             name, identity, verifier(password, entropy.token(16)), entropy, clock.now()
         )
         chosen = with_free_ports(config, path, held)
-        with _writing_keys(disk):
+        with writing_keys(disk):
             draft = keyring.draft(disk, keys, wrapping())
         with closing(draft):
             configuration.write(path, chosen)
             yield SetUp(keys.address, identity.words, password, chosen)
-            with _writing_keys(disk):
+            with writing_keys(disk):
                 keyring.keep(disk, draft)
+
+
+def expect_none(disk: FolderDisk) -> None:
+    """Raise ConfigurationError when somebody is set up here."""
+    if keyring.exists(disk):
+        raise ConfigurationError(
+            f"You are set up already{_address(disk)}, in {disk.folder}. "
+            "Start your node with: postroad run"
+        )
 
 
 def _address(disk: FolderDisk) -> str:
@@ -96,7 +101,7 @@ def _address(disk: FolderDisk) -> str:
 
 
 @contextmanager
-def _writing_keys(disk: FolderDisk) -> Iterator[None]:
+def writing_keys(disk: FolderDisk) -> Iterator[None]:
     try:
         yield
     except (OSError, DiskFull) as error:
@@ -106,7 +111,7 @@ def _writing_keys(disk: FolderDisk) -> Iterator[None]:
         ) from error
 
 
-def _folder(config: Config) -> FolderDisk:
+def folder_of(config: Config) -> FolderDisk:
     try:
         return FolderDisk(config.data)
     except NotToBeHad as error:

@@ -28,8 +28,9 @@ from postroad.base.ids import Fingerprint, Instant, SureInstant
 from postroad.base.seams import Disk, Entropy
 from postroad.base.tlv import decode, encode, fixed, hidden, nested, number, several, text
 from postroad.message.address import Address
+from postroad.sealing import backup, keys
 from postroad.sealing import certificate as certificates
-from postroad.sealing import keys
+from postroad.sealing.backup import Sealer, keys_key
 from postroad.sealing.certificate import Certificate
 from postroad.sealing.keys import EpochKey, Identity, SigningKey
 from postroad.sealing.password import PasswordVerifier
@@ -42,6 +43,7 @@ EPOCH_KEPT_SECONDS = limits.RECORD_SECONDS_MAX  # after the record that dropped 
 EPOCH_KEPT_SECONDS_MAX = EPOCH_KEPT_SECONDS + limits.EXPIRY_SECONDS_MAX + limits.DAY
 EPOCH_KEYS_MAX = 16
 FORMER_MAX = 4  # identities that we were: of a fifth rotation the first is forgotten
+_KEPT = b"keys"
 CERTIFICATE_RENEWAL_SECONDS = 30 * limits.DAY  # before it ends
 
 
@@ -176,6 +178,44 @@ class Keyring:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a backup keeps of a keyring, for `restored`: neither the identity, which the words give,
+    nor the device's key, which speaks for one computer."""
+
+    name: str = text(1, 31)
+    stored_epoch_keys: tuple[StoredEpochKey, ...] = several(
+        nested(2, StoredEpochKey), EPOCH_KEYS_MAX, 1
+    )
+    password: PasswordVerifier = nested(3, PasswordVerifier)
+    former: tuple[Former, ...] = several(nested(4, Former), FORMER_MAX)
+
+
+def for_backup(keyring: Keyring) -> bytes:
+    """What a backup keeps of it, sealed so that the 24 words open it."""
+    kept = Kept(keyring.name, keyring.stored_epoch_keys, keyring.password, keyring.former)
+    return Sealer(keys_key(keyring.identity)).seal(_KEPT, encode(kept))
+
+
+def restored(sealed: bytes, identity: Identity, entropy: Entropy, now: Instant) -> Keyring:
+    """The keyring of a new device, with what a backup kept; PeerMisbehaved when it is damaged."""
+    kept = decode(Kept, Sealer(keys_key(identity)).open(_KEPT, sealed))
+    device = SigningKey(entropy.token(32))
+    certified = tuple(
+        replace(one, certificate=certificates.certify(one.identity, device.peer, now))
+        for one in kept.former
+    )
+    return Keyring(
+        kept.name,
+        identity.entropy,
+        device.seed,
+        certificates.certify(identity, device.peer, now),
+        kept.stored_epoch_keys,
+        kept.password,
+        certified,
+    )
+
+
 def _is_good(certificate: Certificate, now: Instant) -> bool:
     statement = certificate.statement
     return statement.begins <= now <= statement.ends - CERTIFICATE_RENEWAL_SECONDS
@@ -216,6 +256,11 @@ class OwnKeys:
         before = self._epoch_keys
         await self._change(lambda keyring: keyring.thinned(now, emptied_at))
         return [one for one in before if one not in self._epoch_keys]
+
+    def for_backup(self) -> tuple[bytes, bytes, bytes]:
+        """What a backup keeps of the keys, sealed; the key for its mail, and its mark."""
+        identity = self._keyring.identity
+        return for_backup(self._keyring), backup.mail_key(identity), backup.mark(identity)
 
     async def protect(self, wrapping: Wrapping) -> None:
         """From now on they lie on the disk in this wrapping, and only in it."""

@@ -1,0 +1,275 @@
+"""Write the mail of this node into the folder of a backup, and check what stands there.
+
+Purpose: `postroad backup`, in the owner's own process, beside the node or without one. The node is
+asked for two things that are sealed or derived for this (`doors/backup.py`); the mail itself is
+read as any other reader of the store does, so that the node is not held up.
+Invariants: what a backup holds was there at one moment; the backup of before is whole until the
+new one is durable.
+See: docs/adr/0023-backup.md, docs/backup.md.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from postroad import __version__
+from postroad.app.asking import NotRunning, ask
+from postroad.app.backup_folder import Folder, NoBackup, Writer, write_durably
+from postroad.app.config import Config
+from postroad.app.keys_cli import Passphrases, locksmith_of, opener_here, with_folder
+from postroad.base.errors import ConfigurationError, NotSetUp, PeerMisbehaved, PostroadError
+from postroad.base.ids import Instant
+from postroad.sealing.backup import Sealer
+from postroad.sealing.wrapping import Protection
+from postroad.store import backup_format as form
+from postroad.store import keyring, snapshot
+from postroad.store.backup_format import Catalogue, File, Head
+
+if TYPE_CHECKING:
+    from postroad.machine.disk import FolderDisk
+
+LAST = "last-backup"  # a file of the data folder: when the last one was, and where
+ROUNDS_MAX = 5
+Seen = Callable[[int, int], None]
+"""Hears how many octets are done, of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """What a backup is written with. `kept`: the node's keys, sealed."""
+
+    mark: bytes
+    key: bytes = field(repr=False)
+    kept: bytes = field(repr=False)
+    running: bool
+
+    @property
+    def sealer(self) -> Sealer:
+        return Sealer(self.key)
+
+
+def opener(config: Config, json_wanted: bool) -> Opener:
+    """From the node that runs, or from its keys; NotSetUp or Locked when there is none."""
+    try:
+        said = ask(config.control_path, do="backup keys")
+        mark, key, kept = (bytes.fromhex(said[one]) for one in ("mark", "key", "kept"))
+        return Opener(mark, key, kept, running=True)
+    except NotRunning:
+        if not config.is_set_up:
+            raise NotSetUp from None
+
+    def look(disk: "FolderDisk") -> keyring.Keyring:
+        wrapped = keyring.stored(disk)
+        passphrase = ""
+        if wrapped.protection is Protection.PASSPHRASE:
+            passphrase = Passphrases(json_wanted).current()
+        return keyring.load(disk, opener_here(locksmith_of(config), disk, passphrase))
+
+    from postroad.sealing import backup
+
+    keys = with_folder(config, look)
+    identity = keys.identity
+    return Opener(
+        backup.mark(identity), backup.mail_key(identity), keyring.for_backup(keys), running=False
+    )
+
+
+def back_up(
+    config: Config, path: Path, using: Opener, now: Instant, seen: Seen = lambda *_: None
+) -> dict[str, Any]:
+    """Make the backup in this folder one of the mail as it is now."""
+    folder = Folder(path, using.sealer, using.mark)
+    before = folder.catalogue()
+    with folder.writing() as writer:
+        folder.look()
+        copying = _Copying(config.data, folder, writer, before, seen)
+        files, messages, lost = copying.all()
+        head = Head(
+            1 if before is None else before.head.count + 1,
+            int(now),
+            f"postroad {__version__}",
+            messages,
+            config.smtp_port,
+            config.imap_port,
+            using.kept,
+        )
+        writer.keep(Catalogue(head, files))
+    answer = {
+        "folder": str(path),
+        "number": head.count,
+        "made_at": head.made_at,
+        "messages": messages,
+        "octets": sum(file.size for file, _ in files.values()),
+        "written_bytes": writer.written_bytes,
+        "missing": lost,
+    }
+    _note(config, using, answer)
+    return answer
+
+
+class _Copying:
+    """One backup on its way into the folder."""
+
+    def __init__(
+        self, data: Path, folder: Folder, writer: Writer, before: Catalogue | None, seen: Seen
+    ) -> None:
+        self._data = data
+        self._folder = folder
+        self._writer = writer
+        self._before = before
+        self._known = {} if before is None else dict(before.files)
+        self._seen = seen
+
+    def all(self) -> tuple[dict[str, tuple[File, tuple[bytes, ...]]], int, list[str]]:
+        """The files as they were at one moment, how many messages they are, and what is missing.
+
+        A letter that is deleted while we copy may take its file along: then the moment is another
+        one. What is missing twice is lost, and was so before."""
+        missed: list[str] = []
+        for _ in range(ROUNDS_MAX):
+            with snapshot.taken(self._data) as copy, copy.open("rb") as file:
+                self._expect_whole(copy)
+                wanted = snapshot.files_named(copy)
+                size = _size(file)
+                new = [name for name, octets in wanted.items() if not self._has(name, octets)]
+                total = size + sum(wanted[name] for name in new)
+                done = 0
+
+                def told(octets: int, total: int = total) -> None:
+                    nonlocal done
+                    done += octets
+                    self._seen(done, total)
+
+                files = {form.DATABASE: self._add(form.DATABASE, file, size, told)}
+                lost = [name for name in new if not self._take(name, told)]
+                files |= {name: self._known[name] for name in wanted if name in self._known}
+                if not lost or lost == missed:
+                    return files, snapshot.messages(copy), lost
+                missed = lost
+        raise ConfigurationError("Your mail changes too fast just now. Try again.")
+
+    def _expect_whole(self, copy: Path) -> None:
+        """A damaged store does not take the place of a backup that may be whole."""
+        if self._before is None:
+            return
+        fault = snapshot.fault(copy)
+        if fault:
+            raise ConfigurationError(
+                f"The store is damaged ({fault}), and the backup of before stays as it is. Look "
+                "with: postroad store check. To keep what is there, back up to another folder."
+            )
+
+    def _has(self, name: str, size: int) -> bool:
+        """Whether this file, which never changes, is in the folder already."""
+        known = self._known.get(name)
+        return known is not None and known[0].size == size and all(map(self._folder.has, known[1]))
+
+    def _take(self, name: str, told: Callable[[int], None]) -> bool:
+        self._known.pop(name, None)
+        try:
+            with (self._data / name).open("rb") as file:
+                self._known[name] = self._add(name, file, _size(file), told)
+        except OSError:
+            return False
+        return True
+
+    def _add(
+        self, name: str, file: BinaryIO, size: int, told: Callable[[int], None]
+    ) -> tuple[File, tuple[bytes, ...]]:
+        digest, names = hashlib.sha256(), []
+        file.seek(0)
+        while block := file.read(form.BLOCK_BYTES):
+            digest.update(block)
+            names.append(self._writer.add(block))
+            told(len(block))
+        return File(name, size, digest.digest()), tuple(names)
+
+
+def _size(file: BinaryIO) -> int:
+    return file.seek(0, 2)
+
+
+def _note(config: Config, using: Opener, answer: dict[str, Any]) -> None:
+    """For `postroad backup`, and the audit log. What fails here undoes no backup."""
+    last = {name: answer[name] for name in ("folder", "made_at", "number", "messages")}
+    with suppress(OSError):
+        write_durably(config.data / LAST, json.dumps(last).encode() + b"\n")
+    if using.running:
+        with suppress(PostroadError):
+            ask(config.control_path, do="backup written")
+
+
+def last_one(config: Config) -> dict[str, Any] | None:
+    """When the last backup was, and where; None when there was none, as far as is known."""
+    try:
+        found = json.loads((config.data / LAST).read_bytes())
+        return {
+            "folder": str(found["folder"]),
+            "made_at": int(found["made_at"]),
+            "number": int(found["number"]),
+            "messages": int(found["messages"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def check(path: Path, sealer: Sealer, mark: bytes, seen: Seen = lambda *_: None) -> dict[str, Any]:
+    """Read all of the backup in this folder, and tell what is not as it was written."""
+    folder = Folder(path, sealer, mark)
+    catalogue = expect(folder)
+    folder.look()
+    total = sum(file.size for file, _ in catalogue.files.values())
+    done = 0
+    damaged: list[str] = []
+    for name in catalogue.files:
+        whole = True
+        for block in octets_of(folder, catalogue, name):
+            whole = whole and block is not None
+            done = min(done + form.BLOCK_BYTES, total)
+            seen(done, total)
+        if not whole:
+            damaged.append(name)
+    return {
+        "folder": str(path),
+        "number": catalogue.head.count,
+        "made_at": catalogue.head.made_at,
+        "messages": catalogue.head.messages,
+        "octets": total,
+        "database_is_whole": form.DATABASE not in damaged,
+        "damaged_files": [name for name in damaged if name != form.DATABASE],
+        "letters": letters(folder, catalogue, set(damaged)),
+        "catalogue_is_whole": not folder.first_is_damaged,
+        "whole": not damaged and not folder.first_is_damaged,
+    }
+
+
+def expect(folder: Folder) -> Catalogue:
+    """What is in the backup; NoBackup when there is none."""
+    found = folder.catalogue()
+    if found is None:
+        raise NoBackup(folder.path)
+    return found
+
+
+def octets_of(folder: Folder, catalogue: Catalogue, name: str) -> Iterator[bytes | None]:
+    """The blocks of a file in their order; None for one that is missing or damaged."""
+    for block in catalogue.files[name][1]:
+        try:
+            yield folder.block(block)
+        except PeerMisbehaved:
+            yield None
+
+
+def letters(folder: Folder, catalogue: Catalogue, damaged: set[str]) -> list[str]:
+    """Which messages stand in those files, as far as the backup's database can tell."""
+    if not damaged - {form.DATABASE}:
+        return []
+    database = b"".join(
+        block or bytes(form.BLOCK_BYTES) for block in octets_of(folder, catalogue, form.DATABASE)
+    )
+    size = catalogue.files[form.DATABASE][0].size
+    return snapshot.letters_in(database[:size], damaged)

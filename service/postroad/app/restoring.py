@@ -1,0 +1,187 @@
+"""Make a node again from the folder of a backup and the 24 words.
+
+Purpose: `postroad setup --restore FOLDER`. Files first, then the database, the keys last.
+Invariants: nothing that is there is written over; whoever is interrupted starts the same again and
+it goes on; a restored node has a device key of its own, for the old computer may still run.
+See: docs/adr/0023-backup.md.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Container, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from postroad.app import backing_up, setting_up
+from postroad.app import config as configuration
+from postroad.app.backing_up import Seen
+from postroad.app.backup_folder import Folder, sync_folder
+from postroad.app.config import Config
+from postroad.base.errors import ConfigurationError, PeerMisbehaved
+from postroad.base.seams import Clock, Entropy
+from postroad.machine.disk import FolderDisk
+from postroad.message.address import Address
+from postroad.sealing.backup import Sealer, mail_key, mark
+from postroad.sealing.keys import Identity
+from postroad.sealing.wrapping import PLAIN, Wrapping
+from postroad.store import backup_format as form
+from postroad.store import keyring, snapshot
+from postroad.store.backup_format import Catalogue
+from postroad.store.database import FILE_NAME
+
+MARKER = "restoring"
+DRAFT = FILE_NAME + ".restoring"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """`missing`: what of the mail could not be read, in words."""
+
+    address: Address
+    config: Config
+    made_at: int
+    messages: int
+    missing: list[str]
+
+
+@contextmanager
+def restored(
+    path: Path,
+    config: Config,
+    source: Path,
+    identity: Identity,
+    clock: Clock,
+    entropy: Entropy,
+    wrapping: Callable[[], Wrapping] = lambda: PLAIN,
+    held: Container[int] = (),
+    seen: Seen = lambda *_: None,
+) -> Iterator[Restored]:
+    """Restore the backup in `source`; `path` and `held` as in `setting_up.set_up`. It counts when this is left
+    without an error. Raises ConfigurationError in words."""
+    os.umask(0o077)
+    folder = Folder(source, Sealer(mail_key(identity)), mark(identity))
+    catalogue = backing_up.expect(folder)
+    folder.look()
+    try:
+        keys = keyring.restored(catalogue.head.keys, identity, entropy, clock.now())
+    except PeerMisbehaved as error:
+        raise ConfigurationError(
+            f"The keys in the backup are damaged ({error}). Set up without it, with your 24 words: "
+            "postroad setup --restore"
+        ) from error
+    with closing(setting_up.folder_of(config)) as disk:
+        _expect_room(disk)
+        disk.write(MARKER, mark(identity))
+        restoring = _Restoring(disk, folder, catalogue, seen)
+        missing = restoring.files()
+        restoring.database(clock)
+        chosen = setting_up.with_free_ports(_with_ports(config, path, catalogue), path, held)
+        with setting_up.writing_keys(disk):
+            draft = keyring.draft(disk, keys, wrapping())
+        with closing(draft):
+            configuration.write(path, chosen)
+            head = catalogue.head
+            lost = backing_up.letters(folder, catalogue, missing)
+            others = len(missing) - len({one for one in missing if one.startswith("bodies/")})
+            if others:
+                lost.append(f"{others} sealed letters on their way")
+            yield Restored(keys.address, chosen, head.made_at, head.messages, lost)
+            with setting_up.writing_keys(disk):
+                keyring.keep(disk, draft)
+        disk.remove(MARKER)
+
+
+def _expect_room(disk: FolderDisk) -> None:
+    """Refuse to restore over a store; one that a killed restoration began goes on."""
+    setting_up.expect_none(disk)
+    if FILE_NAME in disk.names("") and MARKER not in disk.names(""):
+        raise ConfigurationError(
+            f"There is a store in {disk.folder} already, and nothing is written over it. Move that "
+            "folder away, or choose another one with --data."
+        )
+
+
+def _with_ports(config: Config, path: Path, catalogue: Catalogue) -> Config:
+    """With the ports that the mail programs know, unless the owner has a configuration here."""
+    head = catalogue.head
+    if path.exists() or not head.smtp_port or not head.imap_port:
+        return config
+    return replace(config, smtp_port=head.smtp_port, imap_port=head.imap_port)
+
+
+class _Restoring:
+    """One restoration on its way."""
+
+    def __init__(self, disk: FolderDisk, folder: Folder, catalogue: Catalogue, seen: Seen) -> None:
+        self._disk = disk
+        self._folder = folder
+        self._catalogue = catalogue
+        self._seen = seen
+        self._total = sum(file.size for file, _ in catalogue.files.values())
+        self._done = 0
+
+    def files(self) -> set[str]:
+        """Put all letters there that have files of their own; the names of those that are lost."""
+        lost = set()
+        for name, (file, _) in self._catalogue.files.items():
+            if name == form.DATABASE:
+                continue
+            if self._is_there(name, file.sha256):
+                self._tell(file.size)
+            elif not self._put(name, file.sha256):
+                lost.add(name)
+        return lost
+
+    def _is_there(self, name: str, wanted: bytes) -> bool:
+        digest = hashlib.sha256()
+        try:
+            with self._disk.open(name) as file:
+                while octets := file.read(1 << 20):
+                    digest.update(octets)
+        except FileNotFoundError:
+            return False
+        return digest.digest() == wanted
+
+    def _put(self, name: str, wanted: bytes) -> bool:
+        digest = hashlib.sha256()
+        with closing(self._disk.spool()) as spool:
+            for block in backing_up.octets_of(self._folder, self._catalogue, name):
+                if block is None:
+                    return False
+                digest.update(block)
+                spool.write(block)
+                self._tell(len(block))
+            if digest.digest() != wanted:
+                return False
+            self._disk.keep(spool, name)
+        return True
+
+    def database(self, clock: Clock) -> None:
+        """Put the database there, ready for its new life."""
+        folder = Path(self._disk.folder)
+        draft, path = folder / DRAFT, folder / FILE_NAME
+        for old in (draft, path):  # a killed restoration's: nobody has used it yet
+            for end in ("", "-wal", "-shm", "-journal"):
+                old.with_name(old.name + end).unlink(missing_ok=True)
+        missing = 0
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            for block in backing_up.octets_of(self._folder, self._catalogue, form.DATABASE):
+                missing += block is None
+                file.write(block or bytes(form.BLOCK_BYTES))
+                self._tell(form.BLOCK_BYTES)
+            file.truncate(self._catalogue.files[form.DATABASE][0].size)
+        if missing and (fault := snapshot.fault(draft)):
+            draft.unlink()
+            raise ConfigurationError(
+                f"{missing} blocks of the database are damaged in {self._folder.path} ({fault}). "
+                "Try another copy of that folder."
+            )
+        snapshot.settle(draft, clock.now(), self._catalogue.head.made_at)
+        draft.replace(path)
+        sync_folder(folder)
+
+    def _tell(self, octets: int) -> None:
+        self._done += octets
+        self._seen(min(self._done, self._total), self._total)

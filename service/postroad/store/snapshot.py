@@ -1,0 +1,163 @@
+"""A copy of the database as it was at one moment, for a backup; and what is made of it afterwards.
+
+Purpose: `take` beside a running node, which is not held up: it reads as any other reader does.
+`settle` prepares a restored copy for its new life, in which some things happened that it does not
+know of: letters that came, were read and answered after it was made.
+Invariants: a copy is whole, or none; no number that was ever given out is given out again.
+See: docs/adr/0023-backup.md.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from postroad.base.errors import ConfigurationError
+from postroad.base.ids import Instant
+from postroad.store import audit, filed, queue, sealed
+from postroad.store.contents import file_name
+from postroad.store.database import FILE_NAME, Sql, connect, in_words
+
+DRAFT = FILE_NAME + ".backup"
+UIDS_SKIPPED = 1 << 16  # in each mailbox: of what came after the backup, and is lost
+UIDS_TOLD = 1 << 11  # of them, to programs that ask what is gone since
+NUMBERS_SKIPPED = 1 << 32  # mod-sequences, and arrivals in drops
+
+
+@contextmanager
+def taken(folder: Path) -> Iterator[Path]:
+    """A copy of the database in this folder, beside it; it is gone afterwards.
+
+    Raises ConfigurationError, DiskFull or TemporaryFailure in words."""
+    draft = folder / DRAFT
+    try:
+        draft.unlink(missing_ok=True)  # a killed one's
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        try:
+            _copy(folder / FILE_NAME, draft)
+            yield draft
+        finally:
+            draft.unlink()
+    except (sqlite3.Error, OSError) as error:
+        raise in_words(error) from error
+
+
+def _copy(path: Path, draft: Path) -> None:
+    if not path.exists():
+        raise ConfigurationError(
+            f"There is no store in {path.parent} yet: the first postroad run makes it."
+        )
+    # Not `to_read`: a node may start just now, and then its log of the database has to be heeded.
+    beside = f"file:{quote(str(path))}?mode=rw"
+    with (
+        closing(sqlite3.connect(beside, uri=True, isolation_level=None)) as source,
+        closing(sqlite3.connect(str(draft))) as copy,
+    ):
+        source.execute("PRAGMA query_only = ON")
+        copy.execute("PRAGMA synchronous = OFF")  # of this copy nobody needs more than to read it
+        # Within one transaction the pages that are read are those of one moment, however much the
+        # node writes meanwhile.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        source.backup(copy)
+        source.execute("COMMIT")
+
+
+def files_named(path: Path) -> dict[str, int]:
+    """The files beside the database that this copy of it names, with their sizes."""
+    with _read_only(path) as sql:
+        bodies = sql.execute("SELECT sha256, size FROM content WHERE octets IS NULL")
+        found = {file_name(digest): int(size) for digest, size in bodies}
+        letters = sql.execute("SELECT mail_id, size FROM sealed WHERE octets IS NULL")
+        return found | {sealed.file_name(one): int(size) for one, size in letters}
+
+
+def messages(path: Path) -> int:
+    with _read_only(path) as sql:
+        return int(sql.execute("SELECT count(*) FROM message").fetchone()[0])
+
+
+@contextmanager
+def _read_only(path: Path) -> Iterator[Sql]:
+    """A database that nobody writes to."""
+    uri = f"file:{quote(str(path))}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(uri, uri=True)) as sql:
+        yield sql
+
+
+def letters_in(database: bytes, names: set[str]) -> list[str]:
+    """Which messages stand in these files, in words, as far as these octets of a database tell."""
+    with closing(sqlite3.connect(":memory:")) as sql:
+        try:
+            # A copy says that its log lies beside it, which it does not when it is in memory.
+            sql.deserialize(database[:18] + b"\1\1" + database[20:])
+            rows = sql.execute(
+                """SELECT mailbox.name, message.uid, content.sha256 FROM message
+                   JOIN mailbox ON mailbox.id = mailbox_id JOIN content ON content.id = content_id
+                   WHERE content.octets IS NULL ORDER BY mailbox.name, uid"""
+            ).fetchall()
+        except sqlite3.Error:
+            return []
+    return [
+        f"message {uid} in {mailbox}" for mailbox, uid, digest in rows if file_name(digest) in names
+    ]
+
+
+def fault(path: Path) -> str:
+    """What is wrong with the database at `path`; "" when it is whole."""
+    try:
+        with _read_only(path) as sql:
+            said = str(sql.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if said == "ok" else said
+
+
+def settle(path: Path, now: Instant, made_at: int) -> None:
+    """Prepare the restored database at `path`, which nobody has open; it is durable afterwards.
+
+    What was given out after the backup is skipped: a mail program may know those letters, and
+    other holders those numbers. What others were told is told again."""
+    try:
+        with closing(connect(str(path))) as sql:
+            sql.execute("BEGIN IMMEDIATE")
+            _skip(sql)
+            sql.execute("UPDATE my_drop SET tickets = x''")
+            sql.execute("UPDATE holding SET told = NULL")
+            sql.execute("DELETE FROM value WHERE name = 'clock'")  # another computer's
+            queue.wake_all(sql, now)
+            filed.wake_all_receipts(sql, now)
+            audit.note(sql, now, "restored from a backup", made_at=made_at)
+            sql.execute("COMMIT")
+            sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            sql.execute("PRAGMA journal_mode = DELETE")  # one file, until the node opens it
+    except sqlite3.Error as error:
+        raise in_words(error) from error
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _skip(sql: Sql) -> None:
+    """No UID, mod-sequence or arrival that was given out after the backup is given out again.
+
+    All flags are of now, and what may have come meanwhile is gone: so says the node to a mail
+    program that asks what happened since a moment that the backup does not know."""
+    sql.execute("UPDATE mailbox SET highest_modseq = highest_modseq + ?", (NUMBERS_SKIPPED,))
+    sql.execute(
+        """UPDATE message SET modseq =
+           (SELECT highest_modseq FROM mailbox WHERE mailbox.id = mailbox_id)"""
+    )
+    sql.execute(
+        """WITH RECURSIVE step (at) AS
+               (SELECT 0 UNION ALL SELECT at + 1 FROM step WHERE at + 1 < ?)
+           INSERT OR IGNORE INTO expunged (mailbox_id, uid, modseq)
+           SELECT id, uid_next + at, highest_modseq FROM mailbox JOIN step""",
+        (UIDS_TOLD,),
+    )
+    sql.execute("UPDATE mailbox SET uid_next = uid_next + ?", (UIDS_SKIPPED,))
+    sql.execute("UPDATE held_drop SET arrivals = arrivals + ?", (NUMBERS_SKIPPED,))
