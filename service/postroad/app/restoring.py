@@ -57,8 +57,8 @@ def restored(
     held: Container[int] = (),
     seen: Seen = lambda *_: None,
 ) -> Iterator[Restored]:
-    """Restore the backup in `source`; `path` and `held` as in `setting_up.set_up`. It counts when this is left
-    without an error. Raises ConfigurationError in words."""
+    """Restore the backup in `source`; `path` and `held` as in `setting_up.set_up`. It counts when
+    this is left without an error. Raises ConfigurationError in words."""
     os.umask(0o077)
     folder = Folder(source, Sealer(mail_key(identity)), mark(identity))
     catalogue = backing_up.expect(folder)

@@ -15,7 +15,7 @@ from postroad.base.seams import SureClock
 from postroad.base.tlv import decode, encode
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.holding import HoldFor, Relation, quota
-from postroad.protocol.records import read_person
+from postroad.protocol.records import PersonRecord, read_person
 from postroad.protocol.wire_reseal import Reseal
 from postroad.store import held, people, queue, renters
 from postroad.store.database import Database
@@ -189,11 +189,14 @@ class Shelves:
     async def learn_record(self, record: bytes, teller: PeerId) -> bool:
         """Keep a contact's newer record, told by a device of theirs; False: not a contact.
 
+        A device that we do not know shows by the record itself that it is theirs: the directory
+        would give us the same. So who lost a computer is known again at once.
         Letters to them that wait are due then: perhaps they have other holders now."""
         now = self._clock.now()
 
         def work(sql: sqlite3.Connection) -> bool:
-            person = people.at_device(sql, teller)
+            known = people.at_device(sql, teller)
+            person = known or people.contact(sql, _signed_by(record, teller))
             if person is None:
                 return False
             newest = read_person(record, person.fingerprint)
@@ -212,6 +215,12 @@ class Shelves:
     ) -> bool:
         room = quota(self._relation(sql, drop))
         return renters.has_room(sql, drop.drop, size, ticket_hash, room)
+
+
+def _signed_by(record: bytes, device: PeerId) -> Fingerprint:
+    """Whose record this is, not verified, if this device signed it; "" when it did not."""
+    said = decode(PersonRecord, record)
+    return said.fingerprint if said.certificate.device == device else Fingerprint("")
 
 
 def _read(reseal: bytes | None) -> Reseal | None:
