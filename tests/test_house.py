@@ -36,6 +36,7 @@ SECRET = re.compile(
 )
 HARMLESS = {
     "Keyring.password",  # a PasswordVerifier: it hides its own fields
+    "Kept.password",  # likewise
     "MyDrop.tickets",  # a digest of hashes
     "Config.link",  # iroh or tls
     "_Entry.link",  # a connection

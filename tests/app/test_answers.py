@@ -165,6 +165,9 @@ def keys_and_identity(anna: Person, carl: Person, tmp_path: Path) -> None:
     carl.postroad("identity", "sheet", str(tmp_path / "carls.html"))
     carl.postroad("revoke", "--from-sheet", str(tmp_path / "carls.html"), "--yes")
     carl.stop()
+    carl.postroad("backup", "to", str(tmp_path / "stick"))
+    carl.postroad("backup")
+    carl.postroad("backup", "check", str(tmp_path / "stick"))
     carl.postroad("store", "compact")
 
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,8 @@ def busy(scene: Scene) -> None:
     for subject, body in (("first", SECRET), ("large", LARGE)):
         anna.submit(bora.address, letter(anna, bora, f"{subject} of anna", body))
         bora.submit(anna.address, letter(bora, anna, f"{subject} of bora", body))
-        until(lambda subject=subject: bora.find(f"{subject} of anna"), "it comes")
-        until(lambda subject=subject: anna.find(f"{subject} of bora"), "it comes")
+        until(partial(bora.find, f"{subject} of anna"), "it comes")
+        until(partial(anna.find, f"{subject} of bora"), "it comes")
     with anna.imap() as imap:
         imap.create("Family")
         imap.copy("1", "Family")

@@ -38,10 +38,12 @@ from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import CONTEXT, PersonRecord, is_from_the_future, read_person
 from postroad.sealing import certificate as certificates
 from postroad.sealing import keys, letter, stamp, wrapping
+from postroad.sealing.backup import KEY_BYTES, Sealer
 from postroad.sealing.certificate import Certificate
 from postroad.sealing.letter import Header, NotOpened, Person, open_sealed, sealed_to
 from postroad.sealing.password import verifier
 from postroad.sealing.receipt import PLAIN_BYTES, Receipt, Verdict, open_receipt, seal_receipt
+from postroad.store import backup_format
 from postroad.store.keyring import Keyring, new_keyring
 from sealing import forger
 
@@ -368,6 +370,29 @@ def _keyring_seeds() -> list[bytes]:
     return [plain, tlv.encode(wrapping.Wrapped(header, b"y" * 60))]
 
 
+def _backup(octets: bytes) -> None:
+    """What stands behind the seal of a backup; and the seal itself, which lets nothing by."""
+    sealer = Sealer(bytes(range(KEY_BYTES)))
+    mark = bytes(16)
+    with suppress(PeerMisbehaved):
+        sealer.open(b"block", octets)
+        raise AssertionError("it was never sealed")
+    with suppress(PeerMisbehaved):
+        backup_format.read_index(sealer, "a", sealer.seal(b"index a", octets or b"x"))
+    sealed = sealer.seal(b"catalogue", octets or b"x")
+    backup_format.read_catalogue(sealer, backup_format.MAGIC + mark + sealed)
+
+
+def _backup_seeds() -> list[bytes]:
+    head = backup_format.Head(1, int(NOW), "postroad", 1, 1, 1, b"k")
+    file = backup_format.File("database", 5, bytes(32))
+    sealer = Sealer(bytes(range(KEY_BYTES)))
+    whole = backup_format.Catalogue(head, {"database": (file, (bytes(16),))})
+    written = backup_format.write_catalogue(sealer, bytes(16), whole)
+    behind = sealer.open(b"catalogue", written[len(backup_format.MAGIC) + 16 :])
+    return [behind, bytes(16) + (5).to_bytes(4, "big")]
+
+
 TARGETS = (
     Target(
         "structure",
@@ -464,5 +489,12 @@ TARGETS = (
         ("sealing.wrapping.parse", "sealing.wrapping.Wrapping.unwrap"),
         _keyring_seeds,
         (PeerMisbehaved, PermanentFailure),
+    ),
+    Target(
+        "backup",
+        _backup,
+        ("sealing.backup.Sealer.open", "sealing.backup.Sealer.seal"),
+        _backup_seeds,
+        (PeerMisbehaved,),
     ),
 )

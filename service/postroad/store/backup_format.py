@@ -15,7 +15,7 @@ from postroad.base.errors import PeerMisbehaved
 from postroad.base.tlv import decode, encode, fixed, number, octets, text
 from postroad.sealing.backup import MARK_BYTES, NAME_BYTES, Sealer
 
-MAGIC = b"postroad backup 1\n"
+MAGIC = b"postroad backup 1" + b"\n"
 CATALOGUE = "postroad-backup"
 CATALOGUE_COPY = "postroad-backup.copy"
 PACKS = "packs"
@@ -103,6 +103,8 @@ def read_index(sealer: Sealer, pack: str, sealed: bytes) -> dict[bytes, Place]:
     entries = sealer.open(_INDEX + pack.encode(), sealed)
     offset, found = _U32.size + len(sealed), {}
     width = NAME_BYTES + _U32.size
+    if len(entries) % width:
+        raise PeerMisbehaved("the index of a pack is cut short")
     for at in range(0, len(entries), width):
         (size,) = _U32.unpack(entries[at + NAME_BYTES : at + width])
         found[entries[at : at + NAME_BYTES]] = Place(offset, size)
@@ -130,7 +132,7 @@ def read_catalogue(sealer: Sealer, octets: bytes) -> Catalogue:
     """PeerMisbehaved unless it is, octet for octet, what was written."""
     mark_of(octets)
     frames = _frames(sealer.open(_LIST, octets[len(MAGIC) + MARK_BYTES :]))
-    found = Catalogue(decode(Head, next(frames)), {})
+    found = Catalogue(decode(Head, next(frames, b"")), {})
     for frame in frames:
         file, names = decode(File, frame), next(frames, b"")
         if len(names) != -(-file.size // BLOCK_BYTES) * NAME_BYTES:
