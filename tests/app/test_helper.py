@@ -114,7 +114,7 @@ def test_a_helper_serves_whom_its_owner_names_and_nobody_else(box: Box, anna: Pe
     assert "Nobody yet" in box.type("people").stdout
     again = anna.type("accept", link)
     assert again.returncode == 1
-    assert "The helper said: This link to the helper was used" in again.stderr
+    assert 'The helper said: "This link to the helper was used' in again.stderr
     assert anna.type("helpers", "remove", "box").returncode == 0
     assert "You have no helper." in anna.type("helpers").stdout
 
