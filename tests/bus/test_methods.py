@@ -8,15 +8,16 @@ from bus_objects import CALLED, Remote, below, variant
 from bus_scene import Scene, error_of, write
 from person import until
 from postroad import contract
+from postroad.base import limits
 from postroad.contract import MANAGER_INTERFACE, ROOT_PATH, BusError
 from postroad.doors.dbus import methods
+from postroad.doors.dbus.values import camel
 from postroad.machine.clock import SystemClock
 from session_bus import CLIENTS, LibraryClient, client
 
 LATER = {  # called in other tests: of a node in another state, or by strangers
     (MANAGER_INTERFACE, "Setup"),
     (MANAGER_INTERFACE, "FinishSetup"),
-    (MANAGER_INTERFACE, "GetStatistics"),
     (MANAGER_INTERFACE, "Doctor"),
     (contract.REQUEST_INTERFACE, "Accept"),
     (contract.REQUEST_INTERFACE, "Refuse"),
@@ -77,6 +78,54 @@ def test_what_is_told_of_the_node(manager: Remote, both: Scene) -> None:
     assert (identity["Address"], identity["Former"]) == (both.anna.address, [])
     policy = manager("GetPolicy")
     assert policy["Settings"]
+
+
+def test_statistics_count_letters_and_tell_times_in_whole_seconds(
+    manager: Remote, contact: Remote, both: Scene
+) -> None:
+    write(both.anna, both.bora, 1)
+    until(lambda: manager("GetStatistics", {})["Delivered"], "the letter is counted")
+    told = manager("GetStatistics", {"Days": variant("u", 7)})
+    assert (told["Days"], told["Accepted"], told["Failed"]) == (7, 1, 0)
+    assert isinstance(told["Since"], int)
+    assert told["Until"] - told["Since"] == 7 * limits.DAY
+    assert abs(told["Until"] - SystemClock().now()) < 60
+    assert [one["Address"] for one in told["ByContact"]] == [both.bora.address]
+    assert told["SecondsToReceipt"]["Letters"] == 1
+    assert told["SecondsToReceipt"]["Median"] > 0
+    assert sum(one["Accepted"] for one in told["ByDay"]) == 1
+    for days in (0, limits.STATISTICS_DAYS + 1):
+        refused = error_of(manager, "GetStatistics", {"Days": variant("u", days)})
+        assert refused.name == BusError.FAILED
+        assert f"from 1 to {limits.STATISTICS_DAYS}" in refused.sentence
+    wrong = error_of(manager, "GetStatistics", {"Days": variant("s", "7")})
+    assert wrong.name == BusError.INVALID_ARGUMENT
+
+
+def test_the_bus_shows_the_verdict_that_status_tells(
+    manager: Remote, contact: Remote, both: Scene
+) -> None:
+    def is_the_same() -> bool:
+        told = both.anna.postroad("status")
+        properties, answer = (
+            {name: one[name] for name in ("State", "Health", "Problems")}
+            for one in (manager, manager("GetStatus"))
+        )
+        assert told["problems"], "she has few holders"
+        problems = [table_of(one) for one in told["problems"]]
+        wanted = {"State": told["state"], "Health": told["health"], "Problems": problems}
+        return properties == answer == wanted and manager["StateText"] == told["sentence"]
+
+    until(is_the_same, "bus and status agree")
+    manager("Pause", 0)
+    until(is_the_same, "bus and status agree in a pause")
+    assert manager["State"] == "paused"
+    manager("Resume")
+    until(is_the_same, "bus and status agree after it")
+
+
+def table_of(problem: dict[str, str]) -> dict[str, str]:
+    return {camel(key): value for key, value in problem.items()}
 
 
 def test_the_audit_log_is_read_and_checked(manager: Remote) -> None:

@@ -215,6 +215,8 @@ def test_no_secret_subject_or_text_is_in_any_signal(pair: Pair, tmp_path: Path) 
         asker = LibraryClient("dbus-next")
         link, _ = asker.call(ROOT_PATH, MANAGER_INTERFACE, "Invite", "a{sv}", {})
         words = asker.call(ROOT_PATH, MANAGER_INTERFACE, "BeginRotation")["Words"]
+        old = pair.anna.password
+        pair.anna.password = asker.call(ROOT_PATH, MANAGER_INTERFACE, "NewMailboxPassword")
         pair.exchange_letters()
         time.sleep(1.0)
         heard = monitor.heard()
@@ -222,5 +224,6 @@ def test_no_secret_subject_or_text_is_in_any_signal(pair: Pair, tmp_path: Path) 
         monitor.end()
     assert b"MessageDelivered" in heard
     assert b"PropertiesChanged" in heard
-    for secret in ("Secret-subject", "Secret-body", link, words):
+    for secret in ("Secret-subject", "Secret-body", link, words, old, pair.anna.password):
+        assert secret
         assert secret.encode() not in heard

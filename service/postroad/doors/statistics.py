@@ -34,8 +34,10 @@ class StatisticsDesk:
 
     async def _statistics(self, request: dict[str, Any]) -> Reply:
         """`days`: of how many, until now; at most 90."""
-        days = request.get("days") or DAYS_DEFAULT
-        if not isinstance(days, int) or not 1 <= days <= limits.STATISTICS_DAYS:
+        days = request.get("days")
+        if days is None:
+            days = DAYS_DEFAULT
+        if type(days) is not int or not 1 <= days <= limits.STATISTICS_DAYS:
             raise PermanentFailure(
                 f"Statistics are kept for {limits.STATISTICS_DAYS} days: say a number from 1 to "
                 f"{limits.STATISTICS_DAYS}."

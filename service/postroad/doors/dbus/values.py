@@ -17,8 +17,11 @@ from postroad.message.plain import is_seen
 
 PRIVATE = frozenset({"subject", "text"})  # any program of the session may listen to the bus
 _LINE_ENDS = "\n\r\t\u2028\u2029"
+_MOMENTS = ("At", "Since", "Until")  # how the key of a moment ends
 _LISTS_OF_TABLES = {  # of these an empty one has a type, too
     "Audit",
+    "ByContact",
+    "ByDay",
     "Devices",
     "Entries",
     "Faults",
@@ -78,7 +81,7 @@ def typed(value: Any, key: str = "") -> Typed:
     if isinstance(value, int):
         return Typed("t", value) if value >= 0 else Typed("x", value)
     if isinstance(value, float):  # seconds UTC are told in whole ones
-        return Typed("t", int(value)) if key.endswith(("At", "Until")) else Typed("d", value)
+        return Typed("t", int(value)) if key.endswith(_MOMENTS) else Typed("d", value)
     if isinstance(value, Mapping):
         return Typed("a{sv}", table(value))
     if isinstance(value, list | tuple):
