@@ -9,11 +9,13 @@ import smtplib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from person import Person, until
-from postroad.app import asking
+from postroad.app import asking, status_line
+from postroad.protocol.health import Facts, judge
 from service_manager import ServiceManager, greeting
 
 
@@ -38,7 +40,10 @@ def test_a_node_that_is_not_set_up_is_up_and_says_so_and_goes_on_by_itself(
     anna: Person, systemd: ServiceManager
 ) -> None:
     systemd.start()
-    heard = systemd.heard("STATUS=not set up: type postroad setup")
+    heard = systemd.heard(
+        "STATUS=Postroad is not set up yet: you have no address. There are no keys and no address "
+        "here yet. Make them: postroad setup"
+    )
     assert "READY=1" in heard
     assert greeting(systemd.port("smtp")) == (
         b"421 4.3.2 This node is not set up: type postroad setup\r\n"
@@ -83,6 +88,39 @@ def test_a_stop_is_announced_and_ends_at_once_with_clients_at_the_doors(
     with socket.create_connection(("127.0.0.1", systemd.port("imap")), timeout=30) as waits:
         systemd.start()
         assert waits.recv(4096).startswith(b"* OK")
+
+
+def test_the_status_is_the_sentence_of_the_verdict_and_follows_it(
+    anna: Person, systemd: ServiceManager
+) -> None:
+    anna.set_up()
+    systemd.start()
+    systemd.heard("READY=1")
+
+    def verdict() -> dict[str, Any]:
+        return asking.ask(anna.folder / "run" / "control", do="health")
+
+    until(lambda: verdict()["state"] != "starting", "the node is on the network")
+    running = verdict()
+    systemd.heard(f"STATUS={status_line.line(running)}")
+    anna.postroad("pause")
+    systemd.heard("STATUS=Your node is paused: no letter comes or goes.")
+    assert status_line.line(verdict()) == verdict()["sentence"]
+    anna.postroad("resume")
+    systemd.heard(f"STATUS={status_line.line(running)}")
+    systemd.stop()
+    assert "STOPPING=1" in systemd.heard("STATUS=stopping")
+
+
+def test_a_problem_is_in_the_status_and_a_remark_is_not() -> None:
+    locked = judge(Facts(locked_because="A reason."))
+    assert status_line.line(locked.told()) == (
+        "Your node is locked: its keys wait for you. No letter comes or goes until your keys are "
+        "open. A reason. Open them: postroad unlock"
+    )
+    lonely = judge(Facts(contacts=0))
+    assert lonely.problems
+    assert status_line.line(lonely.told()) == lonely.sentence
 
 
 def test_a_taken_folder_is_waited_for_in_words(anna: Person, systemd: ServiceManager) -> None:

@@ -10,7 +10,7 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from socket import socket
@@ -20,7 +20,7 @@ from postroad import __version__
 from postroad.app import config as configuration
 from postroad.app import log as lines
 from postroad.app import policy as policies
-from postroad.app import policy_told, session_bus
+from postroad.app import policy_told, session_bus, status_line
 from postroad.app.compose import Settings, build_node
 from postroad.app.config import Config
 from postroad.app.node import Node, Sockets
@@ -29,9 +29,11 @@ from postroad.app.policy import Policy
 from postroad.app.setup_desk import SetupDesk
 from postroad.app.waiting import Waiting, sentence, until_told
 from postroad.base import limits
+from postroad.base.bell import Bell
 from postroad.base.errors import ConfigurationError, NotSetUp, NotToBeHad, PostroadError
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Lan, Machine, Network
+from postroad.doors.control import Request
 from postroad.doors.dbus.door import STARTING, Door, served
 from postroad.machine import credential, listeners
 from postroad.machine.clock import SystemClock
@@ -48,6 +50,7 @@ from postroad.machine.systemd import Manager, feed_watchdog
 from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
 from postroad.protocol.border import border
+from postroad.protocol.health import Verdict
 from postroad.protocol.holding import HoldFor
 from postroad.store import audit, keyring
 from postroad.store.database import Sql
@@ -147,9 +150,11 @@ class _Life:
             config, _ = self._load()
         except PostroadError:
             config = configuration.default()
-        said = sentence(reason)
-        log.log(logging.DEBUG if self._manager.has_said(said) else logging.WARNING, "%s", said)
-        self._manager.ready(said)
+        waiting = Waiting(reason)
+        shown = status_line.line(waiting.verdict.told())
+        again = self._manager.has_said(shown)
+        log.log(logging.DEBUG if again else logging.WARNING, "%s", sentence(reason))
+        self._manager.ready(shown)
         self._waited = True
         self._pulse = _answer
         held: list[tuple[str, socket]] = []
@@ -159,7 +164,6 @@ class _Life:
         with suppress(ConfigurationError):
             for door, port in (("smtp", config.smtp_port), ("imap", config.imap_port)):
                 held += [(door, one) for one in self._doors.held(door, port)]
-        waiting = Waiting(reason)
         desk = SetupDesk(self._path, waiting.look.set, self._doors.ports)
         waiting.requests.update(desk.requests)
         bus.say(waiting.verdict, waiting.requests)
@@ -218,8 +222,13 @@ class _Life:
         locksmith = Locksmith(
             machine.entropy, DesktopKeyring(), credential.fetch, config.keys_at_rest
         )
+
+        def locked(verdict: Verdict, requests: Mapping[str, Request]) -> None:
+            self._manager.ready(status_line.line(verdict.told()))
+            bus.say(verdict, requests)
+
         wrapping = await opened(
-            machine.disk, locksmith, machine.peer_uid, sockets, self._must_be_unlocked, bus.say
+            machine.disk, locksmith, machine.peer_uid, sockets, self._waiting, locked
         )
         bus.say(STARTING)
         try:
@@ -245,9 +254,15 @@ class _Life:
                     self._served = True
                     self._pulse = lambda: node.database.read(_look)
                     self._ready(sockets, node.pauses.pause)
-                    self._manager.ready("paused" if node.pauses.pause else "running")
+                    self._manager.ready(status_line.line(STARTING.told()))
 
-                await node.serve(sockets, started, bus.follow, {"policy": self._policy})
+                async def follow(requests: Mapping[str, Request], bell: Bell) -> None:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(bus.follow(requests, bell), name="session bus")
+                        showing = status_line.follow(self._manager, requests, bell)
+                        tasks.create_task(showing, name="status line")
+
+                await node.serve(sockets, started, follow, {"policy": self._policy})
         except asyncio.CancelledError:
             if policies.has_changed(policy):
                 log.info("stopped")
@@ -263,10 +278,6 @@ class _Life:
         loop = self._loop
         if loop is not None:  # what the loop cannot say, the manager should not hear
             loop.call_soon_threadsafe(self._manager.still_starting)
-
-    def _must_be_unlocked(self, reason: str) -> None:
-        self._waiting(reason)
-        self._manager.ready("locked: type postroad unlock")
 
     def _sockets(self, config: Config, machine: Machine) -> Sockets:
         def door(name: str, port: int) -> Sequence[socket]:

@@ -49,7 +49,7 @@ class Waiting:
 
 
 def sentence(reason: PostroadError) -> str:
-    """What `systemctl status` and the doors say of it."""
+    """What the log and the doors say of it."""
     if isinstance(reason, NotSetUp):
         return "not set up: type postroad setup"
     return f"cannot start yet: {reason}"
