@@ -119,7 +119,7 @@ async def not_opened(bringer: Resident, to: Resident, octets: bytes) -> None:
     """It is refused in the words of all such letters, the first time and again; counted once."""
     before, filed = await set_aside(to), len(await to.inbox())
     for _ in range(2):
-        with pytest.raises(Refused, match=r"^It cannot be opened\.$"):
+        with pytest.raises(Refused, match=r'^"It cannot be opened\."$'):
             await bring(bringer, to, octets)
     assert await set_aside(to) == before + 1
     assert len(await to.inbox()) == filed

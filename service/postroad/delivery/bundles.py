@@ -14,7 +14,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from postroad.base import limits
-from postroad.base.errors import PeerMisbehaved, PermanentFailure, PostroadError, TemporaryFailure
+from postroad.base.errors import (
+    DiskFull,
+    PeerMisbehaved,
+    PermanentFailure,
+    PostroadError,
+    TemporaryFailure,
+)
 from postroad.base.ids import DropId, Fingerprint, MailId
 from postroad.base.seams import SureClock
 from postroad.base.tlv import decode, encode
@@ -301,7 +307,12 @@ class Bundles:
                 queue.wake(sql, fingerprint, now)
             return is_newer
 
-        if await self._database.run(work):
+        try:
+            is_newer = await self._database.run(work)
+        except DiskFull as error:  # what follows is told one by one, and can be read again
+            found.trouble = str(error)
+            return
+        if is_newer:
             found.records += 1
             self._sender.wake()
 
