@@ -84,6 +84,9 @@ def test_every_command_is_typed_and_answers_as_it_is_described(
         anna.postroad(words)
     for command in (["audit"], ["audit", "verify"], ["store"], ["store", "check"], ["netcheck"]):
         anna.postroad(*command)
+    anna.postroad("doctor", "--report")
+    for what in ("sample", "check", "reload"):
+        anna.postroad("config", what)
 
     people_and_letters(hana, anna, bora, carl)
     hana.postroad("statistics")

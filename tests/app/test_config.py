@@ -245,7 +245,8 @@ def test_a_new_file_tells_of_every_key_and_changes_nothing(path: Path) -> None:
     uncommented = text
     for field in fields(Config):
         about = field.metadata["about"]
-        assert f"\n# {about}\n# {field.name} = " in text
+        star = "" if field.name in configuration.LIVE else " (*)"
+        assert f"\n# {about}{star}\n# {field.name} = " in text
         uncommented = uncommented.replace(f"# {field.name} = ", f"{field.name} = ")
     assert load(written(path, uncommented)) == configuration.default()
     assert set(tomllib.loads(uncommented)) == {field.name for field in fields(Config)}

@@ -61,7 +61,8 @@ FED_BY = {
 ABOVE = {
     "app.asking._answer": "the answer of our own node to its owner's command",
     "app.asking._answer_soon": "the answer of our own node to its owner's command",
-    "app.config.written_in": "target config",
+    "app.config._parsed": "target config",
+    "app.config_lines._name": "a key that tomllib has read: tests/app/test_config_mistakes.py",
     "app.identity_cli.print_sheet": "the answer of our own node to its owner's command",
     "app.log_cli._parsed": "lines of this user, as journalctl writes them",
     "app.owners_file.converse": "the answer of our own node to its owner's command",

@@ -652,6 +652,50 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             ),
         },
     ),
+    "doctor": (
+        {
+            "health": text("that of the worst finding", "ok", "attention", "broken"),
+            "findings": many(
+                nested(
+                    {
+                        "about": text("the part of it, like ports or disk"),
+                        "health": text("how bad it is", "ok", "attention", "broken"),
+                        "says": text("a sentence"),
+                        "next_step": text("what to do, or to type; may be empty"),
+                    }
+                ),
+                "all parts, in the order in which they are best read",
+            ),
+            "report": truth("whether all that is private was left out"),
+            "system": text("of this computer, in a report").or_null(),
+        },
+    ),
+    "config sample": ({"text": text("of a configuration file that changes nothing")},),
+    "config check": (
+        {
+            "file": text("that was looked at"),
+            "good": truth("whether a node would start with it"),
+            "mistakes": many(
+                nested(
+                    {
+                        "line": whole("where the key stands").or_null(),
+                        "key": text("as it is written"),
+                        "reason": text("what is wrong with it"),
+                        "says": text("all of it, in a sentence"),
+                    }
+                ),
+                "all of them, in the order of the lines",
+            ),
+            "narrowed": many(text("a key"), "of which the policy allows less"),
+            "keys": many(text("a key"), "that there are"),
+        },
+    ),
+    "config reload": (
+        {
+            "changed": many(text("a key"), "whose new value the node goes by now"),
+            "after_restart": many(text("a key"), "whose new value counts after a new start"),
+        },
+    ),
     "audit": ({"entries": many(nested(_AUDIT_ENTRY), "oldest first")},),
     "audit verify": (
         {

@@ -164,9 +164,7 @@ def ask_soon(config: Config, seconds: float, **request: Asked) -> dict[str, Any]
         raise
 
 
-def ask_about(
-    file: WrittenFile | ReadFile, control: Path, **request: Asked
-) -> dict[str, Any]:
+def ask_about(file: WrittenFile | ReadFile, control: Path, **request: Asked) -> dict[str, Any]:
     """The same of a request that is about a file of the owner's."""
     return _ask(control, request, file)
 

@@ -36,7 +36,9 @@ from postroad.app.backup_cli import backup
 from postroad.app.backup_cli import restore as restore_backup
 from postroad.app.bundle_cli import bundle
 from postroad.app.config import LINKS, Config
+from postroad.app.config_cli import config
 from postroad.app.contacts_cli import contacts, invitations, verify
+from postroad.app.doctor_cli import doctor
 from postroad.app.health_cli import statistics, status
 from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
@@ -331,6 +333,8 @@ main.add_command(status)
 main.add_command(statistics)
 main.add_command(watch)
 main.add_command(helper)
+main.add_command(config)
+main.add_command(doctor)
 main.add_command(service)
 main.add_command(bundle)
 main.add_command(queue)

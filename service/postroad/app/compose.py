@@ -88,6 +88,7 @@ class Settings:
     bundle_write: bool = True
     bundle_read: bool = True
     helpers: bool = True  # whether any may serve us
+    lan: bool = True  # whether contacts on the local network find us, where the machine has one
 
 
 @asynccontextmanager
@@ -244,7 +245,7 @@ async def _wire(
         epochs,
         settings.hold_for,
         dial_private=private,
-        strangers=limits.STAMP_BITS if settings.takes_requests else 0,
+        strangers=_stamp_bits(settings),
     )
     strangers = Strangers(
         database,
@@ -420,6 +421,23 @@ async def _wire(
     directory.is_scarce = lambda: machine.is_scarce
     if relay is not None:
         relay.is_scarce = lambda: machine.is_scarce
+
+    def adapt(new: Settings) -> None:
+        outbox.expiry_seconds, outbox.size_max = new.expiry_seconds, new.size_max
+        requests.is_open, requests.refuses_silently = new.takes_requests, new.refuses_silently
+        bundles.allow(writes=new.bundle_write, reads=new.bundle_read)
+        shelves.hold_for = ledger.hold_for = new.hold_for
+        renter.duty.change(new.hold_for)
+        renter.strangers = _stamp_bits(new)
+        renter.wake()
+        if relay is not None and new.relay is not None:
+            relay.change(new.relay)
+            relay.review_soon()
+        if neighbours is not None:
+            neighbours.want(new.lan)
+
+    if neighbours is not None:
+        neighbours.want(settings.lan)
     answers.update(holder.answers)
     answers.update(directory.answers)
     answers.update(obeying.answers)
@@ -469,7 +487,13 @@ async def _wire(
         admission,
         bell,
         watch,
+        adapt,
     )
+
+
+def _stamp_bits(settings: Settings) -> int:
+    """What our record says of strangers."""
+    return limits.STAMP_BITS if settings.takes_requests else 0
 
 
 def _port_of(endpoint: Gate, settings: Settings) -> int:

@@ -1,19 +1,24 @@
 """The owner's configuration: one TOML file, read once into a value that cannot be wrong.
 
-An unknown key or a bad value refuses to start, with the file, the key and the reason. Nothing below
-`app` reads a file or the environment: rooms receive the numbers that they need.
+An unknown key or a bad value refuses to start, with the file, the line, the key and the reason;
+all that is wrong is said at once. Nothing below `app` reads a file or the environment: rooms
+receive the numbers that they need. Longer than others, because each key is told
+about here, and nowhere else.
 Invariant: what the owner wrote into the file stays as it is, but for the values that we change.
 """
 
+import difflib
 import ipaddress
 import os
 import re
 import tomllib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from postroad.app.config_lines import lines_of
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, PermanentFailure
 from postroad.base.ids import Fingerprint, is_fingerprint
@@ -51,9 +56,30 @@ SWITCHES = (
 )  # fmt: skip
 
 
+# What a running node takes over when it is told to (`postroad config reload`); the rest is for its
+# next start.
+LIVE = frozenset({
+    "expiry_days", "reserve_mib", "size_max_mib", "relay_kilobytes_per_second", "lan", "hold_for",
+    "bundle_write", "bundle_read", "strangers", "refuse_silently", "log_level",
+})  # fmt: skip
+
+
 def _about(text: str) -> dict[str, str]:
     """What a new file says about a key."""
     return {"about": text}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """What is wrong with one key of a file, or with the file itself, where `key` is ""."""
+
+    line: int | None
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = "" if self.line is None else f"line {self.line}: "
+        return f"{where}{self.key}{self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +219,10 @@ class Config:
         return os.path.exists(self.data / "keys")  # False also where we may not look
 
 
+KEYS = tuple(each.name for each in fields(Config))
+assert set(KEYS) >= LIVE
+
+
 def default_path() -> Path:
     return _xdg("XDG_CONFIG_HOME", ".config") / "postroad" / FILE_NAME
 
@@ -205,21 +235,73 @@ def default() -> Config:
 
 
 def load(path: Path) -> Config:
-    """What the file says, over the defaults; ConfigurationError names file, key and reason."""
-    config = default()
-    for key, value in written_in(path).items():
-        config = replace(config, **{_known(path, key): checked(path, key, value)})
+    """What the file says, over the defaults; ConfigurationError tells all mistakes, and where."""
+    config, mistakes = looked_through(path)
+    if mistakes:
+        raise ConfigurationError(told(path, mistakes))
     return config
+
+
+def told(path: Path, mistakes: Sequence[Mistake]) -> str:
+    """All of them in sentences, and each key that there is, where one is unknown."""
+    said = [f"{one}." for one in mistakes]
+    if len(said) > 1:
+        said = ["", *said]
+    return f"{path}: " + "\n  ".join(said) + _keys_told(mistakes)
+
+
+def _keys_told(mistakes: Sequence[Mistake]) -> str:
+    if not any(one.reason.startswith(NO_KEY) for one in mistakes):
+        return ""
+    between = "\n  " if len(mistakes) > 1 else " "
+    return f"{between}The keys are: {', '.join(KEYS)}."
+
+
+NO_KEY = " is not a key"
+
+
+def looked_through(path: Path) -> tuple[Config, list[Mistake]]:
+    """What the file says as far as it is right, and what is not, in the order of its lines.
+
+    Raises ConfigurationError when it cannot be read, or is no TOML."""
+    text = _text(path)
+    lines = lines_of(text)
+    config, mistakes = default(), []
+    for key, value in _parsed(path, text).items():
+        try:
+            if key not in KEYS:
+                raise ValueError(NO_KEY + _meant(key))
+            config = replace(config, **{key: valid(key, value)})
+        except ValueError as error:
+            reason = f"{error}" if key not in KEYS else f" = {shown(value)}: {error}"
+            mistakes.append(Mistake(lines.get(key), key, reason))
+    return config, sorted(mistakes, key=lambda one: one.line or 0)
+
+
+def _meant(key: str) -> str:
+    """The key that was most likely meant."""
+    near = difflib.get_close_matches(key.lower().replace("-", "_"), KEYS, 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def written_in(path: Path) -> dict[str, Any]:
     """The keys and values that stand in the file, unchecked; none when there is no file."""
+    return _parsed(path, _text(path))
+
+
+def _text(path: Path) -> str:
+    """What stands in the file; nothing when there is none. ConfigurationError."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return path.read_text("utf-8")
     except FileNotFoundError:
-        return {}
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}.") from error
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits is no TOMLDecodeError
         raise ConfigurationError(f"{path} is not valid TOML: {error}. Mend that line.") from error
 
@@ -231,7 +313,7 @@ def write(path: Path, config: Config) -> None:
     path = path.resolve()  # a link of the owner's stays a link
     draft = path.with_name(path.name + ".draft")
     try:
-        changed = _changed(path, config) if path.exists() else _new(config)
+        changed = _changed(path, config) if path.exists() else sample(config)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_through(draft, changed.encode())
         if not _says(draft, config):
@@ -280,17 +362,23 @@ def _differing(path: Path, config: Config) -> list[tuple[Field[Any], Any]]:
     return [(each, value) for each, value in wanted if value != getattr(before, each.name)]
 
 
-def _new(config: Config) -> str:
+HEAD = """\
+# Postroad's configuration. To change a value, take away the # before its line.
+# `postroad config check` says what is wrong with it; `postroad config reload` has your running node
+# take it over. What is marked (*) waits until you start your node again.
+"""
+
+
+def sample(config: Config | None = None) -> str:
     """Every key with what it is; those that have their default are commented out."""
     standard = default()
-    lines = [
-        "# Postroad's configuration. To change a value, take away the # before its line and start",
-        "# your node again; `postroad run` says what is wrong with it.",
-    ]
+    lines = [HEAD.rstrip()]
     for each in fields(Config):
-        value, usual = getattr(config, each.name), getattr(standard, each.name)
+        value = getattr(config or standard, each.name)
         line = f"{each.name} = {_toml(said(each.name, value))}"
-        lines += ["", f"# {each.metadata['about']}", f"# {line}" if value == usual else line]
+        is_usual = value == getattr(standard, each.name)
+        star = "" if each.name in LIVE else " (*)"
+        lines += ["", f"# {each.metadata['about']}{star}", f"# {line}" if is_usual else line]
     return "\n".join(lines) + "\n"
 
 
@@ -324,21 +412,6 @@ def _toml(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(one) for one in value) + "]"
     return str(value)
-
-
-def _known(path: Path, key: str) -> str:
-    names = [field.name for field in fields(Config)]
-    if key not in names:
-        raise ConfigurationError(f"{path}: {key} is not a key. The keys are: {', '.join(names)}.")
-    return key
-
-
-def checked(path: Path, key: str, value: Any) -> Any:
-    """The value of this key as the file says it; ConfigurationError."""
-    try:
-        return valid(key, value)
-    except ValueError as error:
-        raise ConfigurationError(f"{path}: {key} = {shown(value)}: {error}.") from error
 
 
 def shown(value: Any) -> str:

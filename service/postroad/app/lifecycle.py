@@ -26,6 +26,7 @@ from postroad.app.config import Config
 from postroad.app.node import Node, Sockets
 from postroad.app.opening import opened
 from postroad.app.policy import Policy
+from postroad.app.reloading import DONE, Reloading
 from postroad.app.setup_desk import SetupDesk
 from postroad.app.waiting import Waiting, sentence, until_told
 from postroad.base import limits
@@ -35,7 +36,7 @@ from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Lan, Machine, Network
 from postroad.doors.control import Request
 from postroad.doors.dbus.door import STARTING, Door, served
-from postroad.machine import credential, listeners
+from postroad.machine import credential, listeners, looks
 from postroad.machine.clock import SystemClock
 from postroad.machine.desktop_keyring import DesktopKeyring
 from postroad.machine.disk import FolderDisk
@@ -114,6 +115,7 @@ class _Life:
         self._waited = False  # whether it could not start before
         self._asked_at: tuple[Path, socket] | None = None  # the control socket, and its path
         self._pulse: Callable[[], Awaitable[object]] = _answer  # what the watchdog asks
+        self._reload: Callable[[], Awaitable[None]] = _answer  # on SIGHUP
 
     async def live(self) -> None:
         main = asyncio.current_task()
@@ -126,6 +128,19 @@ class _Life:
 
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, stop)
+        had_terminal = has_terminal()
+        reloads: set[asyncio.Task[None]] = set()
+
+        def hang_up() -> None:
+            # From a terminal that was closed it means what it always did.
+            if had_terminal and not has_terminal():
+                stop()
+            elif not reloads:
+                task = asyncio.create_task(_await(self._reload), name="reload")
+                reloads.add(task)
+                task.add_done_callback(reloads.discard)
+
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
         feeding = feed_watchdog(self._manager, lambda: self._pulse())
         watchdog = asyncio.create_task(feeding, name="watchdog")
         try:
@@ -141,6 +156,8 @@ class _Life:
             log.info("stopped")
         finally:
             watchdog.cancel()
+            for task in reloads:
+                task.cancel()
             if self._asked_at is not None:
                 self._asked_at[1].close()
 
@@ -166,10 +183,16 @@ class _Life:
                 held += [(door, one) for one in self._doors.held(door, port)]
         desk = SetupDesk(self._path, waiting.look.set, self._doors.ports)
         waiting.requests.update(desk.requests)
+
+        async def look() -> None:
+            waiting.look.set()
+
+        self._reload = look
         bus.say(waiting.verdict, waiting.requests)
         try:
             await until_told(waiting, held, asked_at, self._peer_uid)
         finally:
+            self._reload = _answer
             for _, one in held:
                 one.close()
 
@@ -236,15 +259,37 @@ class _Life:
                 keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
                 with advised(f"To use another one, change {keys} in {self._path}."):
                     node = await stack.enter_async_context(
-                        build_node(
-                            _settings(config), machine, wrapping, locksmith, self._opening
-                        )
+                        build_node(_settings(config), machine, wrapping, locksmith, self._opening)
                     )
                 now = machine.clock.now()
                 await node.database.run(lambda sql: _note_start(sql, now, policy, cut, mended))
                 await stack.enter_async_context(ended_by_another(policy, main.cancel))
                 if isinstance(machine.supply, SystemSupply):
                     await stack.enter_async_context(machine.supply.watched())
+
+                disk = machine.disk
+                assert isinstance(disk, FolderDisk)
+
+                def apply(new: Config) -> None:
+                    lines.start(new.log_level)
+                    disk.reserve_bytes = round(new.reserve_mib * limits.MIB)
+                    node.adapt(_settings(new))
+
+                def announce(how: str) -> None:
+                    self._announce(how)
+                    if how == DONE:
+                        node.bell.ring()  # then the status is that of the verdict again
+
+                reloading = Reloading(self._load, policy, config, apply, announce)
+                self._reload = reloading.quietly
+
+                async def examined(_: dict[str, Any]) -> dict[str, Any]:
+                    return {
+                        "version": __version__,
+                        "sandbox": looks.own_sandbox(),
+                        "configuration_trouble": reloading.trouble,
+                        "after_restart": reloading.waiting,
+                    }
 
                 def started() -> None:
                     # What was imported and built stays: the collector need not walk over it again.
@@ -262,12 +307,26 @@ class _Life:
                         showing = status_line.follow(self._manager, requests, bell)
                         tasks.create_task(showing, name="status line")
 
-                await node.serve(sockets, started, follow, {"policy": self._policy})
+                await node.serve(
+                    sockets,
+                    started,
+                    follow,
+                    {"policy": self._policy, "reload": reloading.answer, "examined": examined},
+                )
         except asyncio.CancelledError:
             if policies.has_changed(policy):
                 log.info("stopped")
                 raise ConfigurationError(policies.CHANGED) from None
             raise
+        finally:
+            self._reload = _answer
+
+    def _announce(self, how: str) -> None:
+        """To the service manager, before a new configuration is read and afterwards."""
+        if how:
+            self._manager.ready(how)
+        else:
+            self._manager.reloading()
 
     async def _policy(self, _: dict[str, Any]) -> dict[str, Any]:
         config, _policy = self._load()
@@ -318,6 +377,19 @@ async def _answer() -> None:
     """The event loop answers, and there is no database yet."""
 
 
+async def _await(work: Callable[[], Awaitable[None]]) -> None:
+    await work()
+
+
+def has_terminal() -> bool:
+    """Whether this process still has the terminal that it was started from."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
 def _nothing() -> None:
     """The database thread answers."""
 
@@ -349,6 +421,7 @@ def _settings(config: Config) -> Settings:
         bundle_write=config.bundle_write,
         bundle_read=config.bundle_read,
         helpers=config.helpers,
+        lan=config.lan,
     )
 
 
@@ -447,9 +520,8 @@ def relay_rules(config: Config) -> Rules | None:
     )
 
 
-def _lan(config: Config) -> Lan | None:
-    if not config.lan:
-        return None
+def _lan(config: Config) -> Lan:
+    """Also where it is off: the owner may want it while the node runs."""
     transport = "tcp" if config.link == "tls" else "udp"
     return ZeroconfLan(SystemEntropy(), transport, config.peer_hosts)
 

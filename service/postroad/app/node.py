@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from socket import socket
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from postroad.base import limits
 from postroad.base.bell import Bell
@@ -64,6 +65,9 @@ from postroad.store.locksmith import Locksmith, OwnersWord
 from postroad.store.mailboxes import Mailboxes
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
+
+if TYPE_CHECKING:
+    from postroad.app.compose import Settings
 
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
@@ -178,6 +182,7 @@ class Node:
     admission: Admission
     bell: Bell
     watch: Watch
+    adapt: "Callable[[Settings], None]"  # to others, of which it takes what it can
     troubles: Troubles = field(default_factory=Troubles)
 
     async def serve(

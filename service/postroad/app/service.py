@@ -212,7 +212,16 @@ def _trial(sandbox: str) -> Iterator[None]:
         _said_at().unlink(missing_ok=True)
 
 
-_NOT_FOR_TRIAL = ("Type=", "ExecStart=", "Restart", "Watchdog", "NotifyAccess=", "Wants=", "After=")
+_NOT_FOR_TRIAL = (
+    "Type=",
+    "ExecStart=",
+    "ExecReload=",
+    "Restart",
+    "Watchdog",
+    "NotifyAccess=",
+    "Wants=",
+    "After=",
+)
 
 
 def _try(config: Config) -> str:

@@ -30,7 +30,11 @@ class Waiting:
     def __init__(self, reason: PostroadError) -> None:
         self.reason = reason
         self.look = asyncio.Event()
-        known: dict[str, locked.Request] = {LOOK_AGAIN: self._look_again, "health": self._health}
+        known: dict[str, locked.Request] = {
+            LOOK_AGAIN: self._look_again,
+            "health": self._health,
+            "reload": self._reload,
+        }
         self.requests = locked.RefusedRequests(known, lambda: reason)
 
     @property
@@ -43,6 +47,10 @@ class Waiting:
         self.look.set()
         return {}
 
+    async def _reload(self, _: dict[str, Any]) -> locked.Reply:
+        """The next start reads all of the configuration."""
+        self.look.set()
+        return {"changed": [], "after_restart": []}
 
     async def _health(self, _: dict[str, Any]) -> locked.Reply:
         return self.verdict.told()

@@ -115,7 +115,7 @@ class Bundles:
         writes: bool = True,
         reads: bool = True,
     ) -> None:
-        self._allowed = {"bundle_write": writes, "bundle_read": reads}
+        self.allow(writes=writes, reads=reads)
         self._database = database
         self._sealed = sealed
         self._packer = packer
@@ -129,6 +129,9 @@ class Bundles:
         self._clock = clock
         self._on_held = on_held
         self._on_receipts = on_receipts
+
+    def allow(self, *, writes: bool, reads: bool) -> None:
+        self._allowed = {"bundle_write": writes, "bundle_read": reads}
 
     # Writing
 

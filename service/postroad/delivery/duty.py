@@ -63,10 +63,16 @@ class Duty:
         self._client = client
         self._keyring = keyring
         self._clock = clock
-        self._hold_for = hold_for
+        self.hold_for = hold_for
         self._on_said = on_said
         self._private = dial_private
         self._told_renters: set[PeerId] = set()  # that we hold no more for them
+
+    def change(self, hold_for: HoldFor) -> None:
+        """Hold for others than before; who should know is told in the renter's next round."""
+        if hold_for is not self.hold_for:
+            self.hold_for = hold_for
+            self._told_renters.clear()
 
     @property
     def answers(self) -> Mapping[type[wire.Message], Answer]:
@@ -83,7 +89,7 @@ class Duty:
             return _State(mine, told, renting, self._renters_to_tell(sql))
 
         state = await self._database.read(work)
-        holding = Holding.of(self._hold_for, say_hours(state.mine))
+        holding = Holding.of(self.hold_for, say_hours(state.mine))
         nothing = Holding.of(HoldFor.OFF, None)  # a blocked renter shall look for another holder
         due = [
             (person, says)
@@ -106,7 +112,7 @@ class Duty:
             if drop.voucher is None:
                 ended = people.contact(sql, drop.fingerprint) is None
             else:
-                ended = self._hold_for is not HoldFor.VOUCHED
+                ended = self.hold_for is not HoldFor.VOUCHED
             if not ended or record is None or drop.device in self._told_renters:
                 continue
             named = [one for one in record.contacts if one.peer == drop.device]
@@ -179,7 +185,7 @@ class Duty:
 
         def work(sql: Sql) -> list[Introduced] | None:
             asker = people.at_device(sql, exchange.peer)
-            if asker is None or asker.blocked or self._hold_for is not HoldFor.VOUCHED:
+            if asker is None or asker.blocked or self.hold_for is not HoldFor.VOUCHED:
                 return None
             said_by = said_holdings(sql)
             willing = [

@@ -51,6 +51,16 @@ class Neighbours:
         self._new: set[PeerId] = set()
         self._wake = asyncio.Event()
         self._met = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self._wanted.set()
+
+    def want(self, wanted: bool) -> None:
+        """Whether to call and listen at all: the owner may change their mind."""
+        if wanted:
+            self._wanted.set()
+        else:
+            self._wanted.clear()
+            self._met.set()  # to look at it
 
     def met(self) -> None:
         """Somebody became a contact: perhaps one who was heard before, and not known."""
@@ -58,6 +68,7 @@ class Neighbours:
 
     async def run(self) -> None:
         while True:
+            await self._wanted.wait()
             self._met.clear()
             self._known = await self._database.read(self._tags)
             try:
@@ -78,6 +89,8 @@ class Neighbours:
             visiting = tasks.create_task(self._visit_all(), name="visit neighbours")
             while day_of(self._clock.now()) == day:
                 await self._wait_for_somebody()
+                if not self._wanted.is_set():
+                    break
                 if await self._database.read(self._tags) != self._known:
                     break
             serving.cancel()
@@ -90,6 +103,8 @@ class Neighbours:
         with suppress(TimeoutError):
             async with asyncio.timeout(min(next_day(now) - now + 1, limits.HOUR)):
                 await self._met.wait()
+                if not self._wanted.is_set():
+                    return
                 await asyncio.sleep(SETTLE_SECONDS)
         self._met.clear()
 

@@ -59,8 +59,8 @@ class Outbox:
         self._entropy = entropy
         self._on_accepted = on_accepted
         self._strangers = strangers
-        self._expiry_seconds = expiry_seconds
-        self._size_max = size_max
+        self.expiry_seconds = expiry_seconds
+        self.size_max = size_max
 
     async def check_recipient(self, address: str) -> str:
         """The address in its normal form; PermanentFailure says why no letter can go there."""
@@ -131,7 +131,7 @@ class Outbox:
             Kind.PERSON,
             submission.octets,
             now,
-            Instant(now + self._expiry_seconds),
+            Instant(now + self.expiry_seconds),
             visible,
             submission.envelope_id,
             submission.return_full,
@@ -147,14 +147,14 @@ class Outbox:
         return nonce.hex()
 
     async def _expect_allowed_size(self, size: int) -> None:
-        if size <= self._size_max + limits.TRACE_BYTES_MAX:
+        if size <= self.size_max + limits.TRACE_BYTES_MAX:
             return
         now = self._clock.now()
         await self._database.run(
             lambda sql: audit.note_refused(sql, now, "size_max_mib", what=f"{size} bytes")
         )
         raise PermanentFailure(
-            f"A letter that is sent from this computer has at most {self._size_max / limits.MIB:g} "
+            f"A letter that is sent from this computer has at most {self.size_max / limits.MIB:g} "
             "MiB (size_max_mib), and this one is larger. Send less, or in parts; see: postroad "
             "policy"
         )
@@ -190,7 +190,7 @@ class Outbox:
 
         The caller wakes the sender after the commit."""
         now = self._clock.now()
-        until = Instant(now + self._expiry_seconds)
+        until = Instant(now + self.expiry_seconds)
         letter = queue.NewLetter(
             nonce,
             Kind.INTRODUCTION,
@@ -213,7 +213,7 @@ class Outbox:
     ) -> None:
         """Enter a letter that proposes somebody to a contact, as `introduce` does."""
         now = self._clock.now()
-        until = min(until, Instant(now + self._expiry_seconds))
+        until = min(until, Instant(now + self.expiry_seconds))
         letter = queue.NewLetter(
             nonce, Kind.PROPOSAL, octets, now, until, (str(to),), proposal=encode(proposal)
         )

@@ -73,7 +73,7 @@ class Renter:
         strangers: int = 0,
     ) -> None:
         """`strangers`: what our record says of them (`PersonRecord.strangers`)."""
-        self._strangers = strangers
+        self.strangers = strangers
         self._database = database
         self._client = client
         self._keyring = keyring
@@ -182,7 +182,7 @@ class Renter:
                 and last.devices == (encode_contact(me),)
                 and last.epoch_key == self._keyring.epoch_public
                 and last.certificate == self._keyring.certificate
-                and last.strangers == self._strangers
+                and last.strangers == self.strangers
             ):
                 return last
             record = sign_person(
@@ -194,7 +194,7 @@ class Renter:
                 expires=now + limits.RECORD_SECONDS_MAX,
                 certificate=self._keyring.certificate,
                 device=self._keyring.device,
-                strangers=self._strangers,
+                strangers=self.strangers,
             )
             people.keep_record(sql, record, now, is_ours=True)
             return record

@@ -97,7 +97,7 @@ class RequestBox:
         self._entropy = entropy
         self._find = find
         self._on_receipt = on_receipt
-        self._refuses_silently = refuses_silently
+        self.refuses_silently = refuses_silently
         self._wake = asyncio.Event()
         self.is_open = is_open
 
@@ -215,7 +215,7 @@ class RequestBox:
 
     async def refuse(self, name: str, *, silently: bool | None = None) -> tuple[Request, bool]:
         """Take the request away; whether its sender is told nothing."""
-        silent = self._refuses_silently if silently is None else silently
+        silent = self.refuses_silently if silently is None else silently
 
         def work(sql: Sql) -> tuple[Request, int]:
             found = requests.called(sql, name)

@@ -36,7 +36,7 @@ class FolderDisk:
 
     def __init__(self, folder: Path, *, reserve_bytes: int = limits.DISK_RESERVE_BYTES) -> None:
         self._folder = folder.absolute()
-        self._reserve_bytes = reserve_bytes
+        self.reserve_bytes = reserve_bytes
         try:
             self.mended = tuple(privacy.close_to_others(self._folder, FOLDERS))
             self._lock = _new_or_old(self._folder / "lock")
@@ -105,7 +105,7 @@ class FolderDisk:
 
     def require_room(self, size: int) -> None:
         found = os.statvfs(self._folder)
-        if found.f_bavail * found.f_frsize - size < self._reserve_bytes:
+        if found.f_bavail * found.f_frsize - size < self.reserve_bytes:
             raise DiskFull("The disk is almost full; nothing was lost. Make room, then try again.")
 
     def close(self) -> None:

@@ -104,7 +104,12 @@ class RelayServer:
         self._connections: set[Connection] = set()
         self._inhabited = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
-        per_second = self.rules.bytes_per_second
+        self.change(self.rules)
+
+    def change(self, rules: Rules) -> None:
+        """Go by other rules from now on; connections stay, but for guests who may not stay."""
+        self.rules = rules
+        per_second = rules.bytes_per_second
         chunk = min(max(round(per_second) // CHUNKS_PER_SECOND, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX)
         # One buffer serves all: asyncio's selector loop fills it and calls back at once.
         self.buffer = memoryview(bytearray(chunk))

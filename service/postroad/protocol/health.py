@@ -132,7 +132,6 @@ class Verdict:
     problems: tuple[Problem, ...]
     sentence: str
 
-
     def told(self) -> dict[str, Any]:
         """As every answer that shows it has it."""
         return {

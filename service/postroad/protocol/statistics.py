@@ -164,9 +164,7 @@ def _rank(sample: Sequence[float], percent: int) -> float:
     return sample[-(-len(sample) * percent // 100) - 1]
 
 
-def _grouped(
-    journeys: Iterable[Journey], key: Callable[[Journey], K]
-) -> Mapping[K, list[Journey]]:
+def _grouped(journeys: Iterable[Journey], key: Callable[[Journey], K]) -> Mapping[K, list[Journey]]:
     found: dict[K, list[Journey]] = {}
     for one in journeys:
         found.setdefault(key(one), []).append(one)

@@ -40,7 +40,7 @@ class Shelves:
         self._sealed = sealed
         self._clock = clock
         self._me = me
-        self._hold_for = hold_for
+        self.hold_for = hold_for  # another one when the owner says so
 
     async def key_of(self, drop_id: DropId) -> bytes | None:
         found = await self._database.read(lambda sql: held.drop(sql, drop_id))
@@ -57,7 +57,7 @@ class Shelves:
         request = drop_id, key, record
         return await self._database.run(
             lambda sql: renters.rent(
-                sql, request, voucher, asker, self._me, self._hold_for, self._clock.now()
+                sql, request, voucher, asker, self._me, self.hold_for, self._clock.now()
             )
         )
 
@@ -208,7 +208,7 @@ class Shelves:
         return await self._database.run(work)
 
     def _relation(self, sql: sqlite3.Connection, drop: HeldDrop) -> Relation:
-        return renters.relation(sql, drop, self._hold_for, self._clock.sure_now())
+        return renters.relation(sql, drop, self.hold_for, self._clock.sure_now())
 
     def _has_room(
         self, sql: sqlite3.Connection, drop: HeldDrop, size: int, ticket_hash: bytes | None

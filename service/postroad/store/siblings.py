@@ -86,7 +86,7 @@ class Ledger:
         self._sealed = sealed
         self._clock = clock
         self._me = me
-        self._hold_for = hold_for
+        self.hold_for = hold_for  # another one when the owner says so
         self._private = dial_private
 
     async def drops(self) -> list[DropId]:
@@ -97,7 +97,7 @@ class Ledger:
             return [
                 one.drop
                 for one in held.drops(sql)
-                if renters.relation(sql, one, self._hold_for, now) is not Relation.STRANGER
+                if renters.relation(sql, one, self.hold_for, now) is not Relation.STRANGER
             ]
 
         return await self._database.read(work)
@@ -189,7 +189,7 @@ class Ledger:
         drop = held.drop(sql, sibling.mine)
         if drop is None:
             return False
-        room = quota(renters.relation(sql, drop, self._hold_for, self._clock.sure_now()))
+        room = quota(renters.relation(sql, drop, self.hold_for, self._clock.sure_now()))
         lying = held.letter(sql, sibling.mine, MailId(kept.mail_id))
         if kept.lies != Lies.LETTER:
             if kept.lies not in (Lies.BURIED, Lies.RESEAL):

@@ -50,9 +50,7 @@ async def journeys(
     return [one for one in found if one.to not in mine]
 
 
-async def _in_slices(
-    database: Database, look: Look, since: Instant
-) -> list[Journey]:
+async def _in_slices(database: Database, look: Look, since: Instant) -> list[Journey]:
     found: list[Journey] = []
     after = 0
     while True:

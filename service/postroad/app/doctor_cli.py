@@ -1,0 +1,110 @@
+"""`postroad doctor`: what is wrong, in plain words, with the line to type."""
+
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from postroad.app.asking import FAILED, as_json, finish
+from postroad.contract import Health
+from postroad.protocol.doctor import Finding, findings, worst
+
+MARKS = {Health.OK: "+", Health.ATTENTION: "!", Health.BROKEN: "X"}
+LEFT_OUT = "***"
+
+
+@click.command()
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Tell it so that it can be shown to others: no address, name, key, host or folder in it.",
+)
+@as_json
+@click.pass_context
+def doctor(context: click.Context, report: bool, json_wanted: bool) -> None:
+    """Look at your node and this computer, and tell what is wrong and what to type.
+
+    Also while no node runs; nothing is started or changed. Exit code 1 if something is broken."""
+    broken: list[bool] = []
+
+    def work() -> dict[str, Any]:
+        answer = told(context.obj.path, report=report)
+        broken.append(answer["health"] == Health.BROKEN.value)
+        return answer
+
+    finish(work, json_wanted, _show)
+    if broken == [True]:
+        sys.exit(FAILED)
+
+
+def told(path: Path, *, report: bool) -> dict[str, Any]:
+    """What was found; with `report`, nothing of it is private. `path`: of the configuration."""
+    from postroad.app.examining import examine
+
+    examined = examine(path)
+    found = findings(examined.facts)
+    return {
+        "health": worst(found).value,
+        "findings": [
+            _finding(one, *(_clean(one, examined.private) if report else (one.says, one.next_step)))
+            for one in found
+        ],
+        "report": report,
+        "system": _system() if report else None,
+    }
+
+
+def _finding(one: Finding, says: str, step: str) -> dict[str, Any]:
+    return {"about": one.about, "health": one.health.value, "says": says, "next_step": step}
+
+
+def _clean(one: Finding, private: frozenset[str]) -> tuple[str, str]:
+    """Both sentences of it for others. They were made with nothing private in them; what is known
+    to be private, or looks like it, is taken out once more."""
+    says, step = one.for_report
+    return scrubbed(says, private), scrubbed(step, private)
+
+
+_LOOKS_PRIVATE = re.compile(
+    r"[^\s,;]+@[^\s,;]+"  # addresses
+    r"|(?<![\w.])/(?:home|root|run/user|tmp|mnt|media|srv|var/home)(?:/[^\s,:;']*)?"
+    r"|\b\d{1,3}(?:\.\d{1,3}){3}\b"
+    r"|(?i:\b(?:[0-9a-f]{1,4}:){2,}[0-9a-f:]*)"  # IPv6
+    r"|\b[a-z2-7]{32}\b"  # a fingerprint
+    r"|\b[0-9a-f]{16,}\b"  # a key, an id
+)
+
+
+def scrubbed(text: str, private: frozenset[str]) -> str:
+    """The same without these words, and without what looks like an address, a key or a folder."""
+    for word in sorted(private, key=len, reverse=True):
+        text = re.sub(rf"(?i)(?<!\w){re.escape(word)}(?!\w)", LEFT_OUT, text)
+    return _LOOKS_PRIVATE.sub(LEFT_OUT, text)
+
+
+def _system() -> str:
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        name = ""
+    return f"{name or platform.system()}, {platform.machine()}"
+
+
+def _show(answer: dict[str, Any]) -> None:
+    if answer["report"]:
+        click.echo(f"postroad doctor --report, on {answer['system']}\n")
+    for one in answer["findings"]:
+        click.echo(f"{MARKS[Health(one['health'])]} {one['about']}: {one['says']}")
+        if one["next_step"]:
+            click.echo(f"     {one['next_step']}")
+    click.echo(f"\n{_SUMS[Health(answer['health'])]}")
+
+
+_SUMS = {
+    Health.OK: "All is well.",
+    Health.ATTENTION: "Nothing is broken; what is marked with ! deserves a look.",
+    Health.BROKEN: "What is marked with X is broken. Begin there.",
+}

@@ -1,0 +1,561 @@
+"""What a look at the computer comes to: for each part of it, what is, and the line to type.
+
+Purpose: `postroad doctor`. The node's own verdict (`protocol.health`) is one part of it; the rest
+is what only a look at the machine can answer, also while no node runs. Pure: `app.examining` looks.
+Invariants: total; what could not be looked at is said to be unknown, and is never good or broken.
+`plain` says the same for a report that is sent to others: no name, address, key, host or folder.
+See: docs/adr/0024-doctor-and-configuration.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from postroad.base import limits
+from postroad.contract import Health
+
+# Whether a lock on such a file system is one for all who see it, nobody can promise.
+LOCKLESS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "davfs", "vboxsf"}
+)
+SSH_LIKE = "fuse."  # of whatever stands behind it
+USUAL_FUSE = frozenset({"fuse.gocryptfs", "fuse.cryfs", "fuse.encfs", "fuse.fuse-overlayfs"})
+INODES_FEW = 1000
+OK, ATTENTION, BROKEN = Health.OK, Health.ATTENTION, Health.BROKEN
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`about`: the part, for programs; `says` and `next_step`: for a person, the latter may be
+    empty. `plain`: `says` with nothing private in it; `line`: `next_step` of the same kind."""
+
+    about: str
+    health: Health
+    says: str
+    next_step: str = ""
+    plain: str = ""
+    plain_step: str | None = None
+
+    @property
+    def for_report(self) -> tuple[str, str]:
+        step = self.next_step if self.plain_step is None else self.plain_step
+        return self.plain or self.says, step
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """Where a door should be. `taken`: whether anybody listens there; `by_us`: our node, or systemd
+    for it; `program`: who it is as far as /proc says; `other_user`: somebody else's."""
+
+    door: str
+    number: int
+    taken: bool = True
+    by_us: bool = True
+    program: str = ""
+    other_user: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Firewall:
+    """`kind`: ufw, firewalld or nftables; `lets_in`: what its rules say of our port, None where
+    only root may read them."""
+
+    kind: str
+    lets_in: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """One of our places on the disk. `mode`: its permission bits; None: it is not there."""
+
+    what: str
+    path: str
+    mode: int | None
+    is_ours: bool = True
+    leads_elsewhere: bool = False
+    is_folder: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A value in the settings of a mail program that is not that of the node."""
+
+    program: str
+    file: str
+    line: int
+    what: str  # port or user name
+    door: str
+    found: str
+    wanted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What `netcheck` found."""
+
+    about: str
+    state: str
+    says: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A problem of the node's own verdict; `code` is all of it that a report tells."""
+
+    code: str
+    severity: str
+    summary: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known. The defaults are those of a computer on which all is well; None: it could not
+    be found out."""
+
+    is_set_up: bool = True
+    runs: bool = True
+    is_locked: bool = False
+    is_paused: bool = False
+    mistakes: tuple[str, ...] = ()  # of the configuration, in words
+    mistaken_keys: tuple[str, ...] = ()
+    not_reloaded: bool = False  # whether the node goes by an older one
+    after_restart: tuple[str, ...] = ()
+    ports: tuple[Port, ...] = ()
+    peer_port: int = limits.PEER_PORT_DEFAULT
+    firewalls: tuple[Firewall, ...] = ()
+    clock_is_kept: bool | None = True  # set by the network, says the kernel
+    clock_is_past: bool = False  # earlier than this program was made
+    free_bytes: int | None = 1 << 40
+    reserve_bytes: int = limits.DISK_RESERVE_BYTES
+    free_inodes: int | None = 1 << 20
+    file_system: str = "ext4"
+    folders: tuple[Folder, ...] = ()
+    has_systemd: bool = True
+    is_service: bool = True  # its unit is there
+    is_enabled: bool = True
+    restarts: int = 0
+    lingers: bool | None = True
+    linger_line: str = ""
+    mail_programs: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    holders: int | None = limits.HOLDERS_WANTED
+    contacts: int = 1
+    ways: tuple[Way, ...] | None = ()
+    bus: bool | None = True  # whether a session bus answers
+    bus_name: bool | None = True  # whether the node has its name there
+    installed: str = ""
+    running: str = ""
+    versions: tuple[tuple[str, str], ...] = ()  # of what it rests on
+    sandbox_wanted: bool = True  # the drop-in is there
+    sandbox_missing: tuple[str, ...] | None = ()  # what does not hold in the running process
+    namespaces_line: str = ""  # to type where user namespaces are denied
+    troubles: tuple[Trouble, ...] | None = ()
+    too_slow: tuple[str, ...] = ()  # looks that did not end in time
+
+
+def findings(facts: Facts) -> list[Finding]:
+    """All of them, in the order in which they are best read."""
+    return [
+        *_node(facts),
+        *_configuration(facts),
+        *_ports(facts),
+        *_mail_programs(facts),
+        *_folders(facts),
+        *_disk(facts),
+        *_clock(facts),
+        *_service(facts),
+        *_sandbox(facts),
+        *_bus(facts),
+        *_firewall(facts),
+        *_ways(facts),
+        *_holders(facts),
+        *_troubles(facts),
+        *_versions(facts),
+        *(
+            Finding("doctor", ATTENTION, f"This could not be looked at in time: {each}.")
+            for each in facts.too_slow
+        ),
+    ]
+
+
+def worst(found: list[Finding]) -> Health:
+    order = (OK, ATTENTION, BROKEN)
+    return max((one.health for one in found), key=order.index, default=OK)
+
+
+def _node(facts: Facts) -> Iterator[Finding]:
+    if not facts.is_set_up:
+        yield Finding("node", ATTENTION, "You have no address and no keys yet.", "postroad setup")
+    elif not facts.runs:
+        start = "postroad run"
+        if facts.has_systemd:
+            start = "postroad service restart" if facts.is_service else "postroad service enable"
+        yield Finding("node", BROKEN, "Your node does not run: no letter comes or goes.", start)
+    elif facts.is_locked:
+        yield Finding("node", ATTENTION, "Your node waits for your keys.", "postroad unlock")
+    elif facts.is_paused:
+        yield Finding("node", OK, "Your node runs; you paused it.", "postroad resume")
+    else:
+        yield Finding("node", OK, "Your node runs and answers.")
+
+
+def _configuration(facts: Facts) -> Iterator[Finding]:
+    if facts.mistakes:
+        keys = ", ".join(facts.mistaken_keys)
+        yield Finding(
+            "configuration",
+            BROKEN,
+            f"Your configuration has a mistake: {' '.join(facts.mistakes)}",
+            "postroad config check",
+            f"The configuration has {len(facts.mistakes)} mistake(s){f': {keys}' if keys else ''}.",
+        )
+    elif facts.not_reloaded:
+        yield Finding(
+            "configuration",
+            ATTENTION,
+            "Your node goes by an older configuration: the last one had a mistake.",
+            "postroad config reload",
+        )
+    elif facts.after_restart:
+        yield Finding(
+            "configuration",
+            ATTENTION,
+            f"What you changed counts after a new start: {', '.join(facts.after_restart)}.",
+            "postroad service restart",
+        )
+    else:
+        yield Finding("configuration", OK, "Your configuration has no mistake.")
+
+
+def _ports(facts: Facts) -> Iterator[Finding]:
+    for one in facts.ports:
+        where = f"Port {one.number} of 127.0.0.1 ({one.door})"
+        plain = f"Port {one.number} ({one.door})"
+        if one.taken and not one.by_us:
+            who = f"the program {one.program}" if one.program else "another program of yours"
+            if one.other_user:
+                who = "another user of this computer"
+            yield Finding(
+                "ports",
+                BROKEN,
+                f"{where} is taken by {who}: your mail program would show it your password.",
+                f"Choose another {one.door.lower()}_port in your configuration, and in your mail "
+                "program; then: postroad service enable",
+                f"{plain} is taken by another {'user' if one.other_user else 'program'}.",
+            )
+        elif one.taken:
+            yield Finding("ports", OK, f"{where} is your node's.", plain=f"{plain} is the node's.")
+        elif facts.runs and not facts.is_locked:
+            yield Finding(
+                "ports",
+                BROKEN,
+                f"Nobody listens at {where}: your mail program cannot reach your node.",
+                "postroad service restart",
+                f"Nobody listens at {plain}.",
+            )
+        else:
+            yield Finding("ports", OK, f"{where} is free for your node.", plain=f"{plain} is free.")
+
+
+def _mail_programs(facts: Facts) -> Iterator[Finding]:
+    for one in facts.settings:
+        verb = "reads" if one.door == "IMAP" else "sends"
+        yield Finding(
+            "mail program",
+            BROKEN,
+            f"{one.program} {verb} with another {one.what} than your node's: {one.found}, and not "
+            f"{one.wanted} ({one.file}, line {one.line}).",
+            f"Change it there, or see: postroad mail-client {one.program.lower()}",
+            f"{one.program} {verb} with another {one.what} than the node's.",
+        )
+    if facts.mail_programs and not facts.settings:
+        names = ", ".join(facts.mail_programs)
+        yield Finding("mail program", OK, f"Found to be set up for your node: {names}.")
+    elif not facts.mail_programs:
+        yield Finding(
+            "mail program",
+            OK,
+            "No settings of Thunderbird, mutt, mbsync or msmtp for your node were found.",
+            "postroad mail-client",
+        )
+
+
+def _folders(facts: Facts) -> Iterator[Finding]:
+    good = True
+    for one in facts.folders:
+        if one.mode is None:
+            continue
+        if not one.is_ours:
+            good = False
+            yield Finding(
+                "permissions",
+                BROKEN,
+                f"{one.what} belongs to another user: {one.path}",
+                f"sudo chown -R \"$USER\" '{one.path}'",
+                f"{one.what} belongs to another user.",
+                "",
+            )
+        elif one.leads_elsewhere and one.what.startswith("Your data"):
+            good = False
+            yield Finding(
+                "permissions",
+                BROKEN,
+                f"{one.what} is a link, and could lead elsewhere tomorrow: {one.path}",
+                "Put what it leads to in its place.",
+                f"{one.what} is a link.",
+            )
+        elif one.mode & 0o077:
+            good = False
+            right = "700" if one.is_folder else "600"
+            yield Finding(
+                "permissions",
+                ATTENTION,
+                f"Others can reach {one.what[0].lower()}{one.what[1:]} (mode {one.mode:04o}).",
+                f"chmod {right} '{one.path}'",
+                plain_step=f"chmod {right}",
+            )
+        elif one.mode & 0o600 != 0o600:
+            good = False
+            right = "700" if one.is_folder else "600"
+            yield Finding(
+                "permissions",
+                BROKEN,
+                f"{one.what} may not be written even by you (mode {one.mode:04o}).",
+                f"chmod {right} '{one.path}'",
+                plain_step=f"chmod {right}",
+            )
+    if good:
+        yield Finding("permissions", OK, "Your folders are yours alone.")
+
+
+def _disk(facts: Facts) -> Iterator[Finding]:
+    kind = facts.file_system
+    if kind in LOCKLESS or (kind.startswith(SSH_LIKE) and kind not in USUAL_FUSE):
+        yield Finding(
+            "disk",
+            BROKEN,
+            f"Your data folder is on a file system of the network ({kind}). Its locks are not "
+            "to be relied on: two nodes could write there, and mail would be lost.",
+            "Stop your node, move the folder to a disk of this computer, and change data in your "
+            "configuration.",
+        )
+    if facts.free_bytes is None:
+        return
+    free, reserve = _mib(facts.free_bytes), _mib(facts.reserve_bytes)
+    room = facts.free_bytes - facts.reserve_bytes
+    advice = "Make room on the disk of your data folder. What is large in it: postroad store"
+    if room <= 0 or facts.free_inodes == 0:
+        yield Finding(
+            "disk",
+            BROKEN,
+            f"The disk is almost full ({free} free, {reserve} are kept back): new letters are "
+            "refused.",
+            advice,
+        )
+    elif room < 10 * limits.LETTER_BYTES_MAX or (facts.free_inodes or INODES_FEW) < INODES_FEW:
+        yield Finding(
+            "disk", ATTENTION, f"The disk is filling up: {free} free, {reserve} kept back.", advice
+        )
+    else:
+        yield Finding("disk", OK, f"The disk has room: {free} free, {reserve} kept back ({kind}).")
+
+
+def _mib(octets: int) -> str:
+    return f"{octets / limits.MIB:,.0f} MiB"
+
+
+def _clock(facts: Facts) -> Iterator[Finding]:
+    if facts.clock_is_past:
+        yield Finding(
+            "clock",
+            BROKEN,
+            "The clock of this computer is wrong: it shows a day before this program was made.",
+            "sudo timedatectl set-ntp true",
+        )
+    elif facts.clock_is_kept is False:
+        yield Finding(
+            "clock",
+            ATTENTION,
+            "Nothing keeps the clock of this computer right, says the kernel.",
+            "sudo timedatectl set-ntp true",
+        )
+    elif facts.clock_is_kept:
+        yield Finding("clock", OK, "The clock of this computer is kept right by the network.")
+
+
+def _service(facts: Facts) -> Iterator[Finding]:
+    if not facts.has_systemd:
+        yield Finding(
+            "service", OK, "No systemd of yours answers here: your node runs while you run it."
+        )
+        return
+    if not facts.is_service or not facts.is_enabled:
+        yield Finding(
+            "service",
+            ATTENTION,
+            "Your node does not start by itself when you log in.",
+            "postroad service enable",
+        )
+    elif facts.restarts:
+        yield Finding(
+            "service",
+            ATTENTION,
+            f"systemd had to start your node again ({facts.restarts} times).",
+            "See why: postroad log",
+        )
+    else:
+        yield Finding("service", OK, "Your node starts by itself when you log in.")
+    if facts.lingers is False:
+        yield Finding(
+            "linger",
+            ATTENTION,
+            "Your node runs only while you are logged in, and keeps its ports only so long.",
+            facts.linger_line,
+            plain_step="sudo loginctl enable-linger",
+        )
+    elif facts.lingers:
+        yield Finding("linger", OK, "Your node also runs while you are not logged in.")
+
+
+def _sandbox(facts: Facts) -> Iterator[Finding]:
+    if not facts.has_systemd or not facts.is_service:
+        return
+    deny = "this computer denies user namespaces, which it needs"
+    if not facts.sandbox_wanted:
+        reason = f": {deny}" if facts.namespaces_line else ""
+        step = f"{facts.namespaces_line} && " if facts.namespaces_line else ""
+        yield Finding(
+            "sandbox",
+            ATTENTION,
+            f"The sandbox is off{reason}. What needs none of that is on.",
+            f"{step}postroad service enable",
+        )
+    elif facts.sandbox_missing is None:
+        yield Finding(
+            "sandbox",
+            OK,
+            "The sandbox is in place; what holds of it, only a running node says.",
+        )
+    elif facts.sandbox_missing:
+        yield Finding(
+            "sandbox",
+            ATTENTION,
+            f"The sandbox is on, but this does not hold: {', '.join(facts.sandbox_missing)}"
+            + (f"; {deny}." if facts.namespaces_line else "."),
+            facts.namespaces_line or "postroad service enable",
+        )
+    else:
+        yield Finding("sandbox", OK, "The sandbox is on, and holds.")
+
+
+def _bus(facts: Facts) -> Iterator[Finding]:
+    if facts.bus is False:
+        yield Finding(
+            "bus",
+            ATTENTION,
+            "No session bus answers: desktop programs cannot show your node. Mail goes on.",
+            "Log in to your desktop again, or: sudo apt install dbus-user-session",
+        )
+    elif facts.bus and facts.runs and facts.bus_name is False:
+        yield Finding(
+            "bus",
+            ATTENTION,
+            "Your node is not on the session bus, though there is one.",
+            "postroad service restart",
+        )
+    elif facts.bus:
+        yield Finding("bus", OK, "The session bus answers.")
+
+
+_OPEN = {
+    "ufw": "sudo ufw allow {port}",
+    "firewalld": "sudo firewall-cmd --permanent --add-port={port}/udp --add-port={port}/tcp && "
+    "sudo firewall-cmd --reload",
+    "nftables": "sudo nft list ruleset    shows it; to let them in: sudo nft insert rule inet "
+    "filter input udp dport {port} accept",
+}
+
+
+def _firewall(facts: Facts) -> Iterator[Finding]:
+    is_reached = any(one.about == "incoming" and one.state == "good" for one in facts.ways or ())
+    for one in facts.firewalls:
+        line = _OPEN[one.kind].format(port=facts.peer_port)
+        if one.lets_in or is_reached:
+            yield Finding("firewall", OK, f"The firewall {one.kind} lets other nodes in.")
+        elif one.lets_in is False:
+            yield Finding(
+                "firewall",
+                ATTENTION,
+                f"The firewall {one.kind} keeps other nodes out at port {facts.peer_port}: they "
+                "reach yours only when it reached them first, or by way of a relay.",
+                line,
+            )
+        else:
+            yield Finding(
+                "firewall",
+                ATTENTION,
+                f"The firewall {one.kind} is on. Whether it lets other nodes in at port "
+                f"{facts.peer_port}, only the administrator can see.",
+                line,
+            )
+    if not facts.firewalls:
+        yield Finding("firewall", OK, "No firewall was found, as far as can be seen without root.")
+
+
+def _ways(facts: Facts) -> Iterator[Finding]:
+    """A report tells which of them it is, and nothing of the addresses in it."""
+    for one in facts.ways or ():
+        health = ATTENTION if one.state == "bad" else OK
+        yield Finding(
+            f"network: {one.about}",
+            health,
+            one.says,
+            one.advice,
+            f"netcheck calls this {one.state}.",
+            "",
+        )
+
+
+def _holders(facts: Facts) -> Iterator[Finding]:
+    if facts.holders is None:
+        return
+    if not facts.contacts:
+        yield Finding("holders", OK, "You have no contacts yet.", "postroad invite")
+    elif facts.holders < limits.HOLDERS_SAFE:
+        yield Finding(
+            "holders",
+            OK if facts.holders else ATTENTION,
+            f"{facts.holders or 'No'} holder{'' if facts.holders == 1 else 's'} of "
+            f"{limits.HOLDERS_WANTED} keep letters for you while this computer is off.",
+            "postroad invite",
+        )
+    else:
+        yield Finding("holders", OK, f"{facts.holders} holders keep letters while you are away.")
+
+
+_TOLD_ABOVE = frozenset({
+    "not-set-up", "locked", "paused", "no-contacts", "no-holders", "few-holders", "disk-full",
+    "disk-low", "network", "udp", "incoming", "relay",
+})  # fmt: skip
+
+
+def _troubles(facts: Facts) -> Iterator[Finding]:
+    healths = {"info": OK, "attention": ATTENTION, "broken": BROKEN}
+    for one in facts.troubles or ():
+        if one.code not in _TOLD_ABOVE:
+            health = healths[one.severity]
+            code = one.code
+            yield Finding("mail", health, one.summary, one.next_step, f"It says: {code}.", "")
+
+
+def _versions(facts: Facts) -> Iterator[Finding]:
+    on = ", ".join(f"{name} {value}" for name, value in facts.versions)
+    if facts.running and facts.running != facts.installed:
+        yield Finding(
+            "versions",
+            ATTENTION,
+            f"Your node still runs version {facts.running}; installed is {facts.installed}.",
+            "postroad service restart",
+        )
+    yield Finding("versions", OK, f"Postroad {facts.installed}; {on}.")
