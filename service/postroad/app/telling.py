@@ -45,9 +45,10 @@ def setup(made: dict[str, Any]) -> None:
     click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
     click.echo("   More about Thunderbird, Evolution, mutt and others: postroad mail-client")
     if made.get("service"):
-        click.echo("\nNext: postroad invite\n")
+        click.echo("\nNext: postroad invite    or, if somebody invited you: postroad accept\n")
     else:
-        click.echo("\nNext: postroad run    and then, in another terminal: postroad invite")
+        click.echo("\nNext: postroad run    which stays in this terminal. Then, in another one:")
+        click.echo("      postroad invite    or, if somebody invited you: postroad accept")
 
 
 def words_in_rows(said: str) -> None:
@@ -67,7 +68,7 @@ def invitation(answer: dict[str, Any]) -> None:
     click.echo(f"1. Install it:      {INSTALL_LINE}")
     click.echo("                    (the folder with Postroad that comes with this)")
     click.echo("2. Make an address: postroad setup")
-    click.echo("3. Start it:        postroad run")
+    click.echo("3. Start it:        postroad run    (unless setup says that it runs)")
     click.echo("4. Then type:       postroad accept")
     click.echo(f"5. And paste this:  {answer['link']}")
     click.echo(f"\n{_told_in_words(answer['holders_told'], answer['holders'])}")
@@ -101,6 +102,7 @@ def acceptance(answer: dict[str, Any]) -> None:
         click.echo(f"You and {answer['address']} are contacts already.")
         return
     click.echo(f"You can write to {answer['address']} now.")
+    click.echo("Do it in your mail program. What to type into that: postroad mail-client")
     if answer["name"] != answer["address"].partition(".")[0]:
         click.echo(
             f"You call them {answer['name']}: another contact of yours has that name, and another "
