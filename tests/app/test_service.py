@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -159,6 +160,34 @@ def test_a_unit_of_somebody_else_is_left_alone(
     with pytest.raises(ConfigurationError, match="not of Postroad's making"):
         service._lay_units()
     assert "/bin/true" in theirs.read_text()
+
+
+def test_a_call_on_the_bus_starts_the_program_that_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(service, "OF_PACKAGES", (tmp_path / "package",))
+    monkeypatch.setattr(service, "program", lambda: ["/a b/it's", "-m", "postroad"])
+    path = tmp_path / "data/dbus-1/services" / service.ACTIVATION
+    service.lay_activation()
+    assert path in set(service._ours())
+    told = path.read_text()
+    assert told.startswith(service.OURS)
+    line = next(one for one in told.splitlines() if one.startswith("Exec="))
+    assert shlex.split(line.removeprefix("Exec=")) == ["/a b/it's", "-m", "postroad", "run"]
+    assert "SystemdService=postroad.service\n" in told
+    # A package brings its own: ours would hide it.
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / service.ACTIVATION).touch()
+    service.lay_activation()
+    assert not path.exists()
+
+
+def test_what_the_package_brings_is_where_it_is_looked_for() -> None:
+    rules = (ROOT / "packaging" / "debian" / "rules").read_text()
+    (laid,) = [line for line in rules.splitlines() if service.ACTIVATION in line]
+    assert any(f"$(ROOT){folder}" in laid.split("=") for folder in service.OF_PACKAGES)
 
 
 def test_a_command_with_odd_names_is_one_that_systemd_reads_as_typed() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from socket import AF_UNIX, socket
 
 import pytest
+from click.testing import Result
 
+import answer_check
 from app.answering import control, node_that_says, set_up, typed
 from person import Person, meet
 from postroad.app import health_cli
@@ -70,6 +73,83 @@ def test_a_store_that_cannot_be_read_hides_nothing_else(config: Path) -> None:
     assert done.exit_code == 3
     assert done.stdout.startswith("Your node is off: no letter comes or goes.\nThe store in ")
     assert "Start it with: postroad run" in done.stderr
+
+
+@pytest.fixture
+def of_the_service(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Result]:
+    """Types `status` where the configuration is the usual one, and a program that answers so is
+    called systemctl; tests/system have the real one."""
+    usual = tmp_path / "postroad" / "config.toml"
+    usual.parent.mkdir()
+    usual.write_bytes(config.read_bytes())
+    (tmp_path / "systemd").mkdir()
+    (tmp_path / "systemd" / "private").touch()
+    program = tmp_path / "systemctl"
+    for name in ("XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def type_status(script: str, *words: str) -> Result:
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o700)
+        return typed(usual, "status", *words)
+
+    return type_status
+
+
+SHOWN = "printf '%s\\n' FragmentPath={} ActiveState={} Result={} 'StatusText={}'"
+UNIT = "/usr/lib/systemd/user/postroad.service"
+
+
+@pytest.mark.parametrize(
+    ("shown", "state", "says", "next_step"),
+    [
+        (("", "inactive", "success", ""), "inactive", "It is no service.", "postroad run"),
+        (
+            (UNIT, "inactive", "success", "stopping"),
+            "inactive",
+            "As a service of systemd it is inactive.\n",
+            "postroad service restart",
+        ),
+        (
+            (UNIT, "failed", "exit-code", "A reason."),
+            "failed",
+            "As a service of systemd it is failed (exit-code).\nIt says: A reason.\n",
+            "postroad service restart",
+        ),
+    ],
+)
+def test_status_of_a_node_that_is_off_tells_what_systemd_knows(
+    of_the_service: Callable[..., Result],
+    shown: tuple[str, ...],
+    state: str,
+    says: str,
+    next_step: str,
+) -> None:
+    script = SHOWN.format(*shown)
+    done = of_the_service(script)
+    assert done.exit_code == 3
+    assert done.stdout.startswith("Your node is off: no letter comes or goes.\n")
+    assert says in done.stdout
+    assert f"Start it with: {next_step}\n" in done.stderr
+    done = of_the_service(script, "--json")
+    assert done.exit_code == 3
+    told = json.loads(done.stdout)
+    assert answer_check.fault(["status"], told) == ""
+    assert told["service"]["installed"] == bool(shown[0])
+    assert (told["service"]["state"], told["service"]["result"]) == (state, shown[2])
+
+
+@pytest.mark.parametrize("script", ["exec sleep 60", "exit 1", "echo nonsense >&2; exit 4"])
+def test_a_systemd_that_hangs_or_fails_is_not_waited_for(
+    of_the_service: Callable[..., Result], script: str
+) -> None:
+    done = of_the_service(script, "--json")
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["service"] is None
+    assert health_cli.SYSTEMD_SECONDS < LONGEST_SECONDS
 
 
 def test_status_of_a_node_that_is_off_tells_what_it_left_and_starts_nothing(tmp_path: Path) -> None:

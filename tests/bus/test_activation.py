@@ -12,6 +12,7 @@ import pytest
 
 from bus_scene import folder_of
 from person import Person, until
+from postroad.app import service
 from postroad.contract import BUS_NAME, MANAGER_INTERFACE, ROOT_PATH
 from session_bus import LibraryClient, SessionBus, client
 
@@ -36,21 +37,20 @@ def test_a_call_starts_the_node_and_is_answered(
     bus = SessionBus(folder, tmp_path)
     try:
         anna.set_up()
-        script = folder / "start"
+        script = folder / "it's to start"
         command = " ".join(anna.command)
         script.write_text(
             f"#!/bin/sh\necho $$ > {folder}/pid\nexec {command} run > {folder}/log 2>&1\n"
         )
         script.chmod(0o700)
-        services = tmp_path / "dbus-1" / "services"
-        services.mkdir(parents=True)
-        text = (UNITS / f"{BUS_NAME}.service").read_text()
-        text = text.replace("/usr/bin/postroad run", str(script))
-        (services / f"{BUS_NAME}.service").write_text(text)
         rooms = [str(UNITS.parents[1]), os.environ.get("PYTHONPATH", "")]
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(rooms))
         bus.start()
         monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+        monkeypatch.setattr(service, "OF_PACKAGES", ())
+        monkeypatch.setattr(service, "program", lambda: [str(script)])
+        service.lay_activation()  # the bus runs already, and hears of it
         found = client("busctl").properties(ROOT_PATH, MANAGER_INTERFACE)
         assert found["State"] in ("starting", "online", "offline", "degraded")
         asker = LibraryClient("dbus-next")

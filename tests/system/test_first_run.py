@@ -1,5 +1,6 @@
 """Two people of one computer set up, meet, and write to each other."""
 
+from person import until
 from system.people import Resident
 
 
@@ -21,8 +22,12 @@ def test_the_first_connect_of_a_mail_program_starts_the_service(alice: Resident)
 
 def test_systemd_shows_how_the_node_is(alice: Resident) -> None:
     assert alice.shown("Type") == "notify"
-    assert alice.shown("StatusText") != ""
-    assert alice.postroad("status")["address"] == alice.address
+    told = alice.postroad("status")
+    assert told["address"] == alice.address
+    until(
+        lambda: alice.shown("StatusText").startswith(alice.postroad("status")["sentence"]),
+        "systemd shows the verdict",
+    )
 
 
 def test_the_doors_are_there_by_ipv6_too(alice: Resident) -> None:

@@ -3,6 +3,8 @@
 How long that takes is told, and not tested: other suites run beside this one.
 """
 
+import json
+
 from system.people import SERVICE, Figure, Resident
 
 BACK_SECONDS_MAX = 2.0
@@ -47,6 +49,11 @@ def test_it_stops_in_order(alice: Resident, figure: Figure) -> None:
     begun, ended = map(float, alice.type("sh", "-c", script).stdout.split())
     figure("to stop", ended - begun)
     assert alice.shown("Result") == "success"
+    off = alice.type("postroad", "status", "--json", check=False)
+    assert off.returncode == 3
+    seen = json.loads(off.stdout)["service"]
+    assert (seen["installed"], seen["state"], seen["result"]) == (True, "inactive", "success")
+    assert alice.shown("ActiveState") == "inactive"  # it was not started for it
     alice.systemctl("start", SERVICE)
 
 

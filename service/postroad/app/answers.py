@@ -203,6 +203,15 @@ OFF: Shape = {
     "health": text("broken", "broken"),
     **{name: one.or_absent() for name, one in _COUNTED.items()},
     "store": text("why the store cannot be read").or_absent(),
+    "service": nested(
+        {
+            "installed": truth("whether systemd knows a unit of it"),
+            "state": text("of the unit: inactive, failed, activating ..."),
+            "result": text("how it ended: success, exit-code, signal, watchdog ..."),
+            "status": text("what it said last; may be empty"),
+        },
+        "what systemd says; null: there is none, or it said nothing in time",
+    ).or_null(),
 }
 WATCHED: Shape = {
     **_VERDICT,

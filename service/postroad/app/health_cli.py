@@ -1,13 +1,16 @@
 """`postroad status` and `statistics`: how the node is doing, and what became of the letters.
 
 The running node is asked. `status` starts nothing and waits for nobody: a node that is off is told
-from its store (exit code 3), one that hangs is given up after a moment (exit code 1).
+from its store, and from what systemd knows of it (exit code 3), one that hangs is given up after a
+moment (exit code 1).
 """
 
 from typing import Any
 
 import click
 
+from postroad.app import config as configuration
+from postroad.app import service as services
 from postroad.app import telling_health
 from postroad.app.asking import NotRunning, as_json, ask_own, ask_soon, finish
 from postroad.app.config import Config
@@ -16,6 +19,7 @@ from postroad.base.errors import PostroadError
 from postroad.contract import Health, State
 
 WAIT_SECONDS = 1.5  # for the answer; with the start of this program it stays below two
+SYSTEMD_SECONDS = 1.0  # for systemd's, when there is no node; the store is read beside it
 
 
 @click.command()
@@ -30,11 +34,16 @@ def status(place: Any, json_wanted: bool) -> None:
         config = place.config
         try:
             return ask_soon(config, WAIT_SECONDS, do="status")
-        except NotRunning as error:
-            error.known = known_without_node(config)
+        except NotRunning:
+            is_usual = place.path == configuration.default_path()  # no unit says another one
+            seen = services.standing(SYSTEMD_SECONDS) if is_usual else None
+            known = {**known_without_node(config), "service": seen}
             if not json_wanted:
-                telling_health.off(error.known)
-            raise
+                telling_health.off(known)
+            is_service = seen is not None and seen["installed"]
+            error = NotRunning(start=f"postroad {'service restart' if is_service else 'run'}")
+            error.known = known
+            raise error from None
 
     finish(work, json_wanted, telling_health.status)
 

@@ -1,17 +1,20 @@
 """Postroad as a service of its user's systemd: units, the trial of the sandbox, on and off.
 
 Purpose: what `postroad service` and `setup` do with systemctl. A unit that a package brought is
-used as it is; else it is written for the very program that was typed. The ports of the
+used as it is; else it is written for the very program that was typed; so is the file by which
+whoever calls Postroad on the session bus starts it. The ports of the
 configuration go into a drop-in of the socket unit, the sandbox into one of the service, after a
 trial unit with all of it has really run.
-Invariants: only files of ours are written or removed, below ~/.config/systemd/user; what systemd
-refuses is told in words, with the line to type; mail is never touched.
+Invariants: only files of ours are written or removed, below ~/.config/systemd/user and
+~/.local/share/dbus-1/services; what systemd refuses is told in words, with the line to type; mail
+is never touched. It is long because what is laid and what is removed are read beside each other.
 See: docs/adr/0019-systemd.md.
 """
 
 import json
 import os
 import pwd
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,10 +26,16 @@ from pathlib import Path
 from postroad.app import config as configuration
 from postroad.app.config import Config
 from postroad.base.errors import ConfigurationError
+from postroad.contract import BUS_NAME
 
 SERVICE, SOCKET, TRIAL = "postroad.service", "postroad.socket", "postroad-trial.service"
 DOORS = ("smtp", "imap")
-OF_PACKAGES = (Path("/usr/lib/systemd/user"), Path("/etc/systemd/user"))
+ACTIVATION = f"{BUS_NAME}.service"  # for the session bus
+OF_PACKAGES = (
+    Path("/usr/lib/systemd/user"),
+    Path("/etc/systemd/user"),
+    Path("/usr/share/dbus-1/services"),
+)
 PACKAGED_PROGRAM = "/usr/bin/postroad"  # as the unit has it
 COMMAND_SECONDS_MAX = 60.0
 LINGERING = Path("/var/lib/systemd/linger")
@@ -59,6 +68,7 @@ def enable(config: Config) -> Enabled:
     again."""
     _expect_systemd()
     _lay_units()
+    lay_activation()
     _lay_ports(config)
     _systemctl("daemon-reload")
     sandbox = _lay_sandbox(config)
@@ -79,9 +89,10 @@ def disable() -> None:
     for path in _ours():
         path.unlink(missing_ok=True)
         with suppress(OSError):  # something of its owner's is in there
-            if path.parent != _folder():
+            if path.parent.parent == _folder():
                 path.parent.rmdir()
     _systemctl("daemon-reload")
+    _reload_bus()
 
 
 def restart() -> None:
@@ -107,6 +118,24 @@ def shown() -> dict[str, object]:
         "sandbox": _sandbox_path().exists(),
         "linger": _lingers(),
         "ports": sorted(held_ports()),
+    }
+
+
+def standing(seconds: float) -> dict[str, object] | None:
+    """How systemd sees the node, for whoever waits so long at most; None when it says nothing.
+    Nothing is started for it."""
+    if not is_to_be_had():
+        return None
+    wanted = "FragmentPath,ActiveState,Result,StatusText"
+    try:
+        of = _properties(SERVICE, wanted, seconds)
+    except ConfigurationError:
+        return None
+    return {
+        "installed": bool(of["FragmentPath"]),
+        "state": of["ActiveState"] or "inactive",
+        "result": of["Result"],
+        "status": of["StatusText"],
     }
 
 
@@ -137,16 +166,35 @@ def program() -> list[str]:
 
 def _lay_units() -> None:
     for name in (SERVICE, SOCKET):
-        path = _folder() / name
-        if any((folder / name).exists() for folder in OF_PACKAGES):
-            if _is_ours(path):  # of a time before the package: it would hide the package's
-                path.unlink()
-            continue
-        if path.exists() and not _is_ours(path):
-            raise ConfigurationError(
-                f"{path} is not of Postroad's making. Move it away, then try again."
-            )
-        _write(path, _unit(name).replace(PACKAGED_PROGRAM, _quoted(program())))
+        _lay(_folder() / name, _unit(name).replace(PACKAGED_PROGRAM, _quoted(program())))
+
+
+def lay_activation() -> None:
+    """Have a call on the session bus start the node; a bus that runs already hears of it."""
+    # Two languages, one in the other: words as a shell has them, in a value with its own "\\".
+    command = shlex.join(program()).replace("\\", "\\\\")
+    _lay(_bus_folder() / ACTIVATION, _unit(ACTIVATION).replace(PACKAGED_PROGRAM, command))
+    _reload_bus()
+
+
+def _reload_bus() -> None:
+    """Quietly: where no session bus is, the next one reads its files anyway."""
+    bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
+    with suppress(ConfigurationError):
+        _command("busctl", "--user", "call", *bus, "ReloadConfig")
+
+
+def _lay(path: Path, text: str) -> None:
+    """Write what no package brought."""
+    if any((folder / path.name).exists() for folder in OF_PACKAGES):
+        if _is_ours(path):  # of a time before the package: it would hide the package's
+            path.unlink()
+        return
+    if path.exists() and not _is_ours(path):
+        raise ConfigurationError(
+            f"{path} is not of Postroad's making. Move it away, then try again."
+        )
+    _write(path, text)
 
 
 def _lay_ports(config: Config) -> None:
@@ -271,6 +319,10 @@ def _folder() -> Path:
     return configuration.default_path().parent.parent / "systemd" / "user"
 
 
+def _bus_folder() -> Path:
+    return configuration.default().data.parent / "dbus-1" / "services"
+
+
 def _sandbox_path() -> Path:
     return _folder() / f"{SERVICE}.d" / "50-sandbox.conf"
 
@@ -281,6 +333,7 @@ def _ours() -> Iterator[Path]:
         _folder() / SOCKET,
         _sandbox_path(),
         _folder() / f"{SOCKET}.d" / "50-ports.conf",
+        _bus_folder() / ACTIVATION,
     ):
         if _is_ours(path):
             yield path
@@ -336,30 +389,36 @@ def _is_known(unit: str) -> bool:
     return bool(_properties(unit, "FragmentPath")["FragmentPath"])
 
 
-def _properties(unit: str, names: str) -> dict[str, str]:
+def _properties(
+    unit: str, names: str, seconds_max: float = COMMAND_SECONDS_MAX
+) -> dict[str, str]:
     """The properties of these names; one that is there more than once in one line."""
     found = dict.fromkeys(names.split(","), "")
-    for line in _systemctl("show", unit, f"--property={names}").splitlines():
+    shown = _systemctl("show", unit, f"--property={names}", seconds_max=seconds_max)
+    for line in shown.splitlines():
         name, _, value = line.partition("=")
         found[name] = f"{found.get(name, '')} {value}".strip()
     return found
 
 
-def _systemctl(*words: str) -> str:
-    status, told, complaint = _command("systemctl", "--user", *words)
+def _systemctl(*words: str, seconds_max: float = COMMAND_SECONDS_MAX) -> str:
+    command = ("systemctl", "--user", *words)
+    status, told, complaint = _command(*command, seconds_max=seconds_max)
     if status != 0:
         reason = (complaint.strip().splitlines() or ["it said nothing"])[0]
         raise ConfigurationError(f"systemctl --user {words[0]} failed: {reason}")
     return told
 
 
-def _command(*words: str) -> tuple[int, str, str]:
+def _command(
+    *words: str, seconds_max: float = COMMAND_SECONDS_MAX
+) -> tuple[int, str, str]:
     """Exit status, output and complaints; ConfigurationError when there is no such program."""
     import subprocess  # most commands never need it
 
     try:
         done = subprocess.run(  # noqa: S603  (fixed words)
-            words, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, check=False
+            words, capture_output=True, text=True, timeout=seconds_max, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigurationError(f"systemd does not answer ({error}). {NO_SYSTEMD}") from error

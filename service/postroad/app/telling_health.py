@@ -62,6 +62,23 @@ def off(known: dict[str, Any]) -> None:
             click.echo("They wait on this computer alone, until your node runs.")
     if "store" in known:
         click.echo(known["store"])
+    _as_service(known["service"])
+
+
+def _as_service(seen: dict[str, Any] | None) -> None:
+    """What systemd knows of a node that does not answer."""
+    if seen is None:
+        return
+    if not seen["installed"]:
+        click.echo("It is no service. To have it start by itself: postroad service enable")
+        return
+    state, result = seen["state"], seen["result"]
+    why = "" if result in ("", "success") else f" ({result})"
+    click.echo(f"As a service of systemd it is {state}{why}.")
+    if seen["status"] and state != "inactive":
+        click.echo(f"It says: {seen['status']}")
+    if why:
+        click.echo("What it said before that: journalctl --user -u postroad -n 20")
 
 
 def _problems(problems: list[dict[str, Any]]) -> None:
