@@ -184,6 +184,34 @@ def test_a_call_on_the_bus_starts_the_program_that_was_typed(
     assert not path.exists()
 
 
+def test_what_enable_lays_is_what_disable_takes_away(
+    config: configuration.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a systemctl that agrees to all, and starts nothing."""
+    for name in ("systemctl", "loginctl", "busctl"):
+        program = tmp_path / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o700)
+    (tmp_path / "systemd").mkdir()
+    (tmp_path / "systemd" / "private").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.setattr(service, "OF_PACKAGES", ())
+    others = tmp_path / "share/dbus-1/services" / "org.example.Other.service"
+    others.parent.mkdir(parents=True)
+    others.write_text("[D-BUS Service]\nName=org.example.Other\nExec=/bin/true\n")
+    service.enable(config)
+    laid = {path.name for path in service._ours()}
+    assert laid == {"postroad.service", SOCKET, service.ACTIVATION}
+    service.disable()
+    assert list(service._ours()) == []
+    files = [path for path in (tmp_path / "share").rglob("*") if path.is_file()]
+    assert files == [others]
+
+
 def test_what_the_package_brings_is_where_it_is_looked_for() -> None:
     rules = (ROOT / "packaging" / "debian" / "rules").read_text()
     (laid,) = [line for line in rules.splitlines() if service.ACTIVATION in line]
