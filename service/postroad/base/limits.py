@@ -250,6 +250,9 @@ BUS_WORDS_MAX = 500  # characters of a name or a sentence that goes over the ses
 DOOR_LOGIN_SECONDS = 60  # of silence before logging in
 DOOR_STALLED_SECONDS = 5 * MINUTE  # for a client that does not take what it asked for
 IMAP_INPUT_BYTES_MAX = 256 * KIB  # waiting in memory before the socket is left unread
+POP3_IDLE_SECONDS = 10 * MINUTE  # RFC 1939 section 3: at least 10 minutes
+POP3_LINE_BYTES_MAX = 255  # RFC 2449 section 4, its line end included
+POP3_SASL_BYTES_MAX = 12 * KIB  # RFC 4954 section 4
 
 # The relay (peers/relay.py)
 # One letter of the greatest size passes in half a minute, and a home line of 10 Mbit/s upwards has

@@ -13,6 +13,7 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from postroad.base import limits
@@ -79,6 +80,30 @@ def read_flags(
         yield FlagsOf(uid, bits & STORED_FLAGS, text)
 
 
+@contextmanager
+def disk_errors_as_damage() -> Iterator[None]:
+    """Damaged in place of what a disk says that cannot read a letter any more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise  # short of memory or descriptors: the letter itself may be whole
+        raise Damaged(f"The disk did not give it back ({error.strerror}).") from error
+
+
+def shown_instead(
+    sql: sqlite3.Connection,
+    found: Findings,
+    mailbox_id: int,
+    uid: int,
+    content_id: int,
+    damage: Exception,
+) -> bytes:
+    """The note in the place of a letter whose octets are damaged; the damage goes into `found`."""
+    found.damaged.append((mailbox_id, uid, str(damage)))
+    return note(_kept_header(sql, content_id), str(damage))
+
+
 class Reader:
     """Reads letters; remembers the last large one, for programs that ask for it in pieces."""
 
@@ -119,8 +144,9 @@ class Reader:
                 octets = self._octets(sql, stored.content_id)
             except (Damaged, sqlite3.DatabaseError) as error:
                 damage = str(error)
-                found.damaged.append((mailbox_id, stored.uid, damage))
-                octets = note(_kept_header(sql, stored.content_id), damage)
+                octets = shown_instead(
+                    sql, found, mailbox_id, stored.uid, stored.content_id, error
+                )
         if rendered is None:
             rendered = render(octets)
             if not damage and stored.repairable:
@@ -140,12 +166,8 @@ class Reader:
 
     def _octets(self, sql: sqlite3.Connection, content_id: int) -> bytes:
         if self._kept[0] != content_id:
-            try:
+            with disk_errors_as_damage():
                 octets = self._contents.get(sql, content_id)
-            except OSError as error:
-                if error.errno not in _DISK_ERRORS:
-                    raise  # short of memory or descriptors: the letter itself may be whole
-                raise Damaged(f"The disk did not give it back ({error.strerror}).") from error
             if len(octets) <= limits.BODY_IN_DATABASE_BYTES_MAX:
                 return octets
             self._kept = (content_id, octets)

@@ -12,7 +12,6 @@ Longer than 400 lines because it holds one short story for each command.
 See: RFC 3501 and RFC 9051, and the RFCs named in commands.py.
 """
 
-import binascii
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
 from typing import TypeVar, assert_never
@@ -38,6 +37,7 @@ from postroad.protocol.imap.responses import (
 )
 from postroad.protocol.imap.search import Candidate, evaluate, levels
 from postroad.protocol.imap.view import View
+from postroad.protocol.sasl import read_plain
 
 ROWS_MAX = 256  # messages in one batch with rows
 LINES_MAX = 2000  # messages in one batch without
@@ -369,14 +369,12 @@ class Session:
         if coded == b"*":
             raise BadCommand("Given up.")
         try:
-            octets = binascii.a2b_base64(b"" if coded == b"=" else coded, strict_mode=True)
-        except binascii.Error as error:
+            given = read_plain(coded)
+        except ValueError as error:
             raise BadCommand("That is not base64.") from error
-        acting_for, _, rest = octets.partition(b"\0")
-        user, nul, password = rest.partition(b"\0")
-        if not nul or acting_for not in (b"", user):
+        if given is None:
             return b"NO [AUTHENTICATIONFAILED] Wrong user name or password."
-        return (yield from self._log_in(user.decode("utf-8", "replace"), password))
+        return (yield from self._log_in(*given))
 
     # Mailboxes ------------------------------------------------------------------------------------
 
