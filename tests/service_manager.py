@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 
 from person import Person, surroundings
+from postroad.app.service import DOORS
 
 SECONDS_MAX = 30.0
 
@@ -65,20 +66,18 @@ class Hearing:
 class ServiceManager:
     """Starts one person's node as systemd does, with the ports of its doors held here."""
 
-    def __init__(self, person: Person, smtp_port: int = 0, imap_port: int = 0) -> None:
-        """`person`: need not be set up; 0: any port, told by `port`."""
+    def __init__(self, person: Person) -> None:
+        """`person`: need not be set up. The ports are any, told by `port`."""
         self.person = person
         self.hearing = Hearing(f"{person.folder}/notify")
-        self.sockets = [
-            socket.create_server(("127.0.0.1", port)) for port in (smtp_port, imap_port)
-        ]
+        self.sockets = [socket.create_server(("127.0.0.1", 0)) for _ in DOORS]
         self.process: subprocess.Popen[bytes] | None = None
 
     def port(self, door: str) -> int:
-        number: int = self.sockets[("smtp", "imap").index(door)].getsockname()[1]
+        number: int = self.sockets[DOORS.index(door)].getsockname()[1]
         return number
 
-    def start(self, names: str = "smtp:imap", more: Mapping[str, str] | None = None) -> None:
+    def start(self, names: str = ":".join(DOORS), more: Mapping[str, str] | None = None) -> None:
         # The launcher moves them to 3, 4 ...: none of them may be there by chance already.
         high = [os.dup(one.fileno()) for one in self.sockets]
         high = [_above(20, one) for one in high]

@@ -29,7 +29,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS_MAX = 20.0
 WAIT_SECONDS_MAX = 30.0
-SMTP_PORT, IMAP_PORT, PEER_PORT = 10587, 10143, 46464
+SMTP_PORT, IMAP_PORT, POP3_PORT, PEER_PORT = 10587, 10143, 10110, 46464
 
 
 class ClaimFailed(Exception):
@@ -83,12 +83,13 @@ class Person:
         self.process: subprocess.Popen[bytes] | None = None
         self.state = "not set up"
         self.address = self.password = ""
-        self.smtp_port = self.imap_port = 0
+        self.smtp_port = self.imap_port = self.pop3_port = 0
         self.folder.mkdir()
         self.config.write_text(
             f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
             f'peer_hosts = {json.dumps(list(peer_hosts) or ["*"])}\nlink = "{link}"\n'
             f"smtp_port = {SMTP_PORT + slot}\nimap_port = {IMAP_PORT + slot}\n"
+            f"pop3_port = {POP3_PORT + slot}\n"
             f"peer_port = {PEER_PORT + slot}\n"
             # On loopback nobody has a public address; in the laboratory they have.
             f"dial_private = {json.dumps(bool(peer_hosts))}\n{more}"
@@ -133,6 +134,7 @@ class Person:
         """What `postroad setup` told them."""
         self.address, self.password = made["address"], made["password"]
         self.smtp_port, self.imap_port = made["smtp_port"], made["imap_port"]
+        self.pop3_port = made["pop3_port"]
 
     def begin_start(self, *under: str) -> None:
         """`under`: a command that runs the node's command, such as strace with its options."""

@@ -30,6 +30,7 @@ STATUS = {
     "identity_trouble": "",
     "smtp_port": 10588,
     "imap_port": 10144,
+    "pop3_port": 10111,
     "contact_count": 1,
     "letters_waiting": 1,
     "requests_waiting": 0,
@@ -245,6 +246,7 @@ def test_status_tells_what_a_mail_program_needs(config: Path, node: Node) -> Non
     assert f"user name   {ADDRESS}" in told
     assert "SMTP  127.0.0.1  port 10588" in told
     assert "IMAP  127.0.0.1  port 10144" in told
+    assert "POP3  127.0.0.1  port 10111" in told
     assert "was shown once, by postroad setup" in told
     node(STATUS)
     assert json.loads(typed(config, "status", "--json").stdout) == {"version": 1, **STATUS}

@@ -44,6 +44,7 @@ def refused(path: Path, text: str) -> str:
 def test_without_a_file_the_documented_defaults_hold(path: Path, tmp_path: Path) -> None:
     config = load(path)
     assert (config.smtp_port, config.imap_port, config.peer_port) == (10587, 10143, 46464)
+    assert config.pop3_port == 10110
     assert config.data == tmp_path / "home/.local/share/postroad"
     assert config.expiry_days * limits.DAY == limits.EXPIRY_SECONDS_MAX
     assert config.control_path == config.data / "run" / "control"
@@ -201,6 +202,7 @@ configs = st.builds(
     runtime=folders,
     smtp_port=ports,
     imap_port=ports,
+    pop3_port=ports,
     peer_port=ports,
     peer_hosts=st.lists(st.ip_addresses().map(str), max_size=3).map(tuple),
     link=st.sampled_from(configuration.LINKS),

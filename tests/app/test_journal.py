@@ -193,7 +193,8 @@ MADE_ELSEWHERE = {  # what `extra` is where it is no dictionary in the call, and
         "helper", "postroad", "addresses", "relay", "messages_sent", "messages_heard",
     },
     "_facts(config, node, sockets)": {
-        "version", "address", "link", "smtp_port", "imap_port", "peer_port", "paused",
+        "version", "address", "link", "smtp_port", "imap_port", "pop3_port", "peer_port",
+        "paused",
     },
     "extra": {"letter", "parcel", "state", "wait", "contact"},
 }  # fmt: skip

@@ -6,6 +6,7 @@ import contextlib
 import imaplib
 import json
 import os
+import poplib
 import pty
 import re
 import smtplib
@@ -93,6 +94,8 @@ def test_a_node_that_is_off_protects_its_keys_and_starts_locked(anna: Person) ->
     assert shut.value.smtp_code == 421
     with pytest.raises(imaplib.IMAP4.error, match="UNAVAILABLE"):
         imaplib.IMAP4("127.0.0.1", anna.imap_port, timeout=30)
+    with pytest.raises(poplib.error_proto, match="postroad unlock"):
+        poplib.POP3("127.0.0.1", anna.pop3_port, timeout=30)
 
     before = time.monotonic()
     wrong = answer(anna, "unlock", stdin=lines("not that one"), code=1)

@@ -156,7 +156,7 @@ def test_a_second_node_on_the_same_data_is_refused(people: list[Person]) -> None
     assert anna.postroad("status")["address"] == anna.address
 
 
-@pytest.mark.parametrize("key", ["smtp_port", "imap_port", "peer_port"])
+@pytest.mark.parametrize("key", ["smtp_port", "imap_port", "pop3_port", "peer_port"])
 def test_a_taken_port_is_told_with_the_key_and_the_file(people: list[Person], key: str) -> None:
     anna, _ = people
     port = getattr(load(anna.config), key)
@@ -201,6 +201,7 @@ def test_set_up_changes_nothing_else_in_a_hand_written_file(tmp_path: Path) -> N
     assert anna.config.read_text() == (
         before.replace(f"smtp_port = {anna.smtp_port - 1}", f"smtp_port = {anna.smtp_port}")
         .replace(f"imap_port = {anna.imap_port - 1}", f"imap_port = {anna.imap_port}")
+        .replace(f"pop3_port = {anna.pop3_port - 1}", f"pop3_port = {anna.pop3_port}")
         .replace("peer_port = 46464", "peer_port = 46465")
     )
 

@@ -161,7 +161,7 @@ def is_within(key: str, value: Any, most: Any) -> bool:
             return bool(most or not value)
         case "relay_kilobytes_per_second" | "expiry_days" | "size_max_mib":
             return bool(value <= most)
-        case "smtp_port" | "imap_port" | "peer_port":
+        case "smtp_port" | "imap_port" | "pop3_port" | "peer_port":
             low, _, high = str(most).partition("-")
             return bool(int(low) <= value <= int(high or low))
         case "networks":

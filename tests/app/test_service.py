@@ -142,7 +142,8 @@ def test_other_ports_go_into_a_drop_in_and_the_usual_ones_into_none(
     told = path.read_text()
     assert told.startswith(service.OURS)
     assert "ListenStream=\n" in told  # what the unit has is taken away first
-    assert "ListenStream=127.0.0.1:10588\nListenStream=[::1]:10588\n" in told
+    for port in (10588, 10144, 10110):
+        assert f"ListenStream=127.0.0.1:{port}\nListenStream=[::1]:{port}\n" in told
     service._lay_ports(configuration.Config(*folders))
     assert not path.exists()
     with pytest.raises(ConfigurationError, match="ports of its own"):

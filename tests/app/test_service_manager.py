@@ -51,6 +51,9 @@ def test_a_node_that_is_not_set_up_is_up_and_says_so_and_goes_on_by_itself(
     assert greeting(systemd.port("imap")) == (
         b"* BYE [UNAVAILABLE] This node is not set up: type postroad setup\r\n"
     )
+    assert greeting(systemd.port("pop3")) == (
+        b"-ERR [SYS/TEMP] This node is not set up: type postroad setup\r\n"
+    )
     told = anna.type("status", "--json")
     assert told.returncode == 4
     assert "not set up yet" in json.loads(told.stdout)["error"]
@@ -62,7 +65,10 @@ def test_a_node_that_is_not_set_up_is_up_and_says_so_and_goes_on_by_itself(
     systemd.heard("READY=1")
     with smtplib.SMTP("127.0.0.1", systemd.port("smtp"), timeout=30) as smtp:
         smtp.login(anna.address, anna.password)
-    assert anna.postroad("status")["smtp_port"] == systemd.port("smtp")
+    assert greeting(systemd.port("pop3")) == b"+OK Postroad is ready.\r\n"
+    status = anna.postroad("status")
+    for door in ("smtp", "imap", "pop3"):
+        assert status[f"{door}_port"] == systemd.port(door)
     assert systemd.process.poll() is None
     assert systemd.process.pid == before
 

@@ -63,7 +63,7 @@ class House:
     ways: list[Finding] = field(default_factory=list)
     unanswered: int = 0
     failing: list[tuple[str, str]] = field(default_factory=list)
-    ports: dict[str, int] = field(default_factory=lambda: {"smtp": 10588, "imap": 10144})
+    ports: dict[str, int] = field(default_factory=lambda: {"smtp": 10588, "imap": 10144, "pop3": 10111})
     asked_ways: list[tuple[int, int]] = field(default_factory=list)
     room: int = 1 << 40
 
@@ -136,6 +136,7 @@ def test_a_node_at_rest_is_judged_from_what_is_at_hand(tmp_path: Path) -> None:
     async def scene(place: House, desk: HealthDesk) -> None:
         status = await ask(desk, "status")
         assert (status["smtp_port"], status["imap_port"]) == (10588, 10144)
+        assert status["pop3_port"] == 10111
         assert status["user_name"] == status["address"]
         assert status["address"].startswith("anna.")
         assert (status["contact_count"], status["letters_waiting"]) == (0, 0)

@@ -18,6 +18,7 @@ from postroad.protocol.imap.flags import read_flags
 from postroad.protocol.imap.lexer import Lexer, LiteralOffered, Overlong, Whole
 from postroad.protocol.imap.session import Session
 from postroad.protocol.mux import Mux
+from protocol.pop3_world import World, talk
 
 ANNA = someone("anna")
 CHALLENGE = bytes(range(16))
@@ -202,6 +203,20 @@ def _session(octets: bytes) -> None:
         pass
 
 
+def _pop3(octets: bytes) -> None:
+    """The same is said, and removed, in any pieces; and a letter of these octets stays whole."""
+    one, other = World(), World()
+    login = b"USER anna\r\nPASS se cret\r\n"
+    for begin in (b"", login):
+        said = talk([begin + octets], one)
+        assert said == talk([begin, *pieces(octets, octets[:3])], other)
+        assert one.removed == other.removed
+    letter = talk([login + b"RETR 1\r\nTOP 1 1\r\nQUIT\r\n"], World({1: octets}, piece_bytes=5))
+    read_by_lf = [line.removesuffix(b"\r") for line in letter.split(b"\n")]
+    assert read_by_lf.count(b".") == 2
+    assert letter.endswith(b"\r\n.\r\n+OK Goodbye.\r\n")
+
+
 def _answer(request: e.Request) -> e.Answer:
     match request:
         case e.CheckPassword():
@@ -298,6 +313,23 @@ TARGETS = (
         _session,
         ("protocol.imap.session.Session.receive",),
         _COMMANDS,
+        bytes_max=2048,
+    ),
+    Target(
+        "pop3",
+        _pop3,
+        (
+            "protocol.pop3.Session.receive",
+            "protocol.pop3.Stuffing.feed",
+            "protocol.pop3._Top.feed",
+            "protocol.sasl.read_plain",
+        ),
+        _lines(
+            "USER anna\r\nPASS se cret\r\nSTAT\r\nUIDL\r\nRETR 1\r\nDELE 2\r\nLIST\r\nQUIT",
+            "AUTH PLAIN AGFubmEAc2UgY3JldA==\r\nTOP 1 1\r\nDELE 1\r\nRSET\r\nRETR 3",
+            "CAPA\r\nUTF8\r\nAUTH PLAIN\r\nAGFubmEAc2UgY3JldA==\r\nLIST 2\r\nUIDL 3",
+            "A: 1\r\n\r\n.\r\n\n.\n..\r\n",
+        ),
         bytes_max=2048,
     ),
     Target(

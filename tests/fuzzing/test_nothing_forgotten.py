@@ -28,6 +28,7 @@ message.introduction.write message.proposal.write message.proposal.envelope
 protocol.audit.written protocol.bundle.Writer.piece protocol.link_text.write protocol.mux.Mux.send
 protocol.relay.Session.deny protocol.relay.message protocol.records.sign_person
 protocol.imap.flags.write_flags protocol.imap.flags.merged protocol.imap.session.Session.bye
+protocol.pop3.Session.bye
 protocol.imap.responses.mailbox_name protocol.imap.responses.printable
 protocol.imap.responses.listing protocol.wire.No.because protocol.wire_holders.Holding.of
 protocol.wire_holders.sign_burial protocol.wire_reseal.sign_reseal protocol.sheet.to_lines

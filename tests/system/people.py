@@ -28,7 +28,7 @@ class Resident:
     def __init__(self, system: Booted, name: str) -> None:
         self.system, self.name = system, name
         self.address = self.password = ""
-        self.smtp_port = self.imap_port = 0
+        self.smtp_port = self.imap_port = self.pop3_port = 0
 
     def type(self, *words: str, stdin: str = "", check: bool = True) -> Done:
         """Type a command; AssertionError with what it said when it fails, unless not to check."""
@@ -66,6 +66,7 @@ class Resident:
         made = self.postroad("setup", "--name", self.name)
         self.address, self.password = made["address"], made["password"]
         self.smtp_port, self.imap_port = made["smtp_port"], made["imap_port"]
+        self.pop3_port = made["pop3_port"]
         assert made["service"], "setup has not made the node a service"
 
     # --- their mail program -----------------------------------------------------------------------

@@ -33,6 +33,7 @@ def test_systemd_shows_how_the_node_is(alice: Resident) -> None:
 def test_the_doors_are_there_by_ipv6_too(alice: Resident) -> None:
     assert alice.greeting(alice.smtp_port, "::1").startswith("220 ")
     assert alice.greeting(alice.imap_port, "::1").startswith("* OK ")
+    assert alice.greeting(alice.pop3_port, "::1").startswith("+OK ")
 
 
 def test_two_people_of_one_computer_have_doors_of_their_own(

@@ -12,7 +12,7 @@ RESTARTS_ELSEWHERE = 20
 
 
 def test_the_door_closes_before_the_greeting(alice: Resident, bora: Resident) -> None:
-    for port in (alice.smtp_port, alice.imap_port):
+    for port in (alice.smtp_port, alice.imap_port, alice.pop3_port):
         for host in ("127.0.0.1", "::1"):
             assert bora.greeting(port, host) == ""
             assert alice.greeting(port, host) != ""
@@ -38,7 +38,7 @@ def test_the_process_tells_others_nothing(alice: Resident, bora: Resident) -> No
         assert bora.type("head", "-c1", f"/proc/{process}/{name}", check=False).returncode != 0
 
 
-@pytest.mark.parametrize("door", ["smtp_port", "imap_port"])
+@pytest.mark.parametrize("door", ["smtp_port", "imap_port", "pop3_port"])
 def test_nobody_takes_a_port_while_the_service_is_down(
     alice: Resident, bora: Resident, door: str
 ) -> None:
@@ -57,7 +57,7 @@ def test_nobody_takes_a_port_while_the_service_restarts(
 ) -> None:
     times = RESTARTS if system.suite == "bookworm" else RESTARTS_ELSEWHERE
     end = f"/run/user/1001/{uuid.uuid4()}"
-    ports = [alice.smtp_port, alice.imap_port]
+    ports = [alice.smtp_port, alice.imap_port, alice.pop3_port]
     taking = bora.begin_mail("take_ports", ports=ports, until=end)
     alice.mail("restart_often", times=times, seconds=400)
     bora.type("touch", end)

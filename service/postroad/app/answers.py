@@ -104,7 +104,7 @@ _BUNDLE: Shape = {
 }
 _ONE_PARCEL: Shape = {"id": whole("its number in the queue"), "recipient": _ADDRESS}
 _DOOR: Shape = {
-    "protocol": text("what is spoken there", "imap", "smtp"),
+    "protocol": text("what is spoken there", "imap", "pop3", "smtp"),
     "host": text("always 127.0.0.1"),
     "port": _PORT,
     "user_name": text("the address"),
@@ -180,6 +180,7 @@ STATUS: Shape = {
     "user_name": text("for mail programs"),
     "smtp_port": _PORT.or_null(),
     "imap_port": _PORT.or_null(),
+    "pop3_port": _PORT.or_null(),
     **_COUNTED,
     **_PAUSED,
     "clock": nested(
@@ -312,6 +313,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "password": _NEW_PASSWORD,
             "smtp_port": _PORT,
             "imap_port": _PORT,
+            "pop3_port": _PORT,
             "sheet": text("the file of the revocation sheet").or_null(),
             "service": truth("whether the node is being made a service of the user's systemd"),
         },
@@ -319,6 +321,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "address": _ADDRESS,
             "smtp_port": _PORT,
             "imap_port": _PORT,
+            "pop3_port": _PORT,
             "made_at": moment("when the backup was made"),
             "messages": whole("in it"),
             "missing": many(text("a message, in words"), "what could not be read from it"),
@@ -727,6 +730,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "address": _ADDRESS,
             "name": text("for the From"),
             "incoming": nested(_DOOR, "where it reads"),
+            "incoming_pop3": nested(_DOOR, "where it could read instead").or_null(),
             "outgoing": nested(_DOOR, "where it sends"),
             "steps": many(text("a sentence"), "in its own windows"),
             "file": text("what --write writes").or_null(),

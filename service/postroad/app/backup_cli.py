@@ -132,6 +132,7 @@ def restore(
         "address": str(made.address),
         "smtp_port": made.config.smtp_port,
         "imap_port": made.config.imap_port,
+        "pop3_port": made.config.pop3_port,
         "made_at": made.made_at,
         "messages": made.messages,
         "missing": made.missing,

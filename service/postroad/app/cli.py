@@ -180,7 +180,8 @@ def setup(
                 json_wanted,
             )
             narrowed = policies.narrowed(configuration.load(place.path), policy)
-            return {**told, "smtp_port": narrowed.smtp_port, "imap_port": narrowed.imap_port}
+            doors = ("smtp_port", "imap_port", "pop3_port")
+            return {**told, **{door: getattr(narrowed, door) for door in doors}}
         chosen = name or _ask_for_name(json_wanted)
         wrapping = wrapping_asked(protect, json_wanted, config)
         words = _ask_for_words(json_wanted) if restore is not None else None
@@ -205,6 +206,7 @@ def setup(
             "password": made.password,
             "smtp_port": policies.narrowed(made.config, policy).smtp_port,
             "imap_port": policies.narrowed(made.config, policy).imap_port,
+            "pop3_port": policies.narrowed(made.config, policy).pop3_port,
             "service": with_service,
         }
 

@@ -94,6 +94,10 @@ class Config:
     imap_port: int = field(
         default=10143, metadata=_about("Where your mail program reads: a TCP port of 127.0.0.1.")
     )
+    pop3_port: int = field(
+        default=10110,
+        metadata=_about("Where a program that fetches mail by POP3 does: a TCP port of 127.0.0.1."),
+    )
     peer_port: int = field(
         default=limits.PEER_PORT_DEFAULT,
         metadata=_about("Where other nodes reach yours: UDP for iroh, TCP for tls and the relay."),

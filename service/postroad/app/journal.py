@@ -59,6 +59,7 @@ FIELDS = {
     "link": "LINK",
     "smtp_port": "SMTP_PORT",
     "imap_port": "IMAP_PORT",
+    "pop3_port": "POP3_PORT",
     "peer_port": "PEER_PORT",
     "paused": "PAUSED",
     "metered": "METERED",

@@ -12,6 +12,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -27,6 +28,7 @@ from postroad.app.node import Node, Sockets
 from postroad.app.opening import opened
 from postroad.app.policy import Policy
 from postroad.app.reloading import DONE, Reloading
+from postroad.app.service import DOORS
 from postroad.app.setup_desk import SetupDesk
 from postroad.app.waiting import Waiting, sentence, until_told
 from postroad.base import limits
@@ -179,7 +181,8 @@ class _Life:
         with suppress(ConfigurationError):  # it may be the very reason
             asked_at = self._control_at(config.control_path)
         with suppress(ConfigurationError):
-            for door, port in (("smtp", config.smtp_port), ("imap", config.imap_port)):
+            for door in DOORS:
+                port = getattr(config, f"{door}_port")
                 held += [(door, one) for one in self._doors.held(door, port)]
         desk = SetupDesk(self._path, waiting.look.set, self._doors.ports)
         waiting.requests.update(desk.requests)
@@ -345,18 +348,14 @@ class _Life:
             ):
                 return machine.listeners.loopback(name, port)
 
-        smtp = door("smtp", config.smtp_port)
+        sockets = Sockets()
         try:
-            imap = door("imap", config.imap_port)
-        except BaseException:
-            Sockets(smtp).close()
-            raise
-        sockets = Sockets(smtp, imap)
-        ports = {listening.getsockname()[1] for _, listening in sockets.mail_doors()}
-        for at in self._doors.unclaimed(ports):
-            log.warning("systemd listens at %s, where no door of yours is; %s", at, ENABLE_ANEW)
-        try:
-            return Sockets(smtp, imap, self._control_at(config.control_path))
+            sockets = replace(sockets, submission=door("smtp", config.smtp_port))
+            sockets = replace(sockets, imap=door("imap", config.imap_port))
+            sockets = replace(sockets, pop3=door("pop3", config.pop3_port))
+            for at in self._doors.unclaimed(sockets.mail_ports().values()):
+                log.warning("systemd listens at %s, where no door of yours is; %s", at, ENABLE_ANEW)
+            return replace(sockets, control=self._control_at(config.control_path))
         except BaseException:
             sockets.close()
             raise
@@ -492,16 +491,13 @@ def advised(advice: str) -> Iterator[None]:
 
 def _facts(config: Config, node: Node, sockets: Sockets) -> dict[str, object]:
     """What a reader of the log wants to know first; nothing of it is secret."""
-    smtp, imap = (
-        door[0].getsockname()[1] if door else None for door in (sockets.submission, sockets.imap)
-    )
+    ports = sockets.mail_ports()
     peers = sorted({at.port for at in node.endpoint.addresses()})
     return {
         "version": __version__,
         "address": node.keyring.address,
         "link": config.link,
-        "smtp_port": smtp,
-        "imap_port": imap,
+        **{f"{door}_port": ports.get(door) for door in DOORS},
         "peer_port": peers[0] if len(peers) == 1 else config.peer_port,
         "paused": node.pauses.pause is not None,
     }

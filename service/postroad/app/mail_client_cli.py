@@ -60,15 +60,17 @@ def _account(config: Config, folder: Path) -> Account:
             raise Locked("Your node is locked. Type first: postroad unlock")
         address = str(found["address"])
         imap_port, smtp_port = found["imap_port"], found["smtp_port"]
+        pop3_port = found["pop3_port"]
     except NotRunning:
         cut = policies.narrowed(config, policies.load())
         address = _address_in(config)
-        imap_port, smtp_port = cut.imap_port, cut.smtp_port
+        imap_port, smtp_port, pop3_port = cut.imap_port, cut.smtp_port, cut.pop3_port or None
         if not imap_port or not smtp_port:  # any free one, which only a running node knows
             raise
     if not imap_port or not smtp_port:
         raise ConfigurationError("Your node has no door for mail programs open.")
-    return Account(address, address.partition(".")[0], imap_port, smtp_port, folder / PASSWORD_FILE)
+    name, kept = address.partition(".")[0], folder / PASSWORD_FILE
+    return Account(address, name, imap_port, smtp_port, pop3_port, kept)
 
 
 def _address_in(config: Config) -> str:
@@ -99,6 +101,9 @@ def _told(
         "address": account.address,
         "name": account.name,
         "incoming": {"protocol": "imap", "port": account.imap_port, **common},
+        "incoming_pop3": (
+            {"protocol": "pop3", "port": account.pop3_port, **common} if account.pop3_port else None
+        ),
         "outgoing": {"protocol": "smtp", "port": account.smtp_port, **common},
         "steps": list(client.steps),
         "file": str(path) if client.file else None,

@@ -25,6 +25,7 @@ class Account:
     name: str
     imap_port: int
     smtp_port: int
+    pop3_port: int | None
     password_file: Path
 
 
@@ -138,7 +139,14 @@ CLIENTS = {
     "msmtp": Client(
         "msmtp", file_name="msmtprc", file=_msmtprc, then="msmtp -C {path} RECIPIENT < LETTER"
     ),
-    "other": Client("Any other program", ("Type the values below where it asks for them.",)),
+    "other": Client(
+        "Any other program",
+        (
+            "Type the values below where it asks for them.",
+            "Choose IMAP where it can be chosen: POP3 gives the INBOX alone, and what is deleted "
+            "there is deleted for all your programs.",
+        ),
+    ),
 }
 
 

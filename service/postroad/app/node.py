@@ -34,7 +34,7 @@ from postroad.delivery.requests import RequestBox
 from postroad.delivery.sender import Sender
 from postroad.delivery.siblings import Siblings
 from postroad.delivery.watch import Watch
-from postroad.doors import control, imap, submission
+from postroad.doors import control, imap, pop3, submission
 from postroad.doors.audit import AuditDesk
 from postroad.doors.backup import BackupDesk
 from postroad.doors.bundles import BundleDesk
@@ -63,6 +63,7 @@ from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.locksmith import Locksmith, OwnersWord
 from postroad.store.mailboxes import Mailboxes
+from postroad.store.maildrop import Maildrop
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
 
@@ -84,12 +85,17 @@ class Sockets:
     submission: Sequence[socket] = ()
     imap: Sequence[socket] = ()
     control: socket | None = None
+    pop3: Sequence[socket] = ()
 
     def mail_doors(self) -> Iterator[tuple[str, socket]]:
         """Each listening socket for mail programs, with the name of its door."""
-        for name, door in (("smtp", self.submission), ("imap", self.imap)):
+        for name, door in (("smtp", self.submission), ("imap", self.imap), ("pop3", self.pop3)):
             for listening in door:
                 yield name, listening
+
+    def mail_ports(self) -> dict[str, int]:
+        """The port of each door that is open, by its name."""
+        return {name: listening.getsockname()[1] for name, listening in self.mail_doors()}
 
     def close(self) -> None:
         """Harmless for those that are closed already."""
@@ -317,17 +323,16 @@ class Node:
                 imap.serve(sockets.imap, self.mailboxes, credentials, machine.peer_uid),
                 name="imap",
             )
+        if sockets.pop3:
+            maildrop = Maildrop(self.database, self.contents, self.mailboxes, machine.clock)
+            serving = pop3.serve(sockets.pop3, maildrop, credentials, machine.peer_uid)
+            tasks.create_task(serving, name="pop3")
         if sockets.control is not None:
             serving = control.serve(sockets.control, requests, BundleDesk(self.bundles).requests)
             tasks.create_task(serving, name="control")
 
     def desks(self, sockets: Sockets) -> dict[str, control.Request]:
         """All that may be asked of this node: the control socket answers it, and the bus."""
-        mail_ports = {
-            name: door[0].getsockname()[1]
-            for name, door in (("smtp", sockets.submission), ("imap", sockets.imap))
-            if door
-        }
         network = NetworkDesk(
             self.database,
             self.reach,
@@ -357,7 +362,7 @@ class Node:
                 self.pauses,
                 self.links,
                 network,
-                mail_ports,
+                sockets.mail_ports(),
                 lambda: self.watch.unanswered,
                 self.troubles.now,
                 self.bell,

@@ -174,6 +174,7 @@ RULES: Mapping[str, Rule] = {
     "expiry_days": AtMost(),
     "smtp_port": Port(),
     "imap_port": Port(),
+    "pop3_port": Port(),
     "peer_port": Port(),
     "peer_hosts": Hosts(),
     "networks": Networks(),
@@ -268,7 +269,11 @@ def to_set_up(config: Config, policy: Policy, link: str | None) -> Config:
             f"nodes here use {cut.link}."
         )
     return replace(
-        config, smtp_port=cut.smtp_port, imap_port=cut.imap_port, peer_port=cut.peer_port
+        config,
+        smtp_port=cut.smtp_port,
+        imap_port=cut.imap_port,
+        pop3_port=cut.pop3_port,
+        peer_port=cut.peer_port,
     )
 
 

@@ -29,7 +29,7 @@ from postroad.base.errors import ConfigurationError
 from postroad.contract import BUS_NAME
 
 SERVICE, SOCKET, TRIAL = "postroad.service", "postroad.socket", "postroad-trial.service"
-DOORS = ("smtp", "imap")
+DOORS = ("smtp", "imap", "pop3")
 ACTIVATION = f"{BUS_NAME}.service"  # for the session bus
 OF_PACKAGES = (
     Path("/usr/lib/systemd/user"),
@@ -202,8 +202,8 @@ def _lay_ports(config: Config) -> None:
     ports = {door: getattr(config, f"{door}_port") for door in DOORS}
     if not all(ports.values()):
         raise ConfigurationError(
-            "A service needs ports of its own: give smtp_port and imap_port a number in your "
-            "configuration."
+            "A service needs ports of its own: give smtp_port, imap_port and pop3_port a number in "
+            "your configuration."
         )
     text = "[Socket]\nListenStream=\n"
     for door, port in ports.items():

@@ -127,13 +127,14 @@ def with_free_ports(config: Config, path: Path, held: Container[int] = ()) -> Co
             config,
             smtp_port=config.smtp_port + slot if config.smtp_port else 0,
             imap_port=config.imap_port + slot if config.imap_port else 0,
+            pop3_port=config.pop3_port + slot if config.pop3_port else 0,
             peer_port=config.peer_port + slot if config.peer_port else 0,
         )
         if _is_free(moved, held):
             return moved
     raise ConfigurationError(
-        "No ports are free for smtp_port, imap_port and peer_port, from those of the configuration "
-        f"on. Choose others in {path}."
+        "No ports are free for smtp_port, imap_port, pop3_port and peer_port, from those of the "
+        f"configuration on. Choose others in {path}."
     )
 
 
@@ -141,6 +142,7 @@ def _is_free(config: Config, held: Container[int]) -> bool:
     wanted = (
         ("127.0.0.1", config.smtp_port, socket.SOCK_STREAM),
         ("127.0.0.1", config.imap_port, socket.SOCK_STREAM),
+        ("127.0.0.1", config.pop3_port, socket.SOCK_STREAM),
         ("0.0.0.0", config.peer_port, socket.SOCK_STREAM),  # noqa: S104  (a test, not a door)
         ("0.0.0.0", config.peer_port, socket.SOCK_DGRAM),  # noqa: S104
     )

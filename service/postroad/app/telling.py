@@ -21,10 +21,9 @@ INSTALL_LINE = "pipx install ./postroad"
 
 
 def ready(sockets: "Sockets", pause: "Pause | None") -> None:
-    for door, listening in (("SMTP", sockets.submission), ("IMAP", sockets.imap)):
-        for one in listening:
-            host, port = one.getsockname()[:2]
-            click.echo(f"{door} for your mail program: {host} port {port}")
+    for door, listening in sockets.mail_doors():
+        host, port = listening.getsockname()[:2]
+        click.echo(f"{door.upper()} for your mail program: {host} port {port}")
     click.echo("Your node is running. Ctrl-C stops it; your mail stays safe.")
     if pause is not None:
         click.echo(f"It is paused. {_pause_in_words(pause.until)}")
@@ -42,6 +41,7 @@ def setup(made: dict[str, Any]) -> None:
     click.echo(f"   user name   {made['address']}")
     click.echo(f"   password    {made['password']}   (normal password)")
     click.echo(f"   incoming    IMAP  127.0.0.1  port {made['imap_port']}")
+    click.echo(f"   or          POP3  127.0.0.1  port {made['pop3_port']}   (the INBOX alone)")
     click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
     click.echo("   More about Thunderbird, Evolution, mutt and others: postroad mail-client")
     if made.get("service"):

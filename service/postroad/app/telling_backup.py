@@ -65,6 +65,7 @@ def restored(made: dict[str, Any]) -> None:
     _list("These could not be read from the backup:", made["missing"])
     click.echo("Your mailbox password is the one of before. For your mail program:")
     click.echo(f"   incoming    IMAP  127.0.0.1  port {made['imap_port']}")
+    click.echo(f"   or          POP3  127.0.0.1  port {made['pop3_port']}   (the INBOX alone)")
     click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
     click.echo("\nNext: postroad run")
     click.echo("If the old computer was lost or stolen, revoke it: postroad devices")

@@ -30,7 +30,11 @@ def status(answer: dict[str, Any]) -> None:
     click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
     click.echo(f"   user name   {answer['user_name']}")
     click.echo("   password    was shown once, by postroad setup; a new one: postroad password")
-    for way, door in (("incoming    IMAP", "imap_port"), ("outgoing    SMTP", "smtp_port")):
+    for way, door in (
+        ("incoming    IMAP", "imap_port"),
+        ("or          POP3", "pop3_port"),
+        ("outgoing    SMTP", "smtp_port"),
+    ):
         if answer[door] is not None:
             click.echo(f"   {way}  127.0.0.1  port {answer[door]}")
 

@@ -25,12 +25,15 @@ def settings(answer: dict[str, Any]) -> None:
     for number, step in enumerate(answer["steps"], 1):
         click.echo(f"{number}. {step}")
     click.echo()
-    incoming, outgoing = answer["incoming"], answer["outgoing"]
+    incoming, outgoing, by_pop3 = (
+        answer[way] for way in ("incoming", "outgoing", "incoming_pop3")
+    )
     rows = [
         ("address", answer["address"]),
         ("user name", incoming["user_name"]),
         ("password", "your mailbox password (a new one: postroad password)"),
         ("incoming", f"IMAP  {incoming['host']}  port {incoming['port']}"),
+        *((("or", f"POP3  {by_pop3['host']}  port {by_pop3['port']}"),) if by_pop3 else ()),
         ("outgoing", f"SMTP  {outgoing['host']}  port {outgoing['port']}"),
         ("security", "none, for both: it never leaves this computer"),
         ("authentication", "normal password"),

@@ -34,7 +34,7 @@ from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 
 Reply = dict[str, Any]
-DOORS = ("SMTP", "IMAP")
+DOORS = ("SMTP", "IMAP", "POP3")
 LITTLE_ROOM_BYTES = 10 * limits.LETTER_BYTES_MAX  # beside the reserve
 CHANGED_SECONDS_MAX = 50.0  # that "changed" waits; less than a request may take
 CHANGED_SECONDS_MIN = 1.0  # between two changes that are told to one who waits
@@ -191,6 +191,7 @@ class HealthDesk:
             "user_name": str(self._keyring.address),
             "smtp_port": self._mail_ports.get("smtp"),
             "imap_port": self._mail_ports.get("imap"),
+            "pop3_port": self._mail_ports.get("pop3"),
             **told,
             "paused": pause is not None,
             "paused_until": pause and pause.until,

@@ -21,6 +21,7 @@ KEYS_LOCKED = "The keys of this node are locked. Type: postroad unlock"
 WORDS = {  # by the name of the door
     "smtp": "421 4.3.2 {}\r\n",
     "imap": "* BYE [UNAVAILABLE] {}\r\n",
+    "pop3": "-ERR [SYS/TEMP] {}\r\n",
 }
 SENTENCE_BYTES_MAX = 400  # RFC 5321 section 4.5.3.1.5: a reply line has 512
 ACCEPT_PAUSE_SECONDS = 0.5  # when there is no descriptor for another connection

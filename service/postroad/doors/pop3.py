@@ -3,7 +3,7 @@
 Purpose: the I/O shell; what commands mean is protocol/pop3, what is kept is store/maildrop.
 Invariants: only a program of the owner is greeted; everything is limited (connections, lines,
 output that waits, idle time, wrong passwords); a fault in one connection is logged once and ends
-that one; whoever is cut off, by us too, has deleted nothing; the +OK to QUIT comes after the commit.
+that one; whoever is cut off, by us too, has deleted nothing; QUIT is answered after the commit.
 See: RFC 1939; its section 3 wants no word before the end when a client says nothing for too long.
 """
 
@@ -114,6 +114,7 @@ class _Conversation:
                 request = session.answer(await self._act(request))
                 if self._failures >= limits.LOGIN_FAILURES_MAX:
                     session.bye("Too many wrong passwords.")
+                    request = None  # it may be one more try
             elif session.closing:
                 return
             elif octets := await self._hear():
@@ -166,7 +167,9 @@ class _Conversation:
             case p.OpenLetter(uid):
                 self.close()
                 self._letter = letter = await self._maildrop.open(uid)
-                return p.Gone() if letter is None else p.LetterOpened(letter.size, letter.is_damaged)
+                if letter is None:
+                    return p.Gone()
+                return p.LetterOpened(letter.size, letter.is_damaged)
             case p.ReadOn():
                 assert self._letter is not None
                 octets = await self._letter.read()

@@ -104,7 +104,7 @@ class Facts:
     # Clock, doors, keys
     clock: Judgement = Judgement(True, Because.VOICES, limits.CLOCK_VOICES, 0)
     waits_for_clock: bool = False  # a letter whose time is over, and which is not returned yet
-    doors_shut: tuple[str, ...] = ()  # SMTP, IMAP: that should be open
+    doors_shut: tuple[str, ...] = ()  # SMTP, IMAP, POP3: that should be open
     identity_trouble: str = ""  # why nothing is sent or taken in as who we are
     failing: tuple[tuple[str, str], ...] = ()  # services that begin again and again, and why
     # What waits for the owner's word

@@ -355,7 +355,10 @@ class Session:
         self.closing = True
         if self._drop is not None and self._marked:
             gone = tuple(self._drop.uids[at] for at in sorted(self._marked))
-            _expect(Done, (yield Remove(gone)))
+            try:
+                _expect(Done, (yield Remove(gone)))
+            except _Refused as error:
+                raise _Refused(error.said + b" Nothing was deleted.") from error
             self._say(b"+OK %d deleted. Goodbye." % len(gone))
         else:
             self._say(b"+OK Goodbye.")
@@ -454,21 +457,21 @@ class _Top:
     def __init__(self, lines: int) -> None:
         self._lines = lines
         self._in_header = True
-        self._is_blank = True  # the line under way, so far
+        self._line = b""  # the first octets of the line under way
         self.ended = False
 
     def feed(self, octets: bytes) -> bytes:
         at = 0
         while not self.ended:
             end = octets.find(b"\n", at)
-            blank = self._is_blank and octets[at : None if end < 0 else end] in (b"", b"\r")
-            self._is_blank = blank or end >= 0
+            line = self._line + octets[at : len(octets) if end < 0 else end]
             if end < 0:
+                self._line = line[:2]
                 return octets
-            at = end + 1
+            at, self._line = end + 1, b""
             if not self._in_header:
                 self._lines -= 1
-            elif blank:
+            elif line in (b"", b"\r"):
                 self._in_header = False
             self.ended = not self._in_header and self._lines <= 0
         return octets[:at]
