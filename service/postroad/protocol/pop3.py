@@ -412,6 +412,7 @@ class Session:
 # After a bare LF a dot is a dot, except where a program that ends lines at LF would see the end of
 # the letter there, and take the rest of it for our answers to its next commands.
 _DOT = re.compile(rb"\r\n\.|\n\.(?=\r?\n)")
+UNDECIDED_BYTES_MAX = 4
 _UNDECIDED = re.compile(rb"\r?(?:\n(?:\.\r?)?)?\Z")
 
 
@@ -424,7 +425,7 @@ class Stuffing:
 
     def feed(self, octets: bytes) -> bytes:
         text = self._held + octets
-        undecided = _UNDECIDED.search(text)
+        undecided = _UNDECIDED.search(text, max(len(text) - UNDECIDED_BYTES_MAX, 0))
         assert undecided is not None
         end = undecided.start()
         self._held = text[end:]
