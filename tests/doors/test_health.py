@@ -63,7 +63,9 @@ class House:
     ways: list[Finding] = field(default_factory=list)
     unanswered: int = 0
     failing: list[tuple[str, str]] = field(default_factory=list)
-    ports: dict[str, int] = field(default_factory=lambda: {"smtp": 10588, "imap": 10144, "pop3": 10111})
+    ports: dict[str, int] = field(
+        default_factory=lambda: {"smtp": 10588, "imap": 10144, "pop3": 10111}
+    )
     asked_ways: list[tuple[int, int]] = field(default_factory=list)
     room: int = 1 << 40
 
