@@ -36,7 +36,7 @@ user_pref("mail.smtpserver.smtp1.username", "anna.old@postroad.alt");
 def test_the_files_that_we_write_agree_with_the_node(program: str) -> None:
     made = CLIENTS[program].file
     assert made is not None
-    text = made(Account(ADDRESS, "anna", PORTS[IMAP], PORTS[SMTP], Path("/x")))
+    text = made(Account(ADDRESS, "anna", PORTS[IMAP], PORTS[SMTP], None, Path("/x")))
     found = [one for one in READERS[program](text) if one.is_for(PORTS.values())]
     assert found
     assert not list(wrong(program, "f", found, PORTS, {ADDRESS}))

@@ -35,7 +35,7 @@ def people(tmp_path: Path, quiet_network: None) -> Iterator[dict[str, Somebody]]
         (settings / "config.toml").write_text(
             'peer_hosts = ["127.0.0.1"]\ndial_private = true\nlan = false\n'
             f"smtp_port = {10587 + SLOT + at}\nimap_port = {10143 + SLOT + at}\n"
-            f"peer_port = {46464 + SLOT + at}\n"
+            f"pop3_port = {10110 + SLOT + at}\npeer_port = {46464 + SLOT + at}\n"
         )
         (home / "bin").mkdir()
         (home / "bin" / "postroad").write_text(
