@@ -45,10 +45,11 @@ def letter_item(size: int) -> bytes:
 
 @pytest.mark.parametrize("step", [1, 2, 7, 1000, 1 << 20])
 def test_it_says_the_same_however_it_comes(step: int) -> None:
-    record, link, receipt, letter, sealed = joined(read(WHOLE, step))
+    record, link, receipt, change, wish, letter, sealed = joined(read(WHOLE, step))
     assert isinstance(record, bundle.Record)
     assert link == bundle.Invitation(of_bundle.LINK)
     assert receipt == of_bundle.RECEIVED
+    assert (change, wish) == (of_bundle.CHANGE, of_bundle.WISH)
     assert letter == of_bundle.LETTER
     assert sealed == of_bundle.SEALED
 

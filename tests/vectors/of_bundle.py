@@ -15,6 +15,7 @@ from vectors.world import DEVICE, DROP, NOW, RECEIPT, flipped, mail_id, tlv
 SEALED = b"what a sealed letter is, a bundle does not ask"
 RECEIVED = bundle.Receipt(b"\x08" * 32, RECEIPT)
 LETTER = bundle.Letter(mail_id(SEALED), len(SEALED), int(NOW) + 30 * 86400, (DROP,))
+CHANGE = bundle.Change(b"\x14" * 100, None)
 WISH = bundle.Wish(sign_reseal(MailId(b"\x08" * 32), b"\x12" * 16, 7, DEVICE))
 LINK = invitation("contact-full")
 
@@ -27,7 +28,7 @@ def whole() -> bytes:
         writer.item(bundle.Record(record)),
         writer.item(bundle.Invitation(LINK)),
         writer.item(RECEIVED),
-        writer.item(bundle.Change(b"\x14" * 100, None)),
+        writer.item(CHANGE),
         writer.item(WISH),
         writer.item(LETTER),
         writer.piece(SEALED),
