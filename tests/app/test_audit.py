@@ -134,8 +134,8 @@ VERIFY = ["audit", "verify"]
 # What may stand in an entry. Nothing of a letter but its ids; no password, word or secret.
 FACTS = {
     "address", "and_more", "bringer", "by", "hash", "how", "id", "key", "kind",
-    "made_at", "more_left_out_for_a_day", "narrowed", "policy", "reason", "silently", "up_to", "version",
-    "what",
+    "made_at", "more_left_out_for_a_day", "narrowed", "policy", "reason", "silently", "up_to",
+    "version", "what",
 }  # fmt: skip
 BY_NAME_ELSEWHERE = {"keys.py", "keys_cli.py"}  # facts that `keys` puts together: which, and how
 
