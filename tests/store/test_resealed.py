@@ -44,7 +44,8 @@ def test_it_is_no_letter_any_more_and_takes_no_room(sql: Sql) -> None:
     held.ask_to_reseal(sql, DROP, MAIL, encode(WISH))
     assert renters.has_room(sql, DROP, 1, None, room)
     assert held.letters(sql, DROP, 0, 10) == []
-    assert held.changes(sql, DROP, 0, NOW, limits.SEALED_BYTES_MAX) == []
+    (told,) = held.changes(sql, DROP, 0, NOW, limits.SEALED_BYTES_MAX)  # to the other holders
+    assert told.reseal == encode(WISH)
     assert (held.lying(sql), held.drops_with_letters(sql)) == (0, [])
 
 

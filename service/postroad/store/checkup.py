@@ -121,11 +121,15 @@ def promises(sql: Sql) -> tuple[str, int]:
 
 
 def octets_to_check(sql: Sql) -> int:
-    found = sql.execute(
-        "SELECT (SELECT coalesce(sum(size), 0) FROM content) + "
-        "(SELECT coalesce(sum(size), 0) FROM sealed)"
-    )
-    return int(found.fetchone()[0])
+    """0 of a store that is too damaged to say; `faults` tells what is wrong with it."""
+    try:
+        found = sql.execute(
+            "SELECT (SELECT coalesce(sum(size), 0) FROM content) + "
+            "(SELECT coalesce(sum(size), 0) FROM sealed)"
+        ).fetchone()
+    except sqlite3.DatabaseError:
+        return 0
+    return int(found[0])
 
 
 def faults(sql: Sql, folder: Path, seen: Callable[[int], None]) -> Iterator[Fault]:
