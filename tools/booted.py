@@ -23,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -125,7 +126,8 @@ class Booted:
         """Switch it off in order, as a person would; its disk is still there."""
         if self._nspawn is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._leader, POWER_OFF)
+                if self._leader:
+                    os.kill(self._leader, POWER_OFF)
             try:
                 self._nspawn.wait(STOP_SECONDS_MAX)
             except subprocess.TimeoutExpired:
@@ -136,7 +138,9 @@ class Booted:
         """Kill everything that runs in it, at once; its disk is still there."""
         if self._nspawn is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._leader, signal.SIGKILL)
+                if self._leader:  # 0, of a system that never came up, would be ourselves
+                    os.kill(self._leader, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._nspawn.pid, signal.SIGKILL)
             self._nspawn.wait(STOP_SECONDS_MAX)
         self._nspawn = None
@@ -243,7 +247,9 @@ def booted(suite: str, *options: str) -> Iterator[Booted]:
             folder = CACHE / "booted"
             folder.mkdir(exist_ok=True)
             _remove_what_was_left(folder)
-            work = Path(tempfile.mkdtemp(dir=folder, prefix=f"{suite}-"))
+            # Its name is the machine's, too, which may not end in what mkdtemp() puts there.
+            work = folder / f"{suite}-{uuid.uuid4().hex[:12]}"
+            work.mkdir(mode=0o700)
             cleanup.callback(_remove, work)
             lock = cleanup.enter_context((work / "lock").open("w"))
             fcntl.flock(lock, fcntl.LOCK_EX)  # for as long as we live

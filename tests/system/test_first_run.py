@@ -8,7 +8,7 @@ def test_set_up_makes_the_node_a_service_in_its_sandbox(alice: Resident) -> None
     told = alice.postroad("service", "status")
     assert told["enabled"] is told["sandbox"] is told["linger"] is True
     assert told["state"] == "active"
-    assert told["ports"] == sorted([alice.smtp_port, alice.imap_port])
+    assert told["ports"] == sorted([alice.smtp_port, alice.imap_port, alice.pop3_port])
     assert alice.shown("UnitFileState", "postroad.socket") == "enabled"
 
 
