@@ -29,7 +29,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS_MAX = 20.0
 WAIT_SECONDS_MAX = 30.0
-SMTP_PORT, IMAP_PORT, POP3_PORT, PEER_PORT = 10587, 10143, 10110, 46464
+# Far enough from each other for a hundred slots: POP3's own default is 33 before IMAP's.
+SMTP_PORT, IMAP_PORT, POP3_PORT, PEER_PORT = 10587, 10143, 10330, 46464
 
 
 class ClaimFailed(Exception):

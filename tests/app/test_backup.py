@@ -68,6 +68,8 @@ def scene(tmp_path: Path, quiet_network: None) -> Iterator[Scene]:
         anna.start()
         bora.start()
         meet(anna, bora)
+        until(lambda: not anna.postroad("queue")["queue"], "Anna has the receipts")
+        until(lambda: not bora.postroad("queue")["queue"], "Bora has the receipts")
         yield Scene(folder, anna, bora, made["words"], folder / "stick")
     finally:
         for one in (anna, bora):
