@@ -58,10 +58,10 @@ def test_who_is_idle_at_the_door_stays_and_hears_of_the_next_letter(people: list
     meet(anna, bora)
     with anna.imap() as reader:
         idle(reader)
-        before = log_of(anna)
         say(anna, "size_max_mib = 0.2", 'log_level = "warning"', 'hold_for = "contacts"')
         told = anna.postroad("config", "reload")
         assert told == {"changed": ["size_max_mib", "hold_for", "log_level"], "after_restart": []}
+        before = log_of(anna)
         bora.submit(anna.address, letter(bora, anna, "after the reload"))
         assert b"EXISTS" in reader.readline()
         reader.send(b"DONE\r\n")
@@ -111,8 +111,10 @@ def test_a_mistake_leaves_all_as_it_was_and_is_told_everywhere(people: list[Pers
         assert "the one before counts" in log_of(anna)
         assert " DEBUG " not in log_of(anna)
         anna.config.write_text(good)
+        assert "configuration" in [one["code"] for one in anna.postroad("status")["problems"]]
         assert anna.postroad("config", "reload") == {"changed": [], "after_restart": []}
         assert "STATUS=running" in systemd.heard("READY=1")
+        assert "configuration" not in [one["code"] for one in anna.postroad("status")["problems"]]
     finally:
         systemd.close()
 

@@ -63,6 +63,7 @@ class House:
     ways: list[Finding] = field(default_factory=list)
     unanswered: int = 0
     failing: list[tuple[str, str]] = field(default_factory=list)
+    not_reloaded: bool = False
     ports: dict[str, int] = field(
         default_factory=lambda: {"smtp": 10588, "imap": 10144, "pop3": 10111}
     )
@@ -89,6 +90,7 @@ class House:
             self.ports,
             lambda: self.unanswered,
             lambda: self.failing,
+            lambda: self.not_reloaded,
             self.bell,
         )
 
@@ -167,6 +169,12 @@ async def damage(place: House, sql: str) -> None:
         (lambda place: place.ports.pop("smtp"), "door-shut", "degraded", "broken"),
         (lambda place: setattr(place.clock, "confirmed", False), "clock-unconfirmed", "online", ""),
         (lambda place: place.failing.append(("sender", "No.")), "service", "degraded", "broken"),
+        (
+            lambda place: setattr(place, "not_reloaded", True),
+            "configuration",
+            "online",
+            "attention",
+        ),
         (lambda place: setattr(place.links, "is_served", False), "no-contacts", "starting", ""),
     ],
 )

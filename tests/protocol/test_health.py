@@ -146,6 +146,10 @@ TABLE: dict[str, list[Row]] = {
         ({"failing": (("sender", "Taken."),)}, DEGRADED, BROKEN, Code.SERVICE),
         ({"failing": (("network", "Taken."),)}, OFFLINE, BROKEN, Code.SERVICE),
     ],
+    "not_reloaded": [
+        ({}, ONLINE, OK, None),
+        ({"not_reloaded": True}, ONLINE, ATTENTION, Code.CONFIGURATION),
+    ],
     "requests": [
         ({}, ONLINE, OK, None),
         ({"requests": 1}, ONLINE, OK, Code.REQUESTS),

@@ -280,8 +280,9 @@ class _Life:
 
                 def announce(how: str) -> None:
                     self._announce(how)
-                    if how == DONE:
-                        node.bell.ring()  # then the status is that of the verdict again
+                    if how:
+                        node.troubles.not_reloaded = how != DONE
+                        node.bell.ring()  # the verdict is another one, and so is the status
 
                 reloading = Reloading(self._load, policy, config, apply, announce)
                 self._reload = reloading.quietly

@@ -134,9 +134,11 @@ class _OwnAddress(Collection[str]):
 
 
 class Troubles:
-    """What services failed at lately, by their names; one that ran for a minute since is well."""
+    """What services failed at lately, by their names; one that ran for a minute since is well.
+    `not_reloaded`: whether the configuration was not taken over."""
 
     def __init__(self) -> None:
+        self.not_reloaded = False
         self._found: dict[str, tuple[str, float]] = {}
 
     def note(self, name: str, reason: str, again_in: float) -> None:
@@ -365,6 +367,7 @@ class Node:
                 sockets.mail_ports(),
                 lambda: self.watch.unanswered,
                 self.troubles.now,
+                lambda: self.troubles.not_reloaded,
                 self.bell,
             ).requests,
             StatisticsDesk(self.database, keyring, self.timekeeper).requests,

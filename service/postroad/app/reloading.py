@@ -3,7 +3,7 @@
 Purpose: `postroad config reload`, SIGHUP and `systemctl --user reload postroad` do the same. No
 door and no link is closed for it, and nobody who is being answered notices.
 Invariants: all of the file is understood before any of it counts; a mistake in it leaves all as it
-was, and is told in the log, to the service manager and to whoever asked; `doctor` finds it later.
+was, and is told in the log, in the node's health, to the service manager and to whoever asked.
 See: docs/adr/0024-doctor-and-configuration.md.
 """
 

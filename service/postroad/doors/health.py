@@ -69,7 +69,8 @@ class Ways(Protocol):
 class HealthDesk:
     """`requests` are for `doors.control`. `mail_ports`: where the doors listen, by their names in
     small letters; `unanswered`: how many nodes were dialled in vain since any was heard; `failing`:
-    services that begin again, and why."""
+    services that begin again, and why; `not_reloaded`: whether the configuration was not taken
+    over."""
 
     def __init__(
         self,
@@ -83,6 +84,7 @@ class HealthDesk:
         mail_ports: Mapping[str, int],
         unanswered: Callable[[], int],
         failing: Callable[[], Sequence[tuple[str, str]]],
+        not_reloaded: Callable[[], bool],
         bell: Bell,
     ) -> None:
         self._database = database
@@ -95,6 +97,7 @@ class HealthDesk:
         self._mail_ports = mail_ports
         self._unanswered = unanswered
         self._failing = failing
+        self._not_reloaded = not_reloaded
         self._bell = bell
         self.requests = {
             "status": self._status,
@@ -134,6 +137,7 @@ class HealthDesk:
             clock=self._clock.judgement(),
             doors_shut=tuple(door for door in DOORS if door.lower() not in self._mail_ports),
             failing=tuple(self._failing()),
+            not_reloaded=self._not_reloaded(),
             **stored,
         )
 

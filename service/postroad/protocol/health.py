@@ -37,6 +37,7 @@ class Code(StrEnum):
     UNREADABLE = "unreadable"
     IDENTITY = "identity"
     SERVICE = "service"
+    CONFIGURATION = "configuration"
     NETWORK = "network"
     NOBODY_ANSWERS = "nobody-answers"
     UDP = "udp"
@@ -107,6 +108,7 @@ class Facts:
     doors_shut: tuple[str, ...] = ()  # SMTP, IMAP, POP3: that should be open
     identity_trouble: str = ""  # why nothing is sent or taken in as who we are
     failing: tuple[tuple[str, str], ...] = ()  # services that begin again and again, and why
+    not_reloaded: bool = False  # the configuration has a mistake, so the one before it counts
     # What waits for the owner's word
     requests: int = 0
     proposals: int = 0
@@ -151,7 +153,9 @@ class Verdict:
 
 
 # Those without which mail moves as it should: late letters may be somebody else's absence.
-_HARMLESS = frozenset({Code.DAMAGED, Code.UNREADABLE, Code.LATE_HERE, Code.LATE_HELD})
+_HARMLESS = frozenset(
+    {Code.CONFIGURATION, Code.DAMAGED, Code.UNREADABLE, Code.LATE_HERE, Code.LATE_HELD}
+)
 _GRAVITY = {severity: rank for rank, severity in enumerate(Severity)}
 _HEALTHS = {
     Severity.INFO: Health.OK,
@@ -301,6 +305,13 @@ def _of_house(facts: Facts) -> Iterator[Problem]:
             f"trying: {reason}",
             "Look again in a minute: postroad status. If it stays so, stop your node and start it "
             "again: postroad run",
+        )
+    if facts.not_reloaded:
+        yield Problem(
+            Code.CONFIGURATION,
+            Severity.ATTENTION,
+            "Your configuration has a mistake and was not taken over; the one before it counts.",
+            "See what is wrong, mend it, and say so: postroad config check, postroad config reload",
         )
     for kind, count in facts.damaged:
         yield _damage(kind, count)
