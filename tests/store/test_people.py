@@ -265,6 +265,19 @@ def test_the_newest_record_is_kept_to_be_served(sql: Sql) -> None:
     assert people.kept_record(sql, ANNA.fingerprint) == encode(ANNA.record(3))
 
 
+def test_records_that_are_skipped_are_older_than_the_next(sql: Sql) -> None:
+    """A restored node does not know which ones the lost one signed after the backup."""
+    assert people.kept_sequence(sql, ANNA.fingerprint) == 0
+    for who in (ANNA, BEN):
+        people.keep_record(sql, who.record(5), NOW)
+    people.skip_records(sql, ANNA.fingerprint, 100)
+    assert people.kept_sequence(sql, ANNA.fingerprint) == ANNA.record(105).sequence
+    assert people.kept_record(sql, ANNA.fingerprint) == encode(ANNA.record(5))
+    assert not people.keep_record(sql, ANNA.record(104), NOW)
+    assert people.keep_record(sql, ANNA.record(106), NOW)
+    assert people.kept_sequence(sql, BEN.fingerprint) == BEN.record(5).sequence
+
+
 def test_the_greatest_sequence_that_can_be_read_can_be_kept(sql: Sql) -> None:
     """A record of a contact must not upset the commit in which it is learnt."""
     greatest = replace(ANNA.record(), sequence=2**63 - 1)

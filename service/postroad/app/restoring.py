@@ -19,6 +19,7 @@ from postroad.app.backing_up import Seen
 from postroad.app.backup_folder import Folder, sync_folder
 from postroad.app.config import Config
 from postroad.base.errors import ConfigurationError, PeerMisbehaved
+from postroad.base.ids import Fingerprint
 from postroad.base.seams import Clock, Entropy
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address
@@ -75,7 +76,7 @@ def restored(
         disk.write(MARKER, mark(identity))
         restoring = _Restoring(disk, folder, catalogue, seen)
         missing = restoring.files()
-        restoring.database(clock)
+        restoring.database(identity.public.fingerprint, clock)
         chosen = setting_up.with_free_ports(_with_ports(config, path, catalogue), path, held)
         with setting_up.writing_keys(disk):
             draft = keyring.draft(disk, keys, wrapping())
@@ -157,7 +158,7 @@ class _Restoring:
             self._disk.keep(spool, name)
         return True
 
-    def database(self, clock: Clock) -> None:
+    def database(self, mine: Fingerprint, clock: Clock) -> None:
         """Put the database there, ready for its new life."""
         folder = Path(self._disk.folder)
         draft, path = folder / DRAFT, folder / FILE_NAME
@@ -178,7 +179,7 @@ class _Restoring:
                 f"{missing} blocks of the database are damaged in {self._folder.path} ({fault}). "
                 "Try another copy of that folder."
             )
-        snapshot.settle(draft, clock.now(), self._catalogue.head.made_at)
+        snapshot.settle(draft, mine, clock.now(), self._catalogue.head.made_at)
         draft.replace(path)
         sync_folder(folder)
 

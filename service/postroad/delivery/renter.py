@@ -17,7 +17,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Fingerprint, Instant, short
 from postroad.base.seams import Entropy, SureClock
-from postroad.base.tlv import decode, encode
+from postroad.base.tlv import encode
 from postroad.delivery.duty import Duty
 from postroad.delivery.epochs import Epochs
 from postroad.delivery.herald import Sighting
@@ -162,10 +162,9 @@ class Renter:
 
         def work(sql: Sql) -> PersonRecord:
             mine, *former = self._keyring.fingerprints
-            last, sequence = _own_record(people.kept_record(sql, mine), mine)
-            for one in former:  # `told` of contacts counts on through a rotation
-                _, before = _own_record(people.kept_record(sql, one), one)
-                sequence = max(sequence, before)
+            last = _own_record(people.kept_record(sql, mine), mine)
+            # `told` of contacts counts on through a rotation
+            sequence = max(people.kept_sequence(sql, one) for one in (mine, *former))
             me = here
             known = here.addresses or here.relay
             if last is not None and not known and last.contacts[0].peer == here.peer:
@@ -297,19 +296,15 @@ def _digest(hashes: list[bytes]) -> bytes:
     return hashlib.sha256(b"".join(hashes)).digest()
 
 
-def _own_record(octets: bytes | None, fingerprint: Fingerprint) -> tuple[PersonRecord | None, int]:
-    """Our last record, None when there is none that can be used; and the sequence it had."""
+def _own_record(octets: bytes | None, fingerprint: Fingerprint) -> PersonRecord | None:
+    """Our last record, None when there is none that can be used."""
     if octets is None:
-        return None, 0
+        return None
     try:
-        record = read_person(octets, fingerprint)
-        return record, record.sequence
+        return read_person(octets, fingerprint)
     except PeerMisbehaved as error:  # damaged, or signed when the clock was wrong
         log.warning("our own record is made anew: %s", error)
-    try:
-        return None, decode(PersonRecord, octets).sequence
-    except PeerMisbehaved:
-        return None, 0
+        return None
 
 
 def _place(drop: Drop) -> bytes:

@@ -322,6 +322,22 @@ def kept_record(sql: sqlite3.Connection, fingerprint: Fingerprint) -> bytes | No
     return None if row is None else bytes(row[0])
 
 
+def kept_sequence(sql: sqlite3.Connection, fingerprint: Fingerprint) -> int:
+    """What a newer record of theirs has to be above, also where the record itself is damaged."""
+    row = sql.execute(
+        "SELECT sequence FROM record WHERE fingerprint = ?", (fingerprint,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def skip_records(sql: sqlite3.Connection, fingerprint: Fingerprint, count: int) -> None:
+    """So many records of theirs may be out that we do not know: the next is above them."""
+    sql.execute(
+        "UPDATE record SET sequence = sequence + (? << 32) WHERE fingerprint = ?",
+        (count, fingerprint),
+    )
+
+
 @lru_cache(limits.RECORDS_AT_HAND_MAX)  # the same few people are asked for with every letter
 def _record(octets: bytes) -> PersonRecord:
     return decode(PersonRecord, octets)  # it was verified before it was stored

@@ -14,9 +14,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from postroad.base import limits
 from postroad.base.errors import ConfigurationError
-from postroad.base.ids import Instant
-from postroad.store import audit, filed, queue, sealed
+from postroad.base.ids import Fingerprint, Instant
+from postroad.store import audit, filed, people, queue, sealed
 from postroad.store.contents import file_name
 from postroad.store.database import FILE_NAME, Sql, connect, in_words
 
@@ -24,6 +25,9 @@ DRAFT = FILE_NAME + ".backup"
 UIDS_SKIPPED = 1 << 16  # in each mailbox: of what came after the backup, and is lost
 UIDS_TOLD = 1 << 11  # of them, to programs that ask what is gone since
 NUMBERS_SKIPPED = 1 << 32  # mod-sequences, and arrivals in drops
+# Our records: a day of them, one for each minute (`protocol.records.next_sequence`). With more, a
+# device made of the 24 words alone would not be believed for as long.
+RECORDS_SKIPPED = limits.DAY // limits.MINUTE
 
 
 @contextmanager
@@ -115,8 +119,9 @@ def fault(path: Path) -> str:
     return "" if said == "ok" else said
 
 
-def settle(path: Path, now: Instant, made_at: int) -> None:
+def settle(path: Path, mine: Fingerprint, now: Instant, made_at: int) -> None:
     """Prepare the restored database at `path`, which nobody has open; it is durable afterwards.
+    `mine`: whose it is.
 
     What was given out after the backup is skipped: a mail program may know those letters, and
     other holders those numbers. What others were told is told again."""
@@ -124,6 +129,7 @@ def settle(path: Path, now: Instant, made_at: int) -> None:
         with closing(connect(str(path))) as sql:
             sql.execute("BEGIN IMMEDIATE")
             _skip(sql)
+            people.skip_records(sql, mine, RECORDS_SKIPPED)
             sql.execute("UPDATE my_drop SET tickets = x''")
             sql.execute("UPDATE holding SET told = NULL")
             sql.execute("DELETE FROM value WHERE name = 'clock'")  # another computer's
