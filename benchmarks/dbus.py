@@ -33,7 +33,8 @@ from session_bus import connected, session_bus
 
 CALLS_A_SECOND = 1000
 AT_ONCE = 10  # every so many milliseconds
-PAUSE_SECONDS = 0.05  # between two letters, and between two NOOPs
+PAUSE_SECONDS = 0.05  # between two NOOPs
+LETTER_PAUSE_SECONDS = 0.2  # a contact takes 500 letters at once, and then one a minute
 
 
 # The program that calls: a process of its own ---------------------------------------------------
@@ -101,7 +102,7 @@ def letters(anna: Person, bora: Person, ends: float, found: list[float], dice: A
             _, filed = door.hand_over(bora.address, octets, watching)
             found.append(filed)
             number += 1
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(LETTER_PAUSE_SECONDS)
 
 
 def half(
