@@ -153,7 +153,7 @@ class Stranger:
             letter.Person(str(me), me.fingerprint), mine.public, (person,), person,
             keys.epoch_key_id(epoch_key), False, dice[32:48], int(now), int(now) + limits.DAY,
             len(body), hashlib.sha256(body).digest(),
-            letter.Introduction(b"", dice[48:64], encode(record)),
+            letter.Introduction(None, dice[48:64], encode(record), None), None,
         )  # fmt: skip
         sealed = b"".join(
             letter.seal(
