@@ -24,10 +24,10 @@ from postroad.protocol.invitation import Invitation, to_link
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from postroad.app import cli, lifecycle, policy
+from postroad.app import cli, policy, policy_watch
 policy.PATH = Path(sys.argv.pop(1))
 policy.OWNERS = frozenset({0, os.getuid()})
-lifecycle.POLICY_LOOK_SECONDS = 0.1
+policy_watch.POLICY_LOOK_SECONDS = 0.1
 cli.main()
 """
 

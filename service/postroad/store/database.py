@@ -124,6 +124,10 @@ class Database:
         in the same batch: reading here costs them nothing."""
         return await self._enqueue(work, reads_only=True)
 
+    async def answers(self) -> None:
+        """Return when the database thread answers; TemporaryFailure when it cannot read."""
+        await self.read(lambda sql: sql.execute("SELECT 1").fetchone())
+
     async def _enqueue(
         self,
         work: Callable[[sqlite3.Connection], T],
