@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -83,6 +84,11 @@ class Desktop:
         connection = dbus_init()
         get_default_collection(connection).lock()
         connection.close()
+
+    def hang(self) -> None:
+        """The keyring takes what it is asked, and answers nothing."""
+        assert self._keyring is not None
+        self._keyring.send_signal(signal.SIGSTOP)
 
     def heard(self) -> bytes:
         """All that has crossed the bus so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from app.test_keys import answer, entropy_of, locked, secrets_on_disk, start_loc
 from desktop import Desktop
 from person import Person, until
 from postroad.base.errors import NotToBeHad
-from postroad.machine.desktop_keyring import DesktopKeyring
+from postroad.machine.desktop_keyring import ANSWER_SECONDS_MAX, DesktopKeyring
 from postroad.machine.disk import FolderDisk
 from postroad.store import keyring
 
@@ -106,6 +107,33 @@ def test_a_node_whose_keys_the_keyring_opens(anna: Person, session: Desktop) -> 
         DesktopKeyring().fetch(entry, ask=False)
     anna.stop()
     anna.start()
+
+
+def test_whoever_waits_for_a_keyring_that_hangs_is_let_go_with_a_sentence(session: Desktop) -> None:
+    kept = DesktopKeyring()
+    session.hang()
+    before = session.heard().count(b"OpenSession")
+    with ThreadPoolExecutor(1) as waiting:
+        asked = waiting.submit(kept.fetch, "one", ask=True)
+        until(lambda: session.heard().count(b"OpenSession") > before, "it waits for the keyring")
+        kept.close()
+        with pytest.raises(NotToBeHad, match="your node is stopping"):
+            asked.result()
+    with pytest.raises(NotToBeHad, match="your node is stopping"):
+        kept.forget("one")
+
+
+def test_a_node_that_waits_for_a_keyring_that_hangs_stops_all_the_same(
+    anna: Person, session: Desktop
+) -> None:
+    answer(anna, "keys", "protect", "--keyring")
+    session.hang()
+    before = session.heard().count(b"OpenSession")
+    anna.begin_start()
+    until(lambda: session.heard().count(b"OpenSession") > before, "it waits for the keyring")
+    assert anna.process is not None
+    anna.process.terminate()
+    assert anna.process.wait(ANSWER_SECONDS_MAX / 2) == 0
 
 
 def test_what_the_keyring_lost_is_told(anna: Person, session: Desktop) -> None:

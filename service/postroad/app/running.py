@@ -98,22 +98,23 @@ class Running:
         self._machine = machine
         self._disk = disk
         self._sockets = sockets
+        self._desktop_keyring = DesktopKeyring()
         self._locksmith = Locksmith(
-            machine.entropy, DesktopKeyring(), credential.fetch, config.keys_at_rest
+            machine.entropy, self._desktop_keyring, credential.fetch, config.keys_at_rest
         )
 
     async def run(self) -> None:
         """Run the node until it is told to stop; PostroadError when it cannot start."""
-        wrapping = await opened(
-            self._disk,
-            self._locksmith,
-            self._machine.peer_uid,
-            self._sockets,
-            self._house.waiting,
-            self._say_locked,
-        )
-        self._house.bus.say(STARTING)
         try:
+            wrapping = await opened(
+                self._disk,
+                self._locksmith,
+                self._machine.peer_uid,
+                self._sockets,
+                self._house.waiting,
+                self._say_locked,
+            )
+            self._house.bus.say(STARTING)
             async with AsyncExitStack() as stack:
                 await self._serve(await self._built(stack, wrapping))
         except asyncio.CancelledError:
@@ -123,6 +124,7 @@ class Running:
             raise
         finally:
             self._house.hooks.reload = answer
+            self._desktop_keyring.close()  # a stop waits for no thread that waits for it
 
     async def _built(self, stack: AsyncExitStack, wrapping: Wrapping) -> Node:
         main = asyncio.current_task()

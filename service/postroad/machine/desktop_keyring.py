@@ -2,13 +2,15 @@
 
 Purpose: keep one small secret there for us; the only place that imports SecretStorage.
 Invariants: a secret crosses the bus only encrypted (Diffie-Hellman with the keyring), never in
-clear, though the library would; every wait ends.
+clear, though the library would; every wait ends, and none outlasts `close`.
 See: the Secret Service API, version 0.2 (freedesktop.org).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from postroad.base.errors import NotToBeHad, PostroadError
 
@@ -18,32 +20,81 @@ if TYPE_CHECKING:
 ANSWER_SECONDS_MAX = 10.0
 OWNER_SECONDS_MAX = 50.0  # to type the keyring's password; the control socket waits for 60
 LABEL = "Postroad: opens the keys of your mail"
+T = TypeVar("T")
 
 
 class DesktopKeyring:
-    """`base.seams.SecretKeeper`."""
+    """`base.seams.SecretKeeper`. Each call works in a thread of its own, which a process that stops
+    leaves behind: its owner may have gone away from the question that the keyring asks them."""
+
+    def __init__(self) -> None:
+        self._is_closed = False
+        self._calls: set[Future[Any]] = set()
 
     def fetch(self, name: str, *, ask: bool) -> bytes:
-        with _collection(ask=ask) as collection:
-            found = list(collection.search_items(_attributes(name)))
-            if not found:
-                raise NotToBeHad("The desktop keyring has no entry of Postroad any more.")
-            return bytes(found[0].get_secret())
+        return self._wait_for(lambda: _fetch(name, ask=ask))
 
     def keep(self, name: str, secret: bytes) -> None:
-        with _collection(ask=True) as collection:
-            collection.create_item(
-                LABEL, _attributes(name), secret, True, "application/octet-stream"
-            )
-            for kept in collection.search_items(_attributes(name)):
-                if kept.get_secret() == secret:
-                    return
-        raise NotToBeHad("The desktop keyring did not keep what it was given.")
+        self._wait_for(lambda: _keep(name, secret))
 
     def forget(self, name: str) -> None:
-        with _collection(ask=False) as collection:
-            for item in list(collection.search_items(_attributes(name))):
-                item.delete()
+        self._wait_for(lambda: _forget(name))
+
+    def close(self) -> None:
+        """End whatever still waits, with NotToBeHad, and all that begins after this."""
+        self._is_closed = True
+        for call in list(self._calls):
+            with suppress(InvalidStateError):  # it was answered just now
+                call.set_exception(_stopping())
+
+    def _wait_for(self, work: Callable[[], T]) -> T:
+        call: Future[T] = Future()
+        self._calls.add(call)
+        try:
+            if self._is_closed:
+                raise _stopping()
+            Thread(target=_answer, args=(call, work), name="desktop keyring", daemon=True).start()
+            return call.result()
+        finally:
+            self._calls.discard(call)
+
+
+def _stopping() -> NotToBeHad:
+    return NotToBeHad("The desktop keyring is not waited for any more: your node is stopping.")
+
+
+def _answer(call: Future[T], work: Callable[[], T]) -> None:
+    """Do it, and tell whoever waits, if somebody still does."""
+    with suppress(InvalidStateError):
+        try:
+            found = work()
+        except BaseException as error:
+            call.set_exception(error)
+        else:
+            call.set_result(found)
+
+
+def _fetch(name: str, *, ask: bool) -> bytes:
+    with _collection(ask=ask) as collection:
+        found = list(collection.search_items(_attributes(name)))
+        if not found:
+            raise NotToBeHad("The desktop keyring has no entry of Postroad any more.")
+        return bytes(found[0].get_secret())
+
+
+def _keep(name: str, secret: bytes) -> None:
+    with _collection(ask=True) as collection:
+        collection.create_item(LABEL, _attributes(name), secret, True, "application/octet-stream")
+        for kept in collection.search_items(_attributes(name)):
+            if kept.get_secret() == secret:
+                return
+    raise NotToBeHad("The desktop keyring did not keep what it was given.")
+
+
+def _forget(name: str) -> None:
+    with _collection(ask=False) as collection:
+        for item in list(collection.search_items(_attributes(name))):
+            item.delete()
 
 
 def _attributes(name: str) -> dict[str, str]:
