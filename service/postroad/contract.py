@@ -46,7 +46,7 @@ class BusError(StrEnum):
     INVALID_CODE = f"{_ERROR}.InvalidCode"  # an invitation or another link that cannot be read
     EXPIRED = f"{_ERROR}.Expired"
     BUSY = f"{_ERROR}.Busy"  # try again
-    NOT_PERMITTED = f"{_ERROR}.NotPermitted"  # by the administrator's policy
+    NOT_PERMITTED = f"{_ERROR}.NotPermitted"  # by the policy, or without the passphrase
     NETWORK = f"{_ERROR}.Network"
 
 

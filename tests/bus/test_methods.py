@@ -18,7 +18,6 @@ from session_bus import CLIENTS, LibraryClient, client
 LATER = {  # called in other tests: of a node in another state, or by strangers
     (MANAGER_INTERFACE, "Setup"),
     (MANAGER_INTERFACE, "FinishSetup"),
-    (MANAGER_INTERFACE, "Doctor"),
     (contract.REQUEST_INTERFACE, "Accept"),
     (contract.REQUEST_INTERFACE, "Refuse"),
 }
@@ -114,7 +113,7 @@ def test_the_bus_shows_the_verdict_that_status_tells(
         assert told["problems"], "she has few holders"
         problems = [table_of(one) for one in told["problems"]]
         wanted = {"State": told["state"], "Health": told["health"], "Problems": problems}
-        return properties == answer == wanted and manager["StateText"] == told["sentence"]
+        return properties == answer == wanted and manager["Sentence"] == told["sentence"]
 
     until(is_the_same, "bus and status agree")
     manager("Pause", 0)
@@ -327,4 +326,4 @@ def test_a_contact_is_removed(both: Scene, asker: LibraryClient, contact: Remote
 
 
 def test_every_method_was_called(both: Scene) -> None:
-    assert set(methods.WAYS) - CALLED == LATER
+    assert set(methods.METHODS) - CALLED == LATER

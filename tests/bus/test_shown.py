@@ -67,7 +67,7 @@ def test_the_objects_tell_what_there_is(met: Scene, asker: LibraryClient) -> Non
     found = objects(asker)
     manager = found[ROOT_PATH][MANAGER_INTERFACE]
     assert manager["Address"] == met.anna.address
-    assert (manager["ContactsKnown"], manager["PeersKnown"]) == (1, 1)
+    assert (manager["ContactCount"], manager["PeersKnown"]) == (1, 1)
     assert manager["Endpoints"]["Smtp"] == met.anna.smtp_port
     assert manager["Health"] in ("ok", "attention")
     path = one_below(found, contract.CONTACT_PATH)
@@ -78,10 +78,10 @@ def test_the_objects_tell_what_there_is(met: Scene, asker: LibraryClient) -> Non
     peer = found[peer_path][contract.PEER_INTERFACE]
     assert peer["Contact"] == path
     assert peer["Path"] in ("direct", "none")
-    assert abs(peer["LastSeen"] - SystemClock().now()) < 600
+    assert abs(peer["SeenAt"] - SystemClock().now()) < 600
     device = found[one_below(found, contract.DEVICE_PATH)][contract.DEVICE_INTERFACE]
     assert device["IsThis"]
-    assert device["NodeId"] == manager["NodeId"]
+    assert device["Key"] == manager["Key"]
 
 
 def shape(xml: str) -> dict[str, list[tuple[str, str, list[tuple[str, ...]]]]]:

@@ -114,7 +114,7 @@ def test_a_bus_that_is_killed_while_letters_go_is_come_back_to(pair: Pair) -> No
     pair.bus.start()
     wait_for_name(seconds=BACK_SECONDS_MAX)
     told = LibraryClient("dbus-next").properties(ROOT_PATH, MANAGER_INTERFACE)
-    assert told["ContactsKnown"] == 1
+    assert told["ContactCount"] == 1
     pair.exchange_letters(2)
 
 

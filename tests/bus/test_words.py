@@ -42,7 +42,7 @@ CONTACT_SHOWN = Shown(
         "Address": f"bora.{'a' * 32}@postroad.alt",
         "Fingerprint": "a" * 32,
         "Online": False,
-        "LastSeen": 7,
+        "SeenAt": 7,
         "Trust": "unverified",
         "VerifiedAt": 0,
         "Blocked": False,
@@ -132,9 +132,9 @@ def test_whatever_a_desk_says_becomes_a_table(found: dict[str, Any]) -> None:
 # The tables
 
 
-def test_every_method_that_is_promised_has_a_way_and_every_way_is_promised() -> None:
+def test_every_method_that_is_promised_is_in_the_table_and_the_other_way_round() -> None:
     promised = {(one.name, method) for one in interfaces.ours().values() for method in one.methods}
-    assert promised == set(methods.WAYS)
+    assert promised == set(methods.METHODS)
 
 
 def test_the_interfaces_are_those_of_the_contract_and_say_in_words_what_they_do() -> None:
@@ -145,7 +145,7 @@ def test_the_interfaces_are_those_of_the_contract_and_say_in_words_what_they_do(
 
 
 def test_nothing_that_is_offered_takes_a_passphrase() -> None:
-    assert "assphrase" not in repr(sorted(methods.WAYS))
+    assert "assphrase" not in repr(sorted(methods.METHODS))
     for one in interfaces.ours().values():
         assert 'arg name="passphrase"' not in one.xml
 
@@ -244,7 +244,7 @@ def test_a_call_that_cannot_be_is_refused_by_name_and_in_words(
 
 
 def test_properties_are_read_from_the_board_with_their_types() -> None:
-    assert call(PATH, interfaces.PROPERTIES, "Get", "ss", [CONTACT, "LastSeen"]) == Said(
+    assert call(PATH, interfaces.PROPERTIES, "Get", "ss", [CONTACT, "SeenAt"]) == Said(
         "v", [Typed("t", 7)]
     )
     everything = call(ROOT_PATH, interfaces.PROPERTIES, "GetAll", "s", [MANAGER])

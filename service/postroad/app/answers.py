@@ -481,7 +481,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
                         "nodes": many(
                             nested(
                                 {
-                                    "peer": text("its device key"),
+                                    "key": text("its device key"),
                                     "addresses": many(text("address and port"), "of it"),
                                     "relay": text("where it waits").or_null(),
                                     "link": nested(_PATH, "that is open now").or_null(),

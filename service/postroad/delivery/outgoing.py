@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 from typing import Protocol
 
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import Unknown
 from postroad.base.seams import Clock
 from postroad.protocol.delivery import OPEN, Cancelled, State, advance
 from postroad.store import queue
@@ -66,7 +66,7 @@ class Outgoing:
         return await self._database.run(work, then=lambda _: self._sender.wake())
 
     async def cancel(self, wanted: str) -> GivenUp:
-        """End the parcel of this number: it is sent no more. PermanentFailure when it has ended."""
+        """End the parcel of this number: it is sent no more. Unknown when it has ended."""
         now = self._clock.now()
 
         def work(sql: Sql) -> GivenUp:
@@ -83,13 +83,13 @@ class Outgoing:
 
 
 def _open(sql: Sql, wanted: str) -> queue.Row:
-    """The parcel of this number, which is on its way; PermanentFailure says what it is else."""
+    """The parcel of this number, which is on its way; Unknown says what it is else."""
     number = int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 19 else 0
     row = queue.find(sql, number)
     if row is None:
-        raise PermanentFailure(
+        raise Unknown(
             f"No letter of yours has the number {wanted!r}. The numbers stand in: postroad queue"
         )
     if row.parcel.state not in OPEN:
-        raise PermanentFailure(f"The letter to {row.recipient} {_ENDED[row.parcel.state]}.")
+        raise Unknown(f"The letter to {row.recipient} {_ENDED[row.parcel.state]}.")
     return row

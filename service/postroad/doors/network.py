@@ -99,7 +99,7 @@ class NetworkDesk:
     def _node(self, contact: Contact) -> Reply:
         path = self._path(contact.peer)
         return {
-            "peer": contact.peer.hex(),
+            "key": contact.peer.hex(),
             "addresses": [str(at) for at in contact.addresses],
             "relay": None if contact.relay is None else str(contact.relay.address),
             "link": None if path is None else _path_told(path),

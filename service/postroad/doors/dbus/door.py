@@ -4,14 +4,15 @@ Purpose: `served` for the start and the stop of the process, `Door.say` for a no
 yet, `Door.follow` for one that is. What goes over the bus goes in a thread of its own (`teller`).
 Invariants: the node waits for nothing here: whatever is handed to the thread is handed over and
 forgotten. While no bus is connected nothing is looked at. The node is looked at after the bell
-rang, at most twice a second, and the longer a look takes, the longer is the pause after it.
+rang, at most twice a second, and the longer a look takes, the longer is the pause after it; and
+once a minute in any case, for there are facts of which nobody rings.
 See: docs/dbus.md, docs/adr/0021-dbus.md.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -20,7 +21,7 @@ from postroad.base.bell import Bell
 from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
 from postroad.doors.dbus.board import Look
 from postroad.doors.dbus.bus import Library
-from postroad.doors.dbus.look import Memory, Request, look, plain, troubled
+from postroad.doors.dbus.look import Memory, Request, look, plain
 from postroad.doors.dbus.methods import Asked
 from postroad.doors.dbus.teller import Answered, Teller
 from postroad.protocol.health import Facts, Verdict, judge
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS_MIN = 0.5  # between two looks: no object changes more often than twice a second
 LOOK_SHARE = 20  # after a look, a pause of so many times as long
 LOOK_SECONDS_MAX = 10.0
+LOOK_AGAIN_SECONDS = 60.0  # no bell rings when the disk is full, or when time goes by
 STOP_SECONDS_MAX = 1.0
 STARTING = judge(Facts(is_joined=False))
 NOTHING_TO_ASK: Mapping[str, Request] = MappingProxyType({})
@@ -106,20 +108,20 @@ class Door:
         while True:
             if not self._wanted.is_set():
                 await self._wanted.wait()
-                memory = Memory()  # what happened meanwhile is no news to anybody
+                memory = Memory(memory.board)  # what happened meanwhile is no news to anybody
             self._rang.clear()
             began = time()
             try:
                 seen, memory = await look(requests, memory)
-            except PostroadError as error:
-                self._post(troubled(str(error)))
             except Exception:
                 log.exception("the node could not be shown on the session bus")
             else:
                 self._post(seen)
             pause = LOOK_SHARE * (time() - began)
             await asyncio.sleep(min(max(pause, LOOK_SECONDS_MIN), LOOK_SECONDS_MAX))
-            await self._rang.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                    await self._rang.wait()
 
     def _post(self, seen: Look) -> None:
         if self._teller is not None:

@@ -3,7 +3,7 @@
 Purpose: ask the desks what they tell anybody who may ask, and lay it out as objects. It is done at
 most twice a second, after the bell rang, and while somebody is there to see it.
 Invariants: a board tells of a bounded number of messages; no subject, no text and no secret is on
-it; a desk that cannot answer leaves things as they were shown before.
+it; what the store cannot tell stays as it was shown before, and only how the node does is another.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from postroad import __version__
+from postroad.base.errors import PostroadError
 from postroad.contract import (
     CONTACT_INTERFACE,
     CONTACT_PATH,
@@ -30,6 +31,7 @@ from postroad.contract import (
 from postroad.doors.dbus.board import Board, Look, Shown, Signal
 from postroad.doors.dbus.interfaces import ours
 from postroad.doors.dbus.values import Typed, clean, table
+from postroad.message.address import parse
 from postroad.protocol.health import Facts, Verdict, judge
 
 Reply = dict[str, Any]
@@ -40,8 +42,10 @@ _ENDED = (MessageState.DELIVERED, MessageState.FAILED, MessageState.CANCELLED)
 
 @dataclass(slots=True)
 class Memory:
-    """What the last look saw, to tell what has happened since."""
+    """What the last look saw, to tell what has happened since. `board`: the last one that the store
+    could tell."""
 
+    board: Board | None = None
     newest: int | None = None
     open: set[int] = field(default_factory=set)
     requests: set[str] | None = None
@@ -54,7 +58,7 @@ def plain(verdict: Verdict) -> Board:
         "Version": __version__,
         **_verdict(verdict.told()),
         "Address": "",
-        "NodeId": "",
+        "Key": "",
         "Paused": False,
         "Endpoints": {},
     }
@@ -64,6 +68,18 @@ def plain(verdict: Verdict) -> Board:
 async def look(requests: Mapping[str, Request], memory: Memory) -> tuple[Look, Memory]:
     """What the node looks like now, and what is to be remembered of it."""
     status = await requests["status"]({})
+    if "contact_count" not in status:  # nothing of the store could be read, as its verdict says
+        return Look(_troubled(status, memory.board)), memory
+    try:
+        return await _look(requests, memory, status)
+    except PostroadError as error:
+        verdict = _with_trouble(status, str(error))
+        return Look(_troubled({**status, **verdict}, memory.board)), memory
+
+
+async def _look(
+    requests: Mapping[str, Request], memory: Memory, status: Reply
+) -> tuple[Look, Memory]:
     contacts = (await requests["contacts"]({}))["contacts"]
     peers = (await requests["peers"]({}))["peers"]
     waiting = (await requests["requests"]({}))["requests"]
@@ -82,6 +98,7 @@ async def look(requests: Mapping[str, Request], memory: Memory) -> tuple[Look, M
     board = Board({**objects, **_messages(one for one in messages if is_open[one["id"]])})
     events = [*_message_events(messages, memory), *_request_events(waiting, memory)]
     now = Memory(
+        board,
         found["newest"],
         {number for number, still in is_open.items() if still},
         {one["id"] for one in waiting},
@@ -89,15 +106,31 @@ async def look(requests: Mapping[str, Request], memory: Memory) -> tuple[Look, M
     return Look(board, before_that, tuple(events[:EVENTS_MAX])), now
 
 
-def troubled(sentence: str) -> Look:
-    """What is shown while the store cannot be read."""
-    return Look(plain(judge(Facts(store_trouble=sentence))))
+def _with_trouble(status: Reply, sentence: str) -> Reply:
+    """The verdict of a node whose `status` could be read, and not all that is shown beside it."""
+    told = judge(Facts(store_trouble=sentence)).told()
+    known = {one["code"] for one in told["problems"]}
+    others = [one for one in status["problems"] if one["code"] not in known]
+    return {**told, "problems": [*told["problems"], *others]}
+
+
+def _troubled(status: Reply, last: Board | None) -> Board:
+    """What is shown while the store cannot be read, in part or at all."""
+    if last is None:  # the trouble is as old as this process
+        shown = plain(judge(Facts())).objects[ROOT_PATH]
+        known = {"Address": clean(status["address"]), "Endpoints": _endpoints(status)}
+        last = Board({ROOT_PATH: Shown(MANAGER_INTERFACE, {**shown.properties, **known})})
+    manager = Shown(
+        MANAGER_INTERFACE,
+        {**last.objects[ROOT_PATH].properties, **_paused(status), **_verdict(status)},
+    )
+    return Board({**last.objects, ROOT_PATH: manager})
 
 
 def _verdict(told: Reply) -> dict[str, Any]:
     return {
         "State": told["state"],
-        "StateText": clean(told["sentence"]),
+        "Sentence": clean(told["sentence"]),
         "Health": told["health"],
         "Problems": [table(one) for one in told["problems"]],
     }
@@ -105,29 +138,34 @@ def _verdict(told: Reply) -> dict[str, Any]:
 
 def _manager(status: Reply, devices: list[Reply], objects: Mapping[str, Shown]) -> Shown:
     online = [one.properties["Online"] for one in _of(objects, PEER_INTERFACE)]
-    endpoints = {
-        name: status.get(f"{name}_port")
-        for name in ("smtp", "imap", "pop3")
-        if status.get(f"{name}_port")
-    }
     return Shown(
         MANAGER_INTERFACE,
         {
             "Version": __version__,
             **_verdict(status),
             "Address": clean(status["address"]),
-            "NodeId": next((one["key"] for one in devices if one["is_this"]), ""),
-            "Paused": status["paused"],
-            "PausedUntil": _moment(status["paused_until"]),
+            "Key": next((one["key"] for one in devices if one["is_this"]), ""),
+            **_paused(status),
             "QueueLength": status["parcels_waiting"] + status["parcels_held"],
             "RequestsWaiting": status["requests_waiting"],
-            "ContactsKnown": status["contact_count"],
+            "ContactCount": status["contact_count"],
             "PeersOnline": sum(online),
             "PeersKnown": len(online),
             "Holders": status["holders"],
-            "Endpoints": table({**endpoints, "user_name": status["user_name"]}),
+            "Endpoints": _endpoints(status),
         },
     )
+
+
+def _paused(status: Reply) -> dict[str, Any]:
+    return {"Paused": status["paused"], "PausedUntil": _moment(status["paused_until"])}
+
+
+def _endpoints(status: Reply) -> dict[str, Typed]:
+    open_doors = {
+        name: status[f"{name}_port"] for name in ("smtp", "imap", "pop3") if status[f"{name}_port"]
+    }
+    return table({**open_doors, "user_name": status["user_name"]})
 
 
 def _of(objects: Mapping[str, Shown], interface: str) -> list[Shown]:
@@ -141,17 +179,19 @@ def _peers(peers: Iterable[Reply], contacts: Iterable[Reply]) -> dict[str, Shown
         contact = by_address.get(person["address"], {})
         for node in person["nodes"]:
             link = node["link"]
-            objects[f"{PEER_PATH}/{node['peer']}"] = Shown(
+            objects[f"{PEER_PATH}/{node['key']}"] = Shown(
                 PEER_INTERFACE,
                 {
                     "Name": clean(person["name"]),
-                    "NodeId": node["peer"],
+                    "Key": node["key"],
                     "Address": clean(person["address"]),
                     "Contact": contact_path(person["address"]),
                     "Online": link is not None,
                     "Path": _path(link),
-                    "RttMs": 0.0 if link is None else float(link["round_trip_milliseconds"]),
-                    "LastSeen": _moment(person["seen_at"]),
+                    "RoundTripMilliseconds": 0.0
+                    if link is None
+                    else float(link["round_trip_milliseconds"]),
+                    "SeenAt": _moment(person["seen_at"]),
                     "Trust": _trust(contact),
                     "HoldsForUs": person["holds_for_us"],
                     "WeHoldForThem": person["we_hold_for_them"],
@@ -171,15 +211,15 @@ def _contacts(contacts: Iterable[Reply], peers: Iterable[Reply]) -> dict[str, Sh
             {
                 "Name": clean(contact["name"]),
                 "Address": clean(contact["address"]),
-                "Fingerprint": fingerprint_in(contact["address"]),
+                "Fingerprint": str(parse(contact["address"]).fingerprint),
                 "Online": any(one["link"] is not None for one in nodes),
-                "LastSeen": _moment(contact["seen_at"]),
+                "SeenAt": _moment(contact["seen_at"]),
                 "Trust": _trust(contact),
                 "VerifiedAt": _moment(contact["verified_at"]),
                 "Blocked": contact["blocked"],
                 "HoldsForUs": person.get("holds_for_us", False),
                 "WeHoldForThem": person.get("we_hold_for_them", False),
-                "Peers": [f"{PEER_PATH}/{one['peer']}" for one in nodes],
+                "Peers": [f"{PEER_PATH}/{one['key']}" for one in nodes],
             },
         )
     return objects
@@ -200,11 +240,11 @@ def _device(one: Reply) -> Shown:
     return Shown(
         DEVICE_INTERFACE,
         {
-            "NodeId": one["key"],
+            "Key": one["key"],
             "IsThis": one["is_this"],
-            "Revoked": one["is_revoked"],
+            "IsRevoked": one["is_revoked"],
             "TakesMail": one["takes_mail"],
-            "LastSeen": _moment(one["seen_at"]),
+            "SeenAt": _moment(one["seen_at"]),
             "CertifiedUntil": _moment(one["certified_until"]),
         },
     )
@@ -220,11 +260,11 @@ def _messages(messages: Iterable[Reply]) -> dict[str, Shown]:
                 "Size": one["size"],
                 "State": one["state"],
                 "Holders": one["holders"],
-                "Attempts": one["tries"],
+                "Tries": one["tries"],
                 "AcceptedAt": _moment(one["accepted_at"]),
                 "ExpiresAt": _moment(one["expires_at"]),
-                "NextTry": _moment(one["next_try_at"]),
-                "LastError": clean(one["reason"]),
+                "NextTryAt": _moment(one["next_try_at"]),
+                "Reason": clean(one["reason"]),
             },
         )
         for one in messages
@@ -258,10 +298,8 @@ def _event(member: str, path: str, *more: str | dict[str, Typed]) -> Signal:
 
 
 def _trust(contact: Reply) -> str:
-    for name, key in (("revoked", "revoked"), ("blocked", "blocked"), ("verified", "verified")):
-        if contact.get(key):
-            return name
-    return "unverified"
+    gravest_first = ("revoked", "blocked", "verified")
+    return next((one for one in gravest_first if contact.get(one)), "unverified")
 
 
 def _path(link: Reply | None) -> str:
@@ -275,9 +313,5 @@ def _moment(at: float | None) -> int:
     return 0 if at is None else max(int(at), 0)
 
 
-def fingerprint_in(address: str) -> str:
-    return address.partition("@")[0].rpartition(".")[2]
-
-
 def contact_path(address: str) -> str:
-    return f"{CONTACT_PATH}/{fingerprint_in(address)}"
+    return f"{CONTACT_PATH}/{parse(address).fingerprint}"

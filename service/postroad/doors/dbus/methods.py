@@ -2,8 +2,9 @@
 
 Purpose: one table from methods to the requests that the control socket serves, too. Nothing is
 decided here.
-Invariants: `tests/doors/dbus` hold the table and the XML files to each other; no passphrase comes
-or goes over the bus, which any program of the owner's may listen to.
+Invariants: `tests/bus/test_words.py` holds the table and the XML files to each other, and
+`tests/bus/test_everything.py` both to the desks and to the command line; no passphrase comes or
+goes over the bus, which any program of the owner's may listen to.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,7 +56,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Asks:
     """`fill` makes arguments of the object's id and of what the caller gave."""
 
     request: str
@@ -67,10 +68,10 @@ class _Way:
 def asked(interface: str, member: str, name: str, body: list[Any]) -> Asked | None:
     """What this call asks of the node. `name`: of the object, as its path ends. None where there is
     no such method; InvalidArgument where its options are not as they should be."""
-    way = WAYS.get((interface, member))
-    if way is None:
+    asks = METHODS.get((interface, member))
+    if asks is None:
         return None
-    return Asked(way.request, way.fill(name, *body), way.gives, way.unknown)
+    return Asked(asks.request, asks.fill(name, *body), asks.gives, asks.unknown)
 
 
 class InvalidArgument(PermanentFailure):
@@ -192,6 +193,10 @@ def _named(name: str) -> dict[str, Any]:
     return {"name": name}
 
 
+def _tried(reply: Reply) -> list[Any]:
+    return [len(reply["tried"])]
+
+
 def _nothing(_: Reply) -> list[Any]:
     return []
 
@@ -200,76 +205,81 @@ _M, _C, _P = MANAGER_INTERFACE, CONTACT_INTERFACE, PEER_INTERFACE
 _CONTACT, _REQUEST = BusError.NO_SUCH_CONTACT, BusError.NO_SUCH_REQUEST
 _DEVICE, _MESSAGE, _PEER = BusError.NO_SUCH_DEVICE, BusError.NO_SUCH_MESSAGE, BusError.NO_SUCH_PEER
 
-WAYS: Mapping[tuple[str, str], _Way] = {
-    (_M, "Setup"): _Way("setup", _setup),
-    (_M, "FinishSetup"): _Way("finish setup", lambda _, words: {"words": " ".join(words[:24])}),
-    (_M, "Unlock"): _Way("unlock"),
-    (_M, "Pause"): _Way("pause", lambda _, seconds: {"seconds": seconds} if seconds else {}),
-    (_M, "Resume"): _Way("resume"),
-    (_M, "Invite"): _Way("invite", _invite, _invited),
-    (_M, "Accept"): _Way("accept", lambda _, link: {"link": link}, _accepted),
-    (_M, "Introduce"): _Way(
+METHODS: Mapping[tuple[str, str], _Asks] = {
+    (_M, "Setup"): _Asks("setup", _setup),
+    (_M, "FinishSetup"): _Asks("finish setup", lambda _, words: {"words": " ".join(words[:24])}),
+    (_M, "Unlock"): _Asks("unlock"),
+    (_M, "Pause"): _Asks("pause", lambda _, seconds: {"seconds": seconds} if seconds else {}),
+    (_M, "Resume"): _Asks("resume"),
+    (_M, "Invite"): _Asks("invite", _invite, _invited),
+    (_M, "Accept"): _Asks("accept", lambda _, link: {"link": link}, _accepted),
+    (_M, "Introduce"): _Asks(
         "introduce", lambda _, name, other: {"name": name, "other": other}, unknown=_CONTACT
     ),
-    (_M, "ListInvitations"): _Way("invitations", gives=_listed("invitations")),
-    (_M, "WithdrawInvitation"): _Way("withdraw invitation", lambda _, one: {"id": one}),
-    (_M, "ListProposals"): _Way("proposals", gives=_listed("proposals")),
-    (_M, "AcceptProposal"): _Way("accept proposal", lambda _, one: {"id": one}),
-    (_M, "DeclineProposal"): _Way("decline proposal", lambda _, one: {"id": one}),
-    (_M, "ListHelpers"): _Way("helpers", gives=_listed("helpers")),
-    (_M, "RemoveHelper"): _Way("remove helper", lambda _, name: {"name": name}, _nothing),
-    (_M, "GetStatus"): _Way("status"),
-    (_M, "Netcheck"): _Way("netcheck"),
-    (_M, "Doctor"): _Way("doctor"),
-    (_M, "GetStatistics"): _Way("statistics", _statistics),
-    (_M, "NewMailboxPassword"): _Way("new password", gives=lambda reply: [reply["password"]]),
-    (_M, "GetPolicy"): _Way("policy"),
-    (_M, "GetAudit"): _Way("audit", lambda _, since: {"since": since}, _audited),
-    (_M, "VerifyAudit"): _Way("audit verify", lambda _, head: {"head": head or None}),
-    (_M, "ExportContacts"): _Way(
+    (_M, "ListInvitations"): _Asks("invitations", gives=_listed("invitations")),
+    (_M, "WithdrawInvitation"): _Asks("withdraw invitation", lambda _, one: {"id": one}),
+    (_M, "ListProposals"): _Asks("proposals", gives=_listed("proposals")),
+    (_M, "AcceptProposal"): _Asks("accept proposal", lambda _, one: {"id": one}),
+    (_M, "DeclineProposal"): _Asks("decline proposal", lambda _, one: {"id": one}),
+    (_M, "ListHelpers"): _Asks("helpers", gives=_listed("helpers")),
+    (_M, "RemoveHelper"): _Asks("remove helper", lambda _, name: {"name": name}, _nothing),
+    (_M, "GetStatus"): _Asks("status"),
+    (_M, "Netcheck"): _Asks("netcheck"),
+    (_M, "GetStatistics"): _Asks("statistics", _statistics),
+    (_M, "NewMailboxPassword"): _Asks("new password", gives=lambda reply: [reply["password"]]),
+    (_M, "GetPolicy"): _Asks("policy"),
+    (_M, "ReloadConfiguration"): _Asks("reload"),
+    (_M, "RetryAll"): _Asks("retry parcel", lambda _: {"id": "all"}, _tried),
+    (_M, "GetAudit"): _Asks("audit", lambda _, since: {"since": since}, _audited),
+    (_M, "VerifyAudit"): _Asks("audit verify", lambda _, head: {"head": head or None}),
+    (_M, "ExportContacts"): _Asks(
         "export contacts", lambda _, kind: {"format": kind}, lambda reply: [reply["text"]]
     ),
-    (_M, "GetKeys"): _Way("keys"),
-    (_M, "ProtectKeys"): _Way("protect", _protect),
-    (_M, "GetIdentity"): _Way("identity"),
-    (_M, "GetRevocationSheet"): _Way("sheet"),
-    (_M, "PublishRevocation"): _Way("publish revocation", lambda _, one: {"record": one}),
-    (_M, "BeginRotation"): _Way("rotate begin"),
-    (_M, "FinishRotation"): _Way("rotate finish", lambda _, words: {"words": " ".join(words[:24])}),
-    (_C, "Rename"): _Way(
+    (_M, "GetKeys"): _Asks("keys"),
+    (_M, "ProtectKeys"): _Asks("protect", _protect),
+    (_M, "GetIdentity"): _Asks("identity"),
+    (_M, "GetRevocationSheet"): _Asks("sheet"),
+    (_M, "PublishRevocation"): _Asks("publish revocation", lambda _, one: {"record": one}),
+    (_M, "BeginRotation"): _Asks("rotate begin"),
+    (_M, "FinishRotation"): _Asks(
+        "rotate finish", lambda _, words: {"words": " ".join(words[:24])}
+    ),
+    (_C, "Rename"): _Asks(
         "rename contact",
         lambda name, to: {"name": name, "to": to},
         lambda reply: [clean(reply["name"])],
         _CONTACT,
     ),
-    (_C, "Block"): _Way("block contact", _named, unknown=_CONTACT),
-    (_C, "Unblock"): _Way("unblock contact", _named, unknown=_CONTACT),
-    (_C, "Remove"): _Way(
+    (_C, "Block"): _Asks("block contact", _named, unknown=_CONTACT),
+    (_C, "Unblock"): _Asks("unblock contact", _named, unknown=_CONTACT),
+    (_C, "Remove"): _Asks(
         "remove contact",
         lambda name, cancel: {"name": name, "cancel_letters": cancel},
         unknown=_CONTACT,
     ),
-    (_C, "GetDetails"): _Way("contact", _named, unknown=_CONTACT),
-    (_C, "GetSafetyNumber"): _Way(
+    (_C, "GetDetails"): _Asks("contact", _named, unknown=_CONTACT),
+    (_C, "GetSafetyNumber"): _Asks(
         "verify contact", _named, lambda reply: [reply["number"], reply["code"]], _CONTACT
     ),
-    (_C, "Verify"): _Way(
+    (_C, "Verify"): _Asks(
         "verify contact",
         lambda name, code: {"name": name, "code": code, "matches": True},
         unknown=_CONTACT,
     ),
-    (_C, "ForgetVerification"): _Way(
+    (_C, "ForgetVerification"): _Asks(
         "verify contact", lambda name: {"name": name, "forget": True}, unknown=_CONTACT
     ),
-    (_C, "Ping"): _Way("ping", _named, unknown=_CONTACT),
-    (_P, "Ping"): _Way("ping", lambda name: {"peer": name}, unknown=_PEER),
-    (REQUEST_INTERFACE, "Accept"): _Way("accept request", _named, unknown=_REQUEST),
-    (REQUEST_INTERFACE, "Refuse"): _Way("refuse request", _refuse, unknown=_REQUEST),
-    (DEVICE_INTERFACE, "Revoke"): _Way(
+    (_C, "Ping"): _Asks("ping", _named, unknown=_CONTACT),
+    (_P, "Ping"): _Asks("ping", lambda name: {"peer": name}, unknown=_PEER),
+    (REQUEST_INTERFACE, "Accept"): _Asks("accept request", _named, unknown=_REQUEST),
+    (REQUEST_INTERFACE, "Refuse"): _Asks("refuse request", _refuse, unknown=_REQUEST),
+    (DEVICE_INTERFACE, "Revoke"): _Asks(
         "revoke device", lambda name: {"device": name}, unknown=_DEVICE
     ),
-    (MESSAGE_INTERFACE, "Retry"): _Way("retry parcel", lambda name: {"id": name}, unknown=_MESSAGE),
-    (MESSAGE_INTERFACE, "Cancel"): _Way(
+    (MESSAGE_INTERFACE, "Retry"): _Asks(
+        "retry parcel", lambda name: {"id": name}, unknown=_MESSAGE
+    ),
+    (MESSAGE_INTERFACE, "Cancel"): _Asks(
         "cancel parcel", lambda name: {"id": name}, unknown=_MESSAGE
     ),
 }

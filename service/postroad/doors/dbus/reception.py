@@ -12,6 +12,7 @@ from typing import Any
 from postroad.contract import (
     CONTACT_PATH,
     DEVICE_PATH,
+    MESSAGE_INTERFACE,
     MESSAGE_PATH,
     PEER_PATH,
     REQUEST_PATH,
@@ -29,7 +30,7 @@ _GONE = {
     PEER_PATH: (BusError.NO_SUCH_PEER, "No node of a contact is called that."),
     MESSAGE_PATH: (
         BusError.NO_SUCH_MESSAGE,
-        "No letter on its way is called that; perhaps it has arrived.",
+        "No letter of that number is shown: it has ended, or older ones fill the list.",
     ),
     CONTACT_PATH: (BusError.NO_SUCH_CONTACT, "You have no contact of that fingerprint."),
     REQUEST_PATH: (BusError.NO_SUCH_REQUEST, "No request of that number waits."),
@@ -69,7 +70,9 @@ def receive(
     shown = board.objects.get(path)
     offered = _offered(shown, is_root=path == ROOT_PATH)
     if shown is None and not (path == "/" or _leads_somewhere(board, path)):
-        return _no_such_object(path)
+        if not _may_be_in_the_queue(path, interface, member):
+            return _no_such_object(path)
+        offered = [interfaces.ours()[MESSAGE_INTERFACE]]
     chosen = [one for one in offered if interface in ("", one.name)]
     if not chosen:
         return _refused("UnknownInterface", f"This object has no interface {_said(interface)}.")
@@ -122,7 +125,7 @@ def _answered(
                 wanted = asked(interface.name, method.name, name, body)
             except InvalidArgument as error:
                 return Refused(BusError.INVALID_ARGUMENT, str(error))
-            assert wanted is not None, "each method of ours has a way"
+            assert wanted is not None, "each method of ours stands in the table"
             return ForTheNode(wanted, method.gives)
 
 
@@ -138,6 +141,19 @@ def _offered(shown: Shown | None, *, is_root: bool) -> list[Interface]:
 
 def _leads_somewhere(board: Board, path: str) -> bool:
     return path in _GONE or bool(board.children(path))
+
+
+def _may_be_in_the_queue(path: str, interface: str, member: str) -> bool:
+    """Whether the node has to be asked: of many letters not all are objects, and each of them can
+    be tried again and cancelled."""
+    above, _, name = path.rpartition("/")
+    return (
+        above == MESSAGE_PATH
+        and name.isascii()
+        and name.isdigit()
+        and interface in ("", MESSAGE_INTERFACE)
+        and member in interfaces.ours()[MESSAGE_INTERFACE].methods
+    )
 
 
 def _no_such_object(path: str) -> Refused:

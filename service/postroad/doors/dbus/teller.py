@@ -67,7 +67,6 @@ class Teller:
         self._thread = threading.Thread(target=self._work, name="session bus", daemon=True)
         self._node_loop: asyncio.AbstractEventLoop | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._begun = threading.Event()
         self._stopping = asyncio.Event()
         self._shown = asyncio.Event()
         self._board = Board({})
@@ -179,9 +178,12 @@ class Teller:
         finally:
             self._bus = None
             telling.cancel()
+            strange = tuple(self._strange)  # who called has gone with the connection
+            for task in strange:
+                task.cancel()
             if not closed.done():
                 bus.close()
-            await asyncio.gather(closed, telling, return_exceptions=True)
+            await asyncio.gather(closed, telling, *strange, return_exceptions=True)
 
     async def _introduce(self, bus: Bus) -> None:
         """Come up with all our objects, and tell of what changes from then on."""
