@@ -77,6 +77,7 @@ def test_what_is_told_of_the_node(manager: Remote, both: Scene) -> None:
     assert (identity["Address"], identity["Former"]) == (both.anna.address, [])
     policy = manager("GetPolicy")
     assert policy["Settings"]
+    assert manager("ReloadConfiguration") == {"Changed": [], "AfterRestart": []}
 
 
 def test_statistics_count_letters_and_tell_times_in_whole_seconds(
@@ -278,12 +279,18 @@ def test_a_letter_that_waits_is_tried_again_and_cancelled(
     assert first["Recipient"] == both.bora.address
     assert first["State"] in ("waiting", "held")
     assert first["Size"] > 100
+    assert Remote(asker, ROOT_PATH, MANAGER_INTERFACE)("RetryAll") == 2
     assert first("Retry")["Tried"][0]["Recipient"] == both.bora.address
     told = second("Cancel")
     assert told["State"] == "cancelled"
     until(lambda: len(below(asker, contract.MESSAGE_PATH)) == 1, "one is left")
     gone = error_of(second, "Cancel")
     assert gone.name == BusError.NO_SUCH_MESSAGE
+    assert gone.sentence == f"The letter to {both.bora.address} was cancelled before."
+    nowhere = Remote(asker, f"{contract.MESSAGE_PATH}/999999", contract.MESSAGE_INTERFACE)
+    never = error_of(nowhere, "Retry")
+    assert never.name == BusError.NO_SUCH_MESSAGE
+    assert "No letter of yours has the number '999999'" in never.sentence
     in_the_way = error_of(contact, "Remove", False)
     assert in_the_way.name == BusError.FAILED
     both.bora.start()

@@ -33,6 +33,8 @@ from postroad.doors.dbus.values import Typed, clean, table
 from postroad.protocol.health import Facts, judge
 
 MANAGER, CONTACT = contract.MANAGER_INTERFACE, contract.CONTACT_INTERFACE
+MESSAGE, PROPERTIES = contract.MESSAGE_INTERFACE, interfaces.PROPERTIES
+INVALID = "org.freedesktop.DBus.Error.InvalidArgs"
 NOT_SET_UP = plain(judge(Facts(is_set_up=False)))
 PATH = f"{contract.CONTACT_PATH}/{'a' * 32}"
 CONTACT_SHOWN = Shown(
@@ -176,12 +178,16 @@ def test_two_boards_tell_what_has_come_changed_and_gone() -> None:
         ("/nowhere", "", "Get", "", [], "org.freedesktop.DBus.Error.UnknownObject"),
         (f"{contract.CONTACT_PATH}/b", "", "Ping", "", [], BusError.NO_SUCH_CONTACT),
         (f"{contract.PEER_PATH}/b", MANAGER, "Ping", "", [], BusError.NO_SUCH_PEER),
-        (f"{contract.MESSAGE_PATH}/9", "", "Retry", "", [], BusError.NO_SUCH_MESSAGE),
+        (f"{contract.MESSAGE_PATH}/9", MESSAGE, "Retry", "s", ["9"], INVALID),
+        (f"{contract.MESSAGE_PATH}/9", MANAGER, "Retry", "", [], BusError.NO_SUCH_MESSAGE),
+        (f"{contract.MESSAGE_PATH}/x9", "", "Retry", "", [], BusError.NO_SUCH_MESSAGE),
+        (f"{contract.MESSAGE_PATH}/", "", "Retry", "", [], BusError.NO_SUCH_MESSAGE),
+        (f"{contract.MESSAGE_PATH}/9", PROPERTIES, "GetAll", "s", [""], BusError.NO_SUCH_MESSAGE),
         (f"{contract.REQUEST_PATH}/9", "", "Accept", "", [], BusError.NO_SUCH_REQUEST),
         (f"{contract.DEVICE_PATH}/9", "", "Revoke", "", [], BusError.NO_SUCH_DEVICE),
         (ROOT_PATH, "a.b", "Pause", "u", [1], "org.freedesktop.DBus.Error.UnknownInterface"),
         (ROOT_PATH, MANAGER, "Paws", "u", [1], "org.freedesktop.DBus.Error.UnknownMethod"),
-        (ROOT_PATH, MANAGER, "Pause", "s", ["1"], "org.freedesktop.DBus.Error.InvalidArgs"),
+        (ROOT_PATH, MANAGER, "Pause", "s", ["1"], INVALID),
         (ROOT_PATH, MANAGER, "Setup", "a{sv}", [{}], BusError.INVALID_ARGUMENT),
         (ROOT_PATH, MANAGER, "ProtectKeys", "s", ["passphrase"], BusError.INVALID_ARGUMENT),
         (
@@ -275,6 +281,14 @@ def test_a_method_without_its_interface_is_found() -> None:
     assert isinstance(outcome, ForTheNode)
     assert outcome.asked.request == "rename contact"
     assert outcome.asked.arguments == {"name": "a" * 32, "to": "Bora B."}
+
+
+@pytest.mark.parametrize("member", ["Retry", "Cancel"])
+def test_a_letter_that_is_no_object_is_tried_again_and_cancelled_by_its_number(member: str) -> None:
+    outcome = call(f"{contract.MESSAGE_PATH}/201", MESSAGE, member)
+    assert isinstance(outcome, ForTheNode)
+    assert outcome.asked.arguments == {"id": "201"}
+    assert outcome.asked.unknown is BusError.NO_SUCH_MESSAGE
 
 
 names = st.sampled_from([MANAGER, CONTACT, *interfaces.standard(), "", "a.b", BUS_NAME]) | st.text(

@@ -18,23 +18,20 @@ from postroad.message.plain import is_seen
 PRIVATE = frozenset({"subject", "text"})  # any program of the session may listen to the bus
 _LINE_ENDS = "\n\r\t\u2028\u2029"
 _MOMENTS = ("At", "Since", "Until")  # how the key of a moment ends
-_LISTS_OF_TABLES = {  # of these an empty one has a type, too
-    "Audit",
+LISTS_OF_TABLES = {  # of these an empty one has a type, too
     "ByContact",
     "ByDay",
-    "Devices",
     "Entries",
     "Faults",
     "Findings",
     "Helpers",
-    "HoldersRefused",
     "Invitations",
-    "Links",
-    "Nodes",
-    "Peers",
+    "Outside",
     "Problems",
     "Proposals",
     "Quarantine",
+    "Settings",
+    "Tried",
 }
 
 
@@ -90,7 +87,7 @@ def typed(value: Any, key: str = "") -> Typed:
 
 
 def _listed(values: list[Any] | tuple[Any, ...], key: str) -> Typed:
-    if all(isinstance(one, Mapping) for one in values) and (values or key in _LISTS_OF_TABLES):
+    if all(isinstance(one, Mapping) for one in values) and (values or key in LISTS_OF_TABLES):
         return Typed("aa{sv}", [table(one) for one in values])
     if all(type(one) is int and one >= 0 for one in values) and values:
         return Typed("at", list(values))
