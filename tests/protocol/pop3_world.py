@@ -18,6 +18,7 @@ class World:
     gone: frozenset[int] = frozenset()
     failing: frozenset[type] = frozenset()  # requests
     removed: list[tuple[int, ...]] = field(default_factory=list)
+    kept: int = 0  # of those that are removed
     piece_bytes: int = 7  # given out at once
     _open: bytes = b""
 
@@ -38,6 +39,7 @@ class World:
                 return p.Piece(piece)
             case p.Remove(uids):
                 self.removed.append(uids)
+                return p.Removed(self.kept)
             case p.MakeRoom():
                 pass
         return p.Done()

@@ -142,6 +142,13 @@ def test_a_quit_that_cannot_be_kept_says_that_nothing_is_deleted() -> None:
     assert said[-1] == b"-ERR [SYS/TEMP] The disk is full. Nothing was deleted."
 
 
+def test_a_quit_says_what_stays_because_it_is_damaged() -> None:
+    said = answers(*LOGIN, b"DELE 1", b"DELE 2", b"QUIT", world=World(kept=1))
+    assert said[-1] == (
+        b"+OK 1 deleted. 1 damaged, and not deleted: IMAP shows what is left. Goodbye."
+    )
+
+
 def test_a_mailbox_that_cannot_be_read_keeps_nobody_from_trying_again() -> None:
     said = answers(*LOGIN, b"STAT", world=World(failing=frozenset({p.LookIntoDrop})))
     assert said == [WELCOME[0], b"-ERR [SYS/TEMP] The disk is full.", LOG_IN_FIRST]

@@ -177,7 +177,7 @@ class _Conversation:
                     self.close()
                 return p.Piece(octets)
             case p.Remove(uids):
-                await self._maildrop.remove(uids)
+                return p.Removed(await self._maildrop.remove(uids))
             case p.MakeRoom():
                 pass  # the output was sent before this
             case _:

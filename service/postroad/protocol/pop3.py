@@ -5,7 +5,8 @@ Purpose: `receive` bytes, and get back what the door must do next (at most one r
 their answers, so that its story reads from top to bottom.
 Invariants: numbers, sizes and unique ids are those of the moment of logging in, whatever happens to
 the mailbox meanwhile; nothing is removed but by QUIT, all of it in one request, and whoever leaves
-in another way has removed nothing; octets of a letter go out as they are, but for what section 3 of
+in another way has removed nothing; whoever was given a note in place of a damaged letter removes
+nothing of it (store/maildrop); octets of a letter go out as they are, but for what section 3 of
 RFC 1939 adds to them; no more of a letter than a piece is in memory. There is no STLS: the socket
 is on loopback.
 See: RFC 1939, 2449 (CAPA), 3206 (AUTH-RESP-CODE), 5034 (AUTH), 6856 (UTF8); ADR 25.
@@ -77,7 +78,14 @@ class Piece:
     octets: bytes = field(repr=False)
 
 
-Answer = Failed | Done | PasswordChecked | Drop | Gone | LetterOpened | Piece
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """They are gone for good, but for so many of which a note was given out in their place."""
+
+    kept: int = 0
+
+
+Answer = Failed | Done | PasswordChecked | Drop | Gone | LetterOpened | Piece | Removed
 
 
 # Requests -----------------------------------------------------------------------------------------
@@ -110,7 +118,7 @@ class ReadOn:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Answer: Done, when they are all gone for good; Failed: they are all there."""
+    """Answer: Removed, for good; Failed: they are all there."""
 
     uids: tuple[int, ...]
 
@@ -356,10 +364,11 @@ class Session:
         if self._drop is not None and self._marked:
             gone = tuple(self._drop.uids[at] for at in sorted(self._marked))
             try:
-                _expect(Done, (yield Remove(gone)))
+                kept = _expect(Removed, (yield Remove(gone))).kept
             except _Refused as error:
                 raise _Refused(error.said + b" Nothing was deleted.") from error
-            self._say(b"+OK %d deleted. Goodbye." % len(gone))
+            damaged = b"%d damaged, and not deleted: IMAP shows what is left. " % kept
+            self._say(b"+OK %d deleted. %bGoodbye." % (len(gone) - kept, damaged if kept else b""))
         else:
             self._say(b"+OK Goodbye.")
 

@@ -464,6 +464,16 @@ MIGRATIONS: tuple[str, ...] = (
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX expunged_modseq ON expunged (mailbox_id, modseq);
 
+    -- In place of these letters POP3 gave out a note, since they could not be read then. Until one
+    -- of them is given out whole, no POP3 program removes it (store.maildrop).
+    CREATE TABLE told_damaged (
+        mailbox_id     INTEGER NOT NULL,
+        uid            INTEGER NOT NULL,
+        shown_again_at REAL NOT NULL DEFAULT 0,    -- left out by POP3 before: it was deleted there
+        PRIMARY KEY (mailbox_id, uid),
+        FOREIGN KEY (mailbox_id, uid) REFERENCES message (mailbox_id, uid) ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+
     CREATE TABLE value (
         name  TEXT PRIMARY KEY,
         octets BLOB NOT NULL
