@@ -32,7 +32,7 @@ STATUS = {
     "imap_port": 10144,
     "pop3_port": 10111,
     "contact_count": 1,
-    "letters_waiting": 1,
+    "letters_under_way": 1,
     "requests_waiting": 0,
     "holders": 1,
     "holders_wanted": 3,
@@ -256,15 +256,15 @@ def test_status_tells_what_a_mail_program_needs(config: Path, node: Node) -> Non
     ("numbers", "sentences"),
     [
         (
-            {"contact_count": 0, "letters_waiting": 0, "holders": 0},
+            {"contact_count": 0, "letters_under_way": 0, "holders": 0},
             ["You have no contacts. No letters are on the way.\n"],
         ),
         (
-            {"contact_count": 1, "letters_waiting": 1, "holders": 1},
+            {"contact_count": 1, "letters_under_way": 1, "holders": 1},
             ["You have 1 contact. 1 letter is on the way. 1 holder keeps letters for you while"],
         ),
         (
-            {"contact_count": 5, "letters_waiting": 2, "holders": 3},
+            {"contact_count": 5, "letters_under_way": 2, "holders": 3},
             ["You have 5 contacts. 2 letters are on the way. 3 holders keep letters for you"],
         ),
     ],

@@ -131,7 +131,7 @@ def test_a_helper_holds_for_whom_it_serves_and_tells_nobody(box: Box, anna: Pers
             (place,) = sql.execute("SELECT place FROM my_drop").fetchone()
         assert place is not None, "where the helper is stands in one row only"
         person.meet(anna, ben)
-        until(lambda: ben.postroad("status")["letters_waiting"] == 0, "Ben's introduction is filed")
+        until(lambda: not ben.postroad("status")["letters_under_way"], "Ben introduced himself")
         anna.stop()
         letter = f"From: {ben.address}\r\nTo: {anna.address}\r\nSubject: held\r\n\r\nHello.\r\n"
         ben.submit(anna.address, letter.encode())

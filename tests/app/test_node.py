@@ -405,6 +405,6 @@ def test_status_tells_how_the_node_is_doing(people: list[Person]) -> None:
     anna.submit(bora.address, letter(anna, bora))
     told = anna.postroad("status")
     assert told["address"] == told["user_name"] == anna.address
-    assert (told["contact_count"], told["letters_waiting"]) == (1, 1)
+    assert (told["contact_count"], told["letters_under_way"]) == (1, 1)
     assert (told["holders_wanted"], told["quarantine"]) == (8, [])
     assert "1 letter is on the way." in anna.type("status").stdout

@@ -164,7 +164,7 @@ def test_status_of_a_node_that_is_off_tells_what_it_left_and_starts_nothing(tmp_
         told = json.loads(done.stdout)
         assert "Start it with: postroad run" in told["error"]
         assert (told["state"], told["health"]) == ("offline", "broken")
-        assert (told["contact_count"], told["letters_waiting"], told["holders"]) == (0, 0, 0)
+        assert (told["contact_count"], told["letters_under_way"], told["holders"]) == (0, 0, 0)
         shown = anna.type("status")
         assert shown.stdout.splitlines() == [
             "Your node is off: no letter comes or goes.",
@@ -189,7 +189,8 @@ def test_status_of_a_node_that_was_killed_counts_its_letters(tmp_path: Path) -> 
         assert counted["by_contact"][0]["address"] == bora.address
         anna.kill()
         told = json.loads(anna.type("status", "--json").stdout)
-        assert (told["letters_waiting"], told["parcels_waiting"], told["parcels_held"]) == (1, 1, 0)
+        assert told["letters_under_way"] == 1
+        assert (told["parcels_waiting"], told["parcels_held"]) == (1, 0)
         assert "on this computer alone, until your node runs." in anna.type("status").stdout
     finally:
         anna.kill()

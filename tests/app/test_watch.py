@@ -32,7 +32,7 @@ QUIET: news.Scene = {
     **judge(Facts()).told(),
     "contact_count": 1,
     "holders": 8,
-    "letters_waiting": 0,
+    "letters_under_way": 0,
     "letters": [],
     "peers": [],
 }

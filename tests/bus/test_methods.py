@@ -246,7 +246,7 @@ def test_a_contact_is_verified_by_their_digits_only(contact: Remote, both: Scene
 def test_details_of_a_contact(contact: Remote, both: Scene) -> None:
     details = contact("GetDetails")
     assert details["Address"] == both.bora.address
-    assert details["LettersWaiting"] == 0
+    assert details["LettersUnderWay"] == 0
 
 
 def test_contacts_are_exported(manager: Remote, both: Scene) -> None:

@@ -143,7 +143,7 @@ def test_a_node_at_rest_is_judged_from_what_is_at_hand(tmp_path: Path) -> None:
         assert status["pop3_port"] == 10111
         assert status["user_name"] == status["address"]
         assert status["address"].startswith("anna.")
-        assert (status["contact_count"], status["letters_waiting"]) == (0, 0)
+        assert (status["contact_count"], status["letters_under_way"]) == (0, 0)
         assert (status["holders"], status["holders_wanted"]) == (0, limits.HOLDERS_WANTED)
         assert (status["messages_sent"], status["messages_heard"]) == (3, 2)
         assert (status["paused"], status["paused_until"]) == (False, None)
@@ -232,7 +232,7 @@ REVOKED = "INSERT INTO revoked (fingerprint, peer, barred) VALUES ('{mine}', x''
         (
             [CONTENT, LETTER, PARCEL.format(state="waiting", delayed="5")],
             "late-here",
-            {"letters_waiting": 1, "parcels_waiting": 1, "parcels_held": 0},
+            {"letters_under_way": 1, "parcels_waiting": 1, "parcels_held": 0},
         ),
         (
             [
@@ -242,7 +242,7 @@ REVOKED = "INSERT INTO revoked (fingerprint, peer, barred) VALUES ('{mine}', x''
                 PARCEL.format(state="waiting", delayed="NULL"),
             ],
             "late-held",
-            {"letters_waiting": 1, "parcels_waiting": 1, "parcels_held": 1},
+            {"letters_under_way": 1, "parcels_waiting": 1, "parcels_held": 1},
         ),
         ([REVOKED], "identity", {}),
     ],

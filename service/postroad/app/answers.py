@@ -57,7 +57,7 @@ _RELATIONS: Shape = {
     "since": moment("when they became a contact"),
     "holds_for_us": truth("whether their node keeps letters for the owner"),
     "we_hold_for_them": truth("whether this node keeps letters for them"),
-    "letters_waiting": whole("letters of the owner's that are on their way to them"),
+    "letters_under_way": whole("letters of the owner's that are on their way to them"),
 }
 _INVITATION: Shape = {
     "id": text("for `invitations withdraw`"),
@@ -162,7 +162,7 @@ _VERDICT: Shape = {
 }
 _COUNTED: Shape = {
     "contact_count": whole("people who can be written to"),
-    "letters_waiting": whole("letters that are on their way"),
+    "letters_under_way": whole("letters that are on their way"),
     "parcels_waiting": whole("of them, one for each recipient, those that no holder has"),
     "parcels_held": whole("of them, those that a holder has"),
     "requests_waiting": whole("letters of strangers that wait for an answer"),
@@ -218,7 +218,7 @@ WATCHED: Shape = {
     **_VERDICT,
     "contact_count": _COUNTED["contact_count"],
     "holders": _COUNTED["holders"],
-    "letters_waiting": _COUNTED["letters_waiting"],
+    "letters_under_way": _COUNTED["letters_under_way"],
     "letters": many(
         nested(
             {
@@ -752,7 +752,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "reserve_bytes": whole("that are kept free"),
             "messages": whole("in all folders"),
             "mailboxes": whole("folders"),
-            "letters_waiting": whole("parcels that are on their way"),
+            "parcels_under_way": whole("that are on their way: one letter for one recipient each"),
             "letters_held": whole("for others"),
             "quarantine": whole("damaged things that were set aside"),
         },

@@ -39,7 +39,7 @@ def contact(answer: dict[str, Any]) -> None:
     click.echo(f"   last seen   {moment(answer['seen_at'])}")
     click.echo(f"   holds for you: {_yes(answer['holds_for_us'])}")
     click.echo(f"   you hold for them: {_yes(answer['we_hold_for_them'])}")
-    click.echo(f"   letters on the way to them: {answer['letters_waiting']}")
+    click.echo(f"   letters on the way to them: {answer['letters_under_way']}")
     if answer["revoked"]:
         click.echo("   Their identity was revoked: ask them for an invitation to their new one.")
     elif answer["blocked"]:
@@ -62,8 +62,8 @@ def blocked(answer: dict[str, Any]) -> None:
 
 def unblocked(answer: dict[str, Any]) -> None:
     click.echo(f"{answer['name']} is not blocked any more: letters go both ways again.")
-    if answer["letters_waiting"]:
-        click.echo(f"{number_of(answer['letters_waiting'], 'letter')} of yours to them, now.")
+    if answer["letters_under_way"]:
+        click.echo(f"{number_of(answer['letters_under_way'], 'letter')} of yours to them, now.")
 
 
 def removed(answer: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def removed(answer: dict[str, Any]) -> None:
 
 def _tell_letters(answer: dict[str, Any], fate: str) -> None:
     """What becomes of the owner's letters that are on the way to them."""
-    count = answer["letters_waiting"]
+    count = answer["letters_under_way"]
     if count:
         verbs = ("waits", "was") if count == 1 else ("wait", "were")
         said = fate.format(waits=verbs[0], was=verbs[1])

@@ -41,7 +41,7 @@ def status(answer: dict[str, Any]) -> None:
 
 def _numbers(answer: dict[str, Any]) -> list[str]:
     """What a node that runs, or its store, counts."""
-    waiting, holders = answer["letters_waiting"], answer["holders"]
+    waiting, holders = answer["letters_under_way"], answer["holders"]
     on_the_way = f"{number_of(waiting, 'letter')} {'is' if waiting == 1 else 'are'} on the way."
     said = [
         f"You have {number_of(answer['contact_count'], 'contact')}.",

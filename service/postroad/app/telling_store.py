@@ -9,7 +9,7 @@ def sizes(answer: dict[str, Any]) -> None:
     click.echo(f"Your mail is in {answer['folder']} (format {answer['format']}).\n")
     rows = [
         ("messages", f"{answer['messages']:,} in {answer['mailboxes']} folders"),
-        ("on their way", f"{answer['letters_waiting']:,} letters of yours"),
+        ("on their way", f"{answer['parcels_under_way']:,} letters of yours"),
         ("held", f"{answer['letters_held']:,} letters for others"),
         ("database", octets(answer["database_bytes"])),
         ("large letters", octets(answer["bodies_bytes"])),

@@ -54,7 +54,7 @@ def picture(scene: news.Scene) -> RenderableType:
     counts = [
         number_of(scene["contact_count"], "contact"),
         f"{number_of(scene['holders'], 'holder')} of yours",
-        f"{number_of(scene['letters_waiting'], 'letter')} on the way",
+        f"{number_of(scene['letters_under_way'], 'letter')} on the way",
     ]
     parts.append(Text(", ".join(counts).capitalize() + "."))
     for one in scene["problems"]:

@@ -136,7 +136,7 @@ class _Watched:
             **{name: status[name] for name in ("state", "health", "sentence", "problems")},
             "contact_count": status["contact_count"],
             "holders": status["holders"],
-            "letters_waiting": status["letters_waiting"],
+            "letters_under_way": status["letters_under_way"],
             "letters": letters,
             "peers": [_peer(one) for one in peers],
         }
@@ -166,4 +166,4 @@ OFF: dict[str, Any] = {
 def _without_node(told: dict[str, Any]) -> news.Scene:
     scene = {name: told[name] for name in ("state", "health", "sentence", "problems")}
     nothing: dict[str, Any] = {"letters": [], "peers": []}
-    return {**scene, "contact_count": 0, "holders": 0, "letters_waiting": 0, **nothing}
+    return {**scene, "contact_count": 0, "holders": 0, "letters_under_way": 0, **nothing}

@@ -151,5 +151,5 @@ def _relations_told(found: Relations) -> Reply:
         "since": found.since,
         "holds_for_us": found.holds_for_us,
         "we_hold_for_them": found.we_hold_for_them,
-        "letters_waiting": found.waiting,
+        "letters_under_way": found.waiting,
     }

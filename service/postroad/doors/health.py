@@ -249,7 +249,7 @@ def numbers(sql: Sql) -> Reply:
     ours = [drop for drop in rented.my_drops(sql) if drop.is_ours]
     return {
         "contact_count": people.count(sql),
-        "letters_waiting": letters.letters,
+        "letters_under_way": letters.letters,
         "parcels_waiting": letters.waiting,
         "parcels_held": letters.held,
         "requests_waiting": requests.count_waiting(sql),

@@ -45,7 +45,7 @@ class Size:
 class Count:
     messages: int
     mailboxes: int
-    letters_waiting: int
+    parcels_under_way: int
     letters_held: int  # for others
     quarantine: int
 
