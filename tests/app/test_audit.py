@@ -122,7 +122,7 @@ def test_the_desk_answers_the_same(config: Path) -> None:
     assert [answer.pop("version") for answer in offline] == [1, 1]
 
     async def work(database: Database, _: FolderDisk) -> None:
-        desk = AuditDesk(database).requests
+        desk = AuditDesk(database).questions
         assert await desk["audit"]({"do": "audit", "since": "0.0"}) == offline[0]
         assert await desk["audit verify"]({"do": "audit verify", "head": None}) == offline[1]
 

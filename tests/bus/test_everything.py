@@ -108,7 +108,7 @@ def test_every_method_asks_for_what_some_desk_answers(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         (anna,) = await place.settle_in("anna")
         running = anna.node.desks(Sockets()).keys()
-        before = SetupDesk(tmp_path / "config", lambda: None).requests.keys()
+        before = SetupDesk(tmp_path / "config", lambda: None).questions.keys()
         asked = {one.request for one in methods.METHODS.values()}
         assert asked - running - before == GIVEN_BY_THE_PROCESS
 

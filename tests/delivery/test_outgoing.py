@@ -62,7 +62,7 @@ def test_a_letter_that_holders_keep_is_given_up_and_its_owner_hears_who_may_read
         await anna.write(address)
         await until(lambda: is_last(anna, "held"))
         row = await last_of(anna)
-        desk = QueueDesk(of(anna), anna.node.pauses).requests
+        desk = QueueDesk(of(anna), anna.node.pauses).questions
         told = await desk["cancel parcel"]({"id": str(row.id)})
         assert (told["state"], told["holders"], told["has_left"]) == ("cancelled", 1, True)
         assert told["readable_until"] == row.parcel.expires_at
@@ -129,7 +129,7 @@ def test_a_letter_is_tried_at_once_when_its_owner_says_so(tmp_path: Path, wanted
 
         await until(tried_again, 30)  # a dial takes its time
         await anna.node.pauses.begin(None)
-        desk = QueueDesk(of(anna), anna.node.pauses).requests
+        desk = QueueDesk(of(anna), anna.node.pauses).questions
         with pytest.raises(TemporaryFailure, match="postroad resume"):
             await desk["retry parcel"]({"id": which})
 

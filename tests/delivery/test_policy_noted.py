@@ -182,7 +182,7 @@ def test_a_way_to_protect_keys_that_is_not_allowed_is_noted(tmp_path: Path) -> N
             node.keyring, smith, node.database, node.timekeeper, OwnersWord(node.keyring)
         )
         with pytest.raises(PermanentFailure, match="may not be protected by plain here"):
-            await desk.requests["protect"]({"how": "plain"})
+            await desk.questions["protect"]({"how": "plain"})
         assert await noted(anna) == [{"key": "keys_at_rest", "how": "plain"}]
 
     play(tmp_path, scene)

@@ -49,7 +49,7 @@ class NoHelpers:
 
 
 class NoNetwork:
-    requests: Mapping[str, control.Request] = MappingProxyType({})
+    questions: Mapping[str, control.Question] = MappingProxyType({})
 
     async def wait_until_joined(self) -> None:
         pass
@@ -87,7 +87,7 @@ def asked(folder: Path, *requests: str | bytes | dict[str, Any]) -> list[dict[st
                 NoNetwork(),
             )
             serving = asyncio.create_task(
-                control.serve(listeners.unix(folder / "control"), desk.requests)
+                control.serve(listeners.unix(folder / "control"), desk.questions)
             )
             answers = [await ask(folder / "control", request) for request in requests]
             serving.cancel()

@@ -129,7 +129,7 @@ def play(folder: Path, scene: Scene) -> None:
 
 
 async def ask(desk: HealthDesk, what: str, **more: Any) -> dict[str, Any]:
-    return await desk.requests[what]({"do": what, **more})
+    return await desk.questions[what]({"do": what, **more})
 
 
 def codes(answer: dict[str, Any]) -> list[str]:

@@ -155,7 +155,7 @@ class Helper:
             await self.reach.begin()
             tasks.create_task(keep_running("reach", self.reach.run), name="reach")
             tasks.create_task(
-                control.serve_requests(asked_at, desk.requests, {os.getuid(), ROOT}),
+                control.serve_questions(asked_at, desk.questions, {os.getuid(), ROOT}),
                 name="control",
             )
             ready()

@@ -153,13 +153,13 @@ class _Life:
                 port = getattr(config, f"{door}_port")
                 held += [(door, one) for one in self._doors.held(door, port)]
         desk = SetupDesk(self._house.path, waiting.look.set, self._doors.ports)
-        waiting.requests.update(desk.requests)
+        waiting.questions.update(desk.questions)
 
         async def look() -> None:
             waiting.look.set()
 
         self._hooks.reload = look
-        self._house.bus.say(waiting.verdict, waiting.requests)
+        self._house.bus.say(waiting.verdict, waiting.questions)
         try:
             await until_told(waiting, held, asked_at, self._peer_uid)
         finally:

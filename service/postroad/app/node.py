@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
-Follow = Callable[[Mapping[str, control.Request], Bell], Coroutine[None, None, None]]
+Follow = Callable[[Mapping[str, control.Question], Bell], Coroutine[None, None, None]]
 RESTART_SECONDS_FIRST = 1.0
 RESTART_SECONDS_MAX = 60.0
 WELL_SECONDS = 60.0  # a service that ran for so long again is well
@@ -198,7 +198,7 @@ class Node:
         sockets: Sockets,
         ready: Callable[[], None] = lambda: None,
         follow: Follow | None = None,
-        more: Mapping[str, control.Request] = MappingProxyType({}),
+        more: Mapping[str, control.Question] = MappingProxyType({}),
     ) -> None:
         """Run until cancelled. `ready` is called when the doors are served; unless the node is
         paused, the network is joined by then. `follow`: shows the node to other
@@ -216,10 +216,10 @@ class Node:
             ):
                 tasks.create_task(self._keep_running(name, service), name=name)
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
-            requests = {**self.desks(sockets), **more}
-            self._open_doors(tasks, sockets, requests)
+            questions = {**self.desks(sockets), **more}
+            self._open_doors(tasks, sockets, questions)
             if follow is not None:
-                tasks.create_task(follow(requests, self.bell), name="follow")
+                tasks.create_task(follow(questions, self.bell), name="follow")
             ready()
 
     async def _keep_to_pauses(self, tasks: asyncio.TaskGroup) -> None:
@@ -302,7 +302,7 @@ class Node:
         raise TemporaryFailure("The endpoint was closed, and nobody paused the node.")
 
     def _open_doors(
-        self, tasks: asyncio.TaskGroup, sockets: Sockets, requests: Mapping[str, control.Request]
+        self, tasks: asyncio.TaskGroup, sockets: Sockets, questions: Mapping[str, control.Question]
     ) -> None:
         credentials = Credentials(self.keyring)
         own = _OwnAddress(self.keyring)
@@ -330,10 +330,10 @@ class Node:
             serving = pop3.serve(sockets.pop3, maildrop, credentials, machine.peer_uid)
             tasks.create_task(serving, name="pop3")
         if sockets.control is not None:
-            serving = control.serve(sockets.control, requests, BundleDesk(self.bundles).requests)
+            serving = control.serve(sockets.control, questions, BundleDesk(self.bundles).questions)
             tasks.create_task(serving, name="control")
 
-    def desks(self, sockets: Sockets) -> dict[str, control.Request]:
+    def desks(self, sockets: Sockets) -> dict[str, control.Question]:
         """All that may be asked of this node: the control socket answers it, and the bus."""
         network = NetworkDesk(
             self.database,
@@ -346,8 +346,8 @@ class Node:
         )
         keyring, entropy = self.keyring, self.machine.entropy
         owners_word = OwnersWord(keyring)
-        asked: dict[str, control.Request] = {}
-        for requests in (
+        asked: dict[str, control.Question] = {}
+        for questions in (
             control.OwnersDesk(
                 self.database,
                 self.introductions,
@@ -355,7 +355,7 @@ class Node:
                 self.pauses,
                 self.helpers,
                 network,
-            ).requests,
+            ).questions,
             HealthDesk(
                 self.database,
                 self.machine.disk,
@@ -369,25 +369,27 @@ class Node:
                 self.troubles.now,
                 lambda: self.troubles.not_reloaded,
                 self.bell,
-            ).requests,
-            StatisticsDesk(self.database, keyring, self.timekeeper).requests,
-            network.requests,
-            MessagesDesk(self.database).requests,
-            AuditDesk(self.database).requests,
-            ContactsDesk(self.contact_book).requests,
-            ProposalsDesk(self.proposals, self.renter.record).requests,
+            ).questions,
+            StatisticsDesk(self.database, keyring, self.timekeeper).questions,
+            network.questions,
+            MessagesDesk(self.database).questions,
+            AuditDesk(self.database).questions,
+            ContactsDesk(self.contact_book).questions,
+            ProposalsDesk(self.proposals, self.renter.record).questions,
             KeysDesk(
                 keyring, self.locksmith, self.database, self.machine.clock, owners_word
-            ).requests,
-            RequestsDesk(self.requests).requests,
-            PasswordDesk(keyring, self.database, self.machine.clock, entropy, owners_word).requests,
-            StoreDesk(self.database).requests,
-            BackupDesk(keyring, self.database, self.machine.clock).requests,
-            QueueDesk(Outgoing(self.database, self.sender, self.timekeeper), self.pauses).requests,
-            IdentityDesk(self.changes, self.own_devices, keyring, entropy, owners_word).requests,
+            ).questions,
+            RequestsDesk(self.requests).questions,
+            PasswordDesk(
+                keyring, self.database, self.machine.clock, entropy, owners_word
+            ).questions,
+            StoreDesk(self.database).questions,
+            BackupDesk(keyring, self.database, self.machine.clock).questions,
+            QueueDesk(Outgoing(self.database, self.sender, self.timekeeper), self.pauses).questions,
+            IdentityDesk(self.changes, self.own_devices, keyring, entropy, owners_word).questions,
         ):
-            assert asked.keys().isdisjoint(requests), "a request has one desk"
-            asked.update(requests)
+            assert asked.keys().isdisjoint(questions), "a question has one desk"
+            asked.update(questions)
         return asked
 
     async def _follow_clock(self) -> None:

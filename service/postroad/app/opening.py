@@ -29,7 +29,7 @@ async def opened(
     peer_uid: PeerUid,
     sockets: Sockets,
     waiting: Callable[[str], None],
-    say: Callable[[Verdict, Mapping[str, locked.Request]], None] = lambda *_: None,
+    say: Callable[[Verdict, Mapping[str, locked.Question]], None] = lambda *_: None,
 ) -> Wrapping:
     """What opens the keys. Until there is something, the doors are served as those of a locked
     node; `waiting` is told why, once, and so are other programs by `say`.
@@ -42,7 +42,7 @@ async def opened(
         opening.reason = str(error)
     log.warning("the keys are locked: %s", opening.reason)
     waiting(opening.reason)
-    say(judge(Facts(locked_because=opening.reason)), opening.requests)
+    say(judge(Facts(locked_because=opening.reason)), opening.questions)
     async with asyncio.TaskGroup() as tasks:
         until_open = [
             tasks.create_task(
@@ -53,7 +53,7 @@ async def opened(
         until_open.append(tasks.create_task(opening.look_again(), name="look again"))
         if sockets.control is not None:
             tasks.create_task(
-                control.serve_for_a_while(sockets.control, opening.requests, opening.is_open),
+                control.serve_for_a_while(sockets.control, opening.questions, opening.is_open),
                 name="locked control",
             )
         await opening.is_open.wait()
@@ -72,13 +72,13 @@ class _Opening:
         self.reason = ""
         self.found: Wrapping | None = None
         self.is_open = asyncio.Event()
-        known: dict[str, locked.Request] = {
+        known: dict[str, locked.Question] = {
             "status": self._status,
             "health": self._health,
             "keys": self._keys,
             "unlock": self._unlock,
         }
-        self.requests = locked.RefusedRequests(known, lambda: Locked(self.reason))
+        self.questions = locked.RefusedQuestions(known, lambda: Locked(self.reason))
 
     async def look(self, *, ask: bool, passphrase: str | None = None) -> Wrapping:
         """What opens the keys as they lie there now; Locked, or WrongPassphrase."""

@@ -32,7 +32,7 @@ from postroad.base.bell import Bell
 from postroad.base.errors import ConfigurationError
 from postroad.base.ids import Instant
 from postroad.base.seams import Machine
-from postroad.doors.control import Request
+from postroad.doors.control import Question
 from postroad.doors.dbus.door import STARTING, Door
 from postroad.machine import credential, looks
 from postroad.machine.desktop_keyring import DesktopKeyring
@@ -188,16 +188,16 @@ class Running:
         house.ready(self._sockets, node.pauses.pause)
         house.manager.ready(status_line.line(STARTING.told()))
 
-    async def _follow(self, requests: Mapping[str, Request], bell: Bell) -> None:
+    async def _follow(self, questions: Mapping[str, Question], bell: Bell) -> None:
         """Show the node to other programs."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._house.bus.follow(requests, bell), name="session bus")
-            showing = status_line.follow(self._house.manager, requests, bell)
+            tasks.create_task(self._house.bus.follow(questions, bell), name="session bus")
+            showing = status_line.follow(self._house.manager, questions, bell)
             tasks.create_task(showing, name="status line")
 
-    def _say_locked(self, verdict: Verdict, requests: Mapping[str, Request]) -> None:
+    def _say_locked(self, verdict: Verdict, questions: Mapping[str, Question]) -> None:
         self._house.manager.ready(status_line.line(verdict.told()))
-        self._house.bus.say(verdict, requests)
+        self._house.bus.say(verdict, questions)
 
     def _opening(self) -> Callable[[], None]:
         """What the database thread calls while the store is brought up to date."""

@@ -33,7 +33,7 @@ class _Draft:
 
 
 class SetupDesk:
-    """`requests` are for a node that is not set up. `path`: of its configuration; `done` is called
+    """`questions` are for a node that is not set up. `path`: of its configuration; `done` is called
     once it is."""
 
     def __init__(self, path: Path, done: Callable[[], None], held: Container[int] = ()) -> None:
@@ -42,7 +42,7 @@ class SetupDesk:
         self._held = held
         self._done = done
         self._draft: _Draft | None = None
-        self.requests = {"setup": self._begin, "finish setup": self._finish}
+        self.questions = {"setup": self._begin, "finish setup": self._finish}
 
     async def _begin(self, request: dict[str, Any]) -> Reply:
         name = str(request.get("name", ""))

@@ -15,7 +15,7 @@ from postroad.contract import Severity
 from postroad.machine.systemd import Manager
 
 log = logging.getLogger(__name__)
-Request = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+Question = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 LOOK_SECONDS_MIN = 1.0  # between two looks
 
 
@@ -29,7 +29,7 @@ def line(told: Mapping[str, Any]) -> str:
     return f"{said} {gravest['summary']} {gravest['next_step']}"
 
 
-async def follow(manager: Manager, requests: Mapping[str, Request], bell: Bell) -> None:
+async def follow(manager: Manager, questions: Mapping[str, Question], bell: Bell) -> None:
     """Keep the manager's line true, until cancelled."""
     if not manager.listens:
         return
@@ -38,7 +38,7 @@ async def follow(manager: Manager, requests: Mapping[str, Request], bell: Bell) 
         while True:
             rang.clear()
             try:
-                manager.status(line(await requests["health"]({})))
+                manager.status(line(await questions["health"]({})))
             except Exception:
                 log.exception("the service manager could not be told how the node is")
             await asyncio.sleep(LOOK_SECONDS_MIN)

@@ -30,12 +30,12 @@ class Waiting:
     def __init__(self, reason: PostroadError) -> None:
         self.reason = reason
         self.look = asyncio.Event()
-        known: dict[str, locked.Request] = {
+        known: dict[str, locked.Question] = {
             LOOK_AGAIN: self._look_again,
             "health": self._health,
             "reload": self._reload,
         }
-        self.requests = locked.RefusedRequests(known, lambda: reason)
+        self.questions = locked.RefusedQuestions(known, lambda: reason)
 
     @property
     def verdict(self) -> Verdict:
@@ -82,7 +82,7 @@ async def until_told(
         ]
         if asked_at is not None:
             tasks.create_task(
-                control.serve_for_a_while(asked_at, waiting.requests, waiting.look),
+                control.serve_for_a_while(asked_at, waiting.questions, waiting.look),
                 name="waiting control",
             )
         try:

@@ -10,11 +10,11 @@ Reply = dict[str, Any]
 
 
 class AuditDesk:
-    """`requests` are for `doors.control`."""
+    """`questions` are for `doors.control`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.requests = {"audit": self._audit, "audit verify": self._verify}
+        self.questions = {"audit": self._audit, "audit verify": self._verify}
 
     async def _audit(self, request: dict[str, Any]) -> Reply:
         since = float(request.get("since") or 0)

@@ -17,13 +17,13 @@ EVENT = "backup written"
 
 
 class BackupDesk:
-    """`requests` are for `doors.control`."""
+    """`questions` are for `doors.control`."""
 
     def __init__(self, keyring: OwnKeys, database: Database, clock: Clock) -> None:
         self._keyring = keyring
         self._database = database
         self._clock = clock
-        self.requests = {"backup keys": self._keys, "backup written": self._written}
+        self.questions = {"backup keys": self._keys, "backup written": self._written}
 
     async def _keys(self, _: dict[str, Any]) -> Reply:
         kept, key, mark = self._keyring.for_backup()

@@ -19,15 +19,15 @@ class OwnersFile(Protocol):
     async def keep(self) -> None: ...
 
 
-FileRequest = Callable[[dict[str, Any], OwnersFile], Awaitable[Reply]]
+FileQuestion = Callable[[dict[str, Any], OwnersFile], Awaitable[Reply]]
 
 
 class BundleDesk:
-    """`requests` are for `doors.control`."""
+    """`questions` are for `doors.control`."""
 
     def __init__(self, bundles: Bundles) -> None:
         self._bundles = bundles
-        self.requests: Mapping[str, FileRequest] = {
+        self.questions: Mapping[str, FileQuestion] = {
             "bundle write": self._write,
             "bundle read": self._read,
         }

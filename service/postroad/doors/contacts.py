@@ -12,7 +12,7 @@ from postroad.store.invitations import InvitationRow, State
 from postroad.store.people import Person
 
 Reply = dict[str, Any]
-Request = Callable[[dict[str, Any]], Awaitable[Reply]]
+Question = Callable[[dict[str, Any]], Awaitable[Reply]]
 FORMATS = {"thunderbird": cards.ldif, "vcard": cards.vcards}
 _WHAT_DIFFERS = {
     Comparison.OWN: (
@@ -40,11 +40,11 @@ _WHAT_DIFFERS = {
 
 
 class ContactsDesk:
-    """`requests` are for `doors.control`."""
+    """`questions` are for `doors.control`."""
 
     def __init__(self, book: ContactBook) -> None:
         self._book = book
-        self.requests: Mapping[str, Request] = {
+        self.questions: Mapping[str, Question] = {
             "contacts": self._list,
             "contact": self._show,
             "rename contact": self._rename,

@@ -1,7 +1,7 @@
 """The door for `postroad` itself: a Unix socket in the runtime folder, one JSON line each way.
 
 Purpose: let the command line ask a running node. Only processes of the owner's UID are answered
-(SO_PEERCRED), each on its own doorstep. Requests: {"do": "invite"}; answers: {"ok": true, ...} or
+(SO_PEERCRED), each on its own doorstep. Questions: {"do": "invite"}; answers: {"ok": true, ...} or
 {"ok": false, "error": "a sentence"}.
 Files of the owner's are opened by the command line, for the node may not see them. Before its
 answer the node then says {"octets": n}, and n octets for the file follow; or {"more": true}, and is
@@ -37,8 +37,8 @@ ACCEPT_PAUSE_SECONDS = 0.5  # when there is no descriptor for another connection
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
 
 Reply = dict[str, Any]
-Request = Callable[[dict[str, Any]], Awaitable[Reply]]
-FileRequest = Callable[[dict[str, Any], "OwnersFile"], Awaitable[Reply]]
+Question = Callable[[dict[str, Any]], Awaitable[Reply]]
+FileQuestion = Callable[[dict[str, Any], "OwnersFile"], Awaitable[Reply]]
 _SIZE = struct.Struct(">I")
 
 
@@ -60,7 +60,7 @@ class Network(Protocol):
     """`doors.network.NetworkDesk`."""
 
     @property
-    def requests(self) -> Mapping[str, Request]: ...
+    def questions(self) -> Mapping[str, Question]: ...
 
     def why_not_met(self, person: people.Person) -> str: ...
 
@@ -69,22 +69,22 @@ class Network(Protocol):
 
 async def serve(
     listening: socket,
-    requests: Mapping[str, Request],
-    file_requests: Mapping[str, FileRequest] = MappingProxyType({}),
+    questions: Mapping[str, Question],
+    file_questions: Mapping[str, FileQuestion] = MappingProxyType({}),
 ) -> None:
-    """Answer these requests to the owner's processes, until cancelled; then close the socket and
-    every connection. `file_requests`: what may be asked about files of the owner's."""
-    await serve_requests(listening, requests, {os.getuid()}, file_requests)
+    """Answer these questions to the owner's processes, until cancelled; then close the socket and
+    every connection. `file_questions`: what may be asked about files of the owner's."""
+    await serve_questions(listening, questions, {os.getuid()}, file_questions)
 
 
-async def serve_requests(
+async def serve_questions(
     listening: socket,
-    requests: Mapping[str, Request],
+    questions: Mapping[str, Question],
     uids: Container[int],
-    file_requests: Mapping[str, FileRequest] = MappingProxyType({}),
+    file_questions: Mapping[str, FileQuestion] = MappingProxyType({}),
 ) -> None:
-    """Answer these requests, by their names, to the processes of these users."""
-    step = _Doorstep(requests, uids, file_requests)
+    """Answer these questions, by their names, to the processes of these users."""
+    step = _Doorstep(questions, uids, file_questions)
     server = await asyncio.start_unix_server(
         step.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
     )
@@ -93,12 +93,12 @@ async def serve_requests(
 
 
 async def serve_for_a_while(
-    listening: socket, requests: Mapping[str, Request], until: asyncio.Event
+    listening: socket, questions: Mapping[str, Question], until: asyncio.Event
 ) -> None:
     """Answer the owner's processes until the event; whoever is being answered then still is.
 
     The socket stays open: whoever comes afterwards waits for the one who serves it next."""
-    step = _Doorstep(requests, {os.getuid()}, {})
+    step = _Doorstep(questions, {os.getuid()}, {})
     with suppress(TimeoutError):
         async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as tasks:
             accepting = tasks.create_task(_accept(listening, step, tasks), name="accept")
@@ -144,7 +144,7 @@ class OwnersDesk:
         self._pauses = pauses
         self._helpers = helpers
         self._network = network
-        self.requests: dict[str, Request] = {
+        self.questions: dict[str, Question] = {
             "queue": self._queue,
             "invite": self._invite,
             "accept": self._accept,
@@ -287,13 +287,13 @@ class _Doorstep:
 
     def __init__(
         self,
-        requests: Mapping[str, Request],
+        questions: Mapping[str, Question],
         uids: Container[int],
-        file_requests: Mapping[str, FileRequest],
+        file_questions: Mapping[str, FileQuestion],
     ) -> None:
-        self._requests = requests
+        self._questions = questions
         self._uids = uids
-        self._file_requests = file_requests
+        self._file_questions = file_questions
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -314,8 +314,8 @@ class _Doorstep:
         try:
             request = json.loads(line)
             json.dumps(request, ensure_ascii=False).encode()  # JSON can say half a character
-            with_file = self._file_requests.get(request["do"])
-            work = None if with_file else self._requests[request["do"]]
+            with_file = self._file_questions.get(request["do"])
+            work = None if with_file else self._questions[request["do"]]
         except UnicodeEncodeError:
             return {"ok": False, "error": "What was asked is no text: half a character is in it."}
         except (ValueError, KeyError, TypeError, RecursionError):

@@ -67,7 +67,7 @@ class Ways(Protocol):
 
 
 class HealthDesk:
-    """`requests` are for `doors.control`. `mail_ports`: where the doors listen, by their names in
+    """`questions` are for `doors.control`. `mail_ports`: where the doors listen, by their names in
     small letters; `unanswered`: how many nodes were dialled in vain since any was heard; `failing`:
     services that begin again, and why; `not_reloaded`: whether the configuration was not taken
     over."""
@@ -99,7 +99,7 @@ class HealthDesk:
         self._failing = failing
         self._not_reloaded = not_reloaded
         self._bell = bell
-        self.requests = {
+        self.questions = {
             "status": self._status,
             "health": self._health,
             "changed": self._changed,

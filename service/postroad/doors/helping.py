@@ -17,7 +17,7 @@ Reply = dict[str, Any]
 
 
 class HelperDesk:
-    """`requests` are for `doors.control`. `where_i_am`: the helper as its links name it. `removed`
+    """`questions` are for `doors.control`. `where_i_am`: the helper as its links name it. `removed`
     hears that somebody is served no more, who may be at the relay."""
 
     def __init__(
@@ -35,7 +35,7 @@ class HelperDesk:
         self._where_i_am = where_i_am
         self._facts = facts
         self._removed = removed
-        self.requests = {
+        self.questions = {
             "status": self._status,
             "invite": self._invite,
             "people": self._people,

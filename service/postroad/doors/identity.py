@@ -18,7 +18,7 @@ from postroad.store.keyring import OwnKeys
 from postroad.store.locksmith import OwnersWord
 
 Reply = dict[str, Any]
-Request = Callable[[dict[str, Any]], Awaitable[Reply]]
+Question = Callable[[dict[str, Any]], Awaitable[Reply]]
 
 
 WORDS_ASKED = 3  # of the new 24, to see that they were written down
@@ -31,8 +31,8 @@ class _Draft:
 
 
 class IdentityDesk:
-    """`requests` are for `doors.control`. What ends something, or hands it on, wants the passphrase
-    of the keys, where they have one: a terminal that was left open is not the owner."""
+    """`questions` are for `doors.control`. What ends something, or hands it on, wants the
+    passphrase of the keys, where they have one: a terminal left open is not the owner."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class IdentityDesk:
         self._entropy = entropy
         self._owners_word = owners_word
         self._draft: _Draft | None = None  # of a rotation; a restart forgets it
-        self.requests: Mapping[str, Request] = {
+        self.questions: Mapping[str, Question] = {
             "devices": self._devices,
             "revoke device": self._revoke_device,
             "sheet": self._sheet,

@@ -19,7 +19,7 @@ EVENT = "keys protected"
 
 
 class KeysDesk:
-    """`requests` are for `doors.control`. Without a locksmith there is nothing to choose."""
+    """`questions` are for `doors.control`. Without a locksmith there is nothing to choose."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class KeysDesk:
         self._database = database
         self._clock = clock
         self._owners_word = owners_word
-        self.requests = {"keys": self._keys, "protect": self._protect, "unlock": self._unlock}
+        self.questions = {"keys": self._keys, "protect": self._protect, "unlock": self._unlock}
 
     async def _keys(self, _: dict[str, Any]) -> Reply:
         return told(self._keyring.wrapping.header, locked=False)

@@ -16,7 +16,7 @@ from postroad.base.seams import PeerUid
 
 log = logging.getLogger(__name__)
 Reply = dict[str, Any]
-Request = Callable[[dict[str, Any]], Awaitable[Reply]]
+Question = Callable[[dict[str, Any]], Awaitable[Reply]]
 KEYS_LOCKED = "The keys of this node are locked. Type: postroad unlock"
 WORDS = {  # by the name of the door
     "smtp": "421 4.3.2 {}\r\n",
@@ -48,14 +48,14 @@ async def refuse(door: str, listening: socket, sentence: str, peer_uid: PeerUid)
                 log.info("a connection ended: %s", error)
 
 
-class RefusedRequests(dict[str, Request]):
+class RefusedQuestions(dict[str, Question]):
     """What may be asked of such a node; whatever else is asked is refused with the reason."""
 
-    def __init__(self, known: dict[str, Request], why: Callable[[], PostroadError]) -> None:
+    def __init__(self, known: dict[str, Question], why: Callable[[], PostroadError]) -> None:
         super().__init__(known)
         self._why = why
 
-    def __missing__(self, name: str) -> Request:
+    def __missing__(self, name: str) -> Question:
         async def refused(_: dict[str, Any]) -> Reply:
             raise self._why()
 

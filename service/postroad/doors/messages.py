@@ -22,11 +22,11 @@ _STATES = {
 
 
 class MessagesDesk:
-    """`requests` are for all doors."""
+    """`questions` are for all doors."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.requests = {"messages": self._messages}
+        self.questions = {"messages": self._messages}
 
     async def _messages(self, request: dict[str, Any]) -> Reply:
         """`after`: the number that the last answer called the newest; `also`: numbers whose end the

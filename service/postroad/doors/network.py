@@ -43,7 +43,7 @@ class Reach(Protocol):
 
 
 class NetworkDesk:
-    """`requests` are for `doors.control`. `path`: how packets go to a peer now, if they do;
+    """`questions` are for `doors.control`. `path`: how packets go to a peer now, if they do;
     `joined`: returns when the node is on the network."""
 
     def __init__(
@@ -63,7 +63,7 @@ class NetworkDesk:
         self._relays = relays
         self._is_paused = is_paused
         self._joined = joined
-        self.requests = {
+        self.questions = {
             "peers": self._peers,
             "ping": self._ping,
             "netcheck": self._netcheck,

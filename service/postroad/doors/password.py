@@ -17,7 +17,7 @@ EVENT = "mailbox password changed"
 
 
 class PasswordDesk:
-    """`requests` are for `doors.control`."""
+    """`questions` are for `doors.control`."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class PasswordDesk:
         self._clock = clock
         self._entropy = entropy
         self._owners_word = owners_word
-        self.requests = {"new password": self._new, "check password": self._check}
+        self.questions = {"new password": self._new, "check password": self._check}
 
     async def _new(self, request: dict[str, Any]) -> Reply:
         """`current`: the passphrase of the keys, where there is one."""

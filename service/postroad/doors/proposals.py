@@ -8,16 +8,16 @@ from postroad.protocol.records import PersonRecord
 from postroad.store.proposals import ProposalRow
 
 Reply = dict[str, Any]
-Request = Callable[[dict[str, Any]], Awaitable[Reply]]
+Question = Callable[[dict[str, Any]], Awaitable[Reply]]
 
 
 class ProposalsDesk:
-    """`requests` are for `doors.control`. `record`: gives our record as it is now."""
+    """`questions` are for `doors.control`. `record`: gives our record as it is now."""
 
     def __init__(self, proposals: Proposals, record: Callable[[], Awaitable[PersonRecord]]) -> None:
         self._proposals = proposals
         self._record = record
-        self.requests: Mapping[str, Request] = {
+        self.questions: Mapping[str, Question] = {
             "introduce": self._introduce,
             "proposals": self._list,
             "accept proposal": self._accept,

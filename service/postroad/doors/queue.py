@@ -11,12 +11,12 @@ Reply = dict[str, Any]
 
 
 class QueueDesk:
-    """`requests` are for `doors.control`."""
+    """`questions` are for `doors.control`."""
 
     def __init__(self, outgoing: Outgoing, pauses: Pauses) -> None:
         self._outgoing = outgoing
         self._pauses = pauses
-        self.requests = {"retry parcel": self._retry, "cancel parcel": self._cancel}
+        self.questions = {"retry parcel": self._retry, "cancel parcel": self._cancel}
 
     async def _retry(self, request: dict[str, Any]) -> Reply:
         """`id`: the number of one, or "all"."""

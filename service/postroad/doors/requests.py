@@ -11,11 +11,11 @@ Reply = dict[str, Any]
 
 
 class RequestsDesk:
-    """`requests` are for `doors.control`."""
+    """`questions` are for `doors.control`."""
 
     def __init__(self, box: RequestBox) -> None:
         self._box = box
-        self.requests: Mapping[str, Callable[[dict[str, Any]], Awaitable[Reply]]] = {
+        self.questions: Mapping[str, Callable[[dict[str, Any]], Awaitable[Reply]]] = {
             "requests": self._list,
             "request": self._show,
             "accept request": self._accept,

@@ -24,13 +24,13 @@ NOBODY = Fingerprint("")  # stands for all who are no contacts
 
 
 class StatisticsDesk:
-    """`requests` are for `doors.control`."""
+    """`questions` are for `doors.control`."""
 
     def __init__(self, database: Database, keyring: OwnKeys, clock: Clock) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock
-        self.requests = {"statistics": self._statistics}
+        self.questions = {"statistics": self._statistics}
 
     async def _statistics(self, request: dict[str, Any]) -> Reply:
         """`days`: of how many, until now; at most 90."""

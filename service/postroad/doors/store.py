@@ -9,11 +9,11 @@ Reply = dict[str, Any]
 
 
 class StoreDesk:
-    """`requests` are for `doors.control`. All else about the store is read beside the node."""
+    """`questions` are for `doors.control`. All else about the store is read beside the node."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.requests = {"store promises": self._promises}
+        self.questions = {"store promises": self._promises}
 
     async def _promises(self, _: dict[str, Any]) -> Reply:
         mode, synchronous = await self._database.read(checkup.promises)

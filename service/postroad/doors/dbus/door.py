@@ -21,7 +21,7 @@ from postroad.base.bell import Bell
 from postroad.base.errors import PermanentFailure, PostroadError, TemporaryFailure
 from postroad.doors.dbus.board import Look
 from postroad.doors.dbus.bus import Library
-from postroad.doors.dbus.look import Memory, Request, look, plain
+from postroad.doors.dbus.look import Memory, Question, look, plain
 from postroad.doors.dbus.methods import Asked
 from postroad.doors.dbus.teller import Answered, Teller
 from postroad.protocol.health import Facts, Verdict, judge
@@ -33,7 +33,7 @@ LOOK_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 60.0  # no bell rings when the disk is full, or when time goes by
 STOP_SECONDS_MAX = 1.0
 STARTING = judge(Facts(is_joined=False))
-NOTHING_TO_ASK: Mapping[str, Request] = MappingProxyType({})
+NOTHING_TO_ASK: Mapping[str, Question] = MappingProxyType({})
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def served(address: str | None, library: Library = Library.NEXT) -> AsyncI
 
 class Door:
     def __init__(self, address: str | None, library: Library) -> None:
-        self._requests = NOTHING_TO_ASK
+        self._questions = NOTHING_TO_ASK
         self._verdict = STARTING
         self._is_followed = False
         self._wanted = asyncio.Event()  # a bus is connected
@@ -71,7 +71,7 @@ class Door:
 
     async def end(self) -> None:
         self._is_open = False
-        self._requests = NOTHING_TO_ASK
+        self._questions = NOTHING_TO_ASK
         for task in self._answering:
             task.cancel()
         await asyncio.gather(*self._answering, return_exceptions=True)
@@ -79,30 +79,30 @@ class Door:
             self._teller.stop()
             await asyncio.to_thread(self._teller.join, STOP_SECONDS_MAX)
 
-    def say(self, verdict: Verdict, requests: Mapping[str, Request] = NOTHING_TO_ASK) -> None:
-        """The node is not there yet, and this is why; these requests are answered meanwhile."""
+    def say(self, verdict: Verdict, questions: Mapping[str, Question] = NOTHING_TO_ASK) -> None:
+        """The node is not there yet, and this is why; these questions are answered meanwhile."""
         self._verdict = verdict
-        self._requests = requests
+        self._questions = questions
         self._show()
 
     def _show(self) -> None:
         if self._teller is not None:
             self._teller.show(Look(plain(self._verdict)))
 
-    async def follow(self, requests: Mapping[str, Request], bell: Bell) -> None:
-        """Show this node and answer its requests, until cancelled."""
-        self._requests = requests
+    async def follow(self, questions: Mapping[str, Question], bell: Bell) -> None:
+        """Show this node and answer its questions, until cancelled."""
+        self._questions = questions
         self._is_followed = True
         try:
             with bell.heard_by(self._rang.set):
-                await self._look_again_and_again(requests)
+                await self._look_again_and_again(questions)
         finally:
             self._is_followed = False
             self._verdict = STARTING
-            self._requests = NOTHING_TO_ASK
+            self._questions = NOTHING_TO_ASK
             self._show()
 
-    async def _look_again_and_again(self, requests: Mapping[str, Request]) -> None:
+    async def _look_again_and_again(self, questions: Mapping[str, Question]) -> None:
         time = asyncio.get_running_loop().time
         memory = Memory()
         while True:
@@ -112,7 +112,7 @@ class Door:
             self._rang.clear()
             began = time()
             try:
-                seen, memory = await look(requests, memory)
+                seen, memory = await look(questions, memory)
             except Exception:
                 log.exception("the node could not be shown on the session bus")
             else:
@@ -172,7 +172,7 @@ class Door:
 
     async def _asked(self, asked: Asked) -> dict[str, Any]:
         try:
-            request = self._requests[asked.request]
+            request = self._questions[asked.request]
         except KeyError:
             if self._is_followed:  # it is set up already, for instance
                 raise PermanentFailure("A node that runs cannot be asked for that.") from None

@@ -35,7 +35,7 @@ from postroad.message.address import parse
 from postroad.protocol.health import Facts, Verdict, judge
 
 Reply = dict[str, Any]
-Request = Callable[[dict[str, Any]], Awaitable[Reply]]
+Question = Callable[[dict[str, Any]], Awaitable[Reply]]
 EVENTS_MAX = 100  # at once; whoever needs to know all reads the properties
 _ENDED = (MessageState.DELIVERED, MessageState.FAILED, MessageState.CANCELLED)
 
@@ -65,27 +65,27 @@ def plain(verdict: Verdict) -> Board:
     return Board({ROOT_PATH: Shown(MANAGER_INTERFACE, manager)})
 
 
-async def look(requests: Mapping[str, Request], memory: Memory) -> tuple[Look, Memory]:
+async def look(questions: Mapping[str, Question], memory: Memory) -> tuple[Look, Memory]:
     """What the node looks like now, and what is to be remembered of it."""
-    status = await requests["status"]({})
+    status = await questions["status"]({})
     if "contact_count" not in status:  # nothing of the store could be read, as its verdict says
         return Look(_troubled(status, memory.board)), memory
     try:
-        return await _look(requests, memory, status)
+        return await _look(questions, memory, status)
     except PostroadError as error:
         verdict = _with_trouble(status, str(error))
         return Look(_troubled({**status, **verdict}, memory.board)), memory
 
 
 async def _look(
-    requests: Mapping[str, Request], memory: Memory, status: Reply
+    questions: Mapping[str, Question], memory: Memory, status: Reply
 ) -> tuple[Look, Memory]:
-    contacts = (await requests["contacts"]({}))["contacts"]
-    peers = (await requests["peers"]({}))["peers"]
-    waiting = (await requests["requests"]({}))["requests"]
-    devices = (await requests["devices"]({}))["devices"]
+    contacts = (await questions["contacts"]({}))["contacts"]
+    peers = (await questions["peers"]({}))["peers"]
+    waiting = (await questions["requests"]({}))["requests"]
+    devices = (await questions["devices"]({}))["devices"]
     asked = {} if memory.newest is None else {"after": memory.newest, "also": sorted(memory.open)}
-    found = await requests["messages"](asked)
+    found = await questions["messages"](asked)
     messages = found["messages"]
     objects = dict[str, Shown]()
     objects |= _peers(peers, contacts)

@@ -1,6 +1,6 @@
 """What each method on the bus asks of the node, and what of the answer it gives back.
 
-Purpose: one table from methods to the requests that the control socket serves, too. Nothing is
+Purpose: one table from methods to the questions that the control socket serves, too. Nothing is
 decided here.
 Invariants: `tests/bus/test_words.py` holds the table and the XML files to each other, and
 `tests/bus/test_everything.py` both to the desks and to the command line; no passphrase comes or
