@@ -108,7 +108,7 @@ def page(name: str) -> str:
 _ABOUT = """\
 Your node is one program that you run: it takes letters from your mail program by SMTP, seals them,
 and hands them to the recipient's node, or to peers that keep them until it wakes. Letters that come
-in are read by IMAP. Both are on this computer only.
+in are read by IMAP, or fetched by POP3. All three are on this computer only.
 
 These commands set it up and ask it. With --json a command answers with one JSON object and asks
 nothing; `postroad schema COMMAND` prints its form."""
@@ -126,8 +126,8 @@ def _head(name: str, purpose: str) -> list[str]:
 
 
 def _others(but: str = "") -> list[str]:
-    names = ["postroad", *(f"postroad-{name}" for name in shown(postroad))]
-    wanted = [name for name in names if name != f"postroad-{but}"] if not but else ["postroad"]
+    names = [f"postroad-{name}" for name in shown(postroad)]
+    wanted = ["postroad"] if but else names
     return [f".BR {_safe(name)} (1){',' if name != wanted[-1] else ''}" for name in wanted]
 
 

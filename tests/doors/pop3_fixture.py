@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from doors.imap_fixture import PASSWORD, ImapCredentials, ImapHouse, imap_store
 from postroad.doors import imap, pop3
-from postroad.store.maildrop import Maildrop
+from postroad.store.maildrop import Inbox
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ class Pop3House:
     def __init__(self, house: ImapHouse, port: int) -> None:
         self.house = house
         self.port = port
-        self.maildrop = Maildrop(house.database, house.contents, house.mailboxes, house.clock)
+        self.inbox = Inbox(house.database, house.contents, house.mailboxes, house.clock)
 
     async def client(self, work: Callable[[poplib.POP3], T]) -> T:
         """Run blocking work with a fresh poplib client in a thread; it is cut off at the end."""
@@ -67,7 +67,7 @@ async def pop3_door(folder: Path) -> AsyncIterator[Pop3House]:
         both = Pop3House(house, listeners[0].getsockname()[1])
         knows = ImapCredentials()
         serving = [
-            asyncio.create_task(pop3.serve(listeners[:1], both.maildrop, knows, house.peer_uid)),
+            asyncio.create_task(pop3.serve(listeners[:1], both.inbox, knows, house.peer_uid)),
             asyncio.create_task(imap.serve(listeners[1:], house.mailboxes, knows, house.peer_uid)),
         ]
         try:

@@ -277,7 +277,7 @@ def test_an_error_ends_one_connection_and_leaves_the_others(
 ) -> None:
     async def work(door: Pop3House) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(door.maildrop, "look", lambda: 1 / 0)
+            patched.setattr(door.inbox, "look", lambda: 1 / 0)
             said = await door.talk(*LOGIN)
         assert said.endswith(b"Something went wrong in Postroad; its log says more.\r\n")
         assert b"Welcome" in await door.talk(*LOGIN)

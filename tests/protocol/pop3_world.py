@@ -1,4 +1,4 @@
-"""A POP3 session with a few letters behind it: what its requests are answered, and what it says."""
+"""A POP3 session with a few letters behind it: what its errands are answered, and what it says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from postroad.protocol import pop3 as p
 
-REQUESTS_MAX = 2000
+ERRANDS_MAX = 2000
 LETTERS = {3: b"A: 1\r\n\r\nyes\r\n.\r\nno\r\n", 5: b"B: 2\r\n\r\n", 9: b""}
 
 
@@ -16,21 +16,21 @@ LETTERS = {3: b"A: 1\r\n\r\nyes\r\n.\r\nno\r\n", 5: b"B: 2\r\n\r\n", 9: b""}
 class World:
     letters: Mapping[int, bytes] = field(default_factory=lambda: LETTERS)
     gone: frozenset[int] = frozenset()
-    failing: frozenset[type] = frozenset()  # requests
+    failing: frozenset[type] = frozenset()  # errands
     removed: list[tuple[int, ...]] = field(default_factory=list)
     kept: int = 0  # of those that are removed
     piece_bytes: int = 7  # given out at once
     _open: bytes = b""
 
-    def answer(self, request: p.Request) -> p.Answer:
-        if type(request) in self.failing:
+    def answer(self, errand: p.Errand) -> p.Answer:
+        if type(errand) in self.failing:
             return p.Failed("The disk is full.")
-        match request:
+        match errand:
             case p.CheckPassword(user, password):
                 return p.PasswordChecked((user, password) == ("anna", b"se cret"))
-            case p.LookIntoDrop():
+            case p.LookIntoMaildrop():
                 sizes = array("Q", map(len, self.letters.values()))
-                return p.Drop(7, array("I", self.letters), sizes)
+                return p.Maildrop(7, array("I", self.letters), sizes)
             case p.OpenLetter(uid):
                 self._open = self.letters[uid]
                 return p.Gone() if uid in self.gone else p.LetterOpened(len(self._open))
@@ -51,12 +51,12 @@ def talk(pieces: Iterable[bytes], world: World | None = None) -> bytes:
     session = p.Session()
     said, asked = session.take_output(), 0
     for piece in pieces:
-        request = session.receive(piece)
-        while request is not None:
+        errand = session.receive(piece)
+        while errand is not None:
             said += session.take_output()
             asked += 1
-            assert asked < REQUESTS_MAX
-            request = session.answer(world.answer(request))
+            assert asked < ERRANDS_MAX
+            errand = session.answer(world.answer(errand))
         said += session.take_output()
         if session.closing:
             break

@@ -150,7 +150,7 @@ def test_a_quit_says_what_stays_because_it_is_damaged() -> None:
 
 
 def test_a_mailbox_that_cannot_be_read_keeps_nobody_from_trying_again() -> None:
-    said = answers(*LOGIN, b"STAT", world=World(failing=frozenset({p.LookIntoDrop})))
+    said = answers(*LOGIN, b"STAT", world=World(failing=frozenset({p.LookIntoMaildrop})))
     assert said == [WELCOME[0], b"-ERR [SYS/TEMP] The disk is full.", LOG_IN_FIRST]
 
 
@@ -260,12 +260,12 @@ def test_top_gives_the_header_and_so_many_lines(
 def test_a_long_list_waits_for_its_reader() -> None:
     world = World(dict.fromkeys(range(1, 50_001), b"x"))
     session = p.Session()
-    request = session.receive(b"USER anna\r\nPASS se cret\r\nUIDL\r\n")
+    errand = session.receive(b"USER anna\r\nPASS se cret\r\nUIDL\r\n")
     most = said = 0
-    while request is not None:
+    while errand is not None:
         taken = session.take_output()
         most, said = max(most, len(taken)), said + taken.count(b"\r\n")
-        request = session.answer(world.answer(request))
+        errand = session.answer(world.answer(errand))
     said += session.take_output().count(b"\r\n")
     assert said == 1 + 2 + 1 + 50_000 + 1
     assert most < 2 * p.OUTPUT_BYTES_MAX

@@ -63,7 +63,7 @@ from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.locksmith import Locksmith, OwnersWord
 from postroad.store.mailboxes import Mailboxes
-from postroad.store.maildrop import Maildrop
+from postroad.store.maildrop import Inbox
 from postroad.store.pauses import Pauses
 from postroad.store.sealed import SealedStore
 
@@ -326,8 +326,8 @@ class Node:
                 name="imap",
             )
         if sockets.pop3:
-            maildrop = Maildrop(self.database, self.contents, self.mailboxes, machine.clock)
-            serving = pop3.serve(sockets.pop3, maildrop, credentials, machine.peer_uid)
+            inbox = Inbox(self.database, self.contents, self.mailboxes, machine.clock)
+            serving = pop3.serve(sockets.pop3, inbox, credentials, machine.peer_uid)
             tasks.create_task(serving, name="pop3")
         if sockets.control is not None:
             serving = control.serve(sockets.control, questions, BundleDesk(self.bundles).questions)

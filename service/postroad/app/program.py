@@ -21,12 +21,12 @@ EXIT_CODES = {
     LOCKED: "Your keys are locked: postroad unlock.",
 }
 SECTIONS = {
-    "Begin": ("setup", "run", "service", "mail-client", "doctor", "tray"),
+    "Begin": ("setup", "run", "service", "mail-client", "doctor"),
     "People": (
         *("invite", "accept", "contacts", "requests", "verify", "introduce", "proposals"),
         "invitations",
     ),
-    "Letters": ("status", "watch", "queue", "health", "statistics", "log", "bundle"),
+    "Letters": ("status", "watch", "queue", "statistics", "log", "bundle"),
     "The network": ("peers", "netcheck", "pause", "resume", "helpers", "helper"),
     "Keys and devices": ("keys", "unlock", "password", "identity", "devices", "revoke"),
     "Upkeep": ("store", "backup", "config", "policy", "audit", "version", "schema"),

@@ -1,4 +1,4 @@
-"""The POP3 door: carries bytes between a loopback socket and a session, and acts on its requests.
+"""The POP3 door: carries bytes between a loopback socket and a session, and does its errands.
 
 Purpose: the I/O shell; what commands mean is protocol/pop3, what is kept is store/maildrop.
 Invariants: only a program of the owner is greeted; everything is limited (connections, lines,
@@ -18,7 +18,7 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.seams import PeerUid
 from postroad.protocol import pop3 as p
-from postroad.store.maildrop import Maildrop, OpenLetter
+from postroad.store.maildrop import Inbox, OpenLetter
 
 log = logging.getLogger(__name__)
 READ_BYTES = 4 * limits.KIB
@@ -31,13 +31,13 @@ class Credentials(Protocol):
 
 async def serve(
     sockets: Sequence[socket],
-    maildrop: Maildrop,
+    inbox: Inbox,
     credentials: Credentials,
     peer_uid: PeerUid,
 ) -> None:
     """Serve the listening sockets until cancelled; then close them and every connection."""
     async with asyncio.TaskGroup() as tasks, contextlib.AsyncExitStack() as servers:
-        door = _Door(maildrop, credentials, peer_uid, tasks)
+        door = _Door(inbox, credentials, peer_uid, tasks)
         for listener in sockets:
             server = await asyncio.start_server(door.admit, sock=listener, limit=READ_BYTES)
             servers.callback(server.close)
@@ -49,12 +49,12 @@ class _Door:
 
     def __init__(
         self,
-        maildrop: Maildrop,
+        inbox: Inbox,
         credentials: Credentials,
         peer_uid: PeerUid,
         tasks: asyncio.TaskGroup,
     ) -> None:
-        self._maildrop = maildrop
+        self._inbox = inbox
         self._credentials = credentials
         self._peer_uid = peer_uid
         self._tasks = tasks
@@ -71,7 +71,7 @@ class _Door:
 
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The doorstep of one connection."""
-        one = _Conversation(self._maildrop, self._credentials, reader, writer)
+        one = _Conversation(self._inbox, self._credentials, reader, writer)
         try:
             if self._connections > limits.DOOR_CONNECTIONS_MAX:
                 one.session.bye("Too many connections; close one first.")
@@ -91,13 +91,13 @@ class _Door:
 class _Conversation:
     def __init__(
         self,
-        maildrop: Maildrop,
+        inbox: Inbox,
         credentials: Credentials,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self.session = p.Session()
-        self._maildrop = maildrop
+        self._inbox = inbox
         self._credentials = credentials
         self._reader = reader
         self._writer = writer
@@ -107,18 +107,18 @@ class _Conversation:
     async def hold(self) -> None:
         """Until either side ends it; raises ConnectionError, TimeoutError."""
         session = self.session
-        request: p.Request | None = None
+        errand: p.Errand | None = None
         while True:
             await self._flush()
-            if request is not None:
-                request = session.answer(await self._act(request))
+            if errand is not None:
+                errand = session.answer(await self._act(errand))
                 if self._failures >= limits.LOGIN_FAILURES_MAX:
                     session.bye("Too many wrong passwords.")
-                    request = None  # it may be one more try
+                    errand = None  # it may be one more try
             elif session.closing:
                 return
             elif octets := await self._hear():
-                request = session.receive(octets)
+                errand = session.receive(octets)
             else:
                 return
 
@@ -146,10 +146,10 @@ class _Conversation:
                 self._writer.transport.abort()
                 raise
 
-    async def _act(self, request: p.Request) -> p.Answer:
+    async def _act(self, errand: p.Errand) -> p.Answer:
         """Do what the session asks for; what a person can be told about comes back as Failed."""
         try:
-            answer = await self._do(request)
+            answer = await self._do(errand)
         except (TemporaryFailure, PermanentFailure) as error:
             return p.Failed(str(error))
         if isinstance(answer, p.PasswordChecked) and not answer.right:
@@ -158,15 +158,15 @@ class _Conversation:
             await asyncio.sleep(limits.LOGIN_FAILURE_SECONDS)
         return answer
 
-    async def _do(self, request: p.Request) -> p.Answer:
-        match request:
+    async def _do(self, errand: p.Errand) -> p.Answer:
+        match errand:
             case p.CheckPassword(user, password):
                 return p.PasswordChecked(self._credentials.check(user, password))
-            case p.LookIntoDrop():
-                return await self._maildrop.look()
+            case p.LookIntoMaildrop():
+                return await self._inbox.look()
             case p.OpenLetter(uid):
                 self.close()
-                self._letter = letter = await self._maildrop.open(uid)
+                self._letter = letter = await self._inbox.open(uid)
                 if letter is None:
                     return p.Gone()
                 return p.LetterOpened(letter.size, letter.is_damaged)
@@ -177,9 +177,9 @@ class _Conversation:
                     self.close()
                 return p.Piece(octets)
             case p.Remove(uids):
-                return p.Removed(await self._maildrop.remove(uids))
+                return p.Removed(await self._inbox.remove(uids))
             case p.MakeRoom():
                 pass  # the output was sent before this
             case _:
-                assert_never(request)
+                assert_never(errand)
         return p.Done()

@@ -1,10 +1,10 @@
 """One client's POP3 conversation, as a state machine that touches nothing.
 
-Purpose: `receive` bytes, and get back what the door must do next (at most one request at a time);
-`answer` it; `take_output`. Each command is a generator that yields requests and is resumed with
+Purpose: `receive` bytes, and get back what the door must do next (at most one errand at a time);
+`answer` it; `take_output`. Each command is a generator that yields errands and is resumed with
 their answers, so that its story reads from top to bottom.
 Invariants: numbers, sizes and unique ids are those of the moment of logging in, whatever happens to
-the mailbox meanwhile; nothing is removed but by QUIT, all of it in one request, and whoever leaves
+the mailbox meanwhile; nothing is removed but by QUIT, all of it in one errand, and whoever leaves
 in another way has removed nothing; whoever was given a note in place of a damaged letter removes
 nothing of it (store/maildrop); octets of a letter go out as they are, but for what section 3 of
 RFC 1939 adds to them; no more of a letter than a piece is in memory. There is no STLS: the socket
@@ -52,7 +52,7 @@ class PasswordChecked:
 
 
 @dataclass(frozen=True, slots=True)
-class Drop:
+class Maildrop:
     """What was in the mailbox at one moment: UIDs rise, sizes are parallel to them."""
 
     uid_validity: int
@@ -85,10 +85,10 @@ class Removed:
     kept: int = 0
 
 
-Answer = Failed | Done | PasswordChecked | Drop | Gone | LetterOpened | Piece | Removed
+Answer = Failed | Done | PasswordChecked | Maildrop | Gone | LetterOpened | Piece | Removed
 
 
-# Requests -----------------------------------------------------------------------------------------
+# Errands ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class CheckPassword:
 
 
 @dataclass(frozen=True, slots=True)
-class LookIntoDrop:
-    """Answer: Drop."""
+class LookIntoMaildrop:
+    """Answer: Maildrop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +128,9 @@ class MakeRoom:
     """Send the output so far, and answer Done once the client has taken it."""
 
 
-Request = CheckPassword | LookIntoDrop | OpenLetter | ReadOn | Remove | MakeRoom
+Errand = CheckPassword | LookIntoMaildrop | OpenLetter | ReadOn | Remove | MakeRoom
 A = TypeVar("A", bound=Answer)
-Steps = Generator[Request, Answer, None]
+Steps = Generator[Errand, Answer, None]
 
 
 class _Refused(Exception):
@@ -150,23 +150,23 @@ class Session:
         self._line_wanted = False  # AUTH waits for the client's answer
         self._line = b""
         self._user: str | None = None
-        self._drop: Drop | None = None
-        self._marked: set[int] = set()  # places in the drop
+        self._maildrop: Maildrop | None = None
+        self._marked: set[int] = set()  # places in the maildrop
         self.in_midst = False  # of an answer of many lines: another sentence would be part of it
         self.closing = False
         self._say(b"+OK Postroad is ready.")
 
     # For the door ---------------------------------------------------------------------------------
 
-    def receive(self, octets: bytes) -> Request | None:
-        """Take bytes from the client; the next request to act on, if any."""
+    def receive(self, octets: bytes) -> Errand | None:
+        """Take bytes from the client; the next errand to act on, if any."""
         self._input += octets
         return self._advance()
 
-    def answer(self, answer: Answer) -> Request | None:
-        """What became of the request; the next one, if any."""
-        request = self._resume(answer)
-        return self._advance() if request is None else request
+    def answer(self, answer: Answer) -> Errand | None:
+        """What became of the errand; the next one, if any."""
+        errand = self._resume(answer)
+        return self._advance() if errand is None else errand
 
     def take_output(self) -> bytes:
         """What is to be sent; empty when there is nothing."""
@@ -177,7 +177,7 @@ class Session:
 
     @property
     def logged_in(self) -> bool:
-        return self._drop is not None
+        return self._maildrop is not None
 
     def bye(self, sentence: str) -> None:
         """Refuse to go on; the door closes when the output is sent."""
@@ -196,7 +196,7 @@ class Session:
             self._output.append(octets)
             self._output_size += len(octets)
 
-    def _advance(self) -> Request | None:
+    def _advance(self) -> Errand | None:
         """Go on as far as the input reaches; a loop, since a client may send many at once."""
         while not self.closing and (self._running is None or self._line_wanted):
             line = self._next_line()
@@ -204,12 +204,12 @@ class Session:
                 return None
             if self._running is None:
                 self._running = self._command(line)
-                request = self._resume(None)
+                errand = self._resume(None)
             else:
                 self._line, self._line_wanted = line, False
-                request = self._resume(Done())
-            if request is not None:
-                return request
+                errand = self._resume(Done())
+            if errand is not None:
+                return errand
         return None
 
     def _next_line(self) -> bytes | None:
@@ -224,22 +224,22 @@ class Session:
         del self._input[: end + 1]
         return line.removesuffix(b"\r")
 
-    def _resume(self, answer: Answer | None) -> Request | None:
-        """Let the running command go on (None: begin it); its next request, if it has one now."""
+    def _resume(self, answer: Answer | None) -> Errand | None:
+        """Let the running command go on (None: begin it); its next errand, if it has one now."""
         assert self._running is not None
         try:
             if answer is None:
-                request = next(self._running)
+                errand = next(self._running)
             elif isinstance(answer, Failed):
-                request = self._running.throw(
+                errand = self._running.throw(
                     _Refused(b"-ERR [SYS/TEMP] " + _printable(answer.sentence))
                 )
             else:
-                request = self._running.send(answer)
+                errand = self._running.send(answer)
         except StopIteration:
             self._running = None
             return None
-        return None if self._line_wanted else request
+        return None if self._line_wanted else errand
 
     def _command(self, line: bytes) -> Steps:
         """One command from its line to its answer."""
@@ -264,7 +264,7 @@ class Session:
                 yield from self._quit()
             case b"STLS":
                 raise _Refused(b"-ERR There is nothing to encrypt: this never leaves the computer.")
-            case b"USER" | b"PASS" | b"AUTH" | b"UTF8" if self._drop is not None:
+            case b"USER" | b"PASS" | b"AUTH" | b"UTF8" if self._maildrop is not None:
                 raise _Refused(b"-ERR You are logged in already.")
             case b"USER":
                 if not rest:
@@ -281,32 +281,32 @@ class Session:
                 _words(rest, 0)
                 self._say(b"+OK Letters are sent as they are in any case.")
             case b"STAT" | b"LIST" | b"UIDL" | b"RETR" | b"TOP" | b"DELE" | b"NOOP" | b"RSET":
-                if self._drop is None:
+                if self._maildrop is None:
                     raise _Refused(b"-ERR Log in first.")
-                yield from self._do_logged_in(name, rest, self._drop)
+                yield from self._do_logged_in(name, rest, self._maildrop)
             case _:
                 raise _Refused(b"-ERR That command is not known here.")
 
-    def _do_logged_in(self, name: bytes, rest: bytes, drop: Drop) -> Steps:
+    def _do_logged_in(self, name: bytes, rest: bytes, maildrop: Maildrop) -> Steps:
         match name:
             case b"STAT":
                 _words(rest, 0)
-                there = self._there(drop)
-                self._say(b"+OK %d %d" % (len(there), sum(drop.sizes[at] for at in there)))
+                there = self._there(maildrop)
+                self._say(b"+OK %d %d" % (len(there), sum(maildrop.sizes[at] for at in there)))
             case b"LIST":
-                yield from self._tell_each(rest, drop, lambda at: b"%d" % drop.sizes[at])
+                yield from self._tell_each(rest, maildrop, lambda at: b"%d" % maildrop.sizes[at])
             case b"UIDL":
-                yield from self._tell_each(rest, drop, lambda at: unique_id(drop, at))
+                yield from self._tell_each(rest, maildrop, lambda at: unique_id(maildrop, at))
             case b"RETR":
                 (word,) = _words(rest, 1)
-                yield from self._retrieve(drop.uids[self._place(word, drop)], None)
+                yield from self._retrieve(maildrop.uids[self._place(word, maildrop)], None)
             case b"TOP":
                 word, lines = _words(rest, 2)
-                at = self._place(word, drop)
-                yield from self._retrieve(drop.uids[at], _Top(_number(lines)))
+                at = self._place(word, maildrop)
+                yield from self._retrieve(maildrop.uids[at], _Top(_number(lines)))
             case b"DELE":
                 (word,) = _words(rest, 1)
-                self._marked.add(self._place(word, drop))
+                self._marked.add(self._place(word, maildrop))
                 self._say(b"+OK It goes at QUIT.")
             case b"RSET":
                 _words(rest, 0)
@@ -316,15 +316,15 @@ class Session:
                 _words(rest, 0)
                 self._say(b"+OK")
 
-    def _there(self, drop: Drop) -> Sequence[int]:
+    def _there(self, maildrop: Maildrop) -> Sequence[int]:
         """The places of all letters that are not marked."""
-        everywhere = range(len(drop.uids))
+        everywhere = range(len(maildrop.uids))
         return [at for at in everywhere if at not in self._marked] if self._marked else everywhere
 
-    def _place(self, word: bytes, drop: Drop) -> int:
-        """Where in the drop the letter of this number is."""
+    def _place(self, word: bytes, maildrop: Maildrop) -> int:
+        """Where in the maildrop the letter of this number is."""
         number = _number(word)
-        if not 1 <= number <= len(drop.uids):
+        if not 1 <= number <= len(maildrop.uids):
             raise _Refused(b"-ERR There is no letter of that number.")
         if number - 1 in self._marked:
             raise _Refused(b"-ERR You have deleted that one; RSET brings all of them back.")
@@ -336,9 +336,10 @@ class Session:
         checked = _expect(PasswordChecked, (yield CheckPassword(user, password)))
         if not checked.right:
             raise _Refused(WRONG)
-        drop = _expect(Drop, (yield LookIntoDrop()))
-        self._drop = drop
-        self._say(b"+OK Welcome: %d letters, %d octets." % (len(drop.uids), sum(drop.sizes)))
+        maildrop = _expect(Maildrop, (yield LookIntoMaildrop()))
+        self._maildrop = maildrop
+        there = len(maildrop.uids), sum(maildrop.sizes)
+        self._say(b"+OK Welcome: %d letters, %d octets." % there)
 
     def _authenticate(self, rest: bytes) -> Steps:
         mechanism, _, coded = rest.partition(b" ")
@@ -361,8 +362,8 @@ class Session:
 
     def _quit(self) -> Steps:
         self.closing = True
-        if self._drop is not None and self._marked:
-            gone = tuple(self._drop.uids[at] for at in sorted(self._marked))
+        if self._maildrop is not None and self._marked:
+            gone = tuple(self._maildrop.uids[at] for at in sorted(self._marked))
             try:
                 kept = _expect(Removed, (yield Remove(gone))).kept
             except _Refused as error:
@@ -374,14 +375,14 @@ class Session:
 
     # Answers of many lines ------------------------------------------------------------------------
 
-    def _tell_each(self, rest: bytes, drop: Drop, tell: Callable[[int], bytes]) -> Steps:
+    def _tell_each(self, rest: bytes, maildrop: Maildrop, tell: Callable[[int], bytes]) -> Steps:
         """One line for the letter that is asked for, or for all that are there."""
         if rest.strip():
             (word,) = _words(rest, 1)
-            at = self._place(word, drop)
+            at = self._place(word, maildrop)
             self._say(b"+OK %d %b" % (at + 1, tell(at)))
             return
-        there = self._there(drop)
+        there = self._there(maildrop)
         self._say(b"+OK %d letters" % len(there))
         yield from self._list(b"%d %b" % (at + 1, tell(at)) for at in there)
 
@@ -487,9 +488,9 @@ class _Top:
         return octets[:at]
 
 
-def unique_id(drop: Drop, at: int) -> bytes:
+def unique_id(maildrop: Maildrop, at: int) -> bytes:
     """The same for the same letter in each session, and never that of another one."""
-    return b"%d.%d" % (drop.uid_validity, drop.uids[at])
+    return b"%d.%d" % (maildrop.uid_validity, maildrop.uids[at])
 
 
 def _words(rest: bytes, count: int) -> list[bytes]:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from postroad.base import limits
 from postroad.base.seams import Clock
-from postroad.protocol.pop3 import Drop
+from postroad.protocol.pop3 import Maildrop
 from postroad.store.contents import Contents, Damaged
 from postroad.store.database import Database
 from postroad.store.mailboxes import Mailboxes
@@ -62,7 +62,7 @@ class OpenLetter:
         self._file.close()
 
 
-class Maildrop:
+class Inbox:
     def __init__(
         self, database: Database, contents: Contents, mailboxes: Mailboxes, clock: Clock
     ) -> None:
@@ -71,10 +71,10 @@ class Maildrop:
         self._mailboxes = mailboxes
         self._clock = clock
 
-    async def look(self) -> Drop:
+    async def look(self) -> Maildrop:
         """What is in the INBOX now."""
 
-        def work(sql: sqlite3.Connection) -> Drop:
+        def work(sql: sqlite3.Connection) -> Maildrop:
             mailbox_id, uid_validity = sql.execute(
                 "SELECT id, uid_validity FROM mailbox WHERE name = ?", (FOLDER,)
             ).fetchone()
@@ -92,7 +92,7 @@ class Maildrop:
                 if uid not in hidden:
                     uids.append(uid)
                     sizes.append(size)
-            return Drop(uid_validity, uids, sizes)
+            return Maildrop(uid_validity, uids, sizes)
 
         return await self._database.read(work)
 
