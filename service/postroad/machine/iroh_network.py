@@ -16,13 +16,20 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import iroh
 from iroh import IrohError, iroh_ffi
 
 from postroad.base import limits
-from postroad.base.errors import LinkClosed, NotToBeHad, PeerMisbehaved, Unreachable
+from postroad.base.errors import (
+    LinkClosed,
+    NotToBeHad,
+    PeerMisbehaved,
+    PostroadError,
+    Unreachable,
+)
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Admits, Path
 from postroad.machine.kernel_news import KernelNews
@@ -75,6 +82,10 @@ def _free(*handles: Any) -> None:
         handle._handle = None
 
 
+def _free_when_done(handle: Any, _: "asyncio.Task[None]") -> None:
+    _free(handle)
+
+
 class IrohNetwork:
     """`base.seams.Network`. `hosts`: the local addresses to bind, at most one of each family.
 
@@ -116,7 +127,7 @@ async def _bind(secret: bytes, hosts: Sequence[str], port: int) -> iroh.Endpoint
     return await builder.bind()
 
 
-_closing: dict[asyncio.Task[None], int] = {}  # endpoints that we wait for no more, and their ports
+_closing: dict[asyncio.Task[None], int] = {}  # endpoints that are not closed yet, and their ports
 
 
 class IrohEndpoint:
@@ -243,6 +254,7 @@ class IrohEndpoint:
             raise Unreachable(f"{short(contact.peer)} does not answer") from error
         if self._is_closed():
             connection.close(0, b"")
+            _free(connection)
             raise Unreachable("this node is closing")
         return self._keep(connection)
 
@@ -257,29 +269,28 @@ class IrohEndpoint:
         if self._closed:
             return
         self._closed = True
-        self._door.cancel()
         self._arrived.put_nowait(None)
         self._kernel_news.close()
         if self._relay_look is not None:
             self._relay_look.cancel()
         self._news.set()
-        try:
-            for link in list(self._links):
-                await link.close()
-            await asyncio.wait({self._door})
-            # iroh may wait 3 s for goodbyes, and longer for a relay. Broken off, it would keep the
-            # port for ever, so it goes on when we do not wait any more.
-            closing = asyncio.create_task(self._endpoint.close(), name="iroh close")
-            await asyncio.wait({closing}, timeout=limits.LINK_CLOSE_SECONDS_MAX)
-            if not closing.done():
-                _closing[closing] = self._port
-                closing.add_done_callback(lambda _: _free(self._endpoint))
-                closing.add_done_callback(_closing.pop)  # who waited finds the port free
-                return
-        except BaseException:
-            _free(self._endpoint)
-            raise
-        _free(self._endpoint)
+        # iroh may wait 3 s for goodbyes, and longer for a relay. Broken off, it would keep the port
+        # for ever, so it goes on when we do not wait any more.
+        closing = asyncio.create_task(self._shut(), name="iroh close")
+        _closing[closing] = self._port
+        closing.add_done_callback(lambda _: _free(self._endpoint))
+        closing.add_done_callback(_closing.pop)  # who waited finds the port free
+        await asyncio.wait({closing}, timeout=limits.LINK_CLOSE_SECONDS_MAX)
+
+    async def _shut(self) -> None:
+        for link in list(self._links):
+            await link.close()
+        # The door ends by itself then. Cancelled before, in the middle of a handshake, it can leave
+        # a connection that iroh keeps for ever, and the port with it.
+        await self._endpoint.close()
+        await asyncio.wait({self._door}, timeout=limits.LINK_CLOSE_SECONDS_MAX)
+        self._door.cancel()
+        await asyncio.wait({self._door})
 
     def _is_closed(self) -> bool:
         return self._closed
@@ -296,7 +307,10 @@ class IrohEndpoint:
     async def _keep_door(self) -> None:
         async with asyncio.TaskGroup() as handshakes:
             while (incoming := await self._endpoint.accept_next()) is not None:
-                handshakes.create_task(self._let_in(incoming), name="iroh handshake")
+                shaking = handshakes.create_task(self._let_in(incoming), name="iroh handshake")
+                # Also of a task that was cancelled before it began, and of one whose error keeps
+                # this frame.
+                shaking.add_done_callback(partial(_free_when_done, incoming))
 
     async def _let_in(self, incoming: iroh.Incoming) -> None:
         """The doorstep of one stranger: whatever goes wrong here stays here."""
@@ -319,7 +333,7 @@ class IrohEndpoint:
                     await incoming.ignore()
                 else:
                     await self._shake_hands(incoming)
-        except (IrohError, TimeoutError, PeerMisbehaved) as error:
+        except (IrohError, TimeoutError, PostroadError) as error:
             log.debug("a peer did not complete its handshake: %r", error)
         except Exception:
             log.exception("a handshake failed by our own fault")
@@ -328,11 +342,18 @@ class IrohEndpoint:
 
     async def _shake_hands(self, incoming: iroh.Incoming) -> None:
         accepting = await incoming.accept()
-        connection = await accepting.connect()
-        if self._closed or len(self._incoming) >= limits.LINKS_MAX:
+        try:
+            connection = await accepting.connect()
+        finally:
+            _free(accepting)
+        try:
+            if self._closed or len(self._incoming) >= limits.LINKS_MAX:
+                raise LinkClosed("there is no room for it")
+            load_ed25519(connection.remote_id().to_bytes())  # for a weak key anybody can sign
+        except PostroadError:
             connection.close(0, b"")
-            return
-        load_ed25519(connection.remote_id().to_bytes())  # for a weak key anybody can sign
+            _free(connection)
+            raise
         link = self._keep(connection)
         self._incoming.add(link)
         self._arrived.put_nowait(link)
