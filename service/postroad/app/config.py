@@ -13,11 +13,11 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from postroad.app import durable
 from postroad.app.config_lines import lines_of
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, PermanentFailure
@@ -315,11 +315,8 @@ def write(path: Path, config: Config) -> None:
 
     Raises ConfigurationError when it cannot be written."""
     path = path.resolve()  # a link of the owner's stays a link
-    draft = path.with_name(path.name + ".draft")
-    try:
-        changed = _changed(path, config) if path.exists() else sample(config)
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_through(draft, changed.encode())
+
+    def check(draft: Path) -> None:
         if not _says(draft, config):
             lines = "; ".join(
                 f"{each.name} = {_toml(said(each.name, value))}"
@@ -328,28 +325,13 @@ def write(path: Path, config: Config) -> None:
             raise ConfigurationError(
                 f"{path} cannot be changed by a program. Write there: {lines}."
             )
-        draft.replace(path)
-        sync(path.parent)
+
+    try:
+        changed = _changed(path, config) if path.exists() else sample(config)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        durable.write(path, changed.encode(), 0o666, check)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-
-
-def _write_through(path: Path, octets: bytes) -> None:
-    """To the disk before it gets its name: a power cut would leave an empty file of that name."""
-    path.write_bytes(octets)
-    sync(path)
-
-
-def sync(path: Path) -> None:
-    """What was written to this file or folder survives a power cut; OSError."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _says(path: Path, config: Config) -> bool:

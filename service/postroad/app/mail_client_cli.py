@@ -1,6 +1,5 @@
 """`postroad mail-client`: the settings of a mail program, shown, or written where that is safe."""
 
-import os
 import sys
 from contextlib import closing, suppress
 from pathlib import Path
@@ -8,11 +7,11 @@ from typing import Any
 
 import click
 
-from postroad.app import mail_clients
+from postroad.app import durable, mail_clients
 from postroad.app import policy as policies
 from postroad.app import telling_mail_client as telling
 from postroad.app.asking import Misused, NotRunning, as_json, ask, ask_own, finish, line_of_stdin
-from postroad.app.config import Config, sync
+from postroad.app.config import Config
 from postroad.app.mail_clients import CLIENTS, HOST, PASSWORD_FILE, Account, Client
 from postroad.app.owners_file import WrittenFile
 from postroad.base.errors import ConfigurationError, Locked, PostroadError
@@ -158,18 +157,10 @@ def _right_password(config: Config, json_wanted: bool) -> str:
 
 def keep_password(path: Path, password: str) -> None:
     """Write the file from which mutt, mbsync and msmtp read it: ours, so an old one goes."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(password + "\n")
-        sync(draft)
-        draft.replace(path)
-        sync(path.parent)
+        durable.write(path, f"{password}\n".encode())
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def renew_kept_password(folder: Path, password: str) -> Path | None:

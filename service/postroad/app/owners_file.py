@@ -6,13 +6,13 @@ that is there already is not written over.
 """
 
 import json
-import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from postroad.app.config import sync
+from postroad.app.durable import OpenFolder
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, PostroadError
 
@@ -26,12 +26,13 @@ class WrittenFile:
         """ConfigurationError when it cannot be made there, or there is one already."""
         self._path = path
         self.check_is_new(path)
-        self._draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise _in_words(path, "written", error) from error
-        self._file: BinaryIO | None = os.fdopen(handle, "wb")
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(OpenFolder(path.parent))
+                self._draft = stack.enter_context(folder.draft(path.name))
+            except OSError as error:
+                raise _in_words(path, "written", error) from error
+            self._open = stack.pop_all()
 
     @staticmethod
     def check_is_new(path: Path) -> None:
@@ -47,14 +48,11 @@ class WrittenFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._draft.unlink(missing_ok=True)
+        self._open.close()
 
     def take(self, octets: bytes) -> None:
-        assert self._file is not None
         try:
-            self._file.write(octets)
+            self._draft.write(octets)
         except OSError as error:
             raise _in_words(self._path, "written", error) from error
 
@@ -63,17 +61,10 @@ class WrittenFile:
 
     def keep(self) -> None:
         """Durable under its name when this returns."""
-        assert self._file is not None
         try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            os.link(self._draft, self._path)  # unlike a rename, it writes over nothing
+            self._draft.keep(over=False)
         except OSError as error:
             raise _in_words(self._path, "written", error) from error
-        self._file.close()
-        self._file = None
-        self._draft.unlink(missing_ok=True)
-        sync(self._path.parent)
 
 
 class ReadFile:

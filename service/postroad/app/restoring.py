@@ -13,10 +13,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from postroad.app import backing_up, setting_up
+from postroad.app import backing_up, durable, setting_up
 from postroad.app import config as configuration
 from postroad.app.backing_up import Seen
-from postroad.app.backup_folder import Folder, sync_folder
+from postroad.app.backup_folder import Folder
 from postroad.app.config import Config
 from postroad.base.errors import ConfigurationError, PeerMisbehaved
 from postroad.base.ids import Fingerprint
@@ -181,7 +181,7 @@ class _Restoring:
             )
         snapshot.settle(draft, mine, clock.now(), self._catalogue.head.made_at)
         draft.replace(path)
-        sync_folder(folder)
+        durable.sync(folder)
 
     def _tell(self, octets: int) -> None:
         self._done += octets

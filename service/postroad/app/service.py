@@ -24,6 +24,7 @@ from importlib import resources
 from pathlib import Path
 
 from postroad.app import config as configuration
+from postroad.app import durable
 from postroad.app.config import Config
 from postroad.base.errors import ConfigurationError
 from postroad.contract import BUS_NAME
@@ -352,9 +353,7 @@ def _is_ours(path: Path) -> bool:
 def _write(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.draft")
-        draft.write_text(OURS + text, "utf-8")
-        draft.replace(path)
+        durable.write(path, f"{OURS}{text}".encode(), 0o666)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
 
@@ -389,9 +388,7 @@ def _is_known(unit: str) -> bool:
     return bool(_properties(unit, "FragmentPath")["FragmentPath"])
 
 
-def _properties(
-    unit: str, names: str, seconds_max: float = COMMAND_SECONDS_MAX
-) -> dict[str, str]:
+def _properties(unit: str, names: str, seconds_max: float = COMMAND_SECONDS_MAX) -> dict[str, str]:
     """The properties of these names; one that is there more than once in one line."""
     found = dict.fromkeys(names.split(","), "")
     shown = _systemctl("show", unit, f"--property={names}", seconds_max=seconds_max)
@@ -410,9 +407,7 @@ def _systemctl(*words: str, seconds_max: float = COMMAND_SECONDS_MAX) -> str:
     return told
 
 
-def _command(
-    *words: str, seconds_max: float = COMMAND_SECONDS_MAX
-) -> tuple[int, str, str]:
+def _command(*words: str, seconds_max: float = COMMAND_SECONDS_MAX) -> tuple[int, str, str]:
     """Exit status, output and complaints; ConfigurationError when there is no such program."""
     import subprocess  # most commands never need it
 
