@@ -57,11 +57,12 @@ class Fault:
         return ["strace", *quiet, "-e", f"trace={self.calls}", "-e", inject]
 
 
+CALLS_OF_NAMES = "rename,renameat,renameat2,unlink,unlinkat,ftruncate"
 KILLED_AT_SYNC = Fault("killed at sync", "fdatasync,fsync", "signal=SIGKILL")
 KILLED_AT_PAGE = Fault("killed at page write", "pwrite64", "signal=SIGKILL")
 # Octets of files, and log lines: "letter accepted" stands between the commit and the 250.
 KILLED_AT_WRITE = Fault("killed at write", "write", "signal=SIGKILL")
-KILLED_AT_NAME = Fault("killed at rename or unlink", "rename,unlink,ftruncate", "signal=SIGKILL")
+KILLED_AT_NAME = Fault("killed at rename or unlink", CALLS_OF_NAMES, "signal=SIGKILL")
 SYNC_FAILS = Fault("sync fails", "fdatasync,fsync", "error=EIO")
 DISK_FULL = Fault("disk full", "pwrite64", "error=ENOSPC")
 FAULTS = (

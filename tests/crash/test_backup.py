@@ -12,6 +12,7 @@ import pytest
 
 from crash import points
 from crash.points import Fault
+from mail_to_back_up import add
 from person import Person, surroundings
 from postroad.app import config as configuration
 from postroad.app.backing_up import Opener, back_up, check
@@ -20,8 +21,6 @@ from postroad.machine.disk import FolderDisk
 from postroad.sealing import backup
 from postroad.sealing.keys import identity_from_words
 from postroad.store import keyring
-from postroad.store.contents import Contents
-from postroad.store.database import connect
 
 pytestmark = pytest.mark.skipif(
     not points.can_inject(), reason="needs Debian packages: strace (and leave to trace)"
@@ -38,31 +37,12 @@ def person(tmp_path: Path) -> Person:
 def begin(person: Person) -> tuple[str, Opener]:
     """Set up, with a letter in a row and one in a file."""
     words = person.postroad("setup", "--name", "anna")["words"]
-    add(person, b"small", b"l" * 100_000)
+    add(person.folder / "data", b"small", b"l" * 100_000)
     identity = identity_from_words(words)
     disk = FolderDisk(person.folder / "data")
     kept = keyring.for_backup(keyring.load(disk))
     disk.close()
     return words, Opener(backup.mark(identity), backup.mail_key(identity), kept, running=False)
-
-
-def add(person: Person, *letters: bytes) -> None:
-    data = person.folder / "data"
-    disk = FolderDisk(data)
-    sql = connect(str(data / "postroad.sqlite"))
-    sql.execute("BEGIN")
-    sql.execute("INSERT OR IGNORE INTO mailbox (id, name, uid_validity) VALUES (1, 'INBOX', 7)")
-    for octets in letters:
-        content = Contents(disk).put(sql, octets)
-        sql.execute(
-            """INSERT INTO message (mailbox_id, uid, modseq, internal_date, content_id, size)
-               SELECT 1, 1 + count(*), 1, 0, ?, ? FROM message""",
-            (content, len(octets)),
-        )
-    sql.execute("UPDATE mailbox SET uid_next = 1 + (SELECT count(*) FROM message)")
-    sql.execute("COMMIT")
-    sql.close()
-    disk.close()
 
 
 def killed(fault: Fault, n: int, told: Path, command: Sequence[str], stdin: str = "") -> bool:
@@ -92,7 +72,7 @@ def test_a_killed_backup_leaves_the_one_of_before_and_goes_on(
     back_up(config, folder, using, Instant(1_000.0))
     counts = set()
     for n in range(1, POINTS_MAX):
-        add(person, b"number %d" % n, b"%d" % n * 80_000)
+        add(person.folder / "data", b"number %d" % n, b"%d" % n * 80_000)
         came = killed(
             fault, n, tmp_path / "told", [*person.command, "backup", "to", str(folder), "--json"]
         )
@@ -133,7 +113,7 @@ def test_a_killed_restoration_goes_on_and_nobody_is_set_up_before(
             assert json.loads(done.stdout)["missing"] == []
         found = other.postroad("store", "check")
         assert found["whole"], found
-        assert found["octets"] == 100_005
+        assert found["read_bytes"] == 100_005
         if not came:
             break
     else:

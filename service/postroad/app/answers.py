@@ -133,7 +133,7 @@ _BACKUP: Shape = {
     "number": whole("how many there were in that folder"),
     "made_at": moment("when"),
     "messages": whole("in it"),
-    "octets": whole("of mail and database in it"),
+    "total_bytes": whole("of mail and database in it"),
 }
 _FINDING: Shape = {
     "about": text("what was looked at"),
@@ -760,7 +760,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
     "store check": (
         {
             "whole": truth("whether all is as it was written"),
-            "octets": whole("of letters that were read"),
+            "read_bytes": whole("of letters that were read"),
             "faults": many(
                 nested(
                     {
@@ -806,6 +806,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "database_is_whole": truth("whether folders, flags, contacts and queue are"),
             "damaged_files": many(text("a file of the store"), "what else is damaged"),
             "letters": many(text("a message, in words"), "what stands in those files"),
+            "mends": truth("whether the next backup into that folder writes anew what is damaged"),
         },
     ),
     "store compact": (

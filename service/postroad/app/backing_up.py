@@ -9,30 +9,37 @@ See: docs/adr/0023-backup.md, docs/backup.md.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from postroad import __version__
+from postroad.app import durable
 from postroad.app.asking import NotRunning, ask
-from postroad.app.backup_folder import Folder, NoBackup, Writer, write_durably
+from postroad.app.backup_folder import Folder, NoBackup, Writer
 from postroad.app.config import Config
 from postroad.app.keys_cli import Passphrases, locksmith_of, opener_here, with_folder
-from postroad.base.errors import ConfigurationError, NotSetUp, PeerMisbehaved, PostroadError
+from postroad.base import limits
+from postroad.base.errors import (
+    ConfigurationError,
+    NotSetUp,
+    PeerMisbehaved,
+    PostroadError,
+    TemporaryFailure,
+)
 from postroad.base.ids import Instant
 from postroad.sealing.backup import Sealer
 from postroad.sealing.wrapping import Protection
 from postroad.store import backup_format as form
-from postroad.store import keyring, snapshot
+from postroad.store import keyring, last_backup, snapshot
 from postroad.store.backup_format import Catalogue, File, Head
+from postroad.store.last_backup import LastBackup
 
 if TYPE_CHECKING:
     from postroad.machine.disk import FolderDisk
 
-LAST = "last-backup"  # a file of the data folder: when the last one was, and where
 ROUNDS_MAX = 5
 Seen = Callable[[int, int], None]
 """Hears how many octets are done, of how many."""
@@ -83,27 +90,32 @@ def back_up(
 ) -> dict[str, Any]:
     """Make the backup in this folder one of the mail as it is now."""
     folder = Folder(path, using.sealer, using.mark)
-    before = folder.catalogue()
     with folder.writing() as writer:
-        folder.look()
-        copying = _Copying(config.data, folder, writer, before, seen)
-        files, messages, lost = copying.all()
-        head = Head(
-            1 if before is None else before.head.count + 1,
-            int(now),
-            f"postroad {__version__}",
-            messages,
-            config.smtp_port,
-            config.imap_port,
-            using.kept,
-        )
-        writer.keep(Catalogue(head, files))
+        before = writer.before
+        for block in folder.doubts():
+            folder.is_sound(block)
+        copying = _Copying(config, folder, writer, seen)
+        while True:
+            files, messages, lost = copying.all()
+            head = Head(
+                1 if before is None else before.head.count + 1,
+                int(now),
+                f"postroad {__version__}",
+                messages,
+                config.smtp_port,
+                config.imap_port,
+                using.kept,
+            )
+            catalogue = Catalogue(head, files)
+            if writer.gather(catalogue):
+                break
+        writer.keep(catalogue)
     answer = {
         "folder": str(path),
         "number": head.count,
         "made_at": head.made_at,
         "messages": messages,
-        "octets": sum(file.size for file, _ in files.values()),
+        "total_bytes": sum(file.size for file, _ in files.values()),
         "written_bytes": writer.written_bytes,
         "missing": lost,
     }
@@ -114,13 +126,12 @@ def back_up(
 class _Copying:
     """One backup on its way into the folder."""
 
-    def __init__(
-        self, data: Path, folder: Folder, writer: Writer, before: Catalogue | None, seen: Seen
-    ) -> None:
-        self._data = data
+    def __init__(self, config: Config, folder: Folder, writer: Writer, seen: Seen) -> None:
+        self._data = config.data
+        self._reserve_bytes = round(config.reserve_mib * limits.MIB)
         self._folder = folder
         self._writer = writer
-        self._before = before
+        before = writer.before
         self._known = {} if before is None else dict(before.files)
         self._seen = seen
 
@@ -131,7 +142,10 @@ class _Copying:
         one. What is missing twice is lost, and was so before."""
         missed: list[str] = []
         for _ in range(ROUNDS_MAX):
-            with snapshot.taken(self._data) as copy, copy.open("rb") as file:
+            with (
+                snapshot.taken(self._data, self._reserve_bytes) as copy,
+                _source(copy) as file,
+            ):
                 self._expect_whole(copy)
                 wanted = snapshot.files_named(copy)
                 size = _size(file)
@@ -154,7 +168,7 @@ class _Copying:
 
     def _expect_whole(self, copy: Path) -> None:
         """A damaged store does not take the place of a backup that may be whole."""
-        if self._before is None:
+        if self._writer.before is None:
             return
         fault = snapshot.fault(copy)
         if fault:
@@ -171,9 +185,9 @@ class _Copying:
     def _take(self, name: str, told: Callable[[int], None]) -> bool:
         self._known.pop(name, None)
         try:
-            with (self._data / name).open("rb") as file:
+            with _source(self._data / name) as file:
                 self._known[name] = self._add(name, file, _size(file), told)
-        except OSError:
+        except _CannotRead:
             return False
         return True
 
@@ -182,11 +196,35 @@ class _Copying:
     ) -> tuple[File, tuple[bytes, ...]]:
         digest, names = hashlib.sha256(), []
         file.seek(0)
-        while block := file.read(form.BLOCK_BYTES):
+        while block := _read(file):
             digest.update(block)
             names.append(self._writer.add(block))
             told(len(block))
         return File(name, size, digest.digest()), tuple(names)
+
+
+class _CannotRead(TemporaryFailure):
+    """What is to be copied; what the copy is written to fails in words of its own."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"Your mail itself cannot be read ({error}). See: postroad store check")
+
+
+@contextmanager
+def _source(path: Path) -> Iterator[BinaryIO]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise _CannotRead(error) from error
+    with file:
+        yield file
+
+
+def _read(file: BinaryIO) -> bytes:
+    try:
+        return file.read(form.BLOCK_BYTES)
+    except OSError as error:
+        raise _CannotRead(error) from error
 
 
 def _size(file: BinaryIO) -> int:
@@ -195,9 +233,9 @@ def _size(file: BinaryIO) -> int:
 
 def _note(config: Config, using: Opener, answer: dict[str, Any]) -> None:
     """For `postroad backup`, and the audit log. What fails here undoes no backup."""
-    last = {name: answer[name] for name in ("folder", "made_at", "number", "messages")}
+    last = LastBackup(answer["folder"], answer["made_at"], answer["number"], answer["messages"])
     with suppress(OSError):
-        write_durably(config.data / LAST, json.dumps(last).encode() + b"\n")
+        durable.write(config.data / last_backup.NAME, last_backup.written(last))
     if using.running:
         with suppress(PostroadError):
             ask(config.control_path, do="backup written")
@@ -206,44 +244,49 @@ def _note(config: Config, using: Opener, answer: dict[str, Any]) -> None:
 def last_one(config: Config) -> dict[str, Any] | None:
     """When the last backup was, and where; None when there was none, as far as is known."""
     try:
-        found = json.loads((config.data / LAST).read_bytes())
-        return {
-            "folder": str(found["folder"]),
-            "made_at": int(found["made_at"]),
-            "number": int(found["number"]),
-            "messages": int(found["messages"]),
-        }
-    except (OSError, ValueError, KeyError, TypeError):
+        found = last_backup.read((config.data / last_backup.NAME).read_bytes())
+    except OSError:
         return None
+    return None if found is None else asdict(found)
 
 
 def check(path: Path, sealer: Sealer, mark: bytes, seen: Seen = lambda *_: None) -> dict[str, Any]:
-    """Read all of the backup in this folder, and tell what is not as it was written."""
+    """Read all of the backup in this folder, and tell what is not as it was written.
+
+    The next backup into it hears of what was found (`mends`), if the folder can be written."""
     folder = Folder(path, sealer, mark)
-    catalogue = expect(folder)
-    folder.look()
-    total = sum(file.size for file, _ in catalogue.files.values())
-    done = 0
-    damaged: list[str] = []
-    for name in catalogue.files:
-        whole = True
-        for block in octets_of(folder, catalogue, name):
-            whole = whole and block is not None
+    with folder.reading():
+        catalogue = expect(folder)
+        folder.look()
+        total = sum(file.size for file, _ in catalogue.files.values())
+        done = 0
+
+        def is_sound(block: bytes) -> bool:
+            nonlocal done
             done = min(done + form.BLOCK_BYTES, total)
             seen(done, total)
-        if not whole:
-            damaged.append(name)
+            return folder.is_sound(block)
+
+        damaged: list[str] = []
+        bad: set[bytes] = set()
+        for name, (_, blocks) in catalogue.files.items():
+            missing = {block for block in blocks if not is_sound(block)}
+            bad |= missing
+            if missing:
+                damaged.append(name)
+        lost = letters(folder, catalogue, set(damaged))
     return {
         "folder": str(path),
         "number": catalogue.head.count,
         "made_at": catalogue.head.made_at,
         "messages": catalogue.head.messages,
-        "octets": total,
+        "total_bytes": total,
         "database_is_whole": form.DATABASE not in damaged,
         "damaged_files": [name for name in damaged if name != form.DATABASE],
-        "letters": letters(folder, catalogue, set(damaged)),
+        "letters": lost,
         "catalogue_is_whole": not folder.first_is_damaged,
         "whole": not damaged and not folder.first_is_damaged,
+        "mends": not bad or folder.note_doubts(bad),
     }
 
 

@@ -44,8 +44,8 @@ def to(context: click.Context, folder: Path, json_wanted: bool) -> None:
 
     def work() -> dict[str, Any]:
         config: Config = context.obj.config
-        path = folder.absolute()
-        if path == config.data or config.data in path.parents:
+        path, data = folder.absolute(), config.data.resolve()
+        if data in (path.resolve(), *path.resolve().parents):
             raise ConfigurationError(
                 f"{folder} is in the folder of your mail itself. Choose another disk."
             )

@@ -13,6 +13,7 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from socket import socket
 
@@ -38,7 +39,7 @@ from postroad.machine.disk import FolderDisk
 from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.systemd import Manager, feed_watchdog
-from postroad.store import audit, keyring
+from postroad.store import audit, checkup, keyring
 
 log = logging.getLogger(__name__)
 ENABLE_ANEW = "make its unit anew: postroad service enable"
@@ -182,6 +183,8 @@ class _Life:
             cleanup.callback(disk.close)
             for line in disk.mended:
                 log.warning("%s", line)
+            with suppress(OSError):
+                await disk.run(partial(checkup.remove_left, config.data))
             await _expect_protection(disk, config, again=self._waited)
             machine = machine_parts.machine(config, disk, self._doors, self._peer_uid)
             # Doors first: a mail program never waits for peers.

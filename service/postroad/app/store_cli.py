@@ -105,7 +105,7 @@ def _checked(config: Config, json_wanted: bool) -> dict[str, Any]:
             more = sum(1 for _ in found)
         return {
             "whole": not some,
-            "octets": wanted,
+            "read_bytes": wanted,
             "faults": [asdict(one) for one in some],
             "more_faults": more,
         }

@@ -1,5 +1,6 @@
 """What the command line says of backups."""
 
+from shlex import quote
 from typing import Any
 
 import click
@@ -20,18 +21,18 @@ def last(answer: dict[str, Any]) -> None:
         f"The last backup was made on {moment(found['made_at'])}, in {found['folder']}: "
         f"{_messages(found['messages'])}."
     )
-    click.echo(f"Make the next: postroad backup to {found['folder']}")
-    click.echo(f"See whether it can be read: postroad backup check {found['folder']}")
+    click.echo(f"Make the next: postroad backup to {quote(found['folder'])}")
+    click.echo(f"See whether it can be read: postroad backup check {quote(found['folder'])}")
 
 
 def written(answer: dict[str, Any]) -> None:
     click.echo(
         f"{_messages(answer['messages'])} and all else are in {answer['folder']} now: "
-        f"{octets(answer['octets'])}, of which {octets(answer['written_bytes'])} were new."
+        f"{octets(answer['total_bytes'])}, of which {octets(answer['written_bytes'])} were new."
     )
-    _list("These files of your store were lost before:", answer["missing"])
+    _list("These files of your store could not be read:", answer["missing"])
     click.echo("Your 24 words open it, and nothing else does. To have it back, type on a computer")
-    click.echo(f"where you are not set up: postroad setup --restore {answer['folder']}")
+    click.echo(f"where you are not set up: postroad setup --restore {quote(answer['folder'])}")
 
 
 def checked(answer: dict[str, Any]) -> None:
@@ -39,7 +40,7 @@ def checked(answer: dict[str, Any]) -> None:
     if answer["whole"]:
         click.echo(
             f"All of it can be read: {_messages(answer['messages'])} as they were on {made}, "
-            f"{octets(answer['octets'])}."
+            f"{octets(answer['total_bytes'])}."
         )
         return
     if not answer["catalogue_is_whole"]:
@@ -50,10 +51,16 @@ def checked(answer: dict[str, Any]) -> None:
     others = len(answer["damaged_files"]) - len(answer["letters"])
     if others > 0:
         click.echo(f"Damaged, too: {others} files of letters on their way.")
-    click.echo(
-        "While your mail is still here, back up again into the same folder: what is damaged is "
-        "written anew. But do not trust that disk."
-    )
+    if answer["mends"]:
+        click.echo(
+            "While your mail is still here, back up again into the same folder: what is damaged is "
+            "written anew. But do not trust that disk."
+        )
+    else:
+        click.echo(
+            "It cannot be mended there, for nothing can be written into that folder. While your "
+            "mail is still here, back up to another disk: postroad backup to FOLDER"
+        )
 
 
 def restored(made: dict[str, Any]) -> None:

@@ -41,7 +41,9 @@ def checked(answer: dict[str, Any]) -> None:
         mode = str(answer["journal_mode"]).upper()
         click.echo(f"Your node writes with journal {mode} and synchronous {full}.")
     if answer["whole"]:
-        click.echo(f"All is as it was written: {octets(answer['octets'])} of letters were read.")
+        click.echo(
+            f"All is as it was written: {octets(answer['read_bytes'])} of letters were read."
+        )
     else:
         click.echo(
             "Something is damaged. Check the disk, then put back what you have a backup of; the "

@@ -23,7 +23,8 @@ BLOCK_BYTES = 16 << 10
 PACK_BYTES = 16 << 20  # a pack is written when it has so many, at least
 PACK_BYTES_MAX = PACK_BYTES + BLOCK_BYTES + (1 << 20)
 CATALOGUE_BYTES_MAX = 1 << 30
-FILES_MAX = 10_000_000
+CATALOGUE_BYTES_ALWAYS = 64 << 20  # that one may have, however little is in the packs
+CATALOGUE_SHARE = 16  # of the packs' octets; it needs a 200th, and more where many blocks are equal
 DATABASE = "database"
 _U32 = struct.Struct(">I")
 _BLOCK, _INDEX, _LIST = b"block", b"index ", b"catalogue"
@@ -110,6 +111,12 @@ def read_index(sealer: Sealer, pack: str, sealed: bytes) -> dict[bytes, Place]:
         found[entries[at : at + NAME_BYTES]] = Place(offset, size)
         offset += size
     return found
+
+
+def catalogue_bytes_max(packs_bytes: int) -> int:
+    """How large a catalogue may be beside packs of so many octets: whoever can write to the folder
+    cannot have us read more into memory than they have filled."""
+    return min(CATALOGUE_BYTES_ALWAYS + packs_bytes // CATALOGUE_SHARE, CATALOGUE_BYTES_MAX)
 
 
 def write_catalogue(sealer: Sealer, mark: bytes, catalogue: Catalogue) -> bytes:

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, DiskFull
-from postroad.store import quarantine, sealed
+from postroad.store import quarantine, sealed, snapshot
 from postroad.store.contents import file_name
 from postroad.store.database import FILE_NAME, Sql, connect, to_read
 from postroad.store.schema import MIGRATIONS
@@ -74,7 +74,7 @@ def read_file(folder: Path, work: Callable[[Sql], T]) -> T:
             f"There is no store in {folder} yet: the first postroad run makes it."
         )
     try:
-        with closing(to_read(path)) as sql:
+        with closing(to_read(path, for_long=True)) as sql:
             return work(sql)
     except sqlite3.Error as error:
         raise ConfigurationError(f"The store {path} cannot be read ({error}).") from error
@@ -200,6 +200,13 @@ def _message_of(sql: Sql, content_id: int) -> str:
         (content_id,),
     ).fetchone()
     return "" if found is None else f"the message {found[1]} in {found[0]}"
+
+
+def remove_left(folder: Path) -> None:
+    """Remove what a killed compaction, or backup, has left; for whoever has the folder to
+    themselves. OSError."""
+    (folder / DRAFT).unlink(missing_ok=True)
+    snapshot.remove_left(folder)
 
 
 def compact(folder: Path) -> tuple[int, int]:

@@ -317,12 +317,19 @@ def connect(path: str, opening: Callable[[], None] = lambda: None) -> sqlite3.Co
     return sql
 
 
-def to_read(path: Path) -> sqlite3.Connection:
-    """The database of this file, only to be read, whether or not a node runs; sqlite3.Error."""
-    # Without a log of the database nobody has it open; then it is read as a file like any other,
-    # and nothing is made beside it.
-    how = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "mode=ro&immutable=1"
-    return sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None)
+def to_read(path: Path, *, for_long: bool = False) -> sqlite3.Connection:
+    """The database of this file, only to be read, whether or not a node runs; sqlite3.Error.
+
+    `for_long`: a node may start meanwhile, and is heeded."""
+    how = "mode=ro"
+    if not path.with_name(f"{path.name}-wal").exists():  # nobody has it open
+        if for_long and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+            how = "mode=rw"  # makes a log beside it, which others see, and takes it away again
+        else:  # it is read as a file like any other, and nothing is made beside it
+            how = "mode=ro&immutable=1"
+    sql = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None)
+    sql.execute("PRAGMA query_only = ON")
+    return sql
 
 
 def _close_to_others(path: str) -> None:

@@ -7,21 +7,24 @@ Invariants: a copy is whole, or none; no number that was ever given out is given
 See: docs/adr/0023-backup.md.
 """
 
+import fcntl
 import os
+import re
+import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError
+from postroad.base.errors import ConfigurationError, DiskFull
 from postroad.base.ids import Fingerprint, Instant
 from postroad.store import audit, filed, people, queue, sealed
 from postroad.store.contents import file_name
-from postroad.store.database import FILE_NAME, Sql, connect, in_words
+from postroad.store.database import FILE_NAME, Sql, connect, in_words, to_read
 
-DRAFT = FILE_NAME + ".backup"
+_COPY = re.compile(re.escape(FILE_NAME) + r"\.[0-9a-f]{16}\.backup", re.ASCII)
 UIDS_SKIPPED = 1 << 16  # in each mailbox: of what came after the backup, and is lost
 UIDS_TOLD = 1 << 11  # of them, to programs that ask what is gone since
 NUMBERS_SKIPPED = 1 << 32  # mod-sequences, and arrivals in drops
@@ -31,47 +34,79 @@ RECORDS_SKIPPED = limits.DAY // limits.MINUTE
 
 
 @contextmanager
-def taken(folder: Path) -> Iterator[Path]:
-    """A copy of the database in this folder, beside it; it is gone afterwards.
+def taken(folder: Path, reserve_bytes: int = limits.DISK_RESERVE_BYTES) -> Iterator[Path]:
+    """A copy of the database in this folder, beside it; it is gone afterwards. `reserve_bytes`:
+    what has to stay free beside it.
 
     Raises ConfigurationError, DiskFull or TemporaryFailure in words."""
-    draft = folder / DRAFT
-    try:
-        draft.unlink(missing_ok=True)  # a killed one's
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        try:
-            _copy(folder / FILE_NAME, draft)
-            yield draft
-        finally:
-            draft.unlink()
-    except (sqlite3.Error, OSError) as error:
-        raise in_words(error) from error
+    with ExitStack() as stack:
+        with _in_words():
+            draft = _new(folder, stack)
+            _copy(folder / FILE_NAME, draft, reserve_bytes)
+        yield draft
 
 
-def _copy(path: Path, draft: Path) -> None:
+def _new(folder: Path, stack: ExitStack) -> Path:
+    """An empty file that is ours until the stack is left: whoever removes what killed backups have
+    left sees that somebody is at it."""
+    remove_left(folder)
+    while True:
+        path = folder / f"{FILE_NAME}.{secrets.token_hex(8)}.backup"
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, handle)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_nlink:  # else somebody was quicker than the lock
+            stack.callback(path.unlink, missing_ok=True)
+            return path
+
+
+def remove_left(folder: Path) -> None:
+    """Remove the copies of backups that were killed. OSError."""
+    for name in filter(_COPY.fullmatch, os.listdir(folder)):
+        with suppress(FileNotFoundError), (folder / name).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # a backup is being made just now
+                continue
+            (folder / name).unlink()
+
+
+def _copy(path: Path, draft: Path, reserve_bytes: int) -> None:
     if not path.exists():
         raise ConfigurationError(
             f"There is no store in {path.parent} yet: the first postroad run makes it."
         )
-    # Not `to_read`: a node may start just now, and then its log of the database has to be heeded.
-    beside = f"file:{quote(str(path))}?mode=rw"
     with (
-        closing(sqlite3.connect(beside, uri=True, isolation_level=None)) as source,
+        closing(to_read(path, for_long=True)) as source,
         closing(sqlite3.connect(str(draft))) as copy,
     ):
-        source.execute("PRAGMA query_only = ON")
         copy.execute("PRAGMA synchronous = OFF")  # of this copy nobody needs more than to read it
         # Within one transaction the pages that are read are those of one moment, however much the
         # node writes meanwhile.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        _expect_room(source, path.parent, reserve_bytes)
         source.backup(copy)
         source.execute("COMMIT")
 
 
+def _expect_room(source: Sql, folder: Path, reserve_bytes: int) -> None:
+    """DiskFull unless a second database leaves the reserve free."""
+    pages, page_bytes = (
+        int(source.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size")
+    )
+    disk = os.statvfs(folder)
+    lacking = pages * page_bytes + reserve_bytes - disk.f_bavail * disk.f_frsize
+    if lacking > 0:
+        raise DiskFull(
+            "A backup is made from a copy of the database, for which the disk of your mail has no "
+            f"room: {-(-lacking // limits.MIB):,} MiB more are needed. Make room in {folder}."
+        )
+
+
 def files_named(path: Path) -> dict[str, int]:
     """The files beside the database that this copy of it names, with their sizes."""
-    with _read_only(path) as sql:
+    with _in_words(), _read_only(path) as sql:
         bodies = sql.execute("SELECT sha256, size FROM content WHERE octets IS NULL")
         found = {file_name(digest): int(size) for digest, size in bodies}
         letters = sql.execute("SELECT mail_id, size FROM sealed WHERE octets IS NULL")
@@ -79,8 +114,20 @@ def files_named(path: Path) -> dict[str, int]:
 
 
 def messages(path: Path) -> int:
-    with _read_only(path) as sql:
+    with _in_words(), _read_only(path) as sql:
         return int(sql.execute("SELECT count(*) FROM message").fetchone()[0])
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        raise in_words(error) from error
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(
+            f"The store is damaged ({error}). Look with: postroad store check"
+        ) from error
 
 
 @contextmanager
