@@ -150,6 +150,16 @@ TABLE: dict[str, list[Row]] = {
         ({}, ONLINE, OK, None),
         ({"not_reloaded": True}, ONLINE, ATTENTION, Code.CONFIGURATION),
     ],
+    "backup_days": [
+        ({}, ONLINE, OK, None),
+        ({"backup_days": limits.BACKUP_DAYS_MAX}, ONLINE, OK, None),
+        ({"backup_days": limits.BACKUP_DAYS_MAX + 1}, ONLINE, OK, Code.BACKUP_OLD),
+        ({"backup_days": 400}, ONLINE, OK, Code.BACKUP_OLD),
+    ],
+    "backup_folder": [
+        ({}, ONLINE, OK, None),
+        ({"backup_folder": "/media/a stick"}, ONLINE, OK, None),
+    ],
     "requests": [
         ({}, ONLINE, OK, None),
         ({"requests": 1}, ONLINE, OK, Code.REQUESTS),

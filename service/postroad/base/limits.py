@@ -223,6 +223,9 @@ STATISTICS_DAYS = 90  # for which is remembered what became of letters
 STATISTICS_ROWS_MAX = 100_000  # of parcels that the queue has forgotten; the oldest go
 STATISTICS_SLICE = 2_000  # parcels that are read at once: some milliseconds
 
+# Backups
+BACKUP_DAYS_MAX = 30  # then status says that the last one is old
+
 # Keys at rest (ADR 13): what a passphrase costs to try, and what a file may ask for
 ARGON2_MEMORY_KIB = 64 * 1024
 ARGON2_MEMORY_KIB_MAX = 128 * 1024

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from postroad.base import limits
 from postroad.base.bell import Bell
 from postroad.base.errors import PostroadError
-from postroad.base.ids import Fingerprint
+from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Clock, Disk
 from postroad.peers.exchange import Counts
 from postroad.protocol.clock import Judgement
@@ -21,6 +21,7 @@ from postroad.protocol.health import Facts, Room, Unwilling, Verdict, judge
 from postroad.protocol.netcheck import Finding
 from postroad.store import (
     helpers,
+    last_backup,
     own_standing,
     people,
     proposals,
@@ -171,6 +172,7 @@ class HealthDesk:
             "late_here": letters.late_waiting,
             "late_held": letters.late_held,
             "waits_for_clock": queue.is_any_overdue(sql, now),
+            **self._backup(now),
             "damaged": tuple(quarantine.counts(sql)),
             "identity_trouble": own_standing.trouble(
                 sql, self._keyring.fingerprint, self._keyring.device.peer
@@ -179,6 +181,12 @@ class HealthDesk:
             "proposals": proposals.count_open(sql, now),
         }
         return facts, {**told, "identity_trouble": facts["identity_trouble"]}
+
+    def _backup(self, now: Instant) -> dict[str, Any]:
+        last = last_backup.of(self._disk)
+        if last is None:
+            return {}
+        return {"backup_days": last.days_old(now), "backup_folder": last.folder}
 
     async def _health(self, _: dict[str, Any]) -> Reply:
         return (await self.verdict()).told()

@@ -8,6 +8,7 @@ names a command.
 See: docs/adr/0020-health.md.
 """
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -53,6 +54,7 @@ class Code(StrEnum):
     UNWILLING_HELPER = "unwilling-helper"
     LATE_HERE = "late-here"
     LATE_HELD = "late-held"
+    BACKUP_OLD = "backup-old"
     REQUESTS = "requests"
     PROPOSALS = "proposals"
 
@@ -109,6 +111,9 @@ class Facts:
     identity_trouble: str = ""  # why nothing is sent or taken in as who we are
     failing: tuple[tuple[str, str], ...] = ()  # services that begin again and again, and why
     not_reloaded: bool = False  # the configuration has a mistake, so the one before it counts
+    # The last backup, where one was ever made
+    backup_days: int = 0  # how old it is
+    backup_folder: str = ""
     # What waits for the owner's word
     requests: int = 0
     proposals: int = 0
@@ -211,6 +216,7 @@ def _problems(facts: Facts) -> Iterator[Problem]:
     yield from _of_clock(facts)
     yield from _of_queue(facts)
     yield from _of_holders(facts)
+    yield from _of_backup(facts)
     yield from _of_requests(facts)
 
 
@@ -495,6 +501,17 @@ def _few_holders(holders: int) -> Problem:
         f"Invite more people (postroad invite): {limits.HOLDERS_SAFE} holders are enough for every "
         f"day, {limits.HOLDERS_WANTED} for a disaster.",
     )
+
+
+def _of_backup(facts: Facts) -> Iterator[Problem]:
+    if facts.backup_days > limits.BACKUP_DAYS_MAX:
+        folder = shlex.quote(facts.backup_folder) if facts.backup_folder else "FOLDER"
+        yield Problem(
+            Code.BACKUP_OLD,
+            Severity.INFO,
+            f"Your last backup is {facts.backup_days} days old; what came since is only here.",
+            f"Plug in its disk, and type: postroad backup to {folder}",
+        )
 
 
 def _of_requests(facts: Facts) -> Iterator[Problem]:
