@@ -182,7 +182,7 @@ def test_a_link_in_the_place_of_a_draft_has_nothing_written_over(
     for draft in (f"{path.name}.part", f".{path.name}.{os.getpid()}.part"):
         path.with_name(draft).symlink_to(victim)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backup_folder.secrets, "token_hex", lambda _: "0" * 32)
+        patch.setattr("postroad.app.backup_folder.secrets.token_hex", lambda _: "0" * 32)
         mail.add(b"one more")
         mail.back_up(stick)
     assert victim.read_bytes() == b"of the owner's"
@@ -328,6 +328,7 @@ def test_a_disk_that_fails_anywhere_is_told_in_words_and_leaves_a_whole_backup(
     monkeypatch.setattr(form, "PACK_BYTES", 64 << 10)
     mail.back_up(stick)
     have = 2
+    seam = failing(0, 0, 0)
     for n in range(1, 300):
         mail.add(b"number %d" % n, b"%04d" % n * 40_000)
         seam = failing(n, number)
