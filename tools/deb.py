@@ -3,13 +3,15 @@
 
 Purpose: fetch the locked wheels into the cache, then build with no network in an exported copy.
 Invariants: what is not committed is not in the package, and the tree stays as it is; nothing gets
-into the cache without a locked hash. Standard library only.
+into the cache without a locked hash; the same commit and the same tools of the distribution give
+the same bytes, whoever builds where and when. Standard library only.
 
-    tools/deb.py                     the path of the package is the last line
+    tools/deb.py [--wheels FOLDER] [--into FOLDER]     the path of the package is the last line
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import platform
@@ -32,6 +34,8 @@ PACKAGES = {  # what the build runs, and the package it comes in
     "git": "git",
 }
 GLIBC_MINOR = 34  # the newest that bookworm, trixie and noble all have
+# Nothing of the builder's surroundings gets in: their Python, tongue, time zone or options.
+SURROUNDINGS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def lacking() -> list[str]:
@@ -39,8 +43,8 @@ def lacking() -> list[str]:
     return [package for program, package in PACKAGES.items() if shutil.which(program) is None]
 
 
-def build() -> Path:
-    """The package, built from the last commit."""
+def build(wheels: Path | None = None, into: Path = DIST) -> Path:
+    """The package, built from the last commit; `wheels`: where the locked ones lie already."""
     if packages := lacking():
         raise Stopped(
             "Building the package needs programs of the distribution.",
@@ -48,23 +52,21 @@ def build() -> Path:
         )
     if _git("status", "--porcelain", "--untracked-files=no"):
         say("There are changes that are not committed: the package is built without them.")
-    wheels = fetched()
+    wheels = wheels or fetched()
     with tempfile.TemporaryDirectory(prefix="postroad-deb-") as scratch:
         tree = Path(scratch) / "postroad"
         _export(tree)
         _build(tree, wheels)
         (made,) = Path(scratch).glob("*.deb")
-        DIST.mkdir(exist_ok=True)
-        shutil.copy(made, DIST / made.name)
-    return DIST / made.name
+        into.mkdir(exist_ok=True)
+        shutil.copy(made, into / made.name)
+    return into / made.name
 
 
 def fetched() -> Path:
     """A folder in the cache with every wheel of the lock, for each Python that is served."""
     text = LOCK.read_text()
-    key = hashlib.sha256(f"{platform.machine()} {lay_site.PYTHONS} {text}".encode()).hexdigest()
-    place = CACHE / f"wheels-{key[:12]}"
-    stamp = place / "complete"
+    place, stamp = _place(text)
     with one_at_a_time(CACHE / f"{place.name}.lock"):
         if not stamp.exists():
             shutil.rmtree(place, ignore_errors=True)
@@ -73,6 +75,19 @@ def fetched() -> Path:
             _fetch(place, text)
             stamp.touch()
     return place
+
+
+def at_hand() -> Path | None:
+    """The folder of `fetched`, if it is there; nothing is fetched."""
+    place, stamp = _place(LOCK.read_text())
+    return place if stamp.exists() else None
+
+
+def _place(lock: str) -> tuple[Path, Path]:
+    """Where the wheels of this lock are kept, and what is there once they are complete."""
+    key = hashlib.sha256(f"{platform.machine()} {lay_site.PYTHONS} {lock}".encode()).hexdigest()
+    place = CACHE / f"wheels-{key[:12]}"
+    return place, place / "complete"
 
 
 def _fetch(place: Path, lock: str) -> None:
@@ -108,8 +123,7 @@ def _export(tree: Path) -> None:
 
 
 def _build(tree: Path, wheels: Path) -> None:
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    ours |= {"POSTROAD_WHEELS": str(wheels), "LC_ALL": "C.UTF-8"}
+    ours = {**SURROUNDINGS, "HOME": str(tree.parent), "POSTROAD_WHEELS": str(wheels.resolve())}
     command = ["dpkg-buildpackage", "--build=binary", "--unsigned-changes", "--unsigned-buildinfo"]
     quietly(command, "The package could not be built.", variables=ours, where=tree)
 
@@ -122,8 +136,13 @@ def _git(*words: str) -> str:
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description="Build the Debian package from the last commit.")
+    parser.add_argument("--wheels", type=Path, help="the locked wheels, in a folder of yours")
+    parser.add_argument("--into", type=Path, default=DIST, help="where the package is put")
+    asked = parser.parse_args()
+    os.umask(0o022)
     try:
-        made = build()
+        made = build(asked.wheels, asked.into)
     except Stopped as stopped:
         say(f"\n{stopped}")
         return 1

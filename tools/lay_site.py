@@ -83,8 +83,8 @@ def _unpack(wheel: Path, name: str, site: Path) -> None:
 def _is_wanted(path: PurePosixPath, name: str) -> bool:
     if path.parts[0].endswith(".data"):  # commands and manual pages of their own
         return False
-    if path.parts[0].endswith(".dist-info"):
-        return path.name not in OF_INSTALLERS
+    if path.parts[0].endswith(".dist-info"):  # carried.py makes one bill of all bills
+        return path.name not in OF_INSTALLERS and "sboms" not in path.parts
     if path.suffix in NOT_RUN or "tests" in path.parts or "docs" in path.parts:
         return False
     return not (path.suffix == ".so" and name in WITHOUT_COMPILED)
