@@ -12,6 +12,7 @@ the same bytes, whoever builds where and when. Standard library only.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import platform
@@ -20,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import lay_site
@@ -53,7 +55,7 @@ def build(wheels: Path | None = None, into: Path = DIST) -> Path:
     if _git("status", "--porcelain", "--untracked-files=no"):
         say("There are changes that are not committed: the package is built without them.")
     wheels = wheels or fetched()
-    with tempfile.TemporaryDirectory(prefix="postroad-deb-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="postroad-deb-") as scratch, _modes_of_packages():
         tree = Path(scratch) / "postroad"
         _export(tree)
         _build(tree, wheels)
@@ -128,6 +130,15 @@ def _build(tree: Path, wheels: Path) -> None:
     quietly(command, "The package could not be built.", variables=ours, where=tree)
 
 
+@contextlib.contextmanager
+def _modes_of_packages() -> Iterator[None]:
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def _git(*words: str) -> str:
     done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -140,7 +151,6 @@ def main() -> int:
     parser.add_argument("--wheels", type=Path, help="the locked wheels, in a folder of yours")
     parser.add_argument("--into", type=Path, default=DIST, help="where the package is put")
     asked = parser.parse_args()
-    os.umask(0o022)
     try:
         made = build(asked.wheels, asked.into)
     except Stopped as stopped:
