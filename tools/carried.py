@@ -82,6 +82,8 @@ def parts(wheels: Path, copyright_text: str) -> dict[str, Part]:
     needs: dict[str, list[str]] = {}
     for wheel in sorted(wheels.glob("*.whl")):
         name, _python = lay_site.package_of(wheel)
+        if name in lay_site.LEFT_OUT:
+            continue
         if name not in licences:
             raise Refused(f"{name}: debian/copyright names no licence of it.")
         with zipfile.ZipFile(wheel) as archive:

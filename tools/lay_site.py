@@ -3,8 +3,8 @@
 
 Purpose: the private site folder of the package. Pure and abi3 wheels are laid once; modules that
 are compiled for one Python each lie side by side, since their names say for which.
-Invariants: nothing is laid that the lock has no hash of, everything that it names is laid, and no
-two wheels give different contents to one file. Standard library only: the build runs this.
+Invariants: nothing is laid that the lock has no hash of, everything that it names is laid but what
+LEFT_OUT names, and no two wheels give different contents to one file. Standard library only: the build runs this.
 
     tools/lay_site.py WHEELS LOCK SITE
 """
@@ -20,6 +20,8 @@ from pathlib import Path, PurePosixPath
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 # zeroconf compiles what is there as Python, too: 3 MB for each Python, which nobody would notice.
 WITHOUT_COMPILED = {"zeroconf"}
+# rich would colour code and Markdown with them, which we never ask of it; 5 MB.
+LEFT_OUT = {"markdown-it-py", "mdurl", "pygments"}
 # What says how a wheel was made and installed; wheels of one version differ in it.
 OF_INSTALLERS = {"RECORD", "WHEEL", "INSTALLER", "REQUESTED"}
 NOT_RUN = {".pyi", ".c", ".h", ".pxd"}
@@ -47,7 +49,8 @@ def lay(wheels: Path, lock: str, site: Path) -> None:
         if hashlib.sha256(octets).hexdigest() not in left[name]:
             raise Refused(f"{wheel.name}: the lock has another hash.")
         laid[name].add(python)
-        _unpack(wheel, name, site)
+        if name not in LEFT_OUT:
+            _unpack(wheel, name, site)
     for name, pythons in laid.items():
         missing = [each for each in PYTHONS if not pythons & {each, "any"}]
         if missing:
