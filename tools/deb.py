@@ -87,7 +87,8 @@ def at_hand() -> Path | None:
 
 def _place(lock: str) -> tuple[Path, Path]:
     """Where the wheels of this lock are kept, and what is there once they are complete."""
-    key = hashlib.sha256(f"{platform.machine()} {lay_site.PYTHONS} {lock}".encode()).hexdigest()
+    named = "\n".join(line for line in lock.splitlines() if not line.startswith("#"))
+    key = hashlib.sha256(f"{platform.machine()} {lay_site.PYTHONS} {named}".encode()).hexdigest()
     place = CACHE / f"wheels-{key[:12]}"
     return place, place / "complete"
 

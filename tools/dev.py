@@ -303,12 +303,14 @@ def lock() -> int:
         "dev": [*with_service, "--group", "pyproject.toml:dev"],  # what is shared has one version
         "fuzz": [*with_service, "--group", "pyproject.toml:fuzz"],
         "locker": ["-"],
+        "build": ["-"],
     }
+    asked = {"locker": "uv\n", "build": "hatchling\n"}  # what "-" reads
     for name, source in sources.items():
         path = LOCKS / f"{name}.lock"
         command = [*resolve, *source, "--output-file", str(path)]
         done = subprocess.run(
-            command, cwd=ROOT, env=surroundings, input="uv\n", text=True, check=False
+            command, cwd=ROOT, env=surroundings, input=asked.get(name), text=True, check=False
         )
         if done.returncode != 0:
             raise Stopped(f"uv could not resolve {path.name}.")

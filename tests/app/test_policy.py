@@ -221,7 +221,10 @@ def test_whatever_the_user_says_nothing_is_wider_than_the_policy(
 def test_without_a_policy_the_configuration_decides(folder: Path) -> None:
     assert load() == policy.NO_POLICY
     assert narrowed(default(), load()) == default()
-    load(written(folder, ""))
+    for says_nothing in ("", "# lan = false\n"):  # as a package lays it
+        load(written(folder, says_nothing))
+        assert load() == policy.NO_POLICY
+    load(written(folder, "lan = true\n"))
     assert load().is_there
 
 

@@ -319,7 +319,7 @@ def write(path: Path, config: Config) -> None:
     def check(draft: Path) -> None:
         if not _says(draft, config):
             lines = "; ".join(
-                f"{each.name} = {_toml(said(each.name, value))}"
+                f"{each.name} = {written_as(said(each.name, value))}"
                 for each, value in _differing(path, config)
             )
             raise ConfigurationError(
@@ -361,7 +361,7 @@ def sample(config: Config | None = None) -> str:
     lines = [HEAD.rstrip()]
     for each in fields(Config):
         value = getattr(config or standard, each.name)
-        line = f"{each.name} = {_toml(said(each.name, value))}"
+        line = f"{each.name} = {written_as(said(each.name, value))}"
         is_usual = value == getattr(standard, each.name)
         star = "" if each.name in LIVE else " (*)"
         lines += ["", f"# {each.metadata['about']}{star}", f"# {line}" if is_usual else line]
@@ -376,7 +376,7 @@ def _changed(path: Path, config: Config) -> str:
     """The text of the file with those values replaced that differ, or a line added."""
     text = path.read_bytes().decode()
     for each, value in _differing(path, config):
-        written = _toml(said(each.name, value))
+        written = written_as(said(each.name, value))
         line = re.compile(rf"""^([ \t]*["']?{each.name}["']?[ \t]*=[ \t]*){_VALUE}""", re.MULTILINE)
         found = line.search(text)
         if found:
@@ -387,7 +387,8 @@ def _changed(path: Path, config: Config) -> str:
     return text
 
 
-def _toml(value: Any) -> str:
+def written_as(value: Any) -> str:
+    """A value as TOML has it."""
     if isinstance(value, str | Path):
         if not str(value).isprintable():
             raise ConfigurationError(f"{str(value)!r} cannot be a folder of Postroad's: rename it.")
@@ -396,7 +397,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(one) for one in value) + "]"
+        return "[" + ", ".join(written_as(one) for one in value) + "]"
     return str(value)
 
 

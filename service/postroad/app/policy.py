@@ -193,7 +193,7 @@ assert all(
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the file says. `digest`: its SHA-256 in hexadecimal digits; "" where there is none."""
+    """What the file says. `digest`: its SHA-256 in hexadecimal digits; "" where it says nothing."""
 
     most: Mapping[str, Any]
     digest: str = ""
@@ -239,7 +239,8 @@ def load(path: Path | None = None) -> Policy:
         except (ValueError, TypeError) as error:
             shown = configuration.shown(value)
             raise _wrong(path, f"says {key} = {shown}, but {_reason(error)}") from error
-    return Policy(most, hashlib.sha256(octets).hexdigest())
+    # The file of a package, in which nothing is said yet, binds nobody and starts no node again.
+    return Policy(most, hashlib.sha256(octets).hexdigest()) if most else NO_POLICY
 
 
 def has_changed(policy: Policy) -> bool:

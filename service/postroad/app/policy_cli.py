@@ -23,7 +23,10 @@ def policy(context: click.Context, json_wanted: bool) -> None:
 
 def _show(answer: dict[str, Any]) -> None:
     if answer["policy"] is None:
-        click.echo(f"This computer has no policy ({policies.PATH}): your configuration decides.\n")
+        click.echo(
+            f"This computer has no policy that says anything ({policies.PATH}): your configuration "
+            "decides.\n"
+        )
     else:
         click.echo(f"The policy of this computer is {answer['policy']}.\n")
     for one in answer["settings"]:

@@ -1,0 +1,49 @@
+"""The locked wheels and the package itself, where they are to be had without a network."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import deb
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = "/usr/bin/python3"  # the distribution's, which the package is built and run with
+
+
+@pytest.fixture(scope="session")
+def wheels() -> Path:
+    place = deb.at_hand()
+    if place is None:
+        pytest.skip("the locked wheels of the package, which `make deb` fetches")
+    return place
+
+
+@pytest.fixture(scope="session")
+def package(wheels: Path) -> Iterator[Path]:
+    """The package of the last commit."""
+    if lacking := deb.lacking():
+        pytest.skip(", ".join(lacking))
+    with tempfile.TemporaryDirectory(prefix="postroad-") as folder:
+        yield deb.build(wheels, Path(folder))
+
+
+@pytest.fixture(scope="session")
+def unpacked(package: Path) -> Path:
+    """What is in it, as it would lie on a disk."""
+    folder = package.parent / "unpacked"
+    subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
+    return folder
+
+
+@pytest.fixture
+def lintian() -> str:
+    found = shutil.which("lintian")
+    if found is None:
+        pytest.skip("lintian")
+    return found
