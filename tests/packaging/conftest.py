@@ -12,9 +12,6 @@ import pytest
 
 import deb
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = "/usr/bin/python3"  # the distribution's, which the package is built and run with
-
 
 @pytest.fixture(scope="session")
 def wheels() -> Path:
