@@ -121,7 +121,8 @@ def _export(tree: Path) -> None:
     packed = subprocess.run(
         ["git", "archive", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True
     )
-    subprocess.run(["tar", "-x", "--warning=no-timestamp", "-C", str(tree)], input=packed.stdout, check=True)
+    unpack = ["tar", "-x", "--warning=no-timestamp", "-C", str(tree)]
+    subprocess.run(unpack, input=packed.stdout, check=True)
     (tree / "packaging" / "debian").rename(tree / "debian")
 
 

@@ -4,7 +4,8 @@
 Purpose: the private site folder of the package. Pure and abi3 wheels are laid once; modules that
 are compiled for one Python each lie side by side, since their names say for which.
 Invariants: nothing is laid that the lock has no hash of, everything that it names is laid but what
-LEFT_OUT names, and no two wheels give different contents to one file. Standard library only: the build runs this.
+LEFT_OUT names, and no two wheels give different contents to one file. Standard library only: the
+build runs this.
 
     tools/lay_site.py WHEELS LOCK SITE
 """

@@ -1,4 +1,4 @@
-"""The bill of materials and debian/copyright name all that the package carries, and nothing else."""
+"""The bill of materials and debian/copyright name all that the package carries, and no more."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import fastjsonschema
 import pytest
 from cyclonedx.schema import _res
-from license_expression import get_spdx_licensing
+from license_expression import get_spdx_licensing  # type: ignore[import-untyped]
 
 import carried
 import lay_site

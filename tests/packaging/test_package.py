@@ -48,9 +48,7 @@ def test_nothing_lies_outside_of_the_places_of_the_package(unpacked: Path) -> No
     assert [one for one in PLACES if not any(path.startswith(one) for path in found)] == []
 
 
-def test_it_is_small_enough_for_a_slow_line_and_a_full_disk(
-    package: Path, unpacked: Path
-) -> None:
+def test_it_is_small_enough_for_a_slow_line_and_a_full_disk(package: Path, unpacked: Path) -> None:
     installed = sum(path.lstat().st_size for path in files(unpacked))
     print(f"package: {package.stat().st_size / 1e6:.1f} MB, installed: {installed / 1e6:.1f} MB")
     assert package.stat().st_size <= PACKAGE_BYTES_MAX
@@ -73,7 +71,7 @@ def test_no_symbols_of_debugging_and_nothing_compiled_for_one_python_are_in_it(
 ) -> None:
     names = [path.name for path in files(unpacked)]
     assert [name for name in names if name.endswith((".pyc", ".pyi", ".debug"))] == []
-    assert [path for path in unpacked.rglob("__pycache__")] == []
+    assert list(unpacked.rglob("__pycache__")) == []
 
 
 def test_the_bill_of_materials_lies_in_it_as_programs_read_it(unpacked: Path) -> None:
@@ -139,7 +137,7 @@ def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
     if os.geteuid() == 0:
         subprocess.run(["chown", "-R", "nobody", elsewhere], check=True)
         become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-    build = [PYTHON, "tools/deb.py", "--wheels", theirs, "--into", elsewhere / "made"]
+    build = [PYTHON, "tools/deb.py", "--wheels", str(theirs), "--into", str(elsewhere / "made")]
     done = subprocess.run(
         [*become, clock, "2003-03-03 03:03:03", *build],
         cwd=clone,
@@ -173,9 +171,11 @@ def difference(one: Path, other: Path) -> str:
         with tempfile.TemporaryDirectory() as folder:
             subprocess.run(["dpkg-deb", "--raw-extract", package, folder], check=True)
             found = sorted(path for path in Path(folder).rglob("*") if path.is_file())
-            listed.append({
-                str(path.relative_to(folder)): (digest(path), oct(path.stat().st_mode))
-                for path in found
-            })
+            listed.append(
+                {
+                    str(path.relative_to(folder)): (digest(path), oct(path.stat().st_mode))
+                    for path in found
+                }
+            )
     names = sorted(listed[0].keys() | listed[1].keys())
     return "\n".join(name for name in names if listed[0].get(name) != listed[1].get(name))

@@ -70,7 +70,8 @@ def _widest(key: str) -> object:
             return LINKS
         case Port():
             return "1-65535"
-    return MOST.get(key, (ANYBODY,))
+        case _:
+            return MOST.get(key, (ANYBODY,))
 
 
 if __name__ == "__main__":
