@@ -22,7 +22,16 @@ def wheels() -> Path:
 
 
 @pytest.fixture(scope="session")
-def package(wheels: Path) -> Iterator[Path]:
+def commit() -> str:
+    """Of which the package is built."""
+    named = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=deb.ROOT, capture_output=True, text=True, check=True
+    )
+    return named.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def package(wheels: Path, commit: str) -> Iterator[Path]:
     """The package of the last commit."""
     if lacking := deb.lacking():
         pytest.skip(", ".join(lacking))
