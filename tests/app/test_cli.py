@@ -358,9 +358,9 @@ def test_status_says_first_how_it_is_and_what_to_do(config: Path, node: Node) ->
     node({**STATUS, **judge(facts).told()})
     said = typed(config, "status").stdout.splitlines()
     assert said[0] == "Your node is running, but not all is as it should be."
-    problems = [line for line in said if line[:2] in ("! ", "~ ", "- ")]
-    assert [line[0] for line in problems] == ["!", "~", "-"]
-    assert problems[0].startswith("! The disk is almost full, so new letters are refused")
+    problems = [line for line in said if line[:2] in ("X ", "! ", "- ")]
+    assert [line[0] for line in problems] == ["X", "!", "-"]
+    assert problems[0].startswith("X The disk is almost full, so new letters are refused")
     after = said[said.index(problems[0]) + 1]
     assert after == "  Make room on the disk of your data folder, then look again: postroad status"
     assert said.index(problems[0]) < said.index(next(one for one in said if "mail program" in one))
@@ -368,8 +368,8 @@ def test_status_says_first_how_it_is_and_what_to_do(config: Path, node: Node) ->
 
 def test_findings_about_the_network_are_listed(config: Path, node: Node) -> None:
     findings = [
-        {"about": "udp", "state": "bad", "says": "No UDP.", "advice": "Add a helper."},
-        {"about": "peers", "state": "good", "says": "They answer.", "advice": ""},
+        {"about": "udp", "state": "bad", "summary": "No UDP.", "next_step": "Add a helper."},
+        {"about": "peers", "state": "good", "summary": "They answer.", "next_step": ""},
     ]
     node({"findings": findings, "mapped_by_router": ["192.88.99.1:46464"]})
     assert typed(config, "netcheck").stdout == (

@@ -216,6 +216,15 @@ configs = st.builds(
 )
 
 
+def at_ports_of_their_own(config: configuration.Config) -> bool:
+    ports = [config.smtp_port, config.imap_port, config.pop3_port, config.peer_port]
+    given = [port for port in ports if port]
+    return len(given) == len(set(given))
+
+
+configs = configs.filter(at_ports_of_their_own)
+
+
 @given(configs)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_set_up_writes_is_read_again(

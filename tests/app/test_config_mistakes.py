@@ -56,6 +56,35 @@ def test_all_mistakes_are_told_at_once_with_their_lines(mistaken: Path) -> None:
     assert len(said) == 6
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("smtp_port = 10143\n", 1, "imap_port = 10143: it must be another port than smtp_port"),
+        (
+            "lan = true\npop3_port = 2525\nsmtp_port = 2525\n",
+            2,
+            "pop3_port = 2525: it must be another port than smtp_port",
+        ),
+        ("peer_port = 10110\n", 1, "peer_port = 10110: it must be another port than pop3_port"),
+    ],
+)
+def test_two_doors_at_one_port_are_a_mistake(
+    tmp_path: Path, text: str, line: int, says: str
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    done = typed("config", "check", str(path), "--json")
+    assert done.exit_code == 1
+    (found,) = json.loads(done.stdout)["mistakes"]
+    assert (found["line"], found["says"]) == (line, f"line {line}: {says}.")
+
+
+def test_doors_that_take_any_port_do_not_quarrel(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text("smtp_port = 0\nimap_port = 0\npop3_port = 0\n")
+    assert typed("config", "check", str(path)).exit_code == 0
+
+
 def test_check_tells_the_same_and_ends_with_1(mistaken: Path) -> None:
     done = typed("config", "check", str(mistaken))
     assert done.exit_code == 1

@@ -53,7 +53,7 @@ def test_the_numbers_are_told_as_people_count(config: Path) -> None:
         "Your letters of the last 30 days, one for each recipient:\n"
         "   accepted        4\n"
         "   delivered       2  half within 250 ms, 95 % within 2.0 h\n"
-        "   held            2  half within 2.0 s, 95 % within 4.2 s\n"
+        "   held            2  at a holder: half within 2.0 s, 95 % within 4.2 s\n"
         "   late            2  under way for more than a day, whatever became of them\n"
         "   failed          1  refused, or not answered in time; a notice in your INBOX said so\n"
         "   under way       1\n"

@@ -63,7 +63,7 @@ def test_a_locked_node_says_what_to_type(config: Path) -> None:
     with node_that_says(config, json.dumps(told).encode() + b"\n"):
         done = typed(config, "status")
     assert done.exit_code == 0
-    assert done.stdout.startswith("Your node is locked: its keys wait for you.\n~ ")
+    assert done.stdout.startswith("Your node is locked: its keys wait for you.\n! ")
     assert "Open them: postroad unlock" in done.stdout
 
 
@@ -106,7 +106,12 @@ UNIT = "/usr/lib/systemd/user/postroad.service"
 @pytest.mark.parametrize(
     ("shown", "state", "says", "next_step"),
     [
-        (("", "inactive", "success", ""), "inactive", "It is no service.", "postroad run"),
+        (
+            ("", "inactive", "success", ""),
+            "inactive",
+            "It is no service of systemd; in a terminal it is started with: postroad run\n",
+            "postroad service enable",
+        ),
         (
             (UNIT, "inactive", "success", "stopping"),
             "inactive",
@@ -140,6 +145,7 @@ def test_status_of_a_node_that_is_off_tells_what_systemd_knows(
     assert answer_check.fault(["status"], told) == ""
     assert told["service"]["installed"] == bool(shown[0])
     assert (told["service"]["state"], told["service"]["result"]) == (state, shown[2])
+    assert [one["next_step"] for one in told["problems"]] == [f"Start it: {next_step}"]
 
 
 @pytest.mark.parametrize("script", ["exec sleep 60", "exit 1", "echo nonsense >&2; exit 4"])

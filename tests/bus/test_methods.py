@@ -70,7 +70,7 @@ def test_what_is_told_of_the_node(manager: Remote, both: Scene) -> None:
     status = manager("GetStatus")
     assert status["Address"] == both.anna.address
     check = manager("Netcheck")
-    assert all(one.keys() >= {"About", "State", "Says"} for one in check["Findings"])
+    assert all(one.keys() >= {"About", "State", "Summary"} for one in check["Findings"])
     keys = manager("GetKeys")
     assert keys["Protection"] == "plain"
     identity = manager("GetIdentity")

@@ -23,7 +23,7 @@ from postroad.peers.exchange import Counts
 from postroad.protocol import netcheck
 from postroad.protocol.clock import Judgement
 from postroad.protocol.health import Facts, judge
-from postroad.protocol.netcheck import Finding
+from postroad.protocol.netcheck import Way
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, quarantine
@@ -31,7 +31,7 @@ from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 
-NO_NETWORK = Finding("network", netcheck.State.BAD, "This computer has no network.", "Connect it.")
+NO_NETWORK = Way("network", netcheck.State.BAD, "This computer has no network.", "Connect it.")
 
 
 @dataclass
@@ -60,7 +60,7 @@ class House:
     clock: Clock = field(default_factory=Clock)
     links: Links = field(default_factory=Links)
     bell: Bell = field(default_factory=Bell)
-    ways: list[Finding] = field(default_factory=list)
+    ways: list[Way] = field(default_factory=list)
     unanswered: int = 0
     failing: list[tuple[str, str]] = field(default_factory=list)
     not_reloaded: bool = False
@@ -70,7 +70,7 @@ class House:
     asked_ways: list[tuple[int, int]] = field(default_factory=list)
     room: int = 1 << 40
 
-    def bad_ways(self, contacts: int, helpers: int) -> list[Finding]:
+    def bad_ways(self, contacts: int, helpers: int) -> list[Way]:
         self.asked_ways.append((contacts, helpers))
         return self.ways
 

@@ -18,14 +18,15 @@ from postroad.contract import Health, Severity, State
 from postroad.protocol import netcheck
 from postroad.protocol.clock import Because, Judgement
 from postroad.protocol.health import Code, Facts, Problem, Room, Unwilling, Verdict, judge
-from postroad.protocol.netcheck import Finding
+from postroad.protocol.netcheck import Way
+from postroad.protocol.starting import Keeper
 
 WELL = Facts()
-NO_NETWORK = Finding("network", netcheck.State.BAD, "This computer has no network.", "Connect it.")
-NO_UDP = Finding("udp", netcheck.State.BAD, "This network blocks UDP.", "Add a helper.")
-NO_WAY_IN = Finding("incoming", netcheck.State.BAD, "A firewall keeps others away.", "")
-NO_RELAY = Finding("relay", netcheck.State.BAD, "Your helper does not answer.", "Look at it.")
-AHEAD = Finding("clock", netcheck.State.BAD, "Your clock is 2 days ahead.", "Set it.")
+NO_NETWORK = Way("network", netcheck.State.BAD, "This computer has no network.", "Connect it.")
+NO_UDP = Way("udp", netcheck.State.BAD, "This network blocks UDP.", "Add a helper.")
+NO_WAY_IN = Way("incoming", netcheck.State.BAD, "A firewall keeps others away.", "")
+NO_RELAY = Way("relay", netcheck.State.BAD, "Your helper does not answer.", "Look at it.")
+AHEAD = Way("clock", netcheck.State.BAD, "Your clock is 2 days ahead.", "Set it.")
 SURE = Judgement(True, Because.UPTIME, 0, 0)
 STARTED = Judgement(False, Because.STARTED, 1, 0, limits.HOUR)
 NEW = Judgement(False, Because.STARTED, 1, 0, 60.0)
@@ -41,6 +42,15 @@ TABLE: dict[str, list[Row]] = {
     "is_set_up": [
         ({}, ONLINE, OK, None),
         ({"is_set_up": False}, State.SETUP_NEEDED, ATTENTION, Code.NOT_SET_UP),
+    ],
+    "is_running": [
+        ({}, ONLINE, OK, None),
+        ({"is_running": False}, OFFLINE, BROKEN, Code.OFF),
+    ],
+    "keeper": [
+        ({}, ONLINE, OK, None),
+        ({"is_running": False, "keeper": Keeper.NOBODY_YET}, OFFLINE, BROKEN, Code.OFF),
+        ({"doors_shut": ("SMTP",), "keeper": Keeper.SERVICE}, DEGRADED, BROKEN, Code.DOOR_SHUT),
     ],
     "cannot_start_because": [
         ({}, ONLINE, OK, None),
@@ -176,8 +186,9 @@ ROWS = [
 ]
 # What the owner wants and what begins is no worse fact, and who has no contacts needs no holders;
 # a row that sets more than its own fact is not a step in one of them alone.
-NOT_WORSE = {"is_paused", "is_joined", "contacts", "linked", "unanswered"}
+NOT_WORSE = {"is_paused", "is_joined", "contacts", "linked", "unanswered", "keeper"}
 CHAINS = {name: [row[0].get(name, getattr(WELL, name)) for row in TABLE[name]] for name in TABLE}
+CHAINS["keeper"] = list(Keeper)
 CHAINS["linked"] = [1, 0]
 CHAINS["unanswered"] = [0, 1, 2, 3, 8]
 WORSE = sorted((set(CHAINS) - NOT_WORSE) | {"linked", "unanswered"})
@@ -292,3 +303,28 @@ def test_a_pause_hides_what_is_wrong_with_the_ways_and_nothing_else(facts: Facts
 def test_problems_count_as_people_do(facts: Facts, says: str) -> None:
     (problem,) = judge(facts).problems
     assert says in problem.summary
+
+
+@pytest.mark.parametrize(
+    ("keeper", "off", "shut"),
+    [
+        (Keeper.SERVICE, "Start it: postroad service restart", ": postroad service restart"),
+        (Keeper.NOBODY_YET, "Start it: postroad service enable", "then type: postroad run"),
+        (Keeper.TERMINAL, "Start it: postroad run", "then type: postroad run"),
+    ],
+)
+def test_what_is_typed_to_start_it_is_what_works_for_this_node(
+    keeper: Keeper, off: str, shut: str
+) -> None:
+    (problem,) = judge(Facts(is_running=False, keeper=keeper)).problems
+    assert problem.next_step == off
+    for facts in (Facts(doors_shut=("IMAP",)), Facts(failing=(("relay", "Taken."),))):
+        (problem,) = judge(replace(facts, keeper=keeper)).problems
+        assert problem.next_step.endswith(shut)
+
+
+def test_a_node_that_is_off_or_cannot_start_says_that_no_letter_goes() -> None:
+    off, cannot = judge(Facts(is_running=False)), judge(Facts(cannot_start_because="Taken."))
+    assert off.sentence == "Your node is off: no letter comes or goes."
+    assert cannot.sentence == "Your node cannot start: no letter comes or goes."
+    assert judge(Facts(is_set_up=False, is_running=False)).state is State.SETUP_NEEDED

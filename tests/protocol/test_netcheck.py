@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fakes import peer
 from postroad.base.ids import Contact, HostPort, Relay
-from postroad.protocol.netcheck import Facts, Finding, State, findings, why_not_met
+from postroad.protocol.netcheck import Facts, State, Way, findings, why_not_met
 from postroad.protocol.reach import Nat, Outside, Picture
 
 HOME = HostPort("192.168.1.2", 46464)
@@ -22,38 +22,38 @@ FACTS = Facts((HOME,), CONE, None, None, False, True, 0, 3, 2, None)
 FRIEND = Contact(peer(1), (DOOR,))
 
 
-def of(facts: Facts, about: str) -> Finding:
+def of(facts: Facts, about: str) -> Way:
     (found,) = [one for one in findings(facts) if one.about == about]
     return found
 
 
-def words(found: Finding) -> str:
-    return f"{found.says} {found.advice}"
+def words(found: Way) -> str:
+    return f"{found.summary} {found.next_step}"
 
 
 def test_without_a_network_there_is_one_sentence() -> None:
     for own in ((), (HostPort("127.0.0.1", 46464), HostPort("::1", 46464))):
         (found,) = findings(replace(FACTS, own=own, picture=BLIND, reached=0))
         assert found.state is State.BAD
-        assert "no network" in found.says
+        assert "no network" in found.summary
 
 
 def test_udp_that_is_blocked_needs_a_relay() -> None:
     blocked = replace(FACTS, picture=replace(BLIND, udp=False))
     assert of(blocked, "udp").state is State.BAD
-    assert "helper" in of(blocked, "udp").advice
+    assert "helper" in of(blocked, "udp").next_step
     with_one = of(replace(blocked, relay=RELAY), "udp")
-    assert (with_one.state, with_one.advice) == (State.LIMITED, "")
+    assert (with_one.state, with_one.next_step) == (State.LIMITED, "")
 
 
 def test_who_knows_nobody_is_told_to_invite() -> None:
     found = of(replace(FACTS, contacts=0, reached=0, picture=BLIND), "peers")
-    assert "postroad invite" in found.advice
+    assert "postroad invite" in found.next_step
 
 
 def test_a_wrong_clock_is_told() -> None:
-    assert "20 minutes ahead" in of(replace(FACTS, clock_error=1200.0), "clock").says
-    assert "20 minutes behind" in of(replace(FACTS, clock_error=-1200.0), "clock").says
+    assert "20 minutes ahead" in of(replace(FACTS, clock_error=1200.0), "clock").summary
+    assert "20 minutes behind" in of(replace(FACTS, clock_error=-1200.0), "clock").summary
     assert not [one for one in findings(FACTS) if one.about == "clock"]
 
 
@@ -62,8 +62,8 @@ def test_behind_a_nat_without_a_relay_three_ways_out_are_named(picture: Picture)
     found = of(replace(FACTS, picture=picture), "incoming")
     assert found.state is State.BAD
     for way in ("helper", "bundle"):
-        assert way in found.advice
-    assert ("same time" in found.advice) == (picture is CONE)  # it would not help the other
+        assert way in found.next_step
+    assert ("same time" in found.next_step) == (picture is CONE)  # it would not help the other
     assert of(replace(FACTS, picture=picture, relay=RELAY), "incoming").state is State.LIMITED
 
 
@@ -89,9 +89,9 @@ def test_every_finding_is_a_sentence(
 ) -> None:
     facts = Facts((HOME,), picture, relay, seconds, False, True, helpers, contacts, 0, None)
     for found in findings(facts):
-        assert found.says[0].isupper()
-        assert found.says.endswith(".")
-        assert not found.advice or found.advice.endswith(".")
+        assert found.summary[0].isupper()
+        assert found.summary.endswith(".")
+        assert not found.next_step or found.next_step.endswith(".")
 
 
 def test_two_who_cannot_meet_read_what_will_do() -> None:

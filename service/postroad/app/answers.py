@@ -138,8 +138,8 @@ _BACKUP: Shape = {
 _FINDING: Shape = {
     "about": text("what was looked at"),
     "state": text("how it is", "good", "limited", "bad", "unknown"),
-    "says": text("a sentence"),
-    "advice": text("what to do; may be empty"),
+    "summary": text("a sentence"),
+    "next_step": text("what to do; may be empty"),
 }
 
 # The answers
@@ -200,6 +200,7 @@ STATUS: Shape = {
 }
 OFF: Shape = {
     **ERROR,
+    **_VERDICT,
     "state": text("offline", "offline"),
     "health": text("broken", "broken"),
     **{name: one.or_absent() for name, one in _COUNTED.items()},
@@ -672,7 +673,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
                     {
                         "about": text("the part of it, like ports or disk"),
                         "health": text("how bad it is", "ok", "attention", "broken"),
-                        "says": text("a sentence"),
+                        "summary": text("a sentence"),
                         "next_step": text("what to do, or to type; may be empty"),
                     }
                 ),

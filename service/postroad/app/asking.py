@@ -22,6 +22,8 @@ from postroad.app.owners_file import ReadFile, WrittenFile, converse
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, Locked, NotSetUp, PostroadError
 from postroad.contract import JSON_VERSION
+from postroad.protocol import starting
+from postroad.protocol.starting import Keeper
 
 FAILED, USAGE, NOT_RUNNING, NOT_SET_UP, LOCKED = 1, 2, 3, 4, 5
 GAVE_NONE = "Your node gave no answer. Is it stopping? Try again."
@@ -63,27 +65,45 @@ class Misused(PostroadError):
 
 
 class NotRunning(PostroadError):
-    """Nobody answers at the control socket. `known`: what is known all the same."""
+    """Nobody answers at the control socket. `start`: the line that begins it; `known`: what is
+    known all the same."""
 
-    def __init__(self, who: str = "Your node", start: str = "postroad run") -> None:
+    def __init__(self, who: str = "Your node", start: str = starting.RUN) -> None:
         super().__init__(f"{who} is not running. Start it with: {start}")
         self.known: dict[str, Any] = {}
+
+
+class NotThere(PostroadError):
+    """Nobody answers at the control socket, and yet somebody works in the data folder."""
+
+    def __init__(self, config: Config, keeper: Keeper) -> None:
+        super().__init__(
+            f"Nobody answers at {config.control_path}, but a node works in {config.data}: it is "
+            "starting or stopping, or runtime was changed since it was started. Try again in a "
+            f"moment; if it stays so, {starting.typed(starting.anew(keeper, ['runtime']))}"
+        )
 
 
 class NoAnswer(PostroadError):
     """A node is there, and says nothing within the time that its asker has."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, keeper: Keeper = Keeper.TERMINAL) -> None:
+        again = starting.typed(starting.again(keeper))
         super().__init__(
             f"Your node is running, but gives no answer within {seconds:g} s: it is very busy, or "
-            "hangs. Ask again in a minute; if it stays so, stop it and start it again: postroad run"
+            f"hangs. Ask again in a minute; if it stays so, {again}"
         )
 
 
 def finish(
-    work: Callable[[], dict[str, Any]], json_wanted: bool, show: Callable[[dict[str, Any]], None]
+    work: Callable[[], dict[str, Any]],
+    json_wanted: bool,
+    show: Callable[[dict[str, Any]], None],
+    is_good: Callable[[dict[str, Any]], bool] = lambda _: True,
 ) -> None:
-    """Do the work and show its answer; every error ends as one sentence and an exit code."""
+    """Do the work and show its answer; every error ends as one sentence and an exit code.
+
+    `is_good`: whether the answer itself is good news; else the exit code is 1."""
     try:
         answer = work()
     except Misused as error:
@@ -111,6 +131,8 @@ def finish(
         _echo_json(answer)
     else:
         show(answer)
+    if not is_good(answer):
+        sys.exit(FAILED)
 
 
 def fail(
@@ -141,9 +163,20 @@ def ask_own(config: Config, **request: Asked) -> dict[str, Any]:
     try:
         return ask(config.control_path, **request)
     except NotRunning:
-        if not config.is_set_up:
-            raise NotSetUp from None
-        raise
+        raise _no_node(config) from None
+
+
+def _no_node(config: Config) -> PostroadError:
+    """Why nobody answers."""
+    from postroad.app import keeper  # it is long to import, and most commands never need it
+    from postroad.machine import looks
+
+    if not config.is_set_up:
+        return NotSetUp()
+    kept = keeper.of(config.control_path)
+    if looks.is_locked(config.data / "lock"):
+        return NotThere(config, kept)
+    return NotRunning(start=starting.start(kept))
 
 
 def list_all(
@@ -159,9 +192,7 @@ def ask_soon(config: Config, seconds: float, **request: Asked) -> dict[str, Any]
     try:
         return _ask(config.control_path, request, None, seconds)
     except NotRunning:
-        if not config.is_set_up:
-            raise NotSetUp from None
-        raise
+        raise _no_node(config) from None
 
 
 def ask_about(file: WrittenFile | ReadFile, control: Path, **request: Asked) -> dict[str, Any]:
@@ -192,7 +223,9 @@ def _ask(
             else:
                 answer = _answer(connection, line, file)
     except (TimeoutError, BlockingIOError) as error:  # the latter: too many wait there already
-        raise NoAnswer(seconds or WAIT_SECONDS_MAX) from error
+        from postroad.app import keeper
+
+        raise NoAnswer(seconds or WAIT_SECONDS_MAX, keeper.of(control)) from error
     except OSError as error:
         raise NotRunning from error
     if not answer.pop("ok"):

@@ -3,7 +3,6 @@
 The running node is asked; while none runs, its store is read as it lies there.
 """
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -47,7 +46,6 @@ def verify(context: click.Context, head: str | None, json_wanted: bool) -> None:
 
     It prints the log's head. Keep that on another machine and give it back with --head: whoever
     can write your files could write the whole log anew, and only that would show it."""
-    whole = []
 
     def work() -> dict[str, Any]:
         from postroad.protocol.audit import head_from
@@ -59,13 +57,11 @@ def verify(context: click.Context, head: str | None, json_wanted: bool) -> None:
 
             return verified(sql, kept)
 
-        answer = _asked_or_read(context.obj.config, read, do="audit verify", head=head)
-        whole.append(answer["whole"])
-        return answer
+        return _asked_or_read(context.obj.config, read, do="audit verify", head=head)
 
-    finish(work, json_wanted, telling_audit.verified)
-    if whole == [False]:
-        sys.exit(1)
+    finish(
+        work, json_wanted, telling_audit.verified, is_good=lambda answer: bool(answer["whole"])
+    )
 
 
 def _asked_or_read(

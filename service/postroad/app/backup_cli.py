@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from postroad.app import telling_backup as telling
-from postroad.app.asking import FAILED, as_json, finish
+from postroad.app.asking import as_json, finish
 from postroad.app.config import Config
 from postroad.base.errors import ConfigurationError, NotSetUp
 
@@ -70,8 +70,6 @@ def check(context: click.Context, folder: Path, words: bool, json_wanted: bool) 
     from postroad.sealing import backup as keys_of
     from postroad.sealing.backup import Sealer
 
-    whole: list[bool] = []
-
     def work() -> dict[str, Any]:
         config: Config = context.obj.config
         if words or not config.is_set_up:
@@ -81,13 +79,9 @@ def check(context: click.Context, folder: Path, words: bool, json_wanted: bool) 
             using = backing_up.opener(config, json_wanted)
             sealer, mark = using.sealer, using.mark
         with _bar("Reading the backup", json_wanted) as seen:
-            answer = backing_up.check(folder.absolute(), sealer, mark, seen)
-        whole.append(answer["whole"])
-        return answer
+            return backing_up.check(folder.absolute(), sealer, mark, seen)
 
-    finish(work, json_wanted, telling.checked)
-    if whole == [False]:
-        sys.exit(FAILED)
+    finish(work, json_wanted, telling.checked, is_good=lambda answer: bool(answer["whole"]))
 
 
 def identity_asked(json_wanted: bool) -> "Identity":

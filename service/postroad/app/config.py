@@ -12,7 +12,7 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -279,7 +279,19 @@ def looked_through(path: Path) -> tuple[Config, list[Mistake]]:
         except ValueError as error:
             reason = f"{error}" if key not in KEYS else f" = {shown(value)}: {error}"
             mistakes.append(Mistake(lines.get(key), key, reason))
+    mistakes += _doubled(config, lines)
     return config, sorted(mistakes, key=lambda one: one.line or 0)
+
+
+def _doubled(config: Config, lines: Mapping[str, int]) -> Iterator[Mistake]:
+    """What should be at one port: only one of them could be."""
+    taken: dict[int, str] = {}
+    for key in (name for name in KEYS if name.endswith("_port")):
+        port = getattr(config, key)
+        other = taken.setdefault(port, key)
+        if port and other != key:
+            reason = f" = {port}: it must be another port than {other}"
+            yield Mistake(lines.get(key, lines.get(other)), key, reason)
 
 
 def _meant(key: str) -> str:

@@ -1,6 +1,5 @@
 """`postroad config ...`: a sample, what is wrong with yours, and a running node takes it over."""
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,12 @@ from typing import Any
 import click
 
 from postroad.app import config as configuration
+from postroad.app import keeper
 from postroad.app import policy as policies
-from postroad.app.asking import FAILED, as_json, ask_own, finish
+from postroad.app.asking import as_json, ask_own, finish
 from postroad.base.errors import ConfigurationError
+from postroad.protocol import starting
+from postroad.protocol.starting import Keeper
 
 
 @click.group()
@@ -37,16 +39,12 @@ def check(context: click.Context, file: Path | None, json_wanted: bool) -> None:
     """Tell all that is wrong with FILE, or with your configuration; exit code 1 if something is.
 
     Nothing is started or changed."""
-    good: list[bool] = []
-
-    def work() -> dict[str, Any]:
-        answer = checked(file or context.obj.path, must_be_there=file is not None)
-        good.append(answer["good"])
-        return answer
-
-    finish(work, json_wanted, _show_check)
-    if good == [False]:
-        sys.exit(FAILED)
+    finish(
+        lambda: checked(file or context.obj.path, must_be_there=file is not None),
+        json_wanted,
+        _show_check,
+        is_good=lambda answer: bool(answer["good"]),
+    )
 
 
 @config.command()
@@ -67,7 +65,10 @@ def reload(context: click.Context, json_wanted: bool) -> None:
         assert context.obj.config  # a node that waits has not read it yet
         return answer
 
-    finish(work, json_wanted, _show_reload)
+    def show(answer: dict[str, Any]) -> None:
+        _show_reload(answer, keeper.of(known(context.obj.path).control_path))
+
+    finish(work, json_wanted, show)
 
 
 def known(path: Path) -> configuration.Config:
@@ -106,12 +107,13 @@ def _show_check(answer: dict[str, Any]) -> None:
         click.echo(f"{key}: the policy of this computer allows less. See: postroad policy")
 
 
-def _show_reload(answer: dict[str, Any]) -> None:
+def _show_reload(answer: dict[str, Any], kept: Keeper) -> None:
     if answer["changed"]:
         click.echo(f"Your node goes by it now: {', '.join(answer['changed'])}.")
     elif not answer["after_restart"]:
         click.echo("Your node goes by all of it already.")
     if answer["after_restart"]:
         click.echo(
-            f"After a restart (postroad service restart): {', '.join(answer['after_restart'])}."
+            f"After a new start: {', '.join(answer['after_restart'])}. For that, "
+            f"{starting.typed(starting.anew(kept, answer['after_restart']))}"
         )

@@ -2,17 +2,16 @@
 
 import platform
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from postroad.app.asking import FAILED, as_json, finish
+from postroad.app.asking import as_json, finish
+from postroad.app.marks import ATTENTION, BROKEN, mark
 from postroad.contract import Health
 from postroad.protocol.doctor import Finding, findings, worst
 
-MARKS = {Health.OK: "+", Health.ATTENTION: "!", Health.BROKEN: "X"}
 LEFT_OUT = "***"
 
 
@@ -28,16 +27,12 @@ def doctor(context: click.Context, report: bool, json_wanted: bool) -> None:
     """Look at your node and this computer, and tell what is wrong and what to type.
 
     Also while no node runs; nothing is started or changed. Exit code 1 if something is broken."""
-    broken: list[bool] = []
-
-    def work() -> dict[str, Any]:
-        answer = told(context.obj.path, report=report)
-        broken.append(answer["health"] == Health.BROKEN.value)
-        return answer
-
-    finish(work, json_wanted, _show)
-    if broken == [True]:
-        sys.exit(FAILED)
+    finish(
+        lambda: told(context.obj.path, report=report),
+        json_wanted,
+        _show,
+        is_good=lambda answer: answer["health"] != Health.BROKEN.value,
+    )
 
 
 def told(path: Path, *, report: bool) -> dict[str, Any]:
@@ -49,7 +44,9 @@ def told(path: Path, *, report: bool) -> dict[str, Any]:
     return {
         "health": worst(found).value,
         "findings": [
-            _finding(one, *(_clean(one, examined.private) if report else (one.says, one.next_step)))
+            _finding(
+                one, *(_clean(one, examined.private) if report else (one.summary, one.next_step))
+            )
             for one in found
         ],
         "report": report,
@@ -57,15 +54,15 @@ def told(path: Path, *, report: bool) -> dict[str, Any]:
     }
 
 
-def _finding(one: Finding, says: str, step: str) -> dict[str, Any]:
-    return {"about": one.about, "health": one.health.value, "says": says, "next_step": step}
+def _finding(one: Finding, summary: str, step: str) -> dict[str, Any]:
+    return {"about": one.about, "health": one.health.value, "summary": summary, "next_step": step}
 
 
 def _clean(one: Finding, private: frozenset[str]) -> tuple[str, str]:
     """Both sentences of it for others. They were made with nothing private in them; what is known
     to be private, or looks like it, is taken out once more."""
-    says, step = one.for_report
-    return scrubbed(says, private), scrubbed(step, private)
+    summary, step = one.for_report
+    return scrubbed(summary, private), scrubbed(step, private)
 
 
 _LOOKS_PRIVATE = re.compile(
@@ -97,7 +94,7 @@ def _show(answer: dict[str, Any]) -> None:
     if answer["report"]:
         click.echo(f"postroad doctor --report, on {answer['system']}\n")
     for one in answer["findings"]:
-        click.echo(f"{MARKS[Health(one['health'])]} {one['about']}: {one['says']}")
+        click.echo(f"{mark(one['health'])} {one['about']}: {one['summary']}")
         if one["next_step"]:
             click.echo(f"     {one['next_step']}")
     click.echo(f"\n{_SUMS[Health(answer['health'])]}")
@@ -105,6 +102,6 @@ def _show(answer: dict[str, Any]) -> None:
 
 _SUMS = {
     Health.OK: "All is well.",
-    Health.ATTENTION: "Nothing is broken; what is marked with ! deserves a look.",
-    Health.BROKEN: "What is marked with X is broken. Begin there.",
+    Health.ATTENTION: f"Nothing is broken; what is marked with {ATTENTION} deserves a look.",
+    Health.BROKEN: f"What is marked with {BROKEN} is broken. Begin there.",
 }

@@ -2,7 +2,7 @@
 
 Purpose: each look by itself, side by side, each with a limit; what does not end in time is said so.
 Invariants: nothing is started, changed, or sent to anybody but our own running node; a look that
-fails leaves its part unknown and stops no other.
+fails leaves its part unknown, stops no other, and is told: what nobody saw is never well.
 """
 
 import os
@@ -20,20 +20,24 @@ from typing import Any
 
 from postroad import __version__
 from postroad.app import config as configuration
+from postroad.app import keeper, session_bus, version_cli
 from postroad.app import policy as policies
 from postroad.app import service as services
-from postroad.app import session_bus, version_cli
-from postroad.app.asking import NotRunning, ask
+from postroad.app.asking import NoAnswer, NotRunning, ask_soon
 from postroad.app.config import Config
-from postroad.app.mail_settings import IMAP, PROGRAMS, SMTP, wrong
+from postroad.app.mail_settings import DOORS, PROGRAMS, wrong
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, PostroadError
-from postroad.contract import BUS_NAME
-from postroad.machine import looks
-from postroad.protocol.doctor import Facts, Firewall, Folder, Port, Setting, Trouble, Way
+from postroad.base.errors import ConfigurationError, Locked, NotSetUp, PostroadError
+from postroad.contract import BUS_NAME, Severity
+from postroad.machine import firewalls, looks
+from postroad.machine.clock import SystemClock
+from postroad.protocol.doctor import Facts, Firewall, Folder, Port, Setting, Trouble
+from postroad.protocol.netcheck import State, Way
 
 COMMAND_SECONDS_MAX = 3.0
 LOOK_SECONDS_MAX = 4.0
+ANSWER_SECONDS_MAX = 3.0  # of our own node
+CLOCK_SECONDS_OFF = 600.0
 NETWORK_SECONDS_MAX = 8.0  # other nodes are asked
 SETTINGS_BYTES_MAX = 4 * limits.MIB  # of a mail program's file
 MADE_AT = 1_764_000_000  # 24 November 2025: no clock is right that is before this
@@ -47,7 +51,7 @@ class _Look:
     what: str
     seconds: float
     work: Callable[[], Known]
-    found: Known = field(default_factory=dict)
+    found: Known | None = None  # None also when it failed
     ended: threading.Event = field(default_factory=threading.Event)
 
     def begin(self) -> None:
@@ -57,6 +61,13 @@ class _Look:
         with suppress(OSError, ValueError, PostroadError, KeyError, subprocess.SubprocessError):
             self.found = self.work()
         self.ended.set()
+
+    @property
+    def unseen(self) -> str:
+        """What nobody knows now, and why; "" when it was seen."""
+        if not self.ended.is_set():
+            return f"{self.what} (it took longer than {self.seconds:g} s)"
+        return self.what if self.found is None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +83,45 @@ def examine(path: Path) -> Examined:
     known = _configuration(path)
     config = known.pop("config")
     node = _Look("your node", LOOK_SECONDS_MAX, lambda: _node(config))
-    looks_ = [
-        node,
+    asked = [
+        _Look("how your node does", LOOK_SECONDS_MAX, lambda: _health(config)),
+        _Look("how your node sees itself", LOOK_SECONDS_MAX, lambda: _inside(config)),
         _Look("the ways to other nodes", NETWORK_SECONDS_MAX, lambda: _ways(config)),
+        _Look("the names of your contacts", LOOK_SECONDS_MAX, lambda: _contacts(config)),
+    ]
+    alone = [
         _Look("the disk", LOOK_SECONDS_MAX, lambda: _disk(config)),
         _Look("permissions", LOOK_SECONDS_MAX, lambda: _permissions(config, path)),
         _Look("the service", LOOK_SECONDS_MAX, _service),
         _Look("the session bus", LOOK_SECONDS_MAX, _bus),
-        _Look("firewalls", LOOK_SECONDS_MAX, _firewalls),
-        _Look("the clock", LOOK_SECONDS_MAX, _clock),
-        _Look("contacts", LOOK_SECONDS_MAX, lambda: _contacts(config)),
+        _Look("firewalls", LOOK_SECONDS_MAX, lambda: _firewalls(config)),
+        _Look("the clock", LOOK_SECONDS_MAX, lambda: _clock(config)),
     ]
-    _wait_for(looks_)
-    for one in looks_:
-        known |= one.found
+    _wait_for([node, *asked, *alone])
+    for one in [node, *asked, *alone]:
+        known |= one.found or {}
     # These two need to know what the node said.
-    ports = {SMTP: known.pop("smtp_port", 0), IMAP: known.pop("imap_port", 0)}
+    at = known.pop("doors", {})
     names = known.pop("login_names", set())
     after = [
-        _Look("ports", 1.0, lambda: _ports(config, ports, runs=known.get("runs", False))),
-        _Look("mail programs", 1.5, lambda: _settings(path, config, ports, names)),
+        _Look("ports", 2.0, lambda: _ports(config, at, says=bool(at), runs=known.get("runs"))),
+        _Look("mail programs", 2.0, lambda: _settings(config, at, names)),
     ]
     _wait_for(after)
     for one in after:
-        known |= one.found
-    slow = tuple(one.what for one in [*looks_, *after] if not one.ended.is_set())
+        known |= one.found or {}
+    # A node that hangs, or refuses all that it is asked, is said so, and that is enough.
+    answers = not (known.get("hangs") or known.get("refusal"))
+    looks_ = [node, *(asked if answers else []), *alone, *after]
     private = known.pop("private", set()) | names | _own_words(config, path)
     return Examined(
-        Facts(**known, versions=_versions(), installed=__version__, too_slow=slow),
+        Facts(
+            **known,
+            keeper=keeper.of(config.control_path),
+            versions=_versions(),
+            installed=__version__,
+            unseen=tuple(one.unseen for one in looks_ if one.unseen),
+        ),
         frozenset(one for one in private if len(one) > 1),
     )
 
@@ -132,47 +154,68 @@ def _configuration(path: Path) -> Known:
         "mistakes": said,
         "mistaken_keys": keys,
         "peer_port": config.peer_port,
+        "transport": "tcp" if config.link == "tls" else "udp",
         "reserve_bytes": round(config.reserve_mib * limits.MIB),
         "is_set_up": config.is_set_up,
     }
 
 
-def _node(config: Config) -> Known:
-    """What the node says of itself; the sandbox as it sees it."""
+def _asked(config: Config, do: str) -> dict[str, Any] | None:
+    """What the node answers; None where there is none, or one whose keys wait for their owner.
+
+    Raises NoAnswer when it hangs, and PostroadError with what it said in place of an answer."""
     if not config.is_set_up:
-        return {"runs": False, "holders": None, "sandbox_missing": None, "troubles": None}
+        return None
     try:
-        status = ask(config.control_path, do="status")
-    except NotRunning:
-        return {"runs": False, "holders": None, "sandbox_missing": None, "troubles": None}
-    known: Known = {"runs": True, "sandbox_missing": None, "troubles": None, "holders": None}
-    if status.get("locked"):
-        return {**known, "is_locked": True}
-    known |= {
-        "is_paused": status["paused"],
-        "holders": status["holders"],
-        "contacts": status["contact_count"],
-        "smtp_port": status["smtp_port"] or 0,
-        "imap_port": status["imap_port"] or 0,
-        "login_names": _login_names(str(status["user_name"])),
-    }
-    with suppress(PostroadError):
-        inside = ask(config.control_path, do="examined")
+        return ask_soon(config, ANSWER_SECONDS_MAX, do=do)
+    except (NotRunning, NotSetUp, Locked):
+        return None
+
+
+def _node(config: Config) -> Known:
+    """Whether it runs, and what it says of itself."""
+    try:
+        status = _asked(config, "status")
+    except NoAnswer:
+        return {"runs": True, "hangs": True}
+    except PostroadError as error:
+        return {"runs": True, "refusal": str(error)}
+    if status is None:
+        return {"runs": False}
+    known: Known = {"runs": True, "is_locked": bool(status.get("locked"))}
+    if "user_name" in status:
         known |= {
-            "running": inside["version"],
-            "not_reloaded": bool(inside["configuration_trouble"]),
-            "after_restart": tuple(inside["after_restart"]),
-            "sandbox_missing": tuple(
-                what for what, holds in inside["sandbox"].items() if not holds
-            ),
+            "is_paused": status["paused"],
+            "doors": {door: status[f"{door.lower()}_port"] or 0 for door in DOORS},
+            "login_names": _login_names(str(status["user_name"])),
         }
-    with suppress(PostroadError):
-        verdict = ask(config.control_path, do="health")
-        known["troubles"] = tuple(
-            Trouble(one["code"], one["severity"], one["summary"], one["next_step"])
-            for one in verdict["problems"]
-        )
+    if "holders" in status:  # where its store can be read
+        known |= {"holders": status["holders"], "contacts": status["contact_count"]}
     return known
+
+
+def _health(config: Config) -> Known:
+    verdict = _asked(config, "health")
+    if verdict is None:
+        return {}
+    troubles = tuple(
+        Trouble(one["code"], Severity(one["severity"]), one["summary"], one["next_step"])
+        for one in verdict["problems"]
+    )
+    return {"troubles": troubles}
+
+
+def _inside(config: Config) -> Known:
+    """What of the sandbox holds for the node, and what else it alone knows."""
+    if (inside := _asked(config, "examined")) is None:
+        return {}
+    return {
+        "running": inside["version"],
+        "not_reloaded": bool(inside["configuration_trouble"]),
+        "after_restart": tuple(inside["after_restart"]),
+        "sandbox_missing": tuple(what for what, holds in inside["sandbox"].items() if not holds),
+        "bus_trouble": str(inside["bus_trouble"]),
+    }
 
 
 def _login_names(address: str) -> set[str]:
@@ -182,19 +225,24 @@ def _login_names(address: str) -> set[str]:
 
 def _contacts(config: Config) -> Known:
     """The names that a report must not tell."""
-    told = ask(config.control_path, do="contacts")["contacts"]
-    words = {str(one[key]) for one in told for key in ("name", "address", "fingerprint")}
+    told = _asked(config, "contacts") or {"contacts": []}
+    words = {
+        str(one[key]) for one in told["contacts"] for key in ("name", "address", "fingerprint")
+    }
     return {"private": words}
 
 
 def _ways(config: Config) -> Known:
+    if not config.is_set_up:
+        return {}
     try:
-        told = ask(config.control_path, do="netcheck")
-    except PostroadError:
-        return {"ways": None}
+        told = ask_soon(config, NETWORK_SECONDS_MAX - 1, do="netcheck")
+    except (NotRunning, NotSetUp, Locked):
+        return {}
     return {
         "ways": tuple(
-            Way(one["about"], one["state"], one["says"], one["advice"]) for one in told["findings"]
+            Way(one["about"], State(one["state"]), one["summary"], one["next_step"])
+            for one in told["findings"]
         )
     }
 
@@ -271,53 +319,79 @@ def _bus() -> Known:
     return {"bus": told is not None, "bus_name": None if told is None else "true" in told}
 
 
-def _firewalls() -> Known:
-    return {"firewalls": tuple(Firewall(one) for one in looks.firewalls())}
+def _firewalls(config: Config) -> Known:
+    transport = "tcp" if config.link == "tls" else "udp"
+    found = firewalls.at_work(config.peer_port, transport)
+    return {"firewalls": tuple(Firewall(one.kind, one.lets_in) for one in found)}
 
 
-def _clock() -> Known:
+def _clock(config: Config) -> Known:
+    now = SystemClock().now()
     return {
         "clock_is_kept": looks.clock_is_kept(),
-        "clock_is_past": time.clock_gettime(time.CLOCK_REALTIME) < MADE_AT,
+        "clock_is_past": now < max(MADE_AT, _last_written(config) - CLOCK_SECONDS_OFF),
     }
 
 
-def _ports(config: Config, of_node: dict[str, int], *, runs: bool) -> Known:
+def _last_written(config: Config) -> float:
+    """When our own store was, by the clock of then; 0 where there is none."""
+    written = [0.0]
+    for name in ("postroad.sqlite", "postroad.sqlite-wal", "keys"):
+        with suppress(OSError):
+            written.append((config.data / name).stat().st_mtime)
+    return max(written)
+
+
+def _wanted(config: Config, at: dict[str, int]) -> dict[str, int]:
+    """Where each door is, or should be."""
+    return {door: at.get(door) or getattr(config, f"{door.lower()}_port") for door in DOORS}
+
+
+def _ports(config: Config, at: dict[str, int], *, says: bool, runs: bool | None) -> Known:
+    """`at`: where the node's doors are, 0 for one that is shut; `says`: whether it told us."""
     held = services.held_ports() if services.is_to_be_had() else frozenset()
+    may_be_nodes = runs is not False and not says
     return {
         "ports": tuple(
-            _port(door, of_node[door] or wanted, held, is_nodes=runs and bool(of_node[door]))
-            for door, wanted in ((SMTP, config.smtp_port), (IMAP, config.imap_port))
-            if of_node[door] or wanted
+            _port(door, port, by_us=bool(at.get(door)) or port in held, may_be=may_be_nodes)
+            for door, port in _wanted(config, at).items()
+            if port
         )
     }
 
 
-def _port(door: str, number: int, held: frozenset[int], *, is_nodes: bool) -> Port:
+def _port(door: str, number: int, *, by_us: bool, may_be: bool) -> Port:
+    """`by_us`: we know that it is the node's; `may_be`: the node itself does not say."""
     there = looks.listeners(number)
-    others = [one for one in there if one.uid != os.getuid()]
-    if others and not (is_nodes or number in held):
+    if by_us or not there:
+        return Port(door, number, bool(there), by_us)
+    if others := [one for one in there if one.uid != os.getuid()]:
         return Port(door, number, by_us=False, program=others[0].program, other_user=True)
     program = next((one.program for one in there if one.program), "")
-    by_us = is_nodes or number in held
-    return Port(door, number, bool(there), by_us, program)
+    return Port(door, number, by_us=None if may_be else False, program=program)
 
 
-def _settings(path: Path, config: Config, ports: dict[str, int], names: set[str]) -> Known:
-    wanted = {
-        SMTP: ports[SMTP] or config.smtp_port,
-        IMAP: ports[IMAP] or config.imap_port,
-    }
+def _settings(config: Config, at: dict[str, int], names: set[str]) -> Known:
+    wanted = _wanted(config, at)
     found: list[Setting] = []
     programs = []
     for one in PROGRAMS:
         for file in _files(one.files):
-            text = file.read_bytes()[:SETTINGS_BYTES_MAX].decode(errors="replace")
+            text = _head(file)
             ours = [each for each in one.read(text) if each.is_for(wanted.values())]
             if ours and one.title not in programs:
                 programs.append(one.title)
             found += wrong(one.title, str(file), ours, wanted, names)
     return {"mail_programs": tuple(programs), "settings": tuple(found)}
+
+
+def _head(file: Path) -> str:
+    """What stands in it; nothing where it may not be read."""
+    try:
+        with file.open("rb") as octets:
+            return octets.read(SETTINGS_BYTES_MAX).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _files(patterns: tuple[str, ...]) -> Iterator[Path]:

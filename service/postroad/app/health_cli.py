@@ -10,13 +10,15 @@ from typing import Any
 import click
 
 from postroad.app import config as configuration
+from postroad.app import keeper, telling_health
 from postroad.app import service as services
-from postroad.app import telling_health
 from postroad.app.asking import NotRunning, as_json, ask_own, ask_soon, finish
 from postroad.app.config import Config
 from postroad.base import limits
 from postroad.base.errors import PostroadError
-from postroad.contract import Health, State
+from postroad.protocol import starting
+from postroad.protocol.health import Facts, judge
+from postroad.protocol.starting import Keeper
 
 WAIT_SECONDS = 1.5  # for the answer; with the start of this program it stays below two
 SYSTEMD_SECONDS = 1.0  # for systemd's, when there is no node; the store is read beside it
@@ -37,11 +39,13 @@ def status(place: Any, json_wanted: bool) -> None:
         except NotRunning:
             is_usual = place.path == configuration.default_path()  # no unit says another one
             seen = services.standing(SYSTEMD_SECONDS) if is_usual else None
-            known = {**known_without_node(config), "service": seen}
+            kept = keeper.of(config.control_path)
+            if seen is not None:  # it knows of units that lie elsewhere
+                kept = Keeper.SERVICE if seen["installed"] else Keeper.NOBODY_YET
+            known = {**known_without_node(config, kept), "service": seen}
             if not json_wanted:
                 telling_health.off(known)
-            is_service = seen is not None and seen["installed"]
-            error = NotRunning(start=f"postroad {'service restart' if is_service else 'run'}")
+            error = NotRunning(start=starting.start(kept))
             error.known = known
             raise error from None
 
@@ -68,12 +72,12 @@ def statistics(place: Any, days: int, by_day: bool, json_wanted: bool) -> None:
     )
 
 
-def known_without_node(config: Config) -> dict[str, Any]:
+def known_without_node(config: Config, kept: Keeper) -> dict[str, Any]:
     """What the store of a node that is off says; it is only read, and never waited for."""
     from postroad.doors.health import numbers
     from postroad.store.audit import read_file
 
-    known: dict[str, Any] = {"state": State.OFFLINE.value, "health": Health.BROKEN.value}
+    known = judge(Facts(is_running=False, keeper=kept)).told()
     try:
         return {**known, **read_file(config.data, numbers, "The store")}
     except PostroadError as error:

@@ -14,7 +14,7 @@ from postroad.message.address import DOMAIN
 from postroad.protocol.doctor import Setting
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
-SMTP, IMAP = "SMTP", "IMAP"
+SMTP, IMAP, POP3 = DOORS = ("SMTP", "IMAP", "POP3")
 
 
 @dataclass(slots=True)
@@ -53,7 +53,9 @@ def thunderbird(text: str) -> list[Account]:
             one.user = value, number
         elif name == "type":
             one.kind = value
-    return [one for one in found.values() if one.kind in ("", "imap")]
+            if value == "pop3":
+                one.door = POP3
+    return [one for one in found.values() if one.kind in ("", "imap", "pop3")]
 
 
 _SET = re.compile(r"""^\s*set\s+(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\S+))""")

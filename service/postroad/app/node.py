@@ -57,6 +57,7 @@ from postroad.peers.link import Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import RelayServer
 from postroad.peers.timekeeper import Timekeeper
+from postroad.protocol.starting import Keeper
 from postroad.store import filed, housekeeping, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
@@ -135,10 +136,11 @@ class _OwnAddress(Collection[str]):
 
 class Troubles:
     """What services failed at lately, by their names; one that ran for a minute since is well.
-    `not_reloaded`: whether the configuration was not taken over."""
+    `not_reloaded`: whether the configuration was not taken over; `keeper`: who starts the node."""
 
     def __init__(self) -> None:
         self.not_reloaded = False
+        self.keeper = Keeper.TERMINAL
         self._found: dict[str, tuple[str, float]] = {}
 
     def note(self, name: str, reason: str, again_in: float) -> None:
@@ -369,6 +371,7 @@ class Node:
                 self.troubles.now,
                 lambda: self.troubles.not_reloaded,
                 self.bell,
+                self.troubles.keeper,
             ).questions,
             StatisticsDesk(self.database, keyring, self.timekeeper).questions,
             network.questions,

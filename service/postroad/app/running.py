@@ -40,6 +40,7 @@ from postroad.machine.disk import FolderDisk
 from postroad.machine.supply import SystemSupply
 from postroad.machine.systemd import Manager
 from postroad.protocol.health import Verdict
+from postroad.protocol.starting import Keeper
 from postroad.sealing.wrapping import Wrapping
 from postroad.store import audit
 from postroad.store.database import Sql
@@ -136,6 +137,8 @@ class Running:
             node = await stack.enter_async_context(
                 build_node(settings, machine, wrapping, self._locksmith, self._opening())
             )
+        if self._house.manager.listens:
+            node.troubles.keeper = Keeper.SERVICE
         now = machine.clock.now()
         await node.database.run(lambda sql: self._note_start(sql, now))
         await stack.enter_async_context(ended_by_another(self._policy, main.cancel))
@@ -168,6 +171,7 @@ class Running:
                 "sandbox": looks.own_sandbox(),
                 "configuration_trouble": reloading.trouble,
                 "after_restart": reloading.waiting,
+                "bus_trouble": house.bus.trouble,
             }
 
         await node.serve(

@@ -62,6 +62,11 @@ def is_to_be_had() -> bool:
     )
 
 
+def is_laid() -> bool:
+    """Whether a unit of the node is there, ours or a package's; systemd is not asked."""
+    return any((folder / SERVICE).exists() for folder in (_folder(), *OF_PACKAGES))
+
+
 def enable(config: Config) -> Enabled:
     """Lay the units for this configuration, and have the node run now and after each login.
 

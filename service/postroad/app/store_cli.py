@@ -12,7 +12,7 @@ import click
 
 from postroad.app import policy as policies
 from postroad.app import telling_store as telling
-from postroad.app.asking import FAILED, NotRunning, as_json, ask, finish
+from postroad.app.asking import NotRunning, as_json, ask, finish
 from postroad.app.config import Config
 from postroad.app.keys_cli import with_folder
 from postroad.base import limits
@@ -40,16 +40,12 @@ def check(context: click.Context, json_wanted: bool) -> None:
     """Read all of your mail, and tell what is not as it was written; exit code 1 if something is.
 
     While your node runs, too: it is not held up."""
-    whole: list[bool] = []
-
-    def work() -> dict[str, Any]:
-        answer = _checked(context.obj.config, json_wanted)
-        whole.append(answer["whole"])
-        return answer
-
-    finish(work, json_wanted, telling.checked)
-    if whole == [False]:
-        sys.exit(FAILED)
+    finish(
+        lambda: _checked(context.obj.config, json_wanted),
+        json_wanted,
+        telling.checked,
+        is_good=lambda answer: bool(answer["whole"]),
+    )
 
 
 @store.command()

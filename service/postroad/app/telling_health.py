@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
+from postroad.app.marks import mark
 from postroad.app.telling import moment, number_of
 from postroad.base import limits
-
-MARKS = {"broken": "!", "attention": "~", "info": "-"}
 
 
 def status(answer: dict[str, Any]) -> None:
@@ -55,7 +54,7 @@ def _numbers(answer: dict[str, Any]) -> list[str]:
 
 def off(known: dict[str, Any]) -> None:
     """What the store says of a node that is not running."""
-    click.echo("Your node is off: no letter comes or goes.")
+    click.echo(known["sentence"])
     if "contact_count" in known:
         click.echo(" ".join(_numbers(known)))
         if known["parcels_held"] and known["parcels_waiting"]:
@@ -74,7 +73,7 @@ def _as_service(seen: dict[str, Any] | None) -> None:
     if seen is None:
         return
     if not seen["installed"]:
-        click.echo("It is no service. To have it start by itself: postroad service enable")
+        click.echo("It is no service of systemd; in a terminal it is started with: postroad run")
         return
     state, result = seen["state"], seen["result"]
     why = "" if result in ("", "success") else f" ({result})"
@@ -87,7 +86,7 @@ def _as_service(seen: dict[str, Any] | None) -> None:
 
 def _problems(problems: list[dict[str, Any]]) -> None:
     for one in problems:
-        click.echo(wrapped(one["summary"], f"{MARKS.get(one['severity'], '!')} "))
+        click.echo(wrapped(one["summary"], f"{mark(one['severity'])} "))
         click.echo(wrapped(one["next_step"], "  "))
 
 
@@ -116,7 +115,7 @@ def statistics(answer: dict[str, Any], *, by_day: bool) -> None:
     for name, more in (
         ("accepted", ""),
         ("delivered", _times(to_receipt)),
-        ("held", _times(to_holder)),
+        ("held", _times(to_holder, "at a holder: ")),
         ("requested", "  they lie among the requests of people who do not know you yet"),
         ("late", "  under way for more than a day, whatever became of them"),
         ("failed", "  refused, or not answered in time; a notice in your INBOX said so"),
@@ -131,16 +130,16 @@ def statistics(answer: dict[str, Any], *, by_day: bool) -> None:
         _table("Day (UTC)", [(one["day"], one) for one in answer["by_day"]])
 
 
-def _times(found: dict[str, Any] | None) -> str:
+def _times(found: dict[str, Any] | None, what: str = "") -> str:
     if found is None:
         return ""
     half, most = seconds(found["median"]), seconds(found["percentile_95"])
-    return f"  half within {half}, 95 % within {most}"
+    return f"  {what}half within {half}, 95 % within {most}"
 
 
 def _outages(found: dict[str, Any]) -> str:
     if not found["holders_failed"]:
-        return "No holder failed them."
+        return "No holder failed."
     failed = f"{number_of(found['holders_failed'], 'holder')} failed {found['letters']} of them"
     lost = "nothing was lost"
     if found["lost"]:

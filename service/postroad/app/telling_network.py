@@ -5,9 +5,8 @@ from typing import Any
 import click
 
 from postroad.app import tables
+from postroad.app.marks import mark
 from postroad.app.telling import moment
-
-MARKS = {"good": "+", "limited": "~", "bad": "!", "unknown": "?"}
 
 
 def peers(answer: dict[str, Any]) -> None:
@@ -46,8 +45,8 @@ def _way(path: dict[str, Any]) -> str:
 
 def netcheck(answer: dict[str, Any]) -> None:
     for one in answer["findings"]:
-        click.echo(f"{MARKS[one['state']]} {one['says']}")
-        if one["advice"]:
-            click.echo(f"  {one['advice']}")
+        click.echo(f"{mark(one['state'])} {one['summary']}")
+        if one["next_step"]:
+            click.echo(f"  {one['next_step']}")
     if answer["mapped_by_router"]:
         click.echo(f"+ Your router opened a port for you: {', '.join(answer['mapped_by_router'])}.")

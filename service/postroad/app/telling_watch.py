@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from postroad.app import news, tables
+from postroad.app.marks import mark
 from postroad.app.telling import moment, number_of
-from postroad.app.telling_health import MARKS
 from postroad.app.telling_network import holding
 
 STYLES = {"ok": "bold green", "attention": "bold yellow", "broken": "bold red"}
@@ -59,8 +59,8 @@ def picture(scene: news.Scene) -> RenderableType:
     parts.append(Text(", ".join(counts).capitalize() + "."))
     for one in scene["problems"]:
         style = PROBLEM_STYLES.get(one["severity"], "bold red")
-        mark = MARKS.get(one["severity"], "!")
-        parts.append(Text(f"\n{mark} {tables.printable(one['summary'])}", style))
+        summary = tables.printable(one["summary"])
+        parts.append(Text(f"\n{mark(one['severity'])} {summary}", style))
         parts.append(Text(f"  {tables.printable(one['next_step'])}"))
     if scene["letters"]:
         parts.append(_letters(scene["letters"]))

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from time import sleep
@@ -19,11 +19,12 @@ from typing import Any, Protocol
 
 import click
 
-from postroad.app import news
-from postroad.app.asking import NotRunning, as_json, ask, ask_own, finish
+from postroad.app import keeper, news
+from postroad.app.asking import NoAnswer, NotRunning, as_json, ask, ask_own, finish
 from postroad.app.config import Config
-from postroad.base.errors import Locked, NotSetUp, PostroadError
-from postroad.contract import JSON_VERSION, Health, State
+from postroad.base.errors import NotSetUp, PostroadError
+from postroad.contract import JSON_VERSION
+from postroad.protocol.health import Facts, judge
 
 AGAIN_SECONDS = 1.0  # between two looks at a node that is off, or locked
 
@@ -97,15 +98,10 @@ def scenes(config: Config) -> Iterator[news.Scene]:
         try:
             watched.wait()
             scene = watched.look()
-        except Locked:
-            scene = _without_node(ask(config.control_path, do="status"))
-            sleep(AGAIN_SECONDS)
-        except (NotRunning, NotSetUp):
-            watched = _Watched(config.control_path)
-            scene = _without_node(OFF)
-            sleep(AGAIN_SECONDS)
-        except PostroadError as error:  # it is stopping, or hangs: the next look says which
-            scene = _without_node({**OFF, "sentence": str(error)})
+        except PostroadError as error:
+            if isinstance(error, NotRunning | NotSetUp):
+                watched = _Watched(config.control_path)  # the next one begins its own life
+            scene = _without_node(_verdict(config, error))
             sleep(AGAIN_SECONDS)
         if scene != before:
             yield scene
@@ -127,19 +123,25 @@ class _Watched:
 
     def look(self) -> news.Scene:
         status = ask(self._control, do="status")
-        found = ask(self._control, do="messages", after=self._newest, also=self._open)
-        letters = found["messages"]
-        self._newest = found["newest"]
-        self._open = [one["id"] for one in letters if one["next_try_at"] is not None]
-        peers = ask(self._control, do="peers")["peers"]
+        try:
+            letters, peers = self._letters(), ask(self._control, do="peers")["peers"]
+        except PostroadError:
+            if "contact_count" in status:
+                raise
+            return _without_node(status)  # a store that cannot be read: the verdict says so
         return {
-            **{name: status[name] for name in ("state", "health", "sentence", "problems")},
-            "contact_count": status["contact_count"],
-            "holders": status["holders"],
-            "letters_under_way": status["letters_under_way"],
+            **{name: status[name] for name in VERDICT},
+            **{name: status.get(name, 0) for name in COUNTS},
             "letters": letters,
             "peers": [_peer(one) for one in peers],
         }
+
+    def _letters(self) -> list[dict[str, Any]]:
+        found = ask(self._control, do="messages", after=self._newest, also=self._open)
+        letters: list[dict[str, Any]] = found["messages"]
+        self._newest = found["newest"]
+        self._open = [one["id"] for one in letters if one["next_try_at"] is not None]
+        return letters
 
 
 def _peer(told: dict[str, Any]) -> dict[str, Any]:
@@ -155,15 +157,25 @@ def _peer(told: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-OFF: dict[str, Any] = {
-    "state": State.OFFLINE.value,
-    "health": Health.BROKEN.value,
-    "sentence": "Your node is off: no letter comes or goes.",
-    "problems": [],
-}
+VERDICT = ("state", "health", "sentence", "problems")
+COUNTS = ("contact_count", "holders", "letters_under_way")
+
+
+def _verdict(config: Config, error: PostroadError) -> dict[str, Any]:
+    """Of a node that answered with this error, or not at all."""
+    if not isinstance(error, NotRunning | NotSetUp | NoAnswer):
+        with suppress(PostroadError):  # it is locked, or waits for what it needs: it says which
+            return ask(config.control_path, do="health")
+    kept = keeper.of(config.control_path)
+    off = judge(Facts(is_set_up=config.is_set_up, is_running=False, keeper=kept)).told()
+    # One that is stopping, or hangs, is told as it said it; the next look says which it is.
+    return off if isinstance(error, NotRunning | NotSetUp) else {**off, "sentence": str(error)}
 
 
 def _without_node(told: dict[str, Any]) -> news.Scene:
-    scene = {name: told[name] for name in ("state", "health", "sentence", "problems")}
-    nothing: dict[str, Any] = {"letters": [], "peers": []}
-    return {**scene, "contact_count": 0, "holders": 0, "letters_under_way": 0, **nothing}
+    return {
+        **{name: told[name] for name in VERDICT},
+        **dict.fromkeys(COUNTS, 0),
+        "letters": [],
+        "peers": [],
+    }

@@ -17,8 +17,16 @@ from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Clock, Disk
 from postroad.peers.exchange import Counts
 from postroad.protocol.clock import Judgement
-from postroad.protocol.health import Facts, Room, Unwilling, Verdict, judge
-from postroad.protocol.netcheck import Finding
+from postroad.protocol.health import (
+    LITTLE_ROOM_BYTES,
+    Facts,
+    Room,
+    Unwilling,
+    Verdict,
+    judge,
+)
+from postroad.protocol.netcheck import Way
+from postroad.protocol.starting import Keeper
 from postroad.store import (
     helpers,
     last_backup,
@@ -36,7 +44,6 @@ from postroad.store.pauses import Pauses
 
 Reply = dict[str, Any]
 DOORS = ("SMTP", "IMAP", "POP3")
-LITTLE_ROOM_BYTES = 10 * limits.LETTER_BYTES_MAX  # beside the reserve
 CHANGED_SECONDS_MAX = 50.0  # that "changed" waits; less than a request may take
 CHANGED_SECONDS_MIN = 1.0  # between two changes that are told to one who waits
 
@@ -64,14 +71,14 @@ class Links(Protocol):
 class Ways(Protocol):
     """`doors.network.NetworkDesk`."""
 
-    def bad_ways(self, contacts: int, helpers: int) -> list[Finding]: ...
+    def bad_ways(self, contacts: int, helpers: int) -> list[Way]: ...
 
 
 class HealthDesk:
     """`questions` are for `doors.control`. `mail_ports`: where the doors listen, by their names in
     small letters; `unanswered`: how many nodes were dialled in vain since any was heard; `failing`:
     services that begin again, and why; `not_reloaded`: whether the configuration was not taken
-    over."""
+    over; `keeper`: who starts the node."""
 
     def __init__(
         self,
@@ -87,6 +94,7 @@ class HealthDesk:
         failing: Callable[[], Sequence[tuple[str, str]]],
         not_reloaded: Callable[[], bool],
         bell: Bell,
+        keeper: Keeper = Keeper.TERMINAL,
     ) -> None:
         self._database = database
         self._disk = disk
@@ -100,6 +108,7 @@ class HealthDesk:
         self._failing = failing
         self._not_reloaded = not_reloaded
         self._bell = bell
+        self._keeper = keeper
         self.questions = {
             "status": self._status,
             "health": self._health,
@@ -125,7 +134,7 @@ class HealthDesk:
     def _facts(self, stored: Mapping[str, Any], told: Mapping[str, Any]) -> Facts:
         """All facts: those that the store told, and those that are at hand."""
         paused = self._pauses.pause is not None
-        ways: Sequence[Finding] = ()
+        ways: Sequence[Way] = ()
         if not paused:
             ways = self._ways.bad_ways(stored.get("contacts", 1), told.get("helpers", 0))
         return Facts(
@@ -139,6 +148,7 @@ class HealthDesk:
             doors_shut=tuple(door for door in DOORS if door.lower() not in self._mail_ports),
             failing=tuple(self._failing()),
             not_reloaded=self._not_reloaded(),
+            keeper=self._keeper,
             **stored,
         )
 

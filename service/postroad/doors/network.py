@@ -9,7 +9,7 @@ from postroad.base.errors import PeerMisbehaved, TemporaryFailure, Unknown
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Path
 from postroad.protocol.dialable import is_public
-from postroad.protocol.netcheck import Facts, Finding, State, findings
+from postroad.protocol.netcheck import Facts, State, Way, findings
 from postroad.protocol.reach import Picture
 from postroad.store import held, helpers, people, rented
 from postroad.store.database import Database, Sql
@@ -164,7 +164,7 @@ class NetworkDesk:
             "findings": [_told(one) for one in findings(facts)],
         }
 
-    def bad_ways(self, contacts: int, helpers: int) -> list[Finding]:
+    def bad_ways(self, contacts: int, helpers: int) -> list[Way]:
         """What is bad about the ways to us, as far as it is known without asking anybody."""
         facts = self._facts(contacts, contacts, helpers)
         return [one for one in findings(facts) if one.state is State.BAD]
@@ -224,10 +224,10 @@ def _mapped(own: Sequence[HostPort]) -> list[HostPort]:
     return public if len(public) < len(four) else []
 
 
-def _told(one: Finding) -> Reply:
+def _told(one: Way) -> Reply:
     return {
         "about": one.about,
         "state": one.state.value,
-        "says": one.says,
-        "advice": one.advice,
+        "summary": one.summary,
+        "next_step": one.next_step,
     }

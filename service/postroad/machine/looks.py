@@ -7,7 +7,6 @@ See: proc(5), adjtimex(2), user_namespaces(7).
 
 import ctypes
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +56,18 @@ def _program(inode: str) -> str:
     return ""
 
 
+def is_locked(path: Path) -> bool:
+    """Whether some process keeps this file to itself by flock(2), as a node does with its folder's;
+    False where the kernel does not tell."""
+    with suppress(OSError):
+        inode = path.stat().st_ino  # the device may be another one there, as on btrfs
+        for line in Path("/proc/locks").read_text("ascii", errors="replace").splitlines():
+            fields = line.split()
+            if fields[1:2] == ["FLOCK"] and fields[5:6] and fields[5].endswith(f":{inode}"):
+                return True
+    return False
+
+
 def clock_is_kept() -> bool | None:
     """Whether the kernel's clock is synchronized."""
     with suppress(OSError, AttributeError):
@@ -88,22 +99,6 @@ def namespaces_line() -> str:
             if Path(path).read_text("ascii").strip() == denies:
                 wanted.append(setting)
     return f"sudo sysctl {' '.join(wanted)}" if wanted else ""
-
-
-def firewalls() -> Iterator[str]:
-    """Those that are at work, as far as it can be seen: ufw, firewalld, nftables."""
-    with suppress(OSError):
-        if "ENABLED=yes" in Path("/etc/ufw/ufw.conf").read_text(errors="replace").splitlines():
-            yield "ufw"
-    programs = set()
-    for process in Path("/proc").iterdir():
-        if process.name.isdecimal():
-            with suppress(OSError):
-                programs.add((process / "comm").read_text(errors="replace").strip())
-    if "firewalld" in programs:
-        yield "firewalld"
-    if Path("/etc/systemd/system/sysinit.target.wants/nftables.service").exists():
-        yield "nftables"
 
 
 def own_sandbox() -> dict[str, bool]:

@@ -4,6 +4,7 @@ Purpose: `postroad doctor`. The node's own verdict (`protocol.health`) is one pa
 is what only a look at the machine can answer, also while no node runs. Pure: `app.examining` looks.
 Invariants: total; what could not be looked at is said to be unknown, and is never good or broken.
 `plain` says the same for a report that is sent to others: no name, address, key, host or folder.
+It is long because each part of a computer has its own facts and its own sentences.
 See: docs/adr/0024-doctor-and-configuration.md.
 """
 
@@ -11,13 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from postroad.base import limits
-from postroad.contract import Health
+from postroad.contract import BUS_NAME, Health, Severity
+from postroad.protocol.health import LITTLE_ROOM_BYTES, Code, too_few_holders
+from postroad.protocol.netcheck import State, Way
+from postroad.protocol.starting import IN_UNITS, Keeper, again, anew, start, typed
 
 # Whether a lock on such a file system is one for all who see it, nobody can promise.
 LOCKLESS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "davfs", "vboxsf"}
 )
-SSH_LIKE = "fuse."  # of whatever stands behind it
+FUSE = "fuse."  # whatever stands behind it
 USUAL_FUSE = frozenset({"fuse.gocryptfs", "fuse.cryfs", "fuse.encfs", "fuse.fuse-overlayfs"})
 INODES_FEW = 1000
 OK, ATTENTION, BROKEN = Health.OK, Health.ATTENTION, Health.BROKEN
@@ -25,12 +29,12 @@ OK, ATTENTION, BROKEN = Health.OK, Health.ATTENTION, Health.BROKEN
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`about`: the part, for programs; `says` and `next_step`: for a person, the latter may be
-    empty. `plain`: `says` with nothing private in it; `line`: `next_step` of the same kind."""
+    """`about`: the part, for programs; `summary` and `next_step`: for a person, the latter may be
+    empty. `plain` and `plain_step`: the same with nothing private in them, where it differs."""
 
     about: str
     health: Health
-    says: str
+    summary: str
     next_step: str = ""
     plain: str = ""
     plain_step: str | None = None
@@ -38,18 +42,19 @@ class Finding:
     @property
     def for_report(self) -> tuple[str, str]:
         step = self.next_step if self.plain_step is None else self.plain_step
-        return self.plain or self.says, step
+        return self.plain or self.summary, step
 
 
 @dataclass(frozen=True, slots=True)
 class Port:
     """Where a door should be. `taken`: whether anybody listens there; `by_us`: our node, or systemd
-    for it; `program`: who it is as far as /proc says; `other_user`: somebody else's."""
+    for it, None while the node does not say; `program`: who it is as far as /proc says;
+    `other_user`: somebody else's."""
 
     door: str
     number: int
     taken: bool = True
-    by_us: bool = True
+    by_us: bool | None = True
     program: str = ""
     other_user: bool = False
 
@@ -89,69 +94,63 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """What `netcheck` found."""
-
-    about: str
-    state: str
-    says: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
 class Trouble:
     """A problem of the node's own verdict; `code` is all of it that a report tells."""
 
     code: str
-    severity: str
+    severity: Severity
     summary: str
     next_step: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known. The defaults are those of a computer on which all is well; None: it could not
-    be found out."""
+    """What is known. The defaults say that it is not: whoever could not look says nothing."""
 
     is_set_up: bool = True
-    runs: bool = True
+    keeper: Keeper = Keeper.TERMINAL
+    runs: bool | None = None
+    hangs: bool = False  # it is there, and gives no answer
+    refusal: str = ""  # what it said in place of an answer
     is_locked: bool = False
     is_paused: bool = False
-    mistakes: tuple[str, ...] = ()  # of the configuration, in words
+    mistakes: tuple[str, ...] | None = None  # of the configuration, in words
     mistaken_keys: tuple[str, ...] = ()
     not_reloaded: bool = False  # whether the node goes by an older one
     after_restart: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
     peer_port: int = limits.PEER_PORT_DEFAULT
-    firewalls: tuple[Firewall, ...] = ()
-    clock_is_kept: bool | None = True  # set by the network, says the kernel
-    clock_is_past: bool = False  # earlier than this program was made
-    free_bytes: int | None = 1 << 40
+    transport: str = "udp"  # at that port
+    firewalls: tuple[Firewall, ...] | None = None
+    clock_is_kept: bool | None = None  # set by the network, says the kernel
+    clock_is_past: bool = False  # earlier than this program was made, or our own mail was written
+    free_bytes: int | None = None
     reserve_bytes: int = limits.DISK_RESERVE_BYTES
-    free_inodes: int | None = 1 << 20
-    file_system: str = "ext4"
-    folders: tuple[Folder, ...] = ()
-    has_systemd: bool = True
-    is_service: bool = True  # its unit is there
-    is_enabled: bool = True
+    free_inodes: int | None = None
+    file_system: str = ""
+    folders: tuple[Folder, ...] | None = None
+    has_systemd: bool | None = None
+    is_service: bool = False  # its unit is there
+    is_enabled: bool = False
     restarts: int = 0
-    lingers: bool | None = True
+    lingers: bool | None = None
     linger_line: str = ""
-    mail_programs: tuple[str, ...] = ()
+    mail_programs: tuple[str, ...] | None = None
     settings: tuple[Setting, ...] = ()
-    holders: int | None = limits.HOLDERS_WANTED
-    contacts: int = 1
-    ways: tuple[Way, ...] | None = ()
-    bus: bool | None = True  # whether a session bus answers
-    bus_name: bool | None = True  # whether the node has its name there
+    holders: int | None = None
+    contacts: int = 0
+    ways: tuple[Way, ...] | None = None
+    bus: bool | None = None  # whether a session bus answers
+    bus_name: bool | None = None  # whether somebody has the node's name there
+    bus_trouble: str = ""  # why the node itself is not there, as it says
     installed: str = ""
     running: str = ""
     versions: tuple[tuple[str, str], ...] = ()  # of what it rests on
-    sandbox_wanted: bool = True  # the drop-in is there
-    sandbox_missing: tuple[str, ...] | None = ()  # what does not hold in the running process
+    sandbox_wanted: bool = False  # the drop-in is there
+    sandbox_missing: tuple[str, ...] | None = None  # what does not hold in the running process
     namespaces_line: str = ""  # to type where user namespaces are denied
-    troubles: tuple[Trouble, ...] | None = ()
-    too_slow: tuple[str, ...] = ()  # looks that did not end in time
+    troubles: tuple[Trouble, ...] | None = None
+    unseen: tuple[str, ...] = ()  # looks that failed, or did not end in time
 
 
 def findings(facts: Facts) -> list[Finding]:
@@ -173,8 +172,14 @@ def findings(facts: Facts) -> list[Finding]:
         *_troubles(facts),
         *_versions(facts),
         *(
-            Finding("doctor", ATTENTION, f"This could not be looked at in time: {each}.")
-            for each in facts.too_slow
+            Finding(
+                "doctor",
+                ATTENTION,
+                f"This could not be looked at: {each}.",
+                "Try again; if it stays so, look at what your node and your system say: "
+                "postroad log, journalctl --user -n 50",
+            )
+            for each in facts.unseen
         ),
     ]
 
@@ -187,16 +192,33 @@ def worst(found: list[Finding]) -> Health:
 def _node(facts: Facts) -> Iterator[Finding]:
     if not facts.is_set_up:
         yield Finding("node", ATTENTION, "You have no address and no keys yet.", "postroad setup")
-    elif not facts.runs:
-        start = "postroad run"
-        if facts.has_systemd:
-            start = "postroad service restart" if facts.is_service else "postroad service enable"
-        yield Finding("node", BROKEN, "Your node does not run: no letter comes or goes.", start)
+    elif facts.hangs:
+        yield Finding(
+            "node",
+            BROKEN,
+            "Your node is there, but gives no answer: it hangs, or is very busy.",
+            f"Try again in a minute. If it stays so, {typed(again(facts.keeper))}",
+        )
+    elif facts.refusal:
+        yield Finding(
+            "node",
+            BROKEN,
+            f"Your node is up, but does not do its work: {facts.refusal}",
+            "Mend that; what else it says: postroad status, postroad log",
+            "The node is up, but does not do its work.",
+        )
+    elif facts.runs is False:
+        yield Finding(
+            "node",
+            BROKEN,
+            "Your node does not run: no letter comes or goes.",
+            start(facts.keeper),
+        )
     elif facts.is_locked:
         yield Finding("node", ATTENTION, "Your node waits for your keys.", "postroad unlock")
     elif facts.is_paused:
         yield Finding("node", OK, "Your node runs; you paused it.", "postroad resume")
-    else:
+    elif facts.runs:
         yield Finding("node", OK, "Your node runs and answers.")
 
 
@@ -222,9 +244,9 @@ def _configuration(facts: Facts) -> Iterator[Finding]:
             "configuration",
             ATTENTION,
             f"What you changed counts after a new start: {', '.join(facts.after_restart)}.",
-            "postroad service restart",
+            anew(facts.keeper, facts.after_restart),
         )
-    else:
+    elif facts.mistakes is not None:
         yield Finding("configuration", OK, "Your configuration has no mistake.")
 
 
@@ -232,6 +254,8 @@ def _ports(facts: Facts) -> Iterator[Finding]:
     for one in facts.ports:
         where = f"Port {one.number} of 127.0.0.1 ({one.door})"
         plain = f"Port {one.number} ({one.door})"
+        if one.taken and one.by_us is None:
+            continue  # most likely it is the node, which does not say
         if one.taken and not one.by_us:
             who = f"the program {one.program}" if one.program else "another program of yours"
             if one.other_user:
@@ -241,17 +265,17 @@ def _ports(facts: Facts) -> Iterator[Finding]:
                 BROKEN,
                 f"{where} is taken by {who}: your mail program would show it your password.",
                 f"Choose another {one.door.lower()}_port in your configuration, and in your mail "
-                "program; then: postroad service enable",
+                f"program; then {typed(anew(facts.keeper, IN_UNITS))}",
                 f"{plain} is taken by another {'user' if one.other_user else 'program'}.",
             )
         elif one.taken:
             yield Finding("ports", OK, f"{where} is your node's.", plain=f"{plain} is the node's.")
-        elif facts.runs and not facts.is_locked:
+        elif facts.runs and not (facts.is_locked or facts.hangs or facts.refusal):
             yield Finding(
                 "ports",
                 BROKEN,
                 f"Nobody listens at {where}: your mail program cannot reach your node.",
-                "postroad service restart",
+                again(facts.keeper),
                 f"Nobody listens at {plain}.",
             )
         else:
@@ -260,7 +284,7 @@ def _ports(facts: Facts) -> Iterator[Finding]:
 
 def _mail_programs(facts: Facts) -> Iterator[Finding]:
     for one in facts.settings:
-        verb = "reads" if one.door == "IMAP" else "sends"
+        verb = "sends" if one.door == "SMTP" else "reads"
         yield Finding(
             "mail program",
             BROKEN,
@@ -272,7 +296,7 @@ def _mail_programs(facts: Facts) -> Iterator[Finding]:
     if facts.mail_programs and not facts.settings:
         names = ", ".join(facts.mail_programs)
         yield Finding("mail program", OK, f"Found to be set up for your node: {names}.")
-    elif not facts.mail_programs:
+    elif facts.mail_programs == ():
         yield Finding(
             "mail program",
             OK,
@@ -282,6 +306,8 @@ def _mail_programs(facts: Facts) -> Iterator[Finding]:
 
 
 def _folders(facts: Facts) -> Iterator[Finding]:
+    if facts.folders is None:
+        return
     good = True
     for one in facts.folders:
         if one.mode is None:
@@ -331,7 +357,7 @@ def _folders(facts: Facts) -> Iterator[Finding]:
 
 def _disk(facts: Facts) -> Iterator[Finding]:
     kind = facts.file_system
-    if kind in LOCKLESS or (kind.startswith(SSH_LIKE) and kind not in USUAL_FUSE):
+    if kind in LOCKLESS or (kind.startswith(FUSE) and kind not in USUAL_FUSE):
         yield Finding(
             "disk",
             BROKEN,
@@ -353,7 +379,7 @@ def _disk(facts: Facts) -> Iterator[Finding]:
             "refused.",
             advice,
         )
-    elif room < 10 * limits.LETTER_BYTES_MAX or (facts.free_inodes or INODES_FEW) < INODES_FEW:
+    elif room < LITTLE_ROOM_BYTES or (facts.free_inodes or INODES_FEW) < INODES_FEW:
         yield Finding(
             "disk", ATTENTION, f"The disk is filling up: {free} free, {reserve} kept back.", advice
         )
@@ -370,7 +396,7 @@ def _clock(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "clock",
             BROKEN,
-            "The clock of this computer is wrong: it shows a day before this program was made.",
+            "The clock of this computer is wrong: it shows a time that is long over.",
             "sudo timedatectl set-ntp true",
         )
     elif facts.clock_is_kept is False:
@@ -385,6 +411,8 @@ def _clock(facts: Facts) -> Iterator[Finding]:
 
 
 def _service(facts: Facts) -> Iterator[Finding]:
+    if facts.has_systemd is None:
+        return
     if not facts.has_systemd:
         yield Finding(
             "service", OK, "No systemd of yours answers here: your node runs while you run it."
@@ -457,30 +485,44 @@ def _bus(facts: Facts) -> Iterator[Finding]:
             "No session bus answers: desktop programs cannot show your node. Mail goes on.",
             "Log in to your desktop again, or: sudo apt install dbus-user-session",
         )
+    elif facts.bus and facts.bus_trouble:
+        yield Finding(
+            "bus",
+            ATTENTION,
+            f"The session bus answers, but your node is not there. {facts.bus_trouble}",
+            f"Close whatever has its name. To see who it is: {WHO_HAS_THE_NAME}"
+            if facts.bus_name
+            else again(facts.keeper),
+            "The session bus answers, but the node is not there.",
+        )
     elif facts.bus and facts.runs and facts.bus_name is False:
         yield Finding(
             "bus",
             ATTENTION,
             "Your node is not on the session bus, though there is one.",
-            "postroad service restart",
+            again(facts.keeper),
         )
     elif facts.bus:
         yield Finding("bus", OK, "The session bus answers.")
 
 
+WHO_HAS_THE_NAME = f"busctl --user status {BUS_NAME}"
 _OPEN = {
     "ufw": "sudo ufw allow {port}",
     "firewalld": "sudo firewall-cmd --permanent --add-port={port}/udp --add-port={port}/tcp && "
     "sudo firewall-cmd --reload",
     "nftables": "sudo nft list ruleset    shows it; to let them in: sudo nft insert rule inet "
-    "filter input udp dport {port} accept",
+    "filter input {transport} dport {port} accept",
 }
 
 
 def _firewall(facts: Facts) -> Iterator[Finding]:
-    is_reached = any(one.about == "incoming" and one.state == "good" for one in facts.ways or ())
+    if facts.firewalls is None:
+        return
+    ways = facts.ways or ()
+    is_reached = any(one.about == "incoming" and one.state is State.GOOD for one in ways)
     for one in facts.firewalls:
-        line = _OPEN[one.kind].format(port=facts.peer_port)
+        line = _OPEN[one.kind].format(port=facts.peer_port, transport=facts.transport)
         if one.lets_in or is_reached:
             yield Finding("firewall", OK, f"The firewall {one.kind} lets other nodes in.")
         elif one.lets_in is False:
@@ -506,12 +548,12 @@ def _firewall(facts: Facts) -> Iterator[Finding]:
 def _ways(facts: Facts) -> Iterator[Finding]:
     """A report tells which of them it is, and nothing of the addresses in it."""
     for one in facts.ways or ():
-        health = ATTENTION if one.state == "bad" else OK
+        health = ATTENTION if one.state is State.BAD else OK
         yield Finding(
             f"network: {one.about}",
             health,
-            one.says,
-            one.advice,
+            one.summary,
+            one.next_step,
             f"netcheck calls this {one.state}.",
             "",
         )
@@ -520,33 +562,37 @@ def _ways(facts: Facts) -> Iterator[Finding]:
 def _holders(facts: Facts) -> Iterator[Finding]:
     if facts.holders is None:
         return
-    if not facts.contacts:
-        yield Finding("holders", OK, "You have no contacts yet.", "postroad invite")
-    elif facts.holders < limits.HOLDERS_SAFE:
-        yield Finding(
-            "holders",
-            OK if facts.holders else ATTENTION,
-            f"{facts.holders or 'No'} holder{'' if facts.holders == 1 else 's'} of "
-            f"{limits.HOLDERS_WANTED} keep letters for you while this computer is off.",
-            "postroad invite",
-        )
-    else:
+    few = too_few_holders(facts.contacts, facts.holders)
+    if few is None:
         yield Finding("holders", OK, f"{facts.holders} holders keep letters while you are away.")
+    else:
+        yield Finding("holders", _HEALTHS[few.severity], few.summary, few.next_step)
 
 
-_TOLD_ABOVE = frozenset({
-    "not-set-up", "locked", "paused", "no-contacts", "no-holders", "few-holders", "disk-full",
-    "disk-low", "network", "udp", "incoming", "relay",
-})  # fmt: skip
+_HEALTHS = {Severity.INFO: OK, Severity.ATTENTION: ATTENTION, Severity.BROKEN: BROKEN}
+_OF_NODE = frozenset({Code.NOT_SET_UP, Code.LOCKED, Code.PAUSED, Code.OFF})
+_OF_WAYS = frozenset({Code.NETWORK, Code.UDP, Code.INCOMING, Code.RELAY})
+_OF_HOLDERS = frozenset({Code.NO_CONTACTS, Code.NO_HOLDERS, Code.FEW_HOLDERS})
+_OF_DISK = frozenset({Code.DISK_FULL, Code.DISK_LOW})
+
+
+def _told_above(facts: Facts) -> frozenset[str]:
+    """The codes whose part was looked at by ourselves, so that it is told already."""
+    return (
+        _OF_NODE
+        | (_OF_WAYS if facts.ways else frozenset())
+        | (_OF_HOLDERS if facts.holders is not None else frozenset())
+        | (_OF_DISK if facts.free_bytes is not None else frozenset())
+    )
 
 
 def _troubles(facts: Facts) -> Iterator[Finding]:
-    healths = {"info": OK, "attention": ATTENTION, "broken": BROKEN}
+    above = _told_above(facts)
     for one in facts.troubles or ():
-        if one.code not in _TOLD_ABOVE:
-            health = healths[one.severity]
-            code = one.code
-            yield Finding("mail", health, one.summary, one.next_step, f"It says: {code}.", "")
+        if one.code not in above:
+            plain = f"It says: {one.code}."
+            health = _HEALTHS[one.severity]
+            yield Finding("mail", health, one.summary, one.next_step, plain, "")
 
 
 def _versions(facts: Facts) -> Iterator[Finding]:
@@ -556,6 +602,6 @@ def _versions(facts: Facts) -> Iterator[Finding]:
             "versions",
             ATTENTION,
             f"Your node still runs version {facts.running}; installed is {facts.installed}.",
-            "postroad service restart",
+            again(facts.keeper),
         )
     yield Finding("versions", OK, f"Postroad {facts.installed}; {on}.")

@@ -16,9 +16,12 @@ from typing import Any
 
 from postroad.base import limits
 from postroad.contract import Health, Severity, State
+from postroad.protocol import starting
 from postroad.protocol.clock import Because, Judgement
-from postroad.protocol.netcheck import Finding
+from postroad.protocol.netcheck import Way
+from postroad.protocol.starting import Keeper
 
+LITTLE_ROOM_BYTES = 10 * limits.LETTER_BYTES_MAX  # beside the reserve
 UNANSWERED_MANY = 3  # nodes dialled in vain, and nobody heard since: most likely it is we
 MAIL_SERVICES = frozenset({"network", "sender", "receiver"})  # without which no mail goes or comes
 
@@ -27,6 +30,7 @@ class Code(StrEnum):
     """What a problem is called, for programs; a name once released keeps its meaning."""
 
     NOT_SET_UP = "not-set-up"
+    OFF = "off"
     CANNOT_START = "cannot-start"
     LOCKED = "locked"
     PAUSED = "paused"
@@ -83,6 +87,8 @@ class Facts:
     says less."""
 
     is_set_up: bool = True
+    is_running: bool = True
+    keeper: Keeper = Keeper.TERMINAL  # who starts it: what is typed for it depends on that
     cannot_start_because: str = ""  # what it needs and has not got; it looks again by itself
     locked_because: str = ""  # why the keys wait for their owner
     is_paused: bool = False
@@ -91,7 +97,7 @@ class Facts:
     contacts: int = 1
     linked: int = 0  # open links, which a node at rest has none of
     unanswered: int = 0  # nodes that were dialled in vain since any was heard
-    bad_ways: tuple[Finding, ...] = ()  # what `netcheck` calls bad
+    bad_ways: tuple[Way, ...] = ()  # what `netcheck` calls bad
     # Who holds for us
     holders: int = limits.HOLDERS_WANTED  # that are not silent
     holders_silent: int = 0
@@ -183,12 +189,22 @@ def judge(facts: Facts) -> Verdict:
     found = sorted(_problems(facts), key=lambda one: -_GRAVITY[one.severity])
     worst = found[0].severity if found else Severity.INFO
     state = _state(facts, found)
-    return Verdict(state, _HEALTHS[worst], tuple(found), _SENTENCES[state])
+    return Verdict(state, _HEALTHS[worst], tuple(found), _sentence(facts, state))
+
+
+def _sentence(facts: Facts, state: State) -> str:
+    if facts.is_set_up and not facts.is_running:
+        return "Your node is off: no letter comes or goes."
+    if state is State.OFFLINE and facts.cannot_start_because:
+        return "Your node cannot start: no letter comes or goes."
+    return _SENTENCES[state]
 
 
 def _state(facts: Facts, problems: list[Problem]) -> State:
     if not facts.is_set_up:
         return State.SETUP_NEEDED
+    if not facts.is_running:
+        return State.OFFLINE
     if facts.locked_because:
         return State.LOCKED
     if facts.cannot_start_because:
@@ -227,6 +243,14 @@ def _of_owner(facts: Facts) -> Iterator[Problem]:
             Severity.ATTENTION,
             "There are no keys and no address here yet.",
             "Make them: postroad setup",
+        )
+    elif not facts.is_running:
+        yield Problem(
+            Code.OFF,
+            Severity.BROKEN,
+            "While your node is off, letters to you wait with their senders and your holders, and "
+            "your mail program can neither send nor read.",
+            f"Start it: {starting.start(facts.keeper)}",
         )
     if facts.cannot_start_because:
         yield Problem(
@@ -301,7 +325,7 @@ def _of_house(facts: Facts) -> Iterator[Problem]:
             Severity.BROKEN,
             f"The {door} door is shut: your mail program cannot "
             f"{'send' if door == 'SMTP' else 'read'}.",
-            "Stop your node and start it again, it says why the door is shut: postroad run",
+            f"See why: postroad log. To start your node again: {starting.again(facts.keeper)}",
         )
     for name, reason in facts.failing:
         yield Problem(
@@ -309,8 +333,8 @@ def _of_house(facts: Facts) -> Iterator[Problem]:
             Severity.BROKEN if name in MAIL_SERVICES else Severity.ATTENTION,
             f"Your node fails {SERVICES.get(name, f'at a part of its work ({name})')}, and goes on "
             f"trying: {reason}",
-            "Look again in a minute: postroad status. If it stays so, stop your node and start it "
-            "again: postroad run",
+            "Look again in a minute: postroad status. If it stays so, start your node again: "
+            f"{starting.again(facts.keeper)}",
         )
     if facts.not_reloaded:
         yield Problem(
@@ -375,8 +399,8 @@ _WAYS = {"network": Code.NETWORK, "udp": Code.UDP, "incoming": Code.INCOMING, "r
 def _of_ways(facts: Facts) -> Iterator[Problem]:
     for one in facts.bad_ways:
         code = Code.CLOCK_WRONG if one.about == "clock" else _WAYS.get(one.about, Code.INCOMING)
-        more = f"{one.advice} ".lstrip()
-        yield Problem(code, Severity.ATTENTION, one.says, f"{more}See: postroad netcheck")
+        more = f"{one.next_step} ".lstrip()
+        yield Problem(code, Severity.ATTENTION, one.summary, f"{more}See: postroad netcheck")
     all_of_few = 0 < facts.contacts <= facts.unanswered
     if not facts.linked and (facts.unanswered >= UNANSWERED_MANY or all_of_few):
         yield Problem(
@@ -441,16 +465,22 @@ def _of_queue(facts: Facts) -> Iterator[Problem]:
         )
 
 
-def _of_holders(facts: Facts) -> Iterator[Problem]:
-    if not facts.contacts:
-        yield Problem(
+def too_few_holders(contacts: int, holders: int) -> Problem | None:
+    """What it means to have so many; None: they are enough."""
+    if not contacts:
+        return Problem(
             Code.NO_CONTACTS,
             Severity.INFO,
             "You have no contacts yet, so nobody can write to you or hold letters for you.",
             "Invite somebody: postroad invite",
         )
-    elif facts.holders < limits.HOLDERS_SAFE:
-        yield _few_holders(facts.holders)
+    return _few_holders(holders) if holders < limits.HOLDERS_SAFE else None
+
+
+def _of_holders(facts: Facts) -> Iterator[Problem]:
+    few = too_few_holders(facts.contacts, facts.holders)
+    if few is not None:
+        yield few
     if facts.holders_silent:
         have = "has" if facts.holders_silent == 1 else "have"
         yield Problem(

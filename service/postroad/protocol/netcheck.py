@@ -25,13 +25,13 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """`about` is for programs; `says` and `advice` are sentences, the latter perhaps empty."""
+class Way:
+    """`about` is for programs; `summary` and `next_step` are sentences, the latter may be empty."""
 
     about: str
     state: State
-    says: str
-    advice: str = ""
+    summary: str
+    next_step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Facts:
     clock_error: float | None
 
 
-def findings(facts: Facts) -> list[Finding]:
+def findings(facts: Facts) -> list[Way]:
     """All of them, the most important first."""
     if not any(not at.ip.is_loopback for at in facts.own):
         found = _no_network()
@@ -58,8 +58,8 @@ def findings(facts: Facts) -> list[Finding]:
     return _of_ways(facts)
 
 
-def _no_network() -> Finding:
-    return Finding(
+def _no_network() -> Way:
+    return Way(
         "network",
         State.BAD,
         "This computer has no network: no letter comes or goes.",
@@ -67,14 +67,14 @@ def _no_network() -> Finding:
     )
 
 
-def _of_ways(facts: Facts) -> list[Finding]:
+def _of_ways(facts: Facts) -> list[Way]:
     found = [_peers(facts), _udp(facts), _incoming(facts), _relay(facts), *_clock(facts)]
     return sorted(found, key=lambda one: one.state is not State.BAD)
 
 
-def _peers(facts: Facts) -> Finding:
+def _peers(facts: Facts) -> Way:
     if not facts.contacts:
-        return Finding(
+        return Way(
             "peers",
             State.UNKNOWN,
             "Your node knows no other node yet, so nobody can say how it is seen from outside.",
@@ -83,48 +83,48 @@ def _peers(facts: Facts) -> Finding:
     if not facts.reached:
         nobody = "The one node" if facts.contacts == 1 else f"None of the {facts.contacts} nodes"
         does = "does not answer" if facts.contacts == 1 else "answers"
-        return Finding(
+        return Way(
             "peers",
             State.LIMITED,
             f"{nobody} of your contacts {does} now: they are off, or this network blocks UDP.",
             "Letters wait here. Where UDP is blocked they need a helper (postroad helper enable, "
             "on a small box), or a file (postroad bundle write).",
         )
-    return Finding(
+    return Way(
         "peers",
         State.GOOD,
         f"Nodes of your contacts that answer now: {facts.reached} of {facts.contacts}.",
     )
 
 
-def _udp(facts: Facts) -> Finding:
+def _udp(facts: Facts) -> Way:
     if facts.picture.udp is None:
-        return Finding("udp", State.UNKNOWN, "Whether UDP gets out is not known yet.")
+        return Way("udp", State.UNKNOWN, "Whether UDP gets out is not known yet.")
     if facts.picture.udp:
-        return Finding("udp", State.GOOD, "Packets go out and come back directly (UDP).")
+        return Way("udp", State.GOOD, "Packets go out and come back directly (UDP).")
     says = "This network blocks UDP, so letters can only pass through a relay (TCP)."
     if facts.relay is not None:
-        return Finding("udp", State.LIMITED, f"{says} You have one: all works, a little slower.")
-    return Finding("udp", State.BAD, says, _ways_out(facts))
+        return Way("udp", State.LIMITED, f"{says} You have one: all works, a little slower.")
+    return Way("udp", State.BAD, says, _ways_out(facts))
 
 
-def _incoming(facts: Facts) -> Finding:
+def _incoming(facts: Facts) -> Way:
     picture = facts.picture
     seen = ", ".join(str(one.address) for one in picture.outside)
     if picture.is_open:
-        return Finding(
+        return Way(
             "incoming", State.GOOD, f"Others can begin: you are open to everybody at {seen}."
         )
     nats = {picture.nat4, picture.nat6}
     if nats <= {Nat.UNKNOWN}:
         if picture.udp:
-            return Finding(
+            return Way(
                 "incoming",
                 State.UNKNOWN,
                 "Only neighbours on your own network have seen you; how you look from outside is "
                 "not known.",
             )
-        return Finding(
+        return Way(
             "incoming", State.UNKNOWN, "Nobody has said yet how your computer is seen from outside."
         )
     if nats <= {Nat.SYMMETRIC, Nat.UNKNOWN}:
@@ -141,42 +141,42 @@ def _incoming(facts: Facts) -> Finding:
             "others meet you through a relay, and go on directly."
         )
     if facts.relay is not None:
-        return Finding("incoming", State.LIMITED, f"{says} You have one.")
-    return Finding("incoming", State.BAD, says, _ways_out(facts))
+        return Way("incoming", State.LIMITED, f"{says} You have one.")
+    return Way("incoming", State.BAD, says, _ways_out(facts))
 
 
-def _relay(facts: Facts) -> Finding:
+def _relay(facts: Facts) -> Way:
     if facts.relay is not None:
         where = "your own" if facts.is_own_relay else f"at {facts.relay.address}"
         ms = "" if facts.relay_seconds is None else f" ({round(facts.relay_seconds * 1000)} ms)"
-        return Finding("relay", State.GOOD, f"You wait at a relay, {where}{ms}.")
+        return Way("relay", State.GOOD, f"You wait at a relay, {where}{ms}.")
     if facts.picture.is_open:
-        return Finding(
+        return Way(
             "relay",
             State.LIMITED,
             "You have no relay, and need none but for people whose network lets no UDP out.",
             "If you know such people, open TCP at the same port in your router, or add a helper.",
         )
     if facts.helpers:
-        return Finding(
+        return Way(
             "relay",
             State.BAD,
             "Your helper does not answer, so whoever cannot reach you directly has to wait.",
             "Look whether it is on, and whether its ports are open (TCP 443). Until it answers, "
             f"{BUNDLE}.",
         )
-    return Finding(
+    return Way(
         "relay", State.LIMITED, "None of your contacts is a relay for you.", _ways_out(facts)
     )
 
 
-def _clock(facts: Facts) -> list[Finding]:
+def _clock(facts: Facts) -> list[Way]:
     error = facts.clock_error
     if error is None:
         return []
     ahead = "ahead of" if error > 0 else "behind"
     return [
-        Finding(
+        Way(
             "clock",
             State.BAD,
             f"Your clock is {_span(abs(error))} {ahead} those of your contacts.",
