@@ -80,7 +80,7 @@ class NotThere(PostroadError):
         super().__init__(
             f"Nobody answers at {config.control_path}, but a node works in {config.data}: it is "
             "starting or stopping, or runtime was changed since it was started. Try again in a "
-            f"moment; if it stays so, {starting.typed(starting.anew(keeper, ['runtime']))}"
+            f"moment; if it stays so, {starting.in_words(keeper, ['runtime'])}"
         )
 
 
@@ -88,7 +88,7 @@ class NoAnswer(PostroadError):
     """A node is there, and says nothing within the time that its asker has."""
 
     def __init__(self, seconds: float, keeper: Keeper = Keeper.TERMINAL) -> None:
-        again = starting.typed(starting.again(keeper))
+        again = starting.in_words(keeper)
         super().__init__(
             f"Your node is running, but gives no answer within {seconds:g} s: it is very busy, or "
             f"hangs. Ask again in a minute; if it stays so, {again}"

@@ -115,5 +115,5 @@ def _show_reload(answer: dict[str, Any], kept: Keeper) -> None:
     if answer["after_restart"]:
         click.echo(
             f"After a new start: {', '.join(answer['after_restart'])}. For that, "
-            f"{starting.typed(starting.anew(kept, answer['after_restart']))}"
+            f"{starting.in_words(kept, answer['after_restart'])}"
         )

@@ -15,7 +15,7 @@ from postroad.base import limits
 from postroad.contract import BUS_NAME, Health, Severity
 from postroad.protocol.health import LITTLE_ROOM_BYTES, Code, too_few_holders
 from postroad.protocol.netcheck import State, Way
-from postroad.protocol.starting import IN_UNITS, Keeper, again, anew, start, typed
+from postroad.protocol.starting import IN_UNITS, Keeper, again, in_words, start
 
 # Whether a lock on such a file system is one for all who see it, nobody can promise.
 LOCKLESS = frozenset(
@@ -197,7 +197,7 @@ def _node(facts: Facts) -> Iterator[Finding]:
             "node",
             BROKEN,
             "Your node is there, but gives no answer: it hangs, or is very busy.",
-            f"Try again in a minute. If it stays so, {typed(again(facts.keeper))}",
+            f"Try again in a minute. If it stays so, {in_words(facts.keeper)}",
         )
     elif facts.refusal:
         yield Finding(
@@ -244,7 +244,7 @@ def _configuration(facts: Facts) -> Iterator[Finding]:
             "configuration",
             ATTENTION,
             f"What you changed counts after a new start: {', '.join(facts.after_restart)}.",
-            anew(facts.keeper, facts.after_restart),
+            again(facts.keeper, facts.after_restart),
         )
     elif facts.mistakes is not None:
         yield Finding("configuration", OK, "Your configuration has no mistake.")
@@ -265,7 +265,7 @@ def _ports(facts: Facts) -> Iterator[Finding]:
                 BROKEN,
                 f"{where} is taken by {who}: your mail program would show it your password.",
                 f"Choose another {one.door.lower()}_port in your configuration, and in your mail "
-                f"program; then {typed(anew(facts.keeper, IN_UNITS))}",
+                f"program; then {in_words(facts.keeper, IN_UNITS)}",
                 f"{plain} is taken by another {'user' if one.other_user else 'program'}.",
             )
         elif one.taken:

@@ -28,18 +28,15 @@ def start(keeper: Keeper) -> str:
     return {Keeper.SERVICE: RESTART, Keeper.NOBODY_YET: ENABLE, Keeper.TERMINAL: RUN}[keeper]
 
 
-def again(keeper: Keeper) -> str:
-    """To be typed while it runs, so that it stops and starts."""
-    return RESTART if keeper is Keeper.SERVICE else f"{STOP_FIRST}{RUN}"
+def again(keeper: Keeper, changed: Collection[str] = ()) -> str:
+    """To be typed while it runs, so that it stops and starts; one line for all keys of the
+    configuration that were `changed`."""
+    if keeper is not Keeper.SERVICE:
+        return f"{STOP_FIRST}{RUN}"
+    return RESTART if IN_UNITS.isdisjoint(changed) else ENABLE  # which also starts it again
 
 
-def typed(line: str) -> str:
-    """The line within a sentence."""
-    return line if line.startswith(STOP_FIRST) else f"type: {line}"
-
-
-def anew(keeper: Keeper, changed: Collection[str]) -> str:
-    """The same after these keys of the configuration were changed: one line does for all."""
-    if keeper is Keeper.SERVICE and not IN_UNITS.isdisjoint(changed):
-        return ENABLE  # it also starts the node again
-    return again(keeper)
+def in_words(keeper: Keeper, changed: Collection[str] = ()) -> str:
+    """The same within a sentence."""
+    line = again(keeper, changed)
+    return line if keeper is not Keeper.SERVICE else f"type: {line}"
