@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from postroad.contract import BUS_NAME, ROOT_PATH
+from postroad.contract import BUS_NAME, ROOT_PATH, BusError
 from postroad.doors.dbus.board import Look
-from postroad.doors.dbus.bus import Bus, Call, Library
+from postroad.doors.dbus.bus import Bus, Library
+from postroad.doors.dbus.carried import Call, Written
 from postroad.doors.dbus.interfaces import PEER
 from postroad.doors.dbus.look import plain
 from postroad.doors.dbus.teller import Teller
@@ -34,7 +35,7 @@ class Line:
 
     async def request_name(self, name: str) -> bool:
         assert name == BUS_NAME
-        self._on_call(Call(CALLER, ROOT_PATH, PEER, "Ping", "", [], None))
+        self._on_call(Call(CALLER, ROOT_PATH, PEER, "Ping", "", []))
         if self._before is not None:  # the last word of the old bus comes while the new one waits
             asyncio.get_running_loop().call_soon(self._before.known.set)
             asyncio.get_running_loop().call_later(0.2, self.known.set)
@@ -53,7 +54,10 @@ class Line:
         await self._closed.wait()
         return "The bus went."
 
-    def answer(self, call: Call, signature: str, body: list[Any], weight: int = 1) -> None:
+    def write(self, signature: str, body: list[Any], weight: int = 1) -> Written:
+        return Written(signature, b"", weight)
+
+    def answer(self, call: Call, written: Written) -> None:
         self.answered.append(call)
 
     def close(self) -> None:
@@ -97,3 +101,29 @@ def test_a_call_after_the_bus_came_back_is_answered_though_one_before_it_never_w
 
     asyncio.run(scene())
     assert not lines[0].answered
+
+
+class Forgetful(Line):
+    """A connection over which what the node said cannot be told: it has another type."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _: None, None)
+        self.refused: list[tuple[str, str]] = []
+
+    def knows(self, sender: str) -> bool:
+        return True
+
+    def write(self, signature: str, body: list[Any], weight: int = 1) -> Written:
+        raise TypeError("a fault of ours: secret")
+
+    def refuse(self, call: Call, error_name: str, sentence: str) -> None:
+        self.refused.append((error_name, sentence))
+
+
+def test_an_answer_that_cannot_be_said_is_a_failure_that_is_told() -> None:
+    teller, line = Teller("unix:path=/nowhere", Library.NEXT, Nobody()), Forgetful()
+    teller._bus = line  # type: ignore[assignment]
+    teller._called(Call(CALLER, "/", PEER, "Ping", "", []))
+    ((name, sentence),) = line.refused
+    assert name == BusError.FAILED
+    assert "secret" not in sentence

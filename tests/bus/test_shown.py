@@ -142,6 +142,42 @@ def test_programs_walk_down_the_tree_of_objects(met: Scene, asker: LibraryClient
     assert found == set(objects(asker))
 
 
+def test_who_asks_the_same_again_hears_what_is_now(met: Scene) -> None:
+    """Their question is known by its octets, and its answer kept as octets."""
+
+    async def ask_on(ask: Asker) -> list[bool]:
+        heard: list[bool] = []
+
+        async def until_it_is(wanted: bool) -> None:
+            async with asyncio.timeout(20):
+                while not heard or heard[-1] is not wanted:
+                    found = await asyncio.gather(
+                        *(
+                            ask(ROOT_PATH, interfaces.PROPERTIES, "Get", "ss", *question)
+                            for question in (
+                                (MANAGER_INTERFACE, "Paused"),
+                                (MANAGER_INTERFACE, "Address"),
+                            )
+                        )
+                    )
+                    heard.append(found[0])
+                    assert found[1] == met.anna.address
+                    await asyncio.sleep(0.1)
+
+        for member, signature, arguments, wanted in (
+            ("Resume", "", (), False),
+            ("Pause", "u", (60,), True),
+            ("Resume", "", (), False),
+        ):
+            await ask(ROOT_PATH, MANAGER_INTERFACE, member, signature, *arguments)
+            await until_it_is(wanted)
+        return heard
+
+    for library in ("dbus-next", "dbus-fast"):
+        heard = LibraryClient(library).session(ask_on)
+        assert sorted(set(heard)) == [False, True]
+
+
 # Signals
 
 
