@@ -60,7 +60,7 @@ async def call(seconds: float) -> None:
         elif kind < 5:
             member, signature, body = "GetAll", "s", [MANAGER_INTERFACE]
         else:
-            body = [MANAGER_INTERFACE, "QueueLength"]
+            body = [MANAGER_INTERFACE, "ParcelsUnderWay"]
         message = dbus_fast.Message(
             destination=BUS_NAME,
             path=ROOT_PATH,

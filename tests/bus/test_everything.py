@@ -131,7 +131,14 @@ def test_a_list_of_tables_has_its_type_also_when_it_is_empty() -> None:
 # Properties
 
 NAMED_BY_THE_BUS = {
-    MANAGER_INTERFACE: {"Version", "Key", "QueueLength", "PeersOnline", "PeersKnown", "Endpoints"},
+    MANAGER_INTERFACE: {
+        "Version",
+        "Key",
+        "ParcelsUnderWay",
+        "PeersOnline",
+        "PeersKnown",
+        "Endpoints",
+    },
     contract.PEER_INTERFACE: {"Contact", "Online", "Path", "Trust"},
     _C: {"Online", "Trust", "Peers"},
     _LETTER: set[str](),

@@ -146,7 +146,7 @@ def _manager(status: Reply, devices: list[Reply], objects: Mapping[str, Shown]) 
             "Address": clean(status["address"]),
             "Key": next((one["key"] for one in devices if one["is_this"]), ""),
             **_paused(status),
-            "QueueLength": status["parcels_waiting"] + status["parcels_held"],
+            "ParcelsUnderWay": status["parcels_waiting"] + status["parcels_held"],
             "RequestsWaiting": status["requests_waiting"],
             "ContactCount": status["contact_count"],
             "PeersOnline": sum(online),
