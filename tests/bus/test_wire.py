@@ -96,3 +96,19 @@ def test_a_message_that_is_too_long_is_refused_before_it_is_kept(order: bytes) -
     stream.feed(order + b"\1\0\1" + length + bytes(8))
     with pytest.raises(PeerMisbehaved, match="over the session bus"):
         stream.take(1)
+
+
+@given(st.binary(max_size=200), st.integers(1, 20))
+def test_whatever_comes_is_cut_into_pieces_of_it_or_refused(octets: bytes, at_once: int) -> None:
+    stream = wire.Stream()
+    found = b""
+    try:
+        for at in range(0, len(octets), at_once):
+            stream.feed(octets[at : at + at_once])
+            for message in stream.take(3):
+                assert len(message) >= wire.FIXED_BYTES
+                wire.serial_of(message)
+                found += message
+    except PeerMisbehaved:
+        pass
+    assert octets.startswith(found)

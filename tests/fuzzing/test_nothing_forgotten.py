@@ -73,6 +73,8 @@ ABOVE = {
     "doors.control.OwnersFile._ask": "four octets from the owner's own process",
     "doors.control._Doorstep._answer": "a line from it: tests/doors/test_control.py",
     "doors.control._uid": "what the kernel says",
+    "doors.dbus.wire.Stream._end": "what the bus let through: tests/bus/test_wire.py",
+    "doors.dbus.wire.serial_of": "a whole message",
     "doors.identity.IdentityDesk._publish": "base64 from the owner's own process",
     "doors.submission._Conversation._credential": "base64 of a line of at most 512 octets",
     "machine.firewalls.at_work": "rules as nft prints them: tests/machine/test_firewalls.py",
