@@ -384,7 +384,7 @@ def _backup(octets: bytes) -> None:
 
 
 def _backup_seeds() -> list[bytes]:
-    head = backup_format.Head(1, int(NOW), "postroad", 1, 1, 1, b"k")
+    head = backup_format.Head(1, int(NOW), "postroad", 1, 1, 1, b"k", 1)
     file = backup_format.File("database", 5, bytes(32))
     sealer = Sealer(bytes(range(KEY_BYTES)))
     whole = backup_format.Catalogue(head, {"database": (file, (bytes(16),))})

@@ -20,7 +20,7 @@ from postroad.store.backup_format import Catalogue, File, Head
 IDENTITY = Identity(bytes(range(32)))
 SEALER = Sealer(backup.mail_key(IDENTITY))
 MARK = backup.mark(IDENTITY)
-HEAD = Head(3, 1_795_000_000, "postroad 0.1.0", 12, 10587, 10143, b"sealed keys")
+HEAD = Head(3, 1_795_000_000, "postroad 0.1.0", 12, 10587, 10143, b"sealed keys", 10110)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "backup.md"
 
 

@@ -118,6 +118,7 @@ _QUARANTINED: Shape = {
     "at": moment("when it was found"),
 }
 _NEW_PASSWORD = text("the mailbox password; shown this once")
+_SERVICE = truth("whether the node is being made a service of the user's systemd")
 _WORDS = text("24 words, with spaces between them; shown this once")
 _AUDIT_ENTRY: Shape = {
     "number": whole("its place in the log"),
@@ -316,13 +317,14 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "imap_port": _PORT,
             "pop3_port": _PORT,
             "sheet": text("the file of the revocation sheet").or_null(),
-            "service": truth("whether the node is being made a service of the user's systemd"),
+            "service": _SERVICE,
         },
         {
             "address": _ADDRESS,
             "smtp_port": _PORT,
             "imap_port": _PORT,
             "pop3_port": _PORT,
+            "service": _SERVICE,
             "made_at": moment("when the backup was made"),
             "messages": whole("in it"),
             "missing": many(text("a message, in words"), "what could not be read from it"),

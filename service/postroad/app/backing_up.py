@@ -9,6 +9,8 @@ See: docs/adr/0023-backup.md, docs/backup.md.
 """
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -105,6 +107,7 @@ def back_up(
                 config.smtp_port,
                 config.imap_port,
                 using.kept,
+                config.pop3_port,
             )
             catalogue = Catalogue(head, files)
             if writer.gather(catalogue):
@@ -250,8 +253,15 @@ def last_one(config: Config) -> dict[str, Any] | None:
     return None if found is None else asdict(found)
 
 
-def check(path: Path, sealer: Sealer, mark: bytes, seen: Seen = lambda *_: None) -> dict[str, Any]:
-    """Read all of the backup in this folder, and tell what is not as it was written.
+def check(
+    path: Path,
+    sealer: Sealer,
+    mark: bytes,
+    seen: Seen = lambda *_: None,
+    data: Path | None = None,
+) -> dict[str, Any]:
+    """Read all of the backup in this folder, and tell what is not as it was written. `data`: the
+    data folder, when there is one.
 
     The next backup into it hears of what was found (`mends`), if the folder can be written."""
     folder = Folder(path, sealer, mark)
@@ -274,7 +284,7 @@ def check(path: Path, sealer: Sealer, mark: bytes, seen: Seen = lambda *_: None)
             bad |= missing
             if missing:
                 damaged.append(name)
-        lost = letters(folder, catalogue, set(damaged))
+        lost = _letters(folder, catalogue, set(damaged), data)
     return {
         "folder": str(path),
         "number": catalogue.head.count,
@@ -307,12 +317,25 @@ def octets_of(folder: Folder, catalogue: Catalogue, name: str) -> Iterator[bytes
             yield None
 
 
-def letters(folder: Folder, catalogue: Catalogue, damaged: set[str]) -> list[str]:
-    """Which messages stand in those files, as far as the backup's database can tell."""
-    if not damaged - {form.DATABASE}:
+def _letters(
+    folder: Folder, catalogue: Catalogue, damaged: set[str], data: Path | None
+) -> list[str]:
+    """Which messages stand in those files, as far as the backup's database can tell.
+
+    It is put together in a file without a name, where the mail itself lies: it may be large, and
+    nobody else shall find it. Where there is no such place, none is named."""
+    if data is None or not damaged - {form.DATABASE}:
         return []
-    database = b"".join(
-        block or bytes(form.BLOCK_BYTES) for block in octets_of(folder, catalogue, form.DATABASE)
-    )
     size = catalogue.files[form.DATABASE][0].size
-    return snapshot.letters_in(database[:size], damaged)
+    try:
+        found = os.statvfs(data)
+        if found.f_bavail * found.f_frsize < size + limits.DISK_RESERVE_BYTES:
+            return []
+        with tempfile.TemporaryFile(dir=data) as copy:
+            for block in octets_of(folder, catalogue, form.DATABASE):
+                copy.write(block or bytes(form.BLOCK_BYTES))
+            copy.truncate(size)
+            copy.flush()
+            return snapshot.letters_in(Path(f"/proc/self/fd/{copy.fileno()}"), damaged)
+    except OSError:
+        return []

@@ -1,24 +1,18 @@
 """`postroad backup ...`: your mail in a folder of yours, sealed so that your 24 words open it."""
 
 import sys
-from collections.abc import Callable, Container, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from postroad.app import telling_backup as telling
 from postroad.app.asking import as_json, finish
 from postroad.app.config import Config
+from postroad.app.terminal import identity_asked, progress
 from postroad.base.errors import ConfigurationError, NotSetUp
 
-if TYPE_CHECKING:
-    from postroad.sealing.keys import Identity
-    from postroad.sealing.wrapping import Wrapping
-
 a_folder = click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-WORDS_BYTES_MAX = 4096
 
 
 @click.group(invoke_without_command=True)
@@ -50,7 +44,7 @@ def to(context: click.Context, folder: Path, json_wanted: bool) -> None:
                 f"{folder} is in the folder of your mail itself. Choose another disk."
             )
         using = backing_up.opener(config, json_wanted)
-        with _bar("Writing the backup", json_wanted) as seen:
+        with progress("Writing the backup", json_wanted) as seen:
             return backing_up.back_up(config, path, using, SystemClock().now(), seen)
 
     finish(work, json_wanted, telling.written)
@@ -78,59 +72,11 @@ def check(context: click.Context, folder: Path, words: bool, json_wanted: bool) 
         else:
             using = backing_up.opener(config, json_wanted)
             sealer, mark = using.sealer, using.mark
-        with _bar("Reading the backup", json_wanted) as seen:
-            return backing_up.check(folder.absolute(), sealer, mark, seen)
+        with progress("Reading the backup", json_wanted) as seen:
+            data = config.data if config.is_set_up else None
+            return backing_up.check(folder.absolute(), sealer, mark, seen, data)
 
     finish(work, json_wanted, telling.checked, is_good=lambda answer: bool(answer["whole"]))
-
-
-def identity_asked(json_wanted: bool) -> "Identity":
-    """Who the 24 words say that it is; PermanentFailure in words when they are none."""
-    from postroad.sealing.keys import identity_from_words
-
-    if json_wanted or not sys.stdin.isatty():
-        return identity_from_words(sys.stdin.buffer.read(WORDS_BYTES_MAX).decode(errors="replace"))
-    return identity_from_words(str(click.prompt("Your 24 words", err=True, hide_input=True)))
-
-
-def restore(
-    until_kept: ExitStack,
-    path: Path,
-    config: Config,
-    folder: Path,
-    wrapping: "Callable[[], Wrapping]",
-    held: Container[int],
-    json_wanted: bool,
-) -> dict[str, Any]:
-    """Restore the backup in this folder; it counts when `until_kept` is left without an error."""
-    from postroad.app import restoring
-    from postroad.machine.clock import SystemClock
-    from postroad.machine.entropy import SystemEntropy
-
-    identity = identity_asked(json_wanted)
-    with _bar("Restoring your mail", json_wanted) as seen:
-        made = until_kept.enter_context(
-            restoring.restored(
-                path,
-                config,
-                folder.absolute(),
-                identity,
-                SystemClock(),
-                SystemEntropy(),
-                wrapping,
-                held,
-                seen,
-            )
-        )
-    return {
-        "address": str(made.address),
-        "smtp_port": made.config.smtp_port,
-        "imap_port": made.config.imap_port,
-        "pop3_port": made.config.pop3_port,
-        "made_at": made.made_at,
-        "messages": made.messages,
-        "missing": made.missing,
-    }
 
 
 def _last(config: Config) -> dict[str, Any]:
@@ -139,16 +85,3 @@ def _last(config: Config) -> dict[str, Any]:
     if not config.is_set_up:
         raise NotSetUp
     return {"last": backing_up.last_one(config)}
-
-
-@contextmanager
-def _bar(label: str, json_wanted: bool) -> "Iterator[Callable[[int, int], None]]":
-    """How far it is, on a terminal; nothing for programs."""
-    hidden = json_wanted or not sys.stderr.isatty()
-    with click.progressbar(length=1, label=label, file=sys.stderr, hidden=hidden) as bar:
-
-        def seen(done: int, total: int) -> None:
-            bar.length = max(total, 1)
-            bar.update(max(0, done - bar.pos))
-
-        yield seen

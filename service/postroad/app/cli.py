@@ -2,16 +2,12 @@
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 the node is not running, 4 not set up, 5 the keys are locked.
 With --json nothing is asked, and the answer is one JSON object on stdout, a failure likewise:
-{"version": 1, "error": "a sentence"}. Where `setup` cannot keep its keys after it showed them, the
-answer is out already: the sentence is on stderr, the exit code is 1, and what was shown counts for
-nothing.
+{"version": 1, "error": "a sentence"}.
 """
 
 # Most commands only ask the running node; the two that need a node import what it is made of.
 import io
 import sys
-from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +15,11 @@ import click
 
 from postroad import __version__
 from postroad.app import config as configuration
-from postroad.app import telling, telling_backup, telling_keys, telling_network, telling_service
+from postroad.app import telling, telling_keys, telling_network
 from postroad.app.asking import (
     FAILED,
     Misused,
     as_json,
-    ask,
     fail,
     finish,
     line_of_stdin,
@@ -33,16 +28,15 @@ from postroad.app.asking import (
 from postroad.app.asking import ask_own as _ask
 from postroad.app.audit_cli import audit
 from postroad.app.backup_cli import backup
-from postroad.app.backup_cli import restore as restore_backup
 from postroad.app.bundle_cli import bundle
-from postroad.app.config import LINKS, Config
+from postroad.app.config import Config
 from postroad.app.config_cli import config
 from postroad.app.contacts_cli import contacts, invitations, verify
 from postroad.app.doctor_cli import doctor
 from postroad.app.health_cli import statistics, status
 from postroad.app.helper_cli import helper
 from postroad.app.identity_cli import devices, identity, revoke
-from postroad.app.keys_cli import WAYS, keys, unlock, wrapping_asked
+from postroad.app.keys_cli import keys, unlock
 from postroad.app.log_cli import log_command
 from postroad.app.mail_client_cli import mail_client
 from postroad.app.password_cli import password
@@ -52,15 +46,13 @@ from postroad.app.proposals_cli import introduce, proposals
 from postroad.app.queue_cli import queue
 from postroad.app.requests_cli import requests
 from postroad.app.schema_cli import schema
-from postroad.app.service_cli import enabled, own_config, service
+from postroad.app.service_cli import service
+from postroad.app.setup_cli import setup
 from postroad.app.store_cli import store
 from postroad.app.version_cli import version
 from postroad.app.watch_cli import watch
-from postroad.base.errors import ConfigurationError, NotToBeHad, PostroadError
+from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.machine import hardening
-
-WORDS_BYTES_MAX = 4096
-WORDS_ALONE = "--"  # what `--restore` without a folder says
 
 
 class _Place:
@@ -110,123 +102,6 @@ def program() -> None:
 def main(context: click.Context, path: Path | None) -> None:
     """Postroad: email with no mail server."""
     context.obj = _Place(path)
-
-
-@main.command()
-@click.option("--name", help="The part of your address before the dot: a-z, 0-9, - and _.")
-@click.option(
-    "--restore",
-    is_flag=False,
-    flag_value=WORDS_ALONE,
-    metavar="[FOLDER]",
-    help="Ask for the 24 words of an identity you have, and restore the backup in FOLDER, if you "
-    "name one; with --json the words come on stdin.",
-)
-@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The data folder.")
-@click.option("--link", type=click.Choice(LINKS), help="How nodes reach each other.")
-@click.option(
-    "--protect",
-    type=click.Choice(WAYS),
-    default="plain",
-    help="What opens your keys (see: postroad keys protect); a passphrase is asked for, and with "
-    "--json read from the first line of stdin.",
-)
-@click.option(
-    "--sheet",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Also write the revocation sheet into this file, to be printed; see: postroad identity.",
-)
-@click.option("--no-service", is_flag=True, help="Leave it to you to start your node.")
-@as_json
-@click.pass_obj
-def setup(
-    place: _Place,
-    name: str | None,
-    restore: str | None,
-    data: Path | None,
-    link: str | None,
-    protect: str,
-    sheet: Path | None,
-    no_service: bool,
-    json_wanted: bool,
-) -> None:
-    """Make your address and keys; shows your 24 words and mailbox password, once."""
-    from postroad.app import policy as policies
-    from postroad.app import service as services
-    from postroad.app import setting_up
-    from postroad.app import sheet as sheets
-    from postroad.machine.clock import SystemClock
-    from postroad.machine.entropy import SystemEntropy
-
-    def prepare() -> dict[str, Any]:
-        config = configuration.load(place.path)  # it need not be there yet
-        if data is not None:
-            config = replace(config, data=data.absolute())
-        if link is not None:
-            config = replace(config, link=link)
-        policy = policies.load()
-        config = policies.to_set_up(config, policy, link)
-        if restore is not None and restore != WORDS_ALONE:
-            if name is not None or sheet is not None:
-                raise Misused("The backup has your name, and your sheet is printed: leave those.")
-            wrapping = wrapping_asked(protect, json_wanted, config)
-            told = restore_backup(
-                until_shown,
-                place.path,
-                config,
-                Path(restore),
-                wrapping,
-                services.held_ports(),
-                json_wanted,
-            )
-            narrowed = policies.narrowed(configuration.load(place.path), policy)
-            doors = ("smtp_port", "imap_port", "pop3_port")
-            return {**told, **{door: getattr(narrowed, door) for door in doors}}
-        chosen = name or _ask_for_name(json_wanted)
-        wrapping = wrapping_asked(protect, json_wanted, config)
-        words = _ask_for_words(json_wanted) if restore is not None else None
-        made = until_shown.enter_context(
-            setting_up.set_up(
-                place.path,
-                config,
-                chosen,
-                words,
-                SystemClock(),
-                SystemEntropy(),
-                wrapping,
-                services.held_ports(),
-            )
-        )
-        if sheet is not None:
-            sheets.write_at_set_up(sheet, made.words, made.address, SystemClock().now())
-        return {
-            "sheet": None if sheet is None else str(sheet),
-            "address": str(made.address),
-            "words": made.words,
-            "password": made.password,
-            "smtp_port": policies.narrowed(made.config, policy).smtp_port,
-            "imap_port": policies.narrowed(made.config, policy).imap_port,
-            "pop3_port": policies.narrowed(made.config, policy).pop3_port,
-            "service": with_service,
-        }
-
-    def settle() -> dict[str, Any]:
-        until_shown.pop_all().close()
-        with suppress(PostroadError):  # no node runs yet that would wait for this
-            ask(configuration.load(place.path).control_path, do="look again")
-        return enabled(own_config(place)) if with_service else {}
-
-    def settled(answer: dict[str, Any]) -> None:
-        if answer and not json_wanted:
-            telling_service.enabled(answer)
-
-    # The unit of the service says no other file.
-    is_usual = place.path == configuration.default_path()
-    with_service = not no_service and is_usual and services.is_to_be_had()
-    with ExitStack() as until_shown:
-        is_restored = restore not in (None, WORDS_ALONE)
-        finish(prepare, json_wanted, telling_backup.restored if is_restored else telling.setup)
-        finish(settle, False, settled)  # an error here is told beside the answer
 
 
 @main.command()
@@ -331,6 +206,7 @@ def remove_helper(place: _Place, name: str, json_wanted: bool) -> None:
     )
 
 
+main.add_command(setup)
 main.add_command(status)
 main.add_command(statistics)
 main.add_command(watch)
@@ -400,18 +276,6 @@ def _seconds(duration: str | None) -> int | None:
     if seconds is None:
         raise Misused(f"{duration!r} is no time. Say it like 30m, 2h or 1d.")
     return seconds
-
-
-def _ask_for_name(json_wanted: bool) -> str:
-    if json_wanted:
-        raise Misused("Say your name in your address with --name: --json asks nothing.")
-    return str(click.prompt("Your name in your address (like anna)", err=True))
-
-
-def _ask_for_words(json_wanted: bool) -> str:
-    if json_wanted:
-        return sys.stdin.buffer.read(WORDS_BYTES_MAX).decode(errors="replace")
-    return str(click.prompt("Your 24 words", err=True, hide_input=True))
 
 
 def _ask_for_link() -> str:

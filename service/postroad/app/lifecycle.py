@@ -27,6 +27,7 @@ from postroad.app.node import Sockets
 from postroad.app.policy import Policy
 from postroad.app.running import House, Ready, Running, answer
 from postroad.app.service import DOORS
+from postroad.app.setting_up import end_restoration
 from postroad.app.setup_desk import SetupDesk
 from postroad.app.waiting import Waiting, sentence, until_told
 from postroad.base import limits
@@ -185,6 +186,7 @@ class _Life:
                 log.warning("%s", line)
             with suppress(OSError):
                 await disk.run(partial(checkup.remove_left, config.data))
+            await disk.run(partial(end_restoration, disk))
             await _expect_protection(disk, config, again=self._waited)
             machine = machine_parts.machine(config, disk, self._doors, self._peer_uid)
             # Doors first: a mail program never waits for peers.

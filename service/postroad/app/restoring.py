@@ -8,9 +8,9 @@ See: docs/adr/0023-backup.md.
 
 import hashlib
 import os
-from collections.abc import Callable, Container, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from postroad.app import backing_up, durable, setting_up
@@ -18,21 +18,30 @@ from postroad.app import config as configuration
 from postroad.app.backing_up import Seen
 from postroad.app.backup_folder import Folder
 from postroad.app.config import Config
-from postroad.base.errors import ConfigurationError, PeerMisbehaved
+from postroad.app.setting_up import DRAFT, ENDS, RESTORING, Means
+from postroad.base.errors import ConfigurationError, DiskFull, PeerMisbehaved
 from postroad.base.ids import Fingerprint
 from postroad.base.seams import Clock, Entropy
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address
 from postroad.sealing.backup import Sealer, mail_key, mark
 from postroad.sealing.keys import Identity
-from postroad.sealing.wrapping import PLAIN, Wrapping
 from postroad.store import backup_format as form
 from postroad.store import keyring, snapshot
 from postroad.store.backup_format import Catalogue
 from postroad.store.database import FILE_NAME
 
-MARKER = "restoring"
-DRAFT = FILE_NAME + ".restoring"
+LOST_TOLD_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The folder of a backup, and whose words open it. `incomplete`: whether its owner does without
+    the letters that cannot be read from it."""
+
+    path: Path
+    identity: Identity = field(repr=False)
+    incomplete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,59 +57,101 @@ class Restored:
 
 @contextmanager
 def restored(
-    path: Path,
-    config: Config,
-    source: Path,
-    identity: Identity,
-    clock: Clock,
-    entropy: Entropy,
-    wrapping: Callable[[], Wrapping] = lambda: PLAIN,
-    held: Container[int] = (),
-    seen: Seen = lambda *_: None,
+    path: Path, config: Config, source: Source, means: Means, seen: Seen = lambda *_: None
 ) -> Iterator[Restored]:
-    """Restore the backup in `source`; `path` and `held` as in `setting_up.set_up`. It counts when
+    """Restore this backup; `path` is the configuration's, as in `setting_up.set_up`. It counts when
     this is left without an error. Raises ConfigurationError in words."""
     os.umask(0o077)
-    folder = Folder(source, Sealer(mail_key(identity)), mark(identity))
+    identity = source.identity
+    folder = Folder(source.path, Sealer(mail_key(identity)), mark(identity))
     catalogue = backing_up.expect(folder)
     folder.look()
     try:
-        keys = keyring.restored(catalogue.head.keys, identity, entropy, clock.now())
+        keys = keyring.restored(catalogue.head.keys, identity, means.entropy, means.clock.now())
     except PeerMisbehaved as error:
         raise ConfigurationError(
             f"The keys in the backup are damaged ({error}). Set up without it, with your 24 words: "
             "postroad setup --restore"
         ) from error
     with closing(setting_up.folder_of(config)) as disk:
-        _expect_room(disk)
-        disk.write(MARKER, mark(identity))
-        restoring = _Restoring(disk, folder, catalogue, seen)
-        missing = restoring.files()
-        restoring.database(identity.public.fingerprint, clock)
-        chosen = setting_up.with_free_ports(_with_ports(config, path, catalogue), path, held)
+        with _in_words(disk):
+            _expect_room(disk, mark(identity))
+            restoring = _Restoring(disk, folder, catalogue, seen)
+            missing = restoring.files()
+            restoring.database(identity.public.fingerprint, means.clock, means.entropy)
+            lost = _in_mail(Path(disk.folder) / FILE_NAME, missing)
+        if lost and not source.incomplete:
+            raise ConfigurationError(_refusal(source.path, lost))
+        chosen = setting_up.with_free_ports(_with_ports(config, path, catalogue), path, means.held)
         with setting_up.writing_keys(disk):
-            draft = keyring.draft(disk, keys, wrapping())
+            draft = keyring.draft(disk, keys, means.wrapping())
         with closing(draft):
             configuration.write(path, chosen)
             head = catalogue.head
-            lost = backing_up.letters(folder, catalogue, missing)
-            others = len(missing) - len({one for one in missing if one.startswith("bodies/")})
-            if others:
-                lost.append(f"{others} sealed letters on their way")
             yield Restored(keys.address, chosen, head.made_at, head.messages, lost)
             with setting_up.writing_keys(disk):
                 keyring.keep(disk, draft)
-        disk.remove(MARKER)
+        with suppress(ConfigurationError):  # the node will do it when it starts
+            setting_up.end_restoration(disk)
 
 
-def _expect_room(disk: FolderDisk) -> None:
-    """Refuse to restore over a store; one that a killed restoration began goes on."""
+@contextmanager
+def _in_words(disk: FolderDisk) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, DiskFull) as error:
+        why = error.strerror if isinstance(error, OSError) else "the disk is full"
+        raise ConfigurationError(
+            f"Your mail cannot be written to {disk.folder} ({why}). Make room there, or mend that, "
+            "then type the same again: it goes on where it was. To have it elsewhere: --data"
+        ) from error
+
+
+def _expect_room(disk: FolderDisk, mine: bytes) -> None:
+    """Refuse to restore over a store; one that a killed restoration of the same mail began, and no
+    node has opened, goes on."""
     setting_up.expect_none(disk)
-    if FILE_NAME in disk.names("") and MARKER not in disk.names(""):
+    names = disk.names("")
+    if FILE_NAME in names and not (_began(disk, mine) and not _was_opened(disk)):
         raise ConfigurationError(
             f"There is a store in {disk.folder} already, and nothing is written over it. Move that "
             "folder away, or choose another one with --data."
         )
+    disk.write(RESTORING, mine)
+
+
+def _began(disk: FolderDisk, mine: bytes) -> bool:
+    try:
+        with disk.open(RESTORING) as file:
+            return file.read(len(mine) + 1) == mine
+    except FileNotFoundError:
+        return False
+
+
+def _was_opened(disk: FolderDisk) -> bool:
+    """A node keeps a log beside its database from the first moment on, and the database says so."""
+    if FILE_NAME + "-wal" in disk.names(""):
+        return True
+    with disk.open(FILE_NAME) as file:
+        return not snapshot.is_settled(file.read(snapshot.HEAD_BYTES))
+
+
+def _in_mail(database: Path, missing: set[str]) -> list[str]:
+    """What is lost with these files, in words."""
+    lost = snapshot.letters_in(database, missing)
+    others = sum(not one.startswith("bodies/") for one in missing)
+    if others:
+        lost.append(f"{others} sealed letters on their way")
+    return lost
+
+
+def _refusal(folder: Path, lost: list[str]) -> str:
+    some = ", ".join(lost[:LOST_TOLD_MAX]) + (", ..." if len(lost) > LOST_TOLD_MAX else "")
+    return (
+        f"These cannot be read from {folder}: {some}. You are not set up yet. If you have another "
+        "copy of that folder, type the same with that one, and it goes on; to do without them, "
+        "type the same again with --incomplete."
+    )
 
 
 def _with_ports(config: Config, path: Path, catalogue: Catalogue) -> Config:
@@ -108,7 +159,9 @@ def _with_ports(config: Config, path: Path, catalogue: Catalogue) -> Config:
     head = catalogue.head
     if path.exists() or not head.smtp_port or not head.imap_port:
         return config
-    return replace(config, smtp_port=head.smtp_port, imap_port=head.imap_port)
+    return replace(
+        config, smtp_port=head.smtp_port, imap_port=head.imap_port, pop3_port=head.pop3_port
+    )
 
 
 class _Restoring:
@@ -158,12 +211,12 @@ class _Restoring:
             self._disk.keep(spool, name)
         return True
 
-    def database(self, mine: Fingerprint, clock: Clock) -> None:
+    def database(self, mine: Fingerprint, clock: Clock, entropy: Entropy) -> None:
         """Put the database there, ready for its new life."""
         folder = Path(self._disk.folder)
         draft, path = folder / DRAFT, folder / FILE_NAME
         for old in (draft, path):  # a killed restoration's: nobody has used it yet
-            for end in ("", "-wal", "-shm", "-journal"):
+            for end in ENDS:
                 old.with_name(old.name + end).unlink(missing_ok=True)
         missing = 0
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -179,7 +232,7 @@ class _Restoring:
                 f"{missing} blocks of the database are damaged in {self._folder.path} ({fault}). "
                 "Try another copy of that folder."
             )
-        snapshot.settle(draft, mine, clock.now(), self._catalogue.head.made_at)
+        snapshot.settle(draft, mine, clock.now(), self._catalogue.head.made_at, entropy)
         draft.replace(path)
         durable.sync(folder)
 

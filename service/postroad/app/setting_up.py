@@ -27,11 +27,15 @@ from postroad.base.seams import Clock, Entropy
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address, is_name
-from postroad.sealing.keys import Identity, identity_from_words
+from postroad.sealing.keys import Identity
 from postroad.sealing.password import ENTROPY_BYTES, new_password, verifier
 from postroad.sealing.wrapping import PLAIN, Wrapping
 from postroad.store import keyring
+from postroad.store.database import FILE_NAME
 
+RESTORING = "restoring"  # a file of the data folder: whose restoration is under way
+DRAFT = FILE_NAME + ".restoring"
+ENDS = ("", "-wal", "-shm", "-journal")  # of the names of a database's files
 SLOTS = 40  # how many users of one machine may have ports of their own
 
 
@@ -45,20 +49,22 @@ class SetUp:
     config: Config
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a set-up is made with. `wrapping` makes what its keys are wrapped in; `held`: ports that
+    systemd holds for this user's own node, which are as good as free."""
+
+    clock: Clock
+    entropy: Entropy
+    wrapping: Callable[[], Wrapping] = lambda: PLAIN
+    held: Container[int] = ()
+
+
 @contextmanager
 def set_up(
-    path: Path,
-    config: Config,
-    name: str,
-    words: str | None,
-    clock: Clock,
-    entropy: Entropy,
-    wrapping: Callable[[], Wrapping] = lambda: PLAIN,
-    held: Container[int] = (),
+    path: Path, config: Config, name: str, identity: Identity, means: Means
 ) -> Iterator[SetUp]:
-    """Make a new identity, or this device for the identity of 24 words; show it, then leave.
-    `wrapping` makes what its keys are wrapped in; `held`: ports that systemd holds for this user's
-    own node, which are as good as free.
+    """Make this device one of that identity, new or not; show it, then leave.
 
     It counts when this is left without an error. Raises ConfigurationError or PermanentFailure with
     a sentence, both at the beginning and at the end."""
@@ -67,21 +73,36 @@ def set_up(
             f"{name!r} cannot be part of an address: use 1 to 31 of a-z, 0-9, - and _."
         )
     os.umask(0o077)
-    identity = Identity(entropy.token(32)) if words is None else identity_from_words(words)
+    entropy = means.entropy
     password = new_password(entropy.token(ENTROPY_BYTES))
     with closing(folder_of(config)) as disk:
         expect_none(disk)
         keys = keyring.new_keyring(
-            name, identity, verifier(password, entropy.token(16)), entropy, clock.now()
+            name, identity, verifier(password, entropy.token(16)), entropy, means.clock.now()
         )
-        chosen = with_free_ports(config, path, held)
+        chosen = with_free_ports(config, path, means.held)
         with writing_keys(disk):
-            draft = keyring.draft(disk, keys, wrapping())
+            draft = keyring.draft(disk, keys, means.wrapping())
         with closing(draft):
             configuration.write(path, chosen)
             yield SetUp(keys.address, identity.words, password, chosen)
             with writing_keys(disk):
+                end_restoration(disk)
                 keyring.keep(disk, draft)
+
+
+def end_restoration(disk: FolderDisk) -> None:
+    """A restoration that was begun here and broken off is gone on with no more: whoever has keys
+    may have new mail in the store, which a later one must not take for its own half-made one."""
+    names = disk.names("")
+    try:
+        for name in (RESTORING, *(DRAFT + end for end in ENDS)):
+            if name in names:
+                disk.remove_durably(name)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{disk.folder} cannot be written ({error.strerror}). Mend that, then try again."
+        ) from error
 
 
 def expect_none(disk: FolderDisk) -> None:

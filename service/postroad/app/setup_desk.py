@@ -87,10 +87,8 @@ def _set_up(path: Path, draft: _Draft, held: Container[int]) -> Reply:
         path,
         config,
         draft.name,
-        draft.identity.words,
-        SystemClock(),
-        SystemEntropy(),
-        held=held,
+        draft.identity,
+        setting_up.Means(SystemClock(), SystemEntropy(), held=held),
     ) as made:
         pass  # its owner has the words: they said three of them
     return {"address": str(made.address), "password": made.password}

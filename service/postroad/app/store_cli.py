@@ -1,8 +1,6 @@
 """`postroad store ...`: how large your mail is, whether it is whole, and how it gets smaller."""
 
 import sys
-from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -15,12 +13,11 @@ from postroad.app import telling_store as telling
 from postroad.app.asking import NotRunning, as_json, ask, finish
 from postroad.app.config import Config
 from postroad.app.keys_cli import with_folder
+from postroad.app.terminal import progress
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, Locked, NotSetUp, NotToBeHad, PostroadError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from postroad.machine.disk import FolderDisk
 
 
@@ -95,8 +92,15 @@ def _checked(config: Config, json_wanted: bool) -> dict[str, Any]:
 
     def read(sql: Any) -> dict[str, Any]:
         wanted = checkup.octets_to_check(sql)
-        with _bar(wanted, json_wanted) as seen:
-            found = checkup.faults(sql, config.data, seen)
+        done = 0
+
+        def told(octets: int) -> None:
+            nonlocal done
+            done += octets
+            seen(done, wanted)
+
+        with progress("Reading your mail", json_wanted) as seen:
+            found = checkup.faults(sql, config.data, told)
             some = list(islice(found, checkup.FAULTS_MAX))
             more = sum(1 for _ in found)
         return {
@@ -133,13 +137,3 @@ def _reserve(config: Config) -> int:
 def _expect_set_up(config: Config) -> None:
     if not config.is_set_up:
         raise NotSetUp
-
-
-@contextmanager
-def _bar(octets: int, json_wanted: bool) -> "Iterator[Callable[[int], None]]":
-    """How far it is, on a terminal; nothing for programs."""
-    hidden = json_wanted or not sys.stderr.isatty()
-    with click.progressbar(
-        length=max(octets, 1), label="Reading your mail", file=sys.stderr, hidden=hidden
-    ) as bar:
-        yield bar.update

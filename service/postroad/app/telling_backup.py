@@ -47,10 +47,12 @@ def checked(answer: dict[str, Any]) -> None:
         click.echo("The list of what it holds is damaged; its copy is whole, and was read.")
     if not answer["database_is_whole"]:
         click.echo("The database in it is damaged: folders, flags, contacts and most letters.")
+    filed = sum(one.startswith("bodies/") for one in answer["damaged_files"])
+    if filed and not answer["letters"]:
+        click.echo(f"Damaged are {filed} large letters.")
     _list("These letters cannot be restored from it:", answer["letters"])
-    others = len(answer["damaged_files"]) - len(answer["letters"])
-    if others > 0:
-        click.echo(f"Damaged, too: {others} files of letters on their way.")
+    if others := len(answer["damaged_files"]) - filed:
+        click.echo(f"Damaged, too: {others} letters on their way.")
     if answer["mends"]:
         click.echo(
             "While your mail is still here, back up again into the same folder: what is damaged is "
@@ -74,8 +76,9 @@ def restored(made: dict[str, Any]) -> None:
     click.echo(f"   incoming    IMAP  127.0.0.1  port {made['imap_port']}")
     click.echo(f"   or          POP3  127.0.0.1  port {made['pop3_port']}   (the INBOX alone)")
     click.echo(f"   outgoing    SMTP  127.0.0.1  port {made['smtp_port']}")
-    click.echo("\nNext: postroad run")
-    click.echo("If the old computer was lost or stolen, revoke it: postroad devices")
+    if not made["service"]:
+        click.echo("\nNext: postroad run")
+    click.echo("\nIf the old computer was lost or stolen, revoke it: postroad devices")
 
 
 def _list(title: str, found: list[str]) -> None:

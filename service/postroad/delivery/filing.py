@@ -243,8 +243,11 @@ class Filing:
             elif verdict is Verdict.REQUESTED:
                 trace = self._trace(opened.header, mail_id)
                 added = self._requests.enter(sql, opened, letter.body, mail_id, trace)
-            memory = Filed(verdict, opened.header.digest, now)
-            filed.remember(sql, opened.sender, opened.nonce, memory, opened.header.expires)
+            # What a revoked device signed is not spoken of again: its owner may seal the same letter
+            # anew with another one, and whoever has the lost one shall not spoil its nonce.
+            if verdict is not Verdict.REVOKED:
+                memory = Filed(verdict, opened.header.digest, now)
+                filed.remember(sql, opened.sender, opened.nonce, memory, opened.header.expires)
         else:
             verdict = before.verdict
             if verdict is Verdict.REQUESTED:

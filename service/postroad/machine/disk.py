@@ -97,6 +97,11 @@ class FolderDisk:
     def remove(self, name: str) -> None:
         (self._folder / name).unlink(missing_ok=True)
 
+    def remove_durably(self, name: str) -> None:
+        """It is gone also after a power cut."""
+        self.remove(name)
+        _fsync_folder((self._folder / name).parent)
+
     def names(self, folder: str) -> Iterable[str]:
         try:
             return sorted(os.listdir(self._folder / folder))

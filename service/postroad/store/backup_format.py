@@ -41,6 +41,7 @@ class Head:
     smtp_port: int = number(5, 2)
     imap_port: int = number(6, 2)
     keys: bytes = octets(7, 1, 60_000)
+    pop3_port: int = number(8, 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,8 @@ def revoke(
     else:
         for device in sorted(named):
             queue.seal_anew(sql, whose, device, now)
+        if whose in mine:
+            queue.sign_anew(sql, now)
     queue.wake(sql, whose, now)
     event = "identity revoked" if is_whole else "device revoked"
     # Anybody may tell of their own devices as often as they like.

@@ -332,11 +332,24 @@ def seal_anew(
 ) -> None:
     """What was sealed for a record that this device signed is sealed again, for another one: the
     device was revoked. What holders keep of it is nobody's any more."""
-    anew = """FROM parcel WHERE fingerprint = ? AND state IN ('waiting', 'held')
-              AND sealed_for & 0xffffffff = ?"""  # a sequence names its device: `next_sequence`
-    which = (fingerprint, int.from_bytes(device[:4], "big"))
-    ids = [parcel_id for (parcel_id,) in sql.execute(f"SELECT id {anew}", which)]
-    for parcel_id in ids:
+    _seal_anew(
+        sql,
+        # A sequence names its device: `next_sequence`.
+        "fingerprint = ? AND sealed_for & 0xffffffff = ?",
+        (fingerprint, int.from_bytes(device[:4], "big")),
+        now,
+    )
+
+
+def sign_anew(sql: sqlite3.Connection, now: Instant) -> None:
+    """A device of ours was revoked, and nobody takes what it signed. It may have sealed any of what
+    is open, for a backup brings the parcels of a lost device along: all is sealed again."""
+    _seal_anew(sql, "mail_id IS NOT NULL", (), now)
+
+
+def _seal_anew(sql: sqlite3.Connection, which: str, said: tuple[object, ...], now: Instant) -> None:
+    open_ones = f"SELECT id FROM parcel WHERE state IN ('waiting', 'held') AND {which}"  # noqa: S608
+    for (parcel_id,) in sql.execute(open_ones, said).fetchall():
         unhold(sql, parcel_id)
         sql.execute(
             "UPDATE parcel SET state = 'waiting', due_at = ? WHERE id = ?", (now, parcel_id)

@@ -14,20 +14,26 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, DiskFull
 from postroad.base.ids import Fingerprint, Instant
+from postroad.base.seams import Entropy
 from postroad.store import audit, filed, people, queue, sealed
 from postroad.store.contents import file_name
 from postroad.store.database import FILE_NAME, Sql, connect, in_words, to_read
 
 _COPY = re.compile(re.escape(FILE_NAME) + r"\.[0-9a-f]{16}\.backup", re.ASCII)
 UIDS_SKIPPED = 1 << 16  # in each mailbox: of what came after the backup, and is lost
+UIDS_PER_SECOND = 4  # since the backup: more than ever come, for weeks on end
+UIDS_BY_CHANCE = 1 << 22
 UIDS_TOLD = 1 << 11  # of them, to programs that ask what is gone since
 NUMBERS_SKIPPED = 1 << 32  # mod-sequences, and arrivals in drops
+NUMBERS_PER_SECOND = 1 << 24
+SECONDS_SKIPPED_MAX = 365 * limits.DAY  # a clock that is far ahead uses up no more
 # Our records: a day of them, one for each minute (`protocol.records.next_sequence`). With more, a
 # device made of the 24 words alone would not be believed for as long.
 RECORDS_SKIPPED = limits.DAY // limits.MINUTE
@@ -138,22 +144,25 @@ def _read_only(path: Path) -> Iterator[Sql]:
         yield sql
 
 
-def letters_in(database: bytes, names: set[str]) -> list[str]:
-    """Which messages stand in these files, in words, as far as these octets of a database tell."""
-    with closing(sqlite3.connect(":memory:")) as sql:
-        try:
-            # A copy says that its log lies beside it, which it does not when it is in memory.
-            sql.deserialize(database[:18] + b"\1\1" + database[20:])
+def letters_in(path: Path, names: set[str]) -> list[str]:
+    """Which messages stand in these files, in words, as far as this database, which may be damaged,
+    tells; it is read where it lies, however large it is."""
+    if not names:
+        return []
+    try:
+        with _read_only(path) as sql:
             rows = sql.execute(
                 """SELECT mailbox.name, message.uid, content.sha256 FROM message
                    JOIN mailbox ON mailbox.id = mailbox_id JOIN content ON content.id = content_id
                    WHERE content.octets IS NULL ORDER BY mailbox.name, uid"""
-            ).fetchall()
-        except sqlite3.Error:
-            return []
-    return [
-        f"message {uid} in {mailbox}" for mailbox, uid, digest in rows if file_name(digest) in names
-    ]
+            )
+            return [
+                f"message {uid} in {mailbox}"
+                for mailbox, uid, digest in rows
+                if file_name(digest) in names
+            ]
+    except sqlite3.Error:
+        return []
 
 
 def fault(path: Path) -> str:
@@ -166,7 +175,16 @@ def fault(path: Path) -> str:
     return "" if said == "ok" else said
 
 
-def settle(path: Path, mine: Fingerprint, now: Instant, made_at: int) -> None:
+HEAD_BYTES = 20  # of an SQLite database
+
+
+def is_settled(head: bytes) -> bool:
+    """Whether a database that begins so is as `settle` left it: every node keeps a log beside it,
+    which is noted in the octets 18 and 19."""
+    return head[18:HEAD_BYTES] == b"\1\1"
+
+
+def settle(path: Path, mine: Fingerprint, now: Instant, made_at: int, entropy: Entropy) -> None:
     """Prepare the restored database at `path`, which nobody has open; it is durable afterwards.
     `mine`: whose it is.
 
@@ -175,8 +193,9 @@ def settle(path: Path, mine: Fingerprint, now: Instant, made_at: int) -> None:
     try:
         with closing(connect(str(path))) as sql:
             sql.execute("BEGIN IMMEDIATE")
-            _skip(sql)
-            people.skip_records(sql, mine, RECORDS_SKIPPED)
+            skip = _Skip.since(made_at, now, entropy)
+            _skip(sql, skip)
+            people.skip_records(sql, mine, skip.records)
             sql.execute("UPDATE my_drop SET tickets = x''")
             sql.execute("UPDATE holding SET told = NULL")
             sql.execute("DELETE FROM value WHERE name = 'clock'")  # another computer's
@@ -195,12 +214,34 @@ def settle(path: Path, mine: Fingerprint, now: Instant, made_at: int) -> None:
         os.close(handle)
 
 
-def _skip(sql: Sql) -> None:
+@dataclass(frozen=True, slots=True)
+class _Skip:
+    """How far each kind of number goes on."""
+
+    uids: int
+    numbers: int
+    records: int
+
+    @classmethod
+    def since(cls, made_at: int, now: Instant, entropy: Entropy) -> "_Skip":
+        """The same backup may be restored twice, one time after the other or on two computers, and
+        each of them gives numbers out. So the later one goes further, by the time between them, and
+        two at once go apart by chance."""
+        seconds = min(max(0, int(now) - made_at), SECONDS_SKIPPED_MAX)
+        chance = int.from_bytes(entropy.token(4), "big")
+        return cls(
+            UIDS_SKIPPED + seconds * UIDS_PER_SECOND + chance % UIDS_BY_CHANCE,
+            NUMBERS_SKIPPED + seconds * NUMBERS_PER_SECOND + chance % NUMBERS_PER_SECOND,
+            RECORDS_SKIPPED + seconds // limits.MINUTE,
+        )
+
+
+def _skip(sql: Sql, skip: _Skip) -> None:
     """No UID, mod-sequence or arrival that was given out after the backup is given out again.
 
     All flags are of now, and what may have come meanwhile is gone: so says the node to a mail
     program that asks what happened since a moment that the backup does not know."""
-    sql.execute("UPDATE mailbox SET highest_modseq = highest_modseq + ?", (NUMBERS_SKIPPED,))
+    sql.execute("UPDATE mailbox SET highest_modseq = highest_modseq + ?", (skip.numbers,))
     sql.execute(
         """UPDATE message SET modseq =
            (SELECT highest_modseq FROM mailbox WHERE mailbox.id = mailbox_id)"""
@@ -212,5 +253,5 @@ def _skip(sql: Sql) -> None:
            SELECT id, uid_next + at, highest_modseq FROM mailbox JOIN step""",
         (UIDS_TOLD,),
     )
-    sql.execute("UPDATE mailbox SET uid_next = uid_next + ?", (UIDS_SKIPPED,))
-    sql.execute("UPDATE held_drop SET arrivals = arrivals + ?", (NUMBERS_SKIPPED,))
+    sql.execute("UPDATE mailbox SET uid_next = uid_next + ?", (skip.uids,))
+    sql.execute("UPDATE held_drop SET arrivals = arrivals + ?", (skip.numbers,))
