@@ -95,9 +95,16 @@ async def offer(bringer: Resident, to: Resident, octets: bytes) -> bytes | Resea
     return await Client(bringer.node.links).deliver(there, letter)
 
 
-async def verdict(sender: Resident, recipient: Resident, header: Header, body: bytes) -> Verdict:
+async def verdict(
+    sender: Resident,
+    recipient: Resident,
+    header: Header,
+    body: bytes,
+    bringer: Resident | None = None,
+) -> Verdict:
     """What the recipient's receipt says of a letter that this sender signed."""
-    receipt = await bring(sender, recipient, sealed(sender, recipient, header, body))
+    octets = sealed(sender, recipient, header, body)
+    receipt = await bring(bringer or sender, recipient, octets)
     return Verdict(
         open_receipt(
             receipt,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
 
 from delivery.test_directory import a_box
 from delivery.test_road import ended, held_by, is_filed
+from fakes import FakeEntropy
 from postroad.app.helper import HelperConfig, build_helper
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure, Unreachable
@@ -19,8 +21,8 @@ from postroad.peers.exchange import Refused
 from postroad.protocol import wire
 from postroad.protocol.identity_records import sign_revoke, sign_revoke_devices
 from postroad.sealing.keys import Identity
-from postroad.store import invitations, people, revoked, standing
-from postroad.store.database import Sql
+from postroad.store import filed, invitations, people, revoked, snapshot, standing
+from postroad.store.database import FILE_NAME, Sql
 from simulator.village import Resident, Village, play, until
 
 
@@ -199,6 +201,64 @@ def test_nobody_revokes_anybody_else_or_takes_a_revocation_back(tmp_path: Path) 
         assert await knows_revoked(bora, anna, other)
         await mallory.write(bora.address, subject="mine all the same")
         await until(lambda: is_filed(bora, "mine all the same"))
+
+    play(tmp_path, scene)
+
+
+async def restored(place: Village, of: Resident) -> Resident:
+    """What was on somebody's disk, on another computer, as from a backup; it is not on yet."""
+    new = Resident(place, of.name, of.entropy)
+    new.folder = place.folder / f"{of.name}-restored"
+    shutil.copytree(of.folder, new.folder)
+    (new.folder / "keys").unlink()
+    mine = Identity(of.entropy).public.fingerprint
+    database, now = new.folder / FILE_NAME, place.clock.now()
+    snapshot.settle(database, mine, now, int(now), FakeEntropy("restored"))
+    place.residents.append(new)
+    return new
+
+
+def test_what_the_lost_device_sealed_is_sealed_anew_and_filed_though_it_is_revoked(
+    tmp_path: Path,
+) -> None:
+    """A restored queue holds parcels, and holders keep copies, that speak for a device which its
+    owner then revokes."""
+
+    async def scene(place: Village) -> None:
+        (bora,) = await place.settle_in("bora")
+        (hana,) = await place.with_holders(bora, "hana")
+        anna, carl = await place.settle_in("anna", "carl")
+        await place.meet(bora, anna, carl)
+        lost, bora_is = anna.node.endpoint.me, bora.address
+        await bora.sleep()
+        await anna.write(bora_is, subject="waits for her")
+        await until(lambda: held_by(anna, 1))
+        (row,) = await anna.waiting()
+        assert row.sealed is not None
+        old = row.sealed.mail_id
+        for one in (anna, hana):
+            await one.sleep()
+        new = await restored(place, anna)
+        await new.wake()
+        await revokes(new, lost)
+        await new.sleep()
+        await bora.wake()
+        record = sign_revoke_devices(Identity(anna.entropy), {lost}, 1 << 32)
+        there = Contact(peer_of(bora), bora.node.endpoint.addresses())
+        await Client(carl.node.links).tell_change(there, encode(record), None)
+        await hana.wake()
+
+        async def is_answered() -> bool:
+            return (
+                await bora.node.database.read(lambda sql: filed.receipt_for(sql, old)) is not None
+            )
+
+        await until(is_answered, limits.DAY)
+        assert not await bora.with_subject("waits for her")
+        await new.wake()
+        await until(lambda: is_filed(bora, "waits for her"), limits.DAY)
+        await until(lambda: ended(new, "delivered"), limits.DAY)
+        assert len(await bora.with_subject("waits for her")) == 1
 
     play(tmp_path, scene)
 

@@ -243,7 +243,7 @@ class Filing:
             elif verdict is Verdict.REQUESTED:
                 trace = self._trace(opened.header, mail_id)
                 added = self._requests.enter(sql, opened, letter.body, mail_id, trace)
-            # What a revoked device signed is not spoken of again: its owner may seal the same letter
+            # What a revoked device signed is not remembered: its owner may seal the same letter
             # anew with another one, and whoever has the lost one shall not spoil its nonce.
             if verdict is not Verdict.REVOKED:
                 memory = Filed(verdict, opened.header.digest, now)

@@ -17,7 +17,7 @@ from postroad.protocol import wire, wire_holders
 from postroad.protocol.holding import HoldFor, Relation, quota
 from postroad.protocol.records import PersonRecord, read_person
 from postroad.protocol.wire_reseal import Reseal
-from postroad.store import held, people, queue, renters
+from postroad.store import held, people, queue, renters, revoked
 from postroad.store.database import Database
 from postroad.store.held import HeldDrop
 from postroad.store.sealed import SealedStore
@@ -187,7 +187,8 @@ class Shelves:
         return await self._database.read(lambda sql: held.served_record(sql, fingerprint))
 
     async def learn_record(self, record: bytes, teller: PeerId) -> bool:
-        """Keep a contact's newer record, told by a device of theirs; False: not a contact.
+        """Keep a contact's newer record, told by a device of theirs; False: not a contact's, or
+        of a device that was revoked.
 
         A device that we do not know shows by the record itself that it is theirs: the directory
         would give us the same. So who lost a computer is known again at once.
@@ -200,6 +201,8 @@ class Shelves:
             if person is None:
                 return False
             newest = read_person(record, person.fingerprint)
+            if not revoked.speaks(sql, person.fingerprint, newest.certificate.device):
+                return False
             if people.learn(sql, newest, now):
                 queue.wake(sql, person.fingerprint, now)
             people.keep_record(sql, newest, now)
