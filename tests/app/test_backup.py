@@ -322,8 +322,8 @@ def test_damage_is_found_and_costs_only_what_it_stands_on(
     other = Person("annas-other", scene.folder, SLOT + 2)
     others.append(other)
     refused = other.type(*scene.restore(), stdin=scene.words)
-    told = refused.stdout
-    assert (refused.returncode, "type the same again with --incomplete" in told) == (1, True)
+    said = refused.stdout
+    assert (refused.returncode, "type the same again with --incomplete" in said) == (1, True)
     assert not (other.folder / "data" / "keys").exists()
     done = other.type(*scene.restore(), "--incomplete", stdin=scene.words)
     made = json.loads(done.stdout)
