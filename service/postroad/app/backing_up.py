@@ -42,6 +42,7 @@ from postroad.store.last_backup import LastBackup
 if TYPE_CHECKING:
     from postroad.machine.disk import FolderDisk
 
+SPOOL = "spool"  # of the data folder: what a node forgets when it starts
 ROUNDS_MAX = 5
 Seen = Callable[[int, int], None]
 """Hears how many octets are done, of how many."""
@@ -322,8 +323,9 @@ def _letters(
 ) -> list[str]:
     """Which messages stand in those files, as far as the backup's database can tell.
 
-    It is put together in a file without a name, where the mail itself lies: it may be large, and
-    nobody else shall find it. Where there is no such place, none is named."""
+    It is put together in a file where the mail itself lies, for it may be large, and nobody else
+    shall find it; a node that starts removes what a killed check left there. Where there is no such
+    place, none is named."""
     if data is None or not damaged - {form.DATABASE}:
         return []
     size = catalogue.files[form.DATABASE][0].size
@@ -331,11 +333,11 @@ def _letters(
         found = os.statvfs(data)
         if found.f_bavail * found.f_frsize < size + limits.DISK_RESERVE_BYTES:
             return []
-        with tempfile.TemporaryFile(dir=data) as copy:
+        with tempfile.NamedTemporaryFile(dir=data / SPOOL) as copy:
             for block in octets_of(folder, catalogue, form.DATABASE):
                 copy.write(block or bytes(form.BLOCK_BYTES))
             copy.truncate(size)
             copy.flush()
-            return snapshot.letters_in(Path(f"/proc/self/fd/{copy.fileno()}"), damaged)
+            return snapshot.letters_in(Path(copy.name), damaged)
     except OSError:
         return []

@@ -5,7 +5,7 @@ stderr, the exit code is 1, and what was shown counts for nothing.
 """
 
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,7 @@ class _Asked:
     restore: str | None
     incomplete: bool
     data: Path | None
-    link: str | None
+    link: str | None = field(repr=False)  # no secret, but elsewhere what is called so is one
     protect: str
     sheet: Path | None
 

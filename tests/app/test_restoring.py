@@ -1,0 +1,287 @@
+"""A restoration that meets trouble: a medium that does not answer, a full disk, an older one that
+was broken off, a letter that is damaged. Nobody is set up by half, and nothing is written over."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crash import points
+from crash.test_backup import add, begin
+from person import Person, surroundings
+from postroad.app import config as configuration
+from postroad.app import telling_backup
+from postroad.app.backing_up import back_up
+from postroad.app.setting_up import DRAFT, RESTORING
+from postroad.base.ids import Instant
+from postroad.store import backup_format as form
+from postroad.store.database import FILE_NAME, connect
+
+SLOT = 54
+INCOMPLETE = "type the same again with --incomplete"
+needs_strace = pytest.mark.skipif(
+    not points.can_inject(), reason="needs Debian packages: strace (and leave to trace)"
+)
+
+
+class Scene:
+    """A backup of Anna's with a small letter and a large one, and another computer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.anna = Person("anna", folder, SLOT)
+        self.words, using = begin(self.anna)
+        self.backup = folder / "stick"
+        config = configuration.load(self.anna.config)
+        back_up(config, self.backup, using, Instant(1_000.0))
+        self.other = Person("other", folder, SLOT + 1)
+        self.data = self.other.folder / "data"
+
+    @property
+    def command(self) -> list[str]:
+        return [*self.other.command, "setup", "--restore", str(self.backup), "--json"]
+
+    def restore(self, *more: str, under: tuple[str, ...] = ()) -> tuple[int, dict[str, Any]]:
+        done = subprocess.run(
+            [*under, *self.command, *more],
+            input=self.words,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            env=surroundings(),
+        )
+        return done.returncode, json.loads(done.stdout or "{}")
+
+    def is_whole(self) -> None:
+        found = self.other.postroad("store", "check")
+        assert (found["whole"], found["octets"]) == (True, 100_005)
+
+    def packs(self) -> list[Path]:
+        return sorted((self.backup / form.PACKS).iterdir())
+
+    def begin_and_break_off(self) -> None:
+        """As a restoration that is killed before it keeps the keys leaves it."""
+        code, _ = self.restore(under=tuple(KILLED.under(self.renames(), self.folder / "told")))
+        assert code < 0
+        names = {path.name for path in self.data.iterdir()}
+        assert {RESTORING, FILE_NAME} <= names, names
+        assert "keys" not in names
+
+    def renames(self) -> int:
+        """How many of them a whole restoration has: with the last the keys get their name."""
+        told = self.folder / "counted"
+        spare = Person("spare", self.folder, SLOT + 2)
+        command = [*spare.command, "setup", "--restore", str(self.backup), "--json"]
+        counting = KILLED.under(points.NEVER, told)
+        subprocess.run(
+            [*counting, *command], input=self.words, capture_output=True, text=True, timeout=90,
+            check=True, env=surroundings(),
+        )  # fmt: skip
+        return sum("rename(" in line for line in told.read_text().splitlines())
+
+
+KILLED = points.Fault("killed at rename", "rename", "signal=SIGKILL")
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    made = Scene(tmp_path)
+    yield made
+    made.other.kill()
+
+
+def failing(*paths: Path, when: str) -> tuple[str, ...]:
+    """Reads of these files fail so, in strace's words."""
+    named = [word for path in paths for word in ("-P", str(path))]
+    inject = f"inject=read:error=EIO:when={when}"
+    return ("strace", "-f", "-qq", "-o", "/dev/null", *named, "-e", "trace=read", "-e", inject)
+
+
+@needs_strace
+def test_a_read_that_fails_once_costs_nothing(scene: Scene) -> None:
+    (pack,) = scene.packs()
+    code, made = scene.restore(under=failing(pack, when="5"))
+    assert (code, made.get("missing")) == (0, []), made
+    scene.is_whole()
+
+
+@needs_strace
+def test_a_medium_that_goes_away_meanwhile_is_no_damage_and_the_same_goes_on(scene: Scene) -> None:
+    (pack,) = scene.packs()
+    catalogue = scene.backup / form.CATALOGUE
+    told = scene.folder / "told"
+    # Its catalogue could be read at first, and cannot when it is asked for again.
+    gone = failing(pack, when="5+")
+    both = (*gone[:5], "-P", str(catalogue), *gone[5:])
+    code, made = scene.restore(under=both)
+    assert (code, "Was the disk unplugged?" in made["error"]) == (1, True), made
+    assert not (scene.data / "keys").exists()
+    assert not told.exists()
+    code, made = scene.restore()
+    assert (code, made.get("missing")) == (0, []), made
+    scene.is_whole()
+
+
+def damage_a_letter(scene: Scene) -> None:
+    """The large letter was added last."""
+    (pack,) = scene.packs()
+    octets = bytearray(pack.read_bytes())
+    octets[-1_000] ^= 1
+    pack.write_bytes(octets)
+
+
+def test_where_letters_are_damaged_nobody_is_set_up_before_they_say_so(scene: Scene) -> None:
+    pristine = {path: path.read_bytes() for path in scene.packs()}
+    damage_a_letter(scene)
+    code, told = scene.restore()
+    assert (code, INCOMPLETE in told["error"]) == (1, True), told
+    assert "message 2 in INBOX" in told["error"]
+    assert not (scene.data / "keys").exists()
+    for path, octets in pristine.items():  # another copy is found
+        path.write_bytes(octets)
+    code, made = scene.restore()
+    assert (code, made["missing"]) == (0, [])
+    scene.is_whole()
+
+
+def test_who_does_without_damaged_letters_has_the_others(scene: Scene) -> None:
+    damage_a_letter(scene)
+    assert scene.restore()[0] == 1
+    code, made = scene.restore("--incomplete")
+    assert (code, made["missing"]) == (0, ["message 2 in INBOX"])
+    assert made["messages"] == 2
+    checked = scene.other.type("backup", "check", str(scene.backup), "--json")
+    assert json.loads(checked.stdout)["letters"] == ["message 2 in INBOX"]
+    assert "Damaged" not in scene.other.type("backup", "check", str(scene.backup)).stdout
+
+
+@pytest.mark.parametrize("octets", [60_000, 150_000, 420_000], ids=["letter", "database", "more"])
+def test_a_full_disk_is_told_in_words_and_the_same_goes_on(scene: Scene, octets: int) -> None:
+    """No file of this process may grow above that."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (octets, octets))
+
+    done = subprocess.run(
+        scene.command, input=scene.words, capture_output=True, text=True, timeout=90, check=False,
+        env=surroundings(), preexec_fn=limit,
+    )  # fmt: skip
+    told = json.loads(done.stdout)
+    if done.returncode:
+        assert "Traceback" not in done.stderr
+        assert "type the same again: it goes on" in told["error"], told
+        assert not (scene.data / "keys").exists()
+        code, made = scene.restore()
+        assert (code, made.get("missing")) == (0, []), made
+    else:
+        assert octets > 400_000
+    scene.is_whole()
+
+
+@needs_strace
+def test_who_sets_up_by_the_words_after_a_broken_restoration_never_loses_the_mail_of_then(
+    scene: Scene,
+) -> None:
+    scene.begin_and_break_off()
+    done = scene.other.type("setup", "--name", "anna", "--restore", "--json", stdin=scene.words)
+    assert done.returncode == 0, done
+    assert RESTORING not in os.listdir(scene.data)
+    add(scene.other, b"new mail")
+    is_kept(scene)
+
+
+def is_kept(scene: Scene) -> None:
+    """The keys are damaged, and their owner does what the program says; the new mail is there."""
+    (scene.data / "keys").rename(scene.folder / "damaged keys")
+    before = (scene.data / FILE_NAME).read_bytes()
+    code, told = scene.restore()
+    assert (code, "There is a store in" in told["error"]) == (1, True), told
+    assert (scene.data / FILE_NAME).read_bytes() == before
+    with closing(connect(str(scene.data / FILE_NAME))) as sql:
+        assert sql.execute("SELECT count(*) FROM message").fetchone() == (3,)
+
+
+def test_a_node_that_starts_ends_a_restoration(scene: Scene) -> None:
+    """It was killed when its keys had their name already."""
+    code, made = scene.restore()
+    assert code == 0
+    scene.other.imap_port = made["imap_port"]
+    for name in (RESTORING, DRAFT, DRAFT + "-wal"):
+        (scene.data / name).write_bytes(b"left over")
+    scene.other.begin_start()
+    scene.other.end_start()
+    scene.other.stop()
+    assert not {name for name in os.listdir(scene.data) if RESTORING in name}
+
+
+def test_a_store_that_a_node_has_opened_is_no_half_made_one(scene: Scene) -> None:
+    """Though the marker came back with a copy of the folder."""
+    assert scene.restore()[0] == 0
+    (scene.data / RESTORING).write_bytes(form.mark_of((scene.backup / form.CATALOGUE).read_bytes()))
+    add(scene.other, b"new mail")
+    is_kept(scene)
+
+
+@needs_strace
+@pytest.mark.parametrize("octets", [b"somebody else's", b"", b"\0" * 17])
+def test_a_restoration_of_somebody_else_is_not_gone_on_with(scene: Scene, octets: bytes) -> None:
+    scene.begin_and_break_off()
+    (scene.data / RESTORING).write_bytes(octets)
+    before = (scene.data / FILE_NAME).read_bytes()
+    code, told = scene.restore()
+    assert (code, "There is a store in" in told["error"]) == (1, True), told
+    assert (scene.data / FILE_NAME).read_bytes() == before
+
+
+@needs_strace
+def test_a_broken_restoration_goes_on(scene: Scene) -> None:
+    scene.begin_and_break_off()
+    code, made = scene.restore()
+    assert (code, made["missing"]) == (0, [])
+    assert RESTORING not in os.listdir(scene.data)
+    scene.is_whole()
+
+
+def test_all_three_ports_that_mail_programs_know_come_back(scene: Scene) -> None:
+    """Where there is no configuration yet."""
+    fresh = scene.folder / "fresh"
+    fresh.mkdir()
+    done = subprocess.run(
+        [
+            *scene.other.command[:3], "--config", str(fresh / "config.toml"), "setup", "--json",
+            "--restore", str(scene.backup), "--data", str(fresh / "data"),
+        ],
+        input=scene.words, capture_output=True, text=True, timeout=90, check=False,
+        env=surroundings(),
+    )  # fmt: skip
+    made, was = json.loads(done.stdout), configuration.load(scene.anna.config)
+    for door in ("smtp_port", "imap_port", "pop3_port"):
+        assert made[door] == getattr(was, door), made
+    assert made["service"] is False
+
+
+def test_who_has_a_service_is_not_told_to_start_the_node(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = {
+        "address": "anna.x@postroad.alt", "smtp_port": 1, "imap_port": 2, "pop3_port": 3,
+        "made_at": 1_000.0, "messages": 1, "missing": [],
+    }  # fmt: skip
+    telling_backup.restored({**made, "service": True})
+    assert "postroad run" not in capsys.readouterr().out
+    telling_backup.restored({**made, "service": False})
+    assert "Next: postroad run" in capsys.readouterr().out
+
+
+def test_incomplete_without_a_backup_is_a_slip(scene: Scene) -> None:
+    done = scene.other.type("setup", "--name", "anna", "--incomplete")
+    assert (done.returncode, "--restore FOLDER" in done.stderr) == (2, True)
