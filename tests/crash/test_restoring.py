@@ -44,7 +44,7 @@ def test_whenever_it_is_killed_the_same_command_goes_on_to_the_end(
         other = Person(name, tmp_path, SLOT + 1)
         return other, [*other.command, "setup", "--restore", str(backup), "--json"]
 
-    _, command = restoring("counted")
+    other, command = restoring("counted")
     assert not killed(fault, points.NEVER, told, command, words)
     calls = sum(line.count("(") > 0 for line in told.read_text().splitlines())
     assert calls > 5

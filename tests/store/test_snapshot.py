@@ -24,14 +24,14 @@ LETTERS = 1_000  # that come between two restorations
 
 
 class Dice(FakeEntropy):
-    """The same octets whenever it is asked."""
+    """They fall the same way each time."""
 
-    def __init__(self, octet: int) -> None:
+    def __init__(self, chance: float) -> None:
         super().__init__()
-        self._octet = octet
+        self._chance = chance
 
-    def token(self, size: int) -> bytes:
-        return bytes([self._octet]) * size
+    def uniform(self) -> float:
+        return self._chance
 
 
 def made(folder: Path) -> Path:
@@ -70,9 +70,9 @@ def restored(backup: Path, name: str, entropy: FakeEntropy, seconds: float) -> t
 def test_the_later_of_two_restorations_of_one_backup_goes_further(tmp_path: Path) -> None:
     """However the dice fall: after two weeks no UID, after two seconds no other number."""
     backup = made(tmp_path / "backup")
-    first = restored(backup, "first", Dice(0xFF), 10.0)
-    soon = restored(backup, "soon", Dice(0), 12.0)
-    later = restored(backup, "later", Dice(0), 10.0 + 14 * limits.DAY)
+    first = restored(backup, "first", Dice(0.999_999), 10.0)
+    soon = restored(backup, "soon", Dice(0.0), 12.0)
+    later = restored(backup, "later", Dice(0.0), 10.0 + 14 * limits.DAY)
     assert later[0] > first[0] + LETTERS
     for at in (1, 2):
         assert later[at] > soon[at] > first[at] + LETTERS
@@ -89,8 +89,8 @@ def test_two_restorations_at_the_same_moment_go_apart(tmp_path: Path) -> None:
 
 def test_a_wrong_clock_uses_up_no_more_than_a_year_of_numbers(tmp_path: Path) -> None:
     backup = made(tmp_path / "backup")
-    behind = restored(backup, "behind", Dice(0), -400 * limits.DAY)
-    ahead = restored(backup, "ahead", Dice(0xFF), 90 * 365 * limits.DAY)
+    behind = restored(backup, "behind", Dice(0.0), -400 * limits.DAY)
+    ahead = restored(backup, "ahead", Dice(0.999_999), 90 * 365 * limits.DAY)
     assert behind[0] > snapshot.UIDS_SKIPPED
     assert ahead[0] < 1 << 28
     assert ahead[1] < 1 << 60

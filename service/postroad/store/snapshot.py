@@ -228,10 +228,10 @@ class _Skip:
         each of them gives numbers out. So the later one goes further, by the time between them, and
         two at once go apart by chance."""
         seconds = min(max(0, int(now) - made_at), SECONDS_SKIPPED_MAX)
-        chance = int.from_bytes(entropy.token(4), "big")
+        chance = entropy.uniform()
         return cls(
-            UIDS_SKIPPED + seconds * UIDS_PER_SECOND + chance % UIDS_BY_CHANCE,
-            NUMBERS_SKIPPED + seconds * NUMBERS_PER_SECOND + chance % NUMBERS_PER_SECOND,
+            UIDS_SKIPPED + seconds * UIDS_PER_SECOND + int(chance * UIDS_BY_CHANCE),
+            NUMBERS_SKIPPED + seconds * NUMBERS_PER_SECOND + int(chance * NUMBERS_PER_SECOND),
             RECORDS_SKIPPED + seconds // limits.MINUTE,
         )
 
