@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from crash import points
-from crash.test_backup import add, begin
+from crash.test_backup import begin
+from mail_to_back_up import add
 from person import Person, surroundings
 from postroad.app import config as configuration
 from postroad.app import telling_backup
@@ -63,7 +64,7 @@ class Scene:
 
     def is_whole(self) -> None:
         found = self.other.postroad("store", "check")
-        assert (found["whole"], found["octets"]) == (True, 100_005)
+        assert (found["whole"], found["read_bytes"]) == (True, 100_005)
 
     def packs(self) -> list[Path]:
         return sorted((self.backup / form.PACKS).iterdir())
@@ -195,7 +196,7 @@ def test_who_sets_up_by_the_words_after_a_broken_restoration_never_loses_the_mai
     done = scene.other.type("setup", "--name", "anna", "--restore", "--json", stdin=scene.words)
     assert done.returncode == 0, done
     assert RESTORING not in os.listdir(scene.data)
-    add(scene.other, b"new mail")
+    add(scene.data, b"new mail")
     is_kept(scene)
 
 
@@ -227,7 +228,7 @@ def test_a_store_that_a_node_has_opened_is_no_half_made_one(scene: Scene) -> Non
     """Though the marker came back with a copy of the folder."""
     assert scene.restore()[0] == 0
     (scene.data / RESTORING).write_bytes(form.mark_of((scene.backup / form.CATALOGUE).read_bytes()))
-    add(scene.other, b"new mail")
+    add(scene.data, b"new mail")
     is_kept(scene)
 
 

@@ -66,7 +66,7 @@ def test_whenever_it_is_killed_the_same_command_goes_on_to_the_end(
             assert json.loads(done.stdout)["missing"] == [], n
             assert RESTORING not in os.listdir(data)
         found = other.postroad("store", "check")
-        assert (found["whole"], found["octets"]) == (True, 100_005), (n, found)
+        assert (found["whole"], found["read_bytes"]) == (True, 100_005), (n, found)
     assert before_keys > 1
     # And the node of the last one starts, and ends what was left of it.
     other.imap_port = configuration.load(other.config).imap_port
