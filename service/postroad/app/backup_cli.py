@@ -1,6 +1,5 @@
 """`postroad backup ...`: your mail in a folder of yours, sealed so that your 24 words open it."""
 
-import sys
 from pathlib import Path
 from typing import Any
 

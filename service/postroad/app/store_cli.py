@@ -1,6 +1,5 @@
 """`postroad store ...`: how large your mail is, whether it is whole, and how it gets smaller."""
 
-import sys
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
