@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -19,13 +20,20 @@ import pytest
 
 from person import ROOT
 from postroad.app import config as configuration
-from postroad.app import service, trial
+from postroad.app import sandbox, service, systemctl, trial, units
 from postroad.base.errors import ConfigurationError
+from postroad.machine import looks
 
 SOCKET = "postroad.socket"
 UNITS = {
     name: resources.files("postroad").joinpath("units", name).read_text("utf-8")
-    for name in ("postroad.service", "postroad.socket", "50-sandbox.conf")
+    for name in (
+        "postroad.service",
+        "postroad.socket",
+        "postroad-without-sandbox.service",
+        "40-pauses.conf",
+        "50-sandbox.conf",
+    )
 }
 
 
@@ -140,7 +148,7 @@ def test_other_ports_go_into_a_drop_in_and_the_usual_ones_into_none(
     folders = (tmp_path / "data", tmp_path / "run")
     service._lay_ports(configuration.Config(*folders, smtp_port=10588, imap_port=10144))
     told = path.read_text()
-    assert told.startswith(service.OURS)
+    assert told.startswith(units.OURS)
     assert "ListenStream=\n" in told  # what the unit has is taken away first
     for port in (10588, 10144, 10110):
         assert f"ListenStream=127.0.0.1:{port}\nListenStream=[::1]:{port}\n" in told
@@ -168,13 +176,14 @@ def test_a_call_on_the_bus_starts_the_program_that_was_typed(
 ) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setattr(service, "OF_PACKAGES", (tmp_path / "package",))
     monkeypatch.setattr(service, "program", lambda: ["/a b/it's", "-m", "postroad"])
     path = tmp_path / "data/dbus-1/services" / service.ACTIVATION
     service.lay_activation()
-    assert path in set(service._ours())
+    assert path in set(service.ours())
     told = path.read_text()
-    assert told.startswith(service.OURS)
+    assert told.startswith(units.OURS)
     line = next(one for one in told.splitlines() if one.startswith("Exec="))
     assert shlex.split(line.removeprefix("Exec=")) == ["/a b/it's", "-m", "postroad", "run"]
     assert "SystemdService=postroad.service\n" in told
@@ -185,30 +194,206 @@ def test_a_call_on_the_bus_starts_the_program_that_was_typed(
     assert not path.exists()
 
 
-def test_what_enable_lays_is_what_disable_takes_away(
-    config: configuration.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a systemctl that agrees to all, and starts nothing."""
-    for name in ("systemctl", "loginctl", "busctl"):
-        program = tmp_path / "bin" / name
-        program.parent.mkdir(exist_ok=True)
-        program.write_text("#!/bin/sh\n")
-        program.chmod(0o700)
-    (tmp_path / "systemd").mkdir()
-    (tmp_path / "systemd" / "private").touch()
+# Agrees to all and starts nothing; what it was asked is in a file, and so is what it shows.
+SYSTEMCTL = """#!/bin/sh
+cd "$XDG_RUNTIME_DIR" && echo "$@" >> asked
+case "$*" in
+    --version) echo "systemd $(cat version) (it)" ;;
+    *ActiveState,Listen*) cat listens ;;
+    *FragmentPath*) echo FragmentPath=/somewhere ;;
+    *" start postroad-trial.service") cat found > postroad-trial ;;
+esac
+"""
+
+
+class Systemd:
+    """One that only says what it is to say."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("loginctl", "busctl", "systemctl"):
+            program = folder / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(SYSTEMCTL if name == "systemctl" else "#!/bin/sh\n")
+            program.chmod(0o700)
+        (folder / "systemd").mkdir()
+        (folder / "systemd" / "private").touch()
+        self.say("version", "257")
+        self.say("found", '{"holds": []}')
+        self.listens_at()
+
+    def say(self, what: str, text: str) -> None:
+        (self.folder / what).write_text(f"{text}\n")
+
+    def listens_at(self, *ports: int) -> None:
+        """The socket unit does, just now."""
+        state = "active" if ports else "inactive"
+        lines = [f"Listen=127.0.0.1:{port} (Stream)" for port in ports]
+        self.say("listens", "\n".join([f"ActiveState={state}", *lines]))
+
+    def asked(self) -> list[str]:
+        """What systemctl was told to do since the last time."""
+        path = self.folder / "asked"
+        lines = path.read_text().splitlines()
+        path.unlink()
+        told = [line.removeprefix("--user ") for line in lines]
+        return [line for line in told if line.split()[0] in ("stop", "start", "restart")]
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Systemd:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
     monkeypatch.setattr(service, "OF_PACKAGES", ())
+    return Systemd(tmp_path)
+
+
+PORTS = (10587, 10143, 10110)
+BOTH = f"{SOCKET} postroad.service"
+TRIED = "start postroad-trial.service"
+
+
+def test_a_port_that_stays_is_never_let_go(config: configuration.Config, systemd: Systemd) -> None:
+    service.enable(config)
+    assert systemd.asked() == [TRIED, f"stop {BOTH}", f"start {SOCKET}", "start postroad.service"]
+    systemd.listens_at(*PORTS)
+    service.enable(config)
+    assert systemd.asked() == [TRIED, "restart postroad.service"]
+    other = replace(config, imap_port=10144)
+    service.enable(other)
+    assert f"stop {BOTH}" in systemd.asked()
+    # A socket unit of systemd's that holds others than its file says is begun anew, too.
+    service.enable(other)
+    assert f"stop {BOTH}" in systemd.asked()
+
+
+def test_a_restart_lays_anew_what_the_configuration_has_changed(
+    config: configuration.Config, systemd: Systemd, tmp_path: Path
+) -> None:
+    config.data.mkdir()
+    (config.data / "keys").touch()
+    service.enable(config)
+    systemd.listens_at(*PORTS)
+    systemd.asked()
+    assert not service.restart(config)
+    assert systemd.asked() == ["restart postroad.service"]
+    assert service.restart(replace(config, smtp_port=10588))
+    systemd.listens_at(10588, *PORTS[1:])
+    assert TRIED in systemd.asked()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "keys").touch()
+    moved = replace(config, smtp_port=10588, data=tmp_path / "elsewhere")
+    assert service.restart(moved)
+    assert f'BindPaths="-{moved.data}"' in units.of_service(sandbox.NAME).read_text()
+    systemd.asked()
+    assert not service.restart(moved)
+
+
+def test_a_port_that_somebody_else_took_meanwhile_is_named(
+    config: configuration.Config, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*words: str) -> str:
+        raise ConfigurationError("systemctl --user start failed: Job failed.")
+
+    monkeypatch.setattr(systemctl, "ask", refused)
+    theirs = [looks.Listener(os.getuid() + 1, "")]
+    monkeypatch.setattr(looks, "listeners", lambda port: theirs if port == 10143 else [])
+    with pytest.raises(ConfigurationError, match=r"Port 10143 is another user's.*imap_port"):
+        service._start_sockets(config)
+
+
+def test_all_folders_of_the_configuration_are_open_in_the_sandbox_whatever_their_names(
+    config: configuration.Config, systemd: Systemd, tmp_path: Path
+) -> None:
+    odd = replace(config, data=tmp_path / 'my 100% "mail"', runtime=tmp_path / "other" / "run")
+    service.enable(odd)
+    told = units.of_service(sandbox.NAME).read_text()
+    name = str(odd.data).replace("%", "%%").replace('"', '\\"')
+    assert f'BindPaths="-{name}"\n' in told
+    assert f'BindPaths="-{odd.runtime}"\n' in told
+    assert "RuntimeDirectory=other/run\n" in told  # made anew by systemd with each boot
+    assert odd.data in sandbox.open_folders(odd)
+    with pytest.raises(ConfigurationError, match="cannot be told of a folder"):
+        service.enable(replace(config, data=tmp_path / "two\nlines"))
+
+
+def test_a_sandbox_that_is_denied_later_is_covered_until_the_next_boot(
+    config: configuration.Config, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.enable(config)
+    assert sandbox.is_on()
+    systemd.asked()
+    monkeypatch.setenv("MONITOR_EXIT_STATUS", "1")  # something else: nothing of ours
+    assert sandbox.leave() == ""
+    assert sandbox.is_on()
+    assert not (systemd.folder / "asked").exists()
+    monkeypatch.setenv("MONITOR_EXIT_STATUS", "217")
+    assert sandbox.leave() == "user namespaces"
+    assert systemd.asked() == ["start --no-block postroad.service"]
+    assert not sandbox.is_on()
+    assert units.of_service(sandbox.NAME).exists()  # the next boot tries it again
+    covering = systemd.folder / "systemd/user.control/postroad.service.d" / sandbox.NAME
+    line = next(one for one in covering.read_text().splitlines() if one.startswith("Env"))
+    name, _, value = line.removeprefix('Environment="').removesuffix('"').partition("=")
+    monkeypatch.setenv(name, value)
+    assert sandbox.lost() == "user namespaces"
+    assert sandbox.leave() == ""  # it is off already
+    service.enable(config)
+    assert sandbox.is_on()
+    assert not covering.exists()
+
+
+@pytest.mark.parametrize(("version", "is_laid"), [("252", True), ("254", False), ("257.9", False)])
+def test_pauses_that_do_not_grow_by_themselves_are_laid(
+    config: configuration.Config, systemd: Systemd, version: str, is_laid: bool
+) -> None:
+    systemd.say("version", version)
+    service.enable(config)
+    path = units.of_service(service.PAUSES)
+    assert path.exists() == is_laid
+    systemd.say("version", "257")
+    service.enable(config)
+    assert not path.exists()
+
+
+def test_the_fourth_crash_of_five_minutes_waits_and_a_stop_forgets_them(tmp_path: Path) -> None:
+    """The line of the unit, as systemd hands it to a shell, with a `sleep` that says how long."""
+    (line,) = re.findall(r"^ExecStopPost=-/bin/sh -c '(.*)'$", UNITS["40-pauses.conf"], re.M | re.S)
+    script = line.replace("\\\n", " ").replace("$$", "$")
+    (tmp_path / "sleep").write_text("#!/bin/sh\necho $1\n")
+    (tmp_path / "sleep").chmod(0o700)
+
+    def ended(result: str) -> str:
+        surroundings = {
+            "PATH": f"{tmp_path}:{os.environ['PATH']}",
+            "RUNTIME_DIRECTORY": str(tmp_path),
+            "SERVICE_RESULT": result,
+        }
+        command = ["/bin/sh", "-c", script]
+        done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert [ended("signal") for _ in range(13)] == ["", "", "", *map(str, range(1, 9)), "8", "8"]
+    assert ended("success") == ""
+    assert ended("exit-code") == ""
+    os.utime(tmp_path / "crashes", (0, 0))
+    assert [ended("exit-code") for _ in range(4)] == ["", "", "", "1"]
+
+
+def test_what_enable_lays_is_what_disable_takes_away(
+    config: configuration.Config, systemd: Systemd, tmp_path: Path
+) -> None:
+    systemd.say("version", "252")
     others = tmp_path / "share/dbus-1/services" / "org.example.Other.service"
     others.parent.mkdir(parents=True)
     others.write_text("[D-BUS Service]\nName=org.example.Other\nExec=/bin/true\n")
     service.enable(config)
-    laid = {path.name for path in service._ours()}
-    assert laid == {"postroad.service", SOCKET, service.ACTIVATION}
+    laid = {path.name for path in service.ours()}
+    assert laid == {*UNITS, service.ACTIVATION}
     service.disable()
-    assert list(service._ours()) == []
+    assert list(service.ours()) == []
     files = [path for path in (tmp_path / "share").rglob("*") if path.is_file()]
     assert files == [others]
 
@@ -220,7 +405,7 @@ def test_what_the_package_brings_is_where_it_is_looked_for() -> None:
 
 
 def test_a_command_with_odd_names_is_one_that_systemd_reads_as_typed() -> None:
-    assert service._quoted(["/a b/100%/$x", "run"]) == '"/a b/100%%/$$x" run'
+    assert units.quoted(["/a b/100%/$x", "run"]) == '"/a b/100%%/$$x" run'
 
 
 def test_outside_of_any_sandbox_the_trial_says_so(config: configuration.Config) -> None:
@@ -230,3 +415,21 @@ def test_outside_of_any_sandbox_the_trial_says_so(config: configuration.Config) 
     assert told["loopback"]
     assert told["what seals and sends works"]
     assert not told["a filter of system calls"] or not told["users of its own"]
+
+
+def test_whatever_of_the_home_leads_to_nothing_of_ours_is_too_much(tmp_path: Path) -> None:
+    ours = [tmp_path / ".local/share/postroad", tmp_path / ".config/postroad"]
+    for one in ours:
+        one.mkdir(parents=True)
+        (one / "file").touch()
+    assert not trial.has_more(tmp_path, ours)
+    for place in ("diary", ".ssh/key", ".local/share/other/file", ".config/other"):
+        there = tmp_path / place
+        there.parent.mkdir(exist_ok=True)
+        there.touch()
+        assert trial.has_more(tmp_path, ours), place
+        there.unlink()
+        if not any(one.is_relative_to(there.parent) for one in ours):
+            there.parent.rmdir()
+    (tmp_path / "link").symlink_to(ours[0])
+    assert trial.has_more(tmp_path, ours)

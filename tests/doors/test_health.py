@@ -64,6 +64,7 @@ class House:
     unanswered: int = 0
     failing: list[tuple[str, str]] = field(default_factory=list)
     not_reloaded: bool = False
+    sandbox_lost: str = ""
     ports: dict[str, int] = field(
         default_factory=lambda: {"smtp": 10588, "imap": 10144, "pop3": 10111}
     )
@@ -92,6 +93,7 @@ class House:
             lambda: self.failing,
             lambda: self.not_reloaded,
             self.bell,
+            lambda: self.sandbox_lost,
         )
 
 
@@ -172,6 +174,12 @@ async def damage(place: House, sql: str) -> None:
         (
             lambda place: setattr(place, "not_reloaded", True),
             "configuration",
+            "online",
+            "attention",
+        ),
+        (
+            lambda place: setattr(place, "sandbox_lost", "user namespaces"),
+            "sandbox",
             "online",
             "attention",
         ),

@@ -68,7 +68,7 @@ ABOVE = {
     "app.log_cli._parsed": "lines of this user, as journalctl writes them",
     "app.owners_file.converse": "the answer of our own node to its owner's command",
     "app.policy.load": "target policy",
-    "app.service._try": "the answer of our own trial",
+    "app.sandbox._try": "the answer of our own trial",
     "delivery.duty._is_news": "hours of a message: target wire",
     "doors.control.OwnersFile._ask": "four octets from the owner's own process",
     "doors.control._Doorstep._answer": "a line from it: tests/doors/test_control.py",

@@ -160,6 +160,10 @@ TABLE: dict[str, list[Row]] = {
         ({}, ONLINE, OK, None),
         ({"not_reloaded": True}, ONLINE, ATTENTION, Code.CONFIGURATION),
     ],
+    "sandbox_lost": [
+        ({}, ONLINE, OK, None),
+        ({"sandbox_lost": "user namespaces"}, ONLINE, ATTENTION, Code.SANDBOX),
+    ],
     "backup_days": [
         ({}, ONLINE, OK, None),
         ({"backup_days": limits.BACKUP_DAYS_MAX}, ONLINE, OK, None),

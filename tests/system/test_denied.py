@@ -32,7 +32,8 @@ def test_the_service_starts_and_mail_flows(
 ) -> None:
     for person in (alice, bora):
         told = person.postroad("service", "enable")  # setup does the same
-        assert "user namespaces" in told["sandbox"]
+        assert "user namespaces" in told["sandbox_reason"]
+        assert told["sandbox"] is False
         assert person.shown("ActiveState") == "active"
         assert not is_in_its_sandbox(person)
     alice.send(bora, "with no namespaces")

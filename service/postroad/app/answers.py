@@ -817,9 +817,10 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
     ),
     "service enable": (
         {
-            "sandbox": text("why the sandbox is left out; empty: it is on"),
+            "sandbox": truth("whether the sandbox is on"),
+            "sandbox_reason": text("why it is left out; empty: it is on"),
             "linger": truth("whether the node also runs while its user is not logged in"),
-            "type": text("the line to type so that it does; may be empty"),
+            "linger_line": text("the line to type so that it does; may be empty"),
         },
     ),
     "service disable": (
@@ -828,7 +829,12 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "set_up": truth("whether there are any"),
         },
     ),
-    "service restart": (NOTHING,),
+    "service restart": (
+        {"laid_anew": truth("whether ports or folders of the configuration were others")},
+    ),
+    "service leave-sandbox": (
+        {"sandbox_reason": text("why the node is started without; empty: nothing was done")},
+    ),
     "service status": (
         {
             "installed": truth("whether systemd knows the unit"),

@@ -17,7 +17,7 @@ import click
 
 from postroad.app import telling
 from postroad.app.asking import NotRunning, as_json, ask, finish
-from postroad.app.service import program
+from postroad.app.units import program
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
 

@@ -19,7 +19,7 @@ from socket import socket
 
 from postroad.app import config as configuration
 from postroad.app import log as lines
-from postroad.app import machine_parts, session_bus, status_line
+from postroad.app import machine_parts, sandbox, session_bus, status_line
 from postroad.app import policy as policies
 from postroad.app.config import Config
 from postroad.app.machine_parts import advised
@@ -174,6 +174,7 @@ class _Life:
         self._house.bus.say(STARTING)
         config, policy = self._house.load()
         lines.start(config.log_level)
+        sandbox.expect_reach(config)
         if not config.is_set_up:
             raise NotSetUp
         cut = policies.narrowed_keys(config, policy)

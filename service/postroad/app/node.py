@@ -136,11 +136,13 @@ class _OwnAddress(Collection[str]):
 
 class Troubles:
     """What services failed at lately, by their names; one that ran for a minute since is well.
-    `not_reloaded`: whether the configuration was not taken over; `keeper`: who starts the node."""
+    `not_reloaded`: whether the configuration was not taken over; `keeper`: who starts the node;
+    `sandbox_lost`: why the service runs without its sandbox, and "" where it does not."""
 
     def __init__(self) -> None:
         self.not_reloaded = False
         self.keeper = Keeper.TERMINAL
+        self.sandbox_lost = ""
         self._found: dict[str, tuple[str, float]] = {}
 
     def note(self, name: str, reason: str, again_in: float) -> None:
@@ -372,6 +374,7 @@ class Node:
                 lambda: self.troubles.not_reloaded,
                 self.bell,
                 self.troubles.keeper,
+                lambda: self.troubles.sandbox_lost,
             ).questions,
             StatisticsDesk(self.database, keyring, self.timekeeper).questions,
             network.questions,

@@ -16,7 +16,7 @@ from typing import Any
 
 from postroad import __version__
 from postroad.app import log as lines
-from postroad.app import machine_parts, policy_told, status_line
+from postroad.app import machine_parts, policy_told, sandbox, status_line
 from postroad.app import policy as policies
 from postroad.app.compose import build_node
 from postroad.app.config import Config
@@ -139,6 +139,7 @@ class Running:
             )
         if self._house.manager.listens:
             node.troubles.keeper = Keeper.SERVICE
+        node.troubles.sandbox_lost = sandbox.lost()
         now = machine.clock.now()
         await node.database.run(lambda sql: self._note_start(sql, now))
         await stack.enter_async_context(ended_by_another(self._policy, main.cancel))

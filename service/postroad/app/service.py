@@ -1,35 +1,33 @@
-"""Postroad as a service of its user's systemd: units, the trial of the sandbox, on and off.
+"""Postroad as a service of its user's systemd: units, ports, on and off.
 
 Purpose: what `postroad service` and `setup` do with systemctl. A unit that a package brought is
 used as it is; else it is written for the very program that was typed; so is the file by which
 whoever calls Postroad on the session bus starts it. The ports of the
-configuration go into a drop-in of the socket unit, the sandbox into one of the service, after a
-trial unit with all of it has really run.
+configuration go into a drop-in of the socket unit, the sandbox into one of the service.
 Invariants: only files of ours are written or removed, below ~/.config/systemd/user and
 ~/.local/share/dbus-1/services; what systemd refuses is told in words, with the line to type; mail
-is never touched. It is long because what is laid and what is removed are read beside each other.
+is never touched; a port that stays ours is not let go, not even for a moment.
 See: docs/adr/0019-systemd.md.
 """
 
-import json
 import os
 import pwd
 import shlex
-import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from postroad.app import config as configuration
-from postroad.app import durable
+from postroad.app import sandbox, systemctl, units
 from postroad.app.config import Config
+from postroad.app.systemctl import is_to_be_had
+from postroad.app.units import PACKAGED_PROGRAM, SERVICE, SOCKET, program
 from postroad.base.errors import ConfigurationError
 from postroad.contract import BUS_NAME
+from postroad.machine import looks
 
-SERVICE, SOCKET, TRIAL = "postroad.service", "postroad.socket", "postroad-trial.service"
+__all__ = ["is_to_be_had", "program"]  # and what is defined here
 DOORS = ("smtp", "imap", "pop3")
 ACTIVATION = f"{BUS_NAME}.service"  # for the session bus
 OF_PACKAGES = (
@@ -37,34 +35,24 @@ OF_PACKAGES = (
     Path("/etc/systemd/user"),
     Path("/usr/share/dbus-1/services"),
 )
-PACKAGED_PROGRAM = "/usr/bin/postroad"  # as the unit has it
-COMMAND_SECONDS_MAX = 60.0
 LINGERING = Path("/var/lib/systemd/linger")
-NO_SYSTEMD = "Without it, run your node yourself: postroad run"
+STEPS_FROM = 254  # the systemd that knows RestartSteps=
+PAUSES = "40-pauses.conf"
+PORTS = "50-ports.conf"
 
 
 @dataclass(frozen=True, slots=True)
 class Enabled:
-    """What came of it. `sandbox`: why it is not there; empty: it is. `linger_line`: to be typed, so
-    that the node also runs while its user is not logged in; empty: it does."""
+    """What came of it. `sandbox_reason`: why the sandbox is not there; empty: it is. `linger_line`:
+    to be typed, so that the node also runs while its user is not logged in; empty: it does."""
 
-    sandbox: str
+    sandbox_reason: str
     linger_line: str
-
-
-def is_to_be_had() -> bool:
-    """Whether this user has a systemd that could be asked."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return (
-        runtime is not None
-        and (Path(runtime) / "systemd" / "private").exists()
-        and shutil.which("systemctl") is not None
-    )
 
 
 def is_laid() -> bool:
     """Whether a unit of the node is there, ours or a package's; systemd is not asked."""
-    return any((folder / SERVICE).exists() for folder in (_folder(), *OF_PACKAGES))
+    return any((folder / SERVICE).exists() for folder in (units.folder(), *OF_PACKAGES))
 
 
 def enable(config: Config) -> Enabled:
@@ -72,47 +60,64 @@ def enable(config: Config) -> Enabled:
 
     Raises ConfigurationError when systemd does not let us; what was laid stays, and may be laid
     again."""
-    _expect_systemd()
-    _lay_units()
+    systemctl.expect()
+    socket_is_another = _lay_units()
     lay_activation()
-    _lay_ports(config)
-    _systemctl("daemon-reload")
-    sandbox = _lay_sandbox(config)
-    _systemctl("daemon-reload")
-    _systemctl("enable", SOCKET, SERVICE)
-    # The ports may be others now: the socket that holds the old ones has to go first.
-    _systemctl("stop", SOCKET, SERVICE)
-    _systemctl("start", SOCKET, SERVICE)
-    return Enabled(sandbox, _linger())
+    socket_is_another |= _lay_ports(config)
+    _lay_pauses()
+    systemctl.ask("daemon-reload")
+    reason = sandbox.lay(config)
+    systemctl.ask("daemon-reload")
+    systemctl.ask("enable", SOCKET, SERVICE)
+    if socket_is_another or held_ports() != _wanted(config):
+        # The socket that holds the old ones has to go first.
+        systemctl.ask("stop", SOCKET, SERVICE)
+        _start_sockets(config)
+        systemctl.ask("start", SERVICE)
+    else:
+        systemctl.ask("restart", SERVICE)
+    return Enabled(reason, _linger())
 
 
 def disable() -> None:
     """Stop the node and leave nothing of its units that is ours; no mail is touched."""
-    _expect_systemd()
+    systemctl.expect()
     for unit in (SOCKET, SERVICE):  # the socket first: a client would start the service again
-        if _is_known(unit):
-            _systemctl("disable", "--now", unit)
-    for path in _ours():
+        if systemctl.is_known(unit):
+            systemctl.ask("disable", "--now", unit)
+    for path in ours():
         path.unlink(missing_ok=True)
         with suppress(OSError):  # something of its owner's is in there
-            if path.parent.parent == _folder():
+            if path.parent.name.endswith(".d"):
                 path.parent.rmdir()
-    _systemctl("daemon-reload")
+    systemctl.ask("daemon-reload")
     _reload_bus()
 
 
-def restart() -> None:
-    _expect_systemd()
-    _expect_enabled()
-    _systemctl("daemon-reload")
-    _systemctl("restart", SERVICE)
+def restart(config: Config) -> bool:
+    """Whether the units had to be laid anew first, because the configuration is another one."""
+    systemctl.expect()
+    if not systemctl.is_known(SERVICE):
+        raise ConfigurationError("Your node is no service yet. Type: postroad service enable")
+    if config.is_set_up and not fits(config):
+        enable(config)
+        return True
+    systemctl.ask("daemon-reload")
+    systemctl.ask("restart", SERVICE)
+    return False
+
+
+def fits(config: Config) -> bool:
+    """Whether what is laid is for these ports and folders."""
+    held = held_ports()
+    return held in (frozenset(), _wanted(config)) and sandbox.fits(config)
 
 
 def shown() -> dict[str, object]:
     """How systemd sees the node."""
-    _expect_systemd()
+    systemctl.expect()
     wanted = "ActiveState,SubState,StatusText,NRestarts,MainPID,UnitFileState,FragmentPath"
-    of = _properties(SERVICE, wanted)
+    of = systemctl.properties(SERVICE, wanted)
     return {
         "installed": bool(of["FragmentPath"]),
         "enabled": of["UnitFileState"] == "enabled",
@@ -121,7 +126,7 @@ def shown() -> dict[str, object]:
         "restarts": int(of["NRestarts"] or 0),
         "pid": int(of["MainPID"] or 0) or None,
         "unit": of["FragmentPath"] or None,
-        "sandbox": _sandbox_path().exists(),
+        "sandbox": sandbox.is_on(),
         "linger": _lingers(),
         "ports": sorted(held_ports()),
     }
@@ -134,7 +139,7 @@ def standing(seconds: float) -> dict[str, object] | None:
         return None
     wanted = "FragmentPath,ActiveState,Result,StatusText"
     try:
-        of = _properties(SERVICE, wanted, seconds)
+        of = systemctl.properties(SERVICE, wanted, seconds)
     except ConfigurationError:
         return None
     return {
@@ -150,7 +155,7 @@ def held_ports() -> frozenset[int]:
     if not is_to_be_had():
         return frozenset()
     try:
-        of = _properties(SOCKET, "ActiveState,Listen")
+        of = systemctl.properties(SOCKET, "ActiveState,Listen")
     except ConfigurationError:
         return frozenset()
     if of["ActiveState"] != "active":
@@ -159,27 +164,42 @@ def held_ports() -> frozenset[int]:
     return frozenset(int(port) for port in found if port.isdecimal())
 
 
-def program() -> list[str]:
-    """How to start the very program that was typed."""
-    own = Path(sys.argv[0]).absolute()
-    if own.name == "__main__.py":
-        return [sys.executable, "-m", "postroad"]
-    return [str(own)]
+def _wanted(config: Config) -> frozenset[int]:
+    return frozenset(_ports(config).values())
+
+
+def _ports(config: Config) -> dict[str, int]:
+    return {door: getattr(config, f"{door}_port") for door in DOORS}
+
+
+def _start_sockets(config: Config) -> None:
+    """ConfigurationError names the port that somebody else has."""
+    try:
+        systemctl.ask("start", SOCKET)
+    except ConfigurationError as error:
+        for door, port in _ports(config).items():
+            if any(one.uid != os.getuid() for one in looks.listeners(port)):
+                raise ConfigurationError(
+                    f"Port {port} is another user's. Choose another {door}_port in your "
+                    "configuration, and in your mail program; then: postroad service enable"
+                ) from error
+        raise
 
 
 # How the units are laid
 
 
-def _lay_units() -> None:
-    for name in (SERVICE, SOCKET):
-        _lay(_folder() / name, _unit(name).replace(PACKAGED_PROGRAM, _quoted(program())))
+def _lay_units() -> bool:
+    """Whether the socket's is another one than before."""
+    _lay(units.folder() / SERVICE, units.for_program(SERVICE))
+    return _lay(units.folder() / SOCKET, units.for_program(SOCKET))
 
 
 def lay_activation() -> None:
     """Have a call on the session bus start the node; a bus that runs already hears of it."""
     # Two languages, one in the other: words as a shell has them, in a value with its own "\\".
     command = shlex.join(program()).replace("\\", "\\\\")
-    _lay(_bus_folder() / ACTIVATION, _unit(ACTIVATION).replace(PACKAGED_PROGRAM, command))
+    _lay(_bus_folder() / ACTIVATION, units.text(ACTIVATION).replace(PACKAGED_PROGRAM, command))
     _reload_bus()
 
 
@@ -187,25 +207,20 @@ def _reload_bus() -> None:
     """Quietly: where no session bus is, the next one reads its files anyway."""
     bus = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus")
     with suppress(ConfigurationError):
-        _command("busctl", "--user", "call", *bus, "ReloadConfig")
+        systemctl.command("busctl", "--user", "call", *bus, "ReloadConfig")
 
 
-def _lay(path: Path, text: str) -> None:
-    """Write what no package brought."""
+def _lay(path: Path, content: str) -> bool:
+    """Write what no package brought; whether that made a difference."""
     if any((folder / path.name).exists() for folder in OF_PACKAGES):
-        if _is_ours(path):  # of a time before the package: it would hide the package's
-            path.unlink()
-        return
-    if path.exists() and not _is_ours(path):
-        raise ConfigurationError(
-            f"{path} is not of Postroad's making. Move it away, then try again."
-        )
-    _write(path, text)
+        return units.take_away(path)  # of a time before the package: it would hide the package's
+    return units.lay(path, content)
 
 
-def _lay_ports(config: Config) -> None:
-    path = _folder() / f"{SOCKET}.d" / "50-ports.conf"
-    ports = {door: getattr(config, f"{door}_port") for door in DOORS}
+def _lay_ports(config: Config) -> bool:
+    """Whether they are other ones than before."""
+    path = units.folder() / f"{SOCKET}.d" / PORTS
+    ports = _ports(config)
     if not all(ports.values()):
         raise ConfigurationError(
             "A service needs ports of its own: give smtp_port, imap_port and pop3_port a number in "
@@ -214,102 +229,26 @@ def _lay_ports(config: Config) -> None:
     text = "[Socket]\nListenStream=\n"
     for door, port in ports.items():
         text += f"# {door.upper()}\nListenStream=127.0.0.1:{port}\nListenStream=[::1]:{port}\n"
-    usual = _unit(SOCKET)
+    usual = units.text(SOCKET)
     if all(f"127.0.0.1:{port}\n" in usual for port in ports.values()):
-        path.unlink(missing_ok=True)
+        return units.take_away(path)
+    return units.lay(path, text)
+
+
+def _lay_pauses() -> None:
+    """Pauses between starts that fail, where systemd itself has none that grow."""
+    path = units.of_service(PAUSES)
+    if systemctl.version() < STEPS_FROM:
+        units.lay(path, units.text(PAUSES))
     else:
-        _write(path, text)
-
-
-def _lay_sandbox(config: Config) -> str:
-    """Put the sandbox in place if a unit starts with it; else why it does not."""
-    path = _sandbox_path()
-    text = _unit("50-sandbox.conf") + "".join(_binds(config))
-    with _trial(text):
-        reason = _try(config)
-    if reason:
-        path.unlink(missing_ok=True)
-    else:
-        _write(path, text)
-    return reason
-
-
-def _binds(config: Config) -> Iterator[str]:
-    """What this installation needs of the home beyond what each one does."""
-    home = Path.home()
-    if config.data != home / ".local/share/postroad":
-        yield f"BindPaths={config.data}\n"
-    needed = {Path(program()[0]).resolve(), Path(program()[0]), Path(sys.prefix)}
-    needed |= {Path(sys.base_prefix), Path(str(resources.files("postroad"))).parent}
-    for one in sorted(needed):
-        if one.is_relative_to(home):
-            yield f"BindReadOnlyPaths={one}\n"
-
-
-@contextmanager
-def _trial(sandbox: str) -> Iterator[None]:
-    """While within, a unit that runs `postroad service trial` as the service would be run."""
-    runtime = Path(os.environ["XDG_RUNTIME_DIR"])
-    path = runtime / "systemd" / "user" / TRIAL
-    lines = [line for line in _unit(SERVICE).splitlines() if not line.startswith(_NOT_FOR_TRIAL)]
-    text = "\n".join(lines).partition("[Install]")[0].replace("RuntimeDirectory=postroad", "")
-    start = f"Type=oneshot\nExecStart={_quoted([*program(), 'service', 'trial', '--json'])}\n"
-    start += f"StandardOutput=truncate:{_said_at()}\nTimeoutStartSec=30\n"
-    # The folder of the running node is not the trial's to make, or to take away.
-    bound = sandbox.replace("BindPaths=%t/postroad", "BindPaths=-%t/postroad")
-    _write(path, f"{text}\n{start}\n{bound}")
-    try:
-        _systemctl("daemon-reload")
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        _said_at().unlink(missing_ok=True)
-
-
-_NOT_FOR_TRIAL = (
-    "Type=",
-    "ExecStart=",
-    "ExecReload=",
-    "Restart",
-    "Watchdog",
-    "NotifyAccess=",
-    "Wants=",
-    "After=",
-)
-
-
-def _try(config: Config) -> str:
-    """Why the trial did not work; empty: it did."""
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        _systemctl("start", TRIAL)
-    except ConfigurationError:
-        result = _properties(TRIAL, "Result,ExecMainStatus")
-        _command("systemctl", "--user", "reset-failed", TRIAL)
-        status = result["ExecMainStatus"]
-        if status in _CANNOT:
-            return f"this system denies what it needs ({_CANNOT[status]})"
-        return f"a trial of it did not start ({result['Result']}, {status})"
-    try:
-        told = json.loads(_said_at().read_text("utf-8"))["holds"]
-    except (OSError, ValueError, KeyError):
-        return "a trial of it said nothing"
-    missing = [one["what"] for one in told if not one["holds"]]
-    return f"a trial of it showed that this does not hold: {', '.join(missing)}" if missing else ""
-
-
-_CANNOT = {"217": "user namespaces", "226": "mounts of its own", "228": "a filter of system calls"}
-
-
-def _said_at() -> Path:
-    return Path(os.environ["XDG_RUNTIME_DIR"]) / "postroad-trial"
+        units.take_away(path)
 
 
 def _linger() -> str:
     if _lingers():
         return ""
     with suppress(ConfigurationError):
-        _command("loginctl", "--no-ask-password", "enable-linger")
+        systemctl.command("loginctl", "--no-ask-password", "enable-linger")
     return "" if _lingers() else f"sudo loginctl enable-linger {_user()}"
 
 
@@ -321,105 +260,18 @@ def _user() -> str:
     return pwd.getpwuid(os.getuid()).pw_name
 
 
-def _folder() -> Path:
-    return configuration.default_path().parent.parent / "systemd" / "user"
-
-
 def _bus_folder() -> Path:
     return configuration.default().data.parent / "dbus-1" / "services"
 
 
-def _sandbox_path() -> Path:
-    return _folder() / f"{SERVICE}.d" / "50-sandbox.conf"
-
-
-def _ours() -> Iterator[Path]:
+def ours() -> Iterator[Path]:
     for path in (
-        _folder() / SERVICE,
-        _folder() / SOCKET,
-        _sandbox_path(),
-        _folder() / f"{SOCKET}.d" / "50-ports.conf",
+        units.folder() / SERVICE,
+        units.folder() / SOCKET,
+        units.of_service(PAUSES),
+        units.folder() / f"{SOCKET}.d" / PORTS,
         _bus_folder() / ACTIVATION,
+        *sandbox.files(),
     ):
-        if _is_ours(path):
+        if units.is_ours(path):
             yield path
-
-
-OURS = "# Written by `postroad service enable`, and removed by `postroad service disable`.\n"
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        return path.read_text("utf-8").startswith(OURS)
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        durable.write(path, f"{OURS}{text}".encode(), 0o666)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def _unit(name: str) -> str:
-    return resources.files("postroad").joinpath("units", name).read_text("utf-8")
-
-
-def _quoted(words: Sequence[str]) -> str:
-    """As a command line of systemd; the first word is a path, or what is found in it."""
-    escaped = (word.replace("\\", "\\\\").replace('"', '\\"') for word in words)
-    return " ".join(
-        f'"{word}"' if any(one in word for one in " \t\"'") else word
-        for word in (one.replace("%", "%%").replace("$", "$$") for one in escaped)
-    )
-
-
-# How systemd is asked
-
-
-def _expect_systemd() -> None:
-    if not is_to_be_had():
-        raise ConfigurationError(f"No systemd of yours answers here. {NO_SYSTEMD}")
-
-
-def _expect_enabled() -> None:
-    if not _is_known(SERVICE):
-        raise ConfigurationError("Your node is no service yet. Type: postroad service enable")
-
-
-def _is_known(unit: str) -> bool:
-    return bool(_properties(unit, "FragmentPath")["FragmentPath"])
-
-
-def _properties(unit: str, names: str, seconds_max: float = COMMAND_SECONDS_MAX) -> dict[str, str]:
-    """The properties of these names; one that is there more than once in one line."""
-    found = dict.fromkeys(names.split(","), "")
-    shown = _systemctl("show", unit, f"--property={names}", seconds_max=seconds_max)
-    for line in shown.splitlines():
-        name, _, value = line.partition("=")
-        found[name] = f"{found.get(name, '')} {value}".strip()
-    return found
-
-
-def _systemctl(*words: str, seconds_max: float = COMMAND_SECONDS_MAX) -> str:
-    command = ("systemctl", "--user", *words)
-    status, told, complaint = _command(*command, seconds_max=seconds_max)
-    if status != 0:
-        reason = (complaint.strip().splitlines() or ["it said nothing"])[0]
-        raise ConfigurationError(f"systemctl --user {words[0]} failed: {reason}")
-    return told
-
-
-def _command(*words: str, seconds_max: float = COMMAND_SECONDS_MAX) -> tuple[int, str, str]:
-    """Exit status, output and complaints; ConfigurationError when there is no such program."""
-    import subprocess  # most commands never need it
-
-    try:
-        done = subprocess.run(  # noqa: S603  (fixed words)
-            words, capture_output=True, text=True, timeout=seconds_max, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigurationError(f"systemd does not answer ({error}). {NO_SYSTEMD}") from error
-    return done.returncode, done.stdout, done.stderr

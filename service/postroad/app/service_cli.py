@@ -42,14 +42,16 @@ def disable(place: Any, json_wanted: bool) -> None:
 
 @service.command()
 @as_json
-def restart(json_wanted: bool) -> None:
-    """Stop your node and start it again; nothing is lost, and its ports stay yours meanwhile."""
+@click.pass_obj
+def restart(place: Any, json_wanted: bool) -> None:
+    """Stop your node and start it again; nothing is lost, and its ports stay yours meanwhile.
+
+    Where ports or folders of your configuration are others now, its units are laid anew."""
 
     def work() -> dict[str, Any]:
-        services.restart()
-        return {}
+        return {"laid_anew": services.restart(own_config(place))}
 
-    finish(work, json_wanted, lambda _: click.echo("Your node was started again."))
+    finish(work, json_wanted, telling_service.restarted)
 
 
 @service.command()
@@ -72,6 +74,15 @@ def trial(json_wanted: bool) -> None:
     finish(work, json_wanted, telling_service.trial)
 
 
+@service.command("leave-sandbox", hidden=True)
+@as_json
+def leave_sandbox(json_wanted: bool) -> None:
+    """Do without a sandbox that this system denies now: run by systemd, when it was denied."""
+    from postroad.app import sandbox
+
+    finish(lambda: {"sandbox_reason": sandbox.leave()}, json_wanted, telling_service.sandbox_left)
+
+
 def own_config(place: Any) -> Config:
     """What the service runs with: the usual file, for no unit says another one."""
     if place.path != configuration.default_path():
@@ -87,4 +98,9 @@ def enabled(config: Config) -> dict[str, Any]:
     if not config.is_set_up:
         raise NotSetUp
     done = services.enable(config)
-    return {"sandbox": done.sandbox, "linger": not done.linger_line, "type": done.linger_line}
+    return {
+        "sandbox": not done.sandbox_reason,
+        "sandbox_reason": done.sandbox_reason,
+        "linger": not done.linger_line,
+        "linger_line": done.linger_line,
+    }

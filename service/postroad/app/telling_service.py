@@ -7,11 +7,29 @@ import click
 
 def enabled(answer: dict[str, Any]) -> None:
     click.echo("Your node runs now, and starts by itself whenever you log in.")
-    if answer["sandbox"]:
-        click.echo(f"Its sandbox is left out: {answer['sandbox']}. What needs none is on.")
-    if answer["type"]:
+    if not answer["sandbox"]:
+        click.echo(f"Its sandbox is left out: {answer['sandbox_reason']}. What needs none is on.")
+    if not answer["linger"]:
         click.echo("So that it also runs while you are not logged in, and keeps its ports, type:")
-        click.echo(f"   {answer['type']}")
+        click.echo(f"   {answer['linger_line']}")
+
+
+def restarted(answer: dict[str, Any]) -> None:
+    if answer["laid_anew"]:
+        click.echo("Your node was started again, with the ports and folders of your configuration.")
+    else:
+        click.echo("Your node was started again.")
+
+
+def sandbox_left(answer: dict[str, Any]) -> None:
+    """The first word is for the journal: a warning, sd-daemon(3)."""
+    if reason := answer["sandbox_reason"]:
+        click.echo(
+            f"<4>This system denies the sandbox now ({reason}): your node is started without it, "
+            "until the next boot. To try again before that: postroad service enable"
+        )
+    else:
+        click.echo("Your node did not fail for its sandbox; nothing was changed.")
 
 
 def disabled(answer: dict[str, Any]) -> None:

@@ -6,24 +6,25 @@ what counts is tried. Each fact has a name that is shown when it does not hold.
 
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from postroad.app import sandbox
 from postroad.app.config import Config
+from postroad.machine import looks
 
 
 def holds(config: Config) -> dict[str, bool]:
-    status = Path("/proc/self/status").read_text("ascii")
+    home, ours = Path.home(), sandbox.open_folders(config)
     return {
         "its own data folder can be written": _can_write(config.data),
-        "nothing else of the home can be": not _can_write(Path.home()),
-        "nothing of the home can be read": not _has_more(Path.home(), config),
-        "the system cannot be written": not _can_write(Path("/usr")),
-        "no new privileges": "NoNewPrivs:\t1" in status,
-        "a filter of system calls": "Seccomp:\t2" in status,
-        "users of its own": Path("/proc/self/uid_map").read_text("ascii").split()[2] == "1",
+        "its own runtime folder can be written": _can_write(config.runtime),
+        "nothing else of the home can be": not _can_write(home),
+        "nothing else of the home can be read": not has_more(home, ours),
+        **looks.own_sandbox(),
         "loopback": _has_loopback(),
         "what seals and sends works": _works(),
     }
@@ -38,11 +39,14 @@ def _can_write(folder: Path) -> bool:
     return False
 
 
-def _has_more(home: Path, config: Config) -> bool:
-    """Whether something of the home is there that is not on the way to what is ours."""
+def has_more(folder: Path, ours: Sequence[Path]) -> bool:
+    """Whether anything is in there that is neither ours nor on the way to it."""
     with suppress(OSError):
-        for one in home.iterdir():
-            if one.is_file() and not config.data.is_relative_to(one):
+        for one in folder.iterdir():
+            if one in ours:
+                continue
+            is_on_the_way = any(each.is_relative_to(one) for each in ours)
+            if not is_on_the_way or one.is_symlink() or has_more(one, ours):
                 return True
     return False
 

@@ -78,7 +78,8 @@ class HealthDesk:
     """`questions` are for `doors.control`. `mail_ports`: where the doors listen, by their names in
     small letters; `unanswered`: how many nodes were dialled in vain since any was heard; `failing`:
     services that begin again, and why; `not_reloaded`: whether the configuration was not taken
-    over; `keeper`: who starts the node."""
+    over; `keeper`: who starts the node; `sandbox_lost`: why the service runs without its
+    sandbox."""
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class HealthDesk:
         not_reloaded: Callable[[], bool],
         bell: Bell,
         keeper: Keeper = Keeper.TERMINAL,
+        sandbox_lost: Callable[[], str] = lambda: "",
     ) -> None:
         self._database = database
         self._disk = disk
@@ -109,6 +111,7 @@ class HealthDesk:
         self._not_reloaded = not_reloaded
         self._bell = bell
         self._keeper = keeper
+        self._sandbox_lost = sandbox_lost
         self.questions = {
             "status": self._status,
             "health": self._health,
@@ -149,6 +152,7 @@ class HealthDesk:
             failing=tuple(self._failing()),
             not_reloaded=self._not_reloaded(),
             keeper=self._keeper,
+            sandbox_lost=self._sandbox_lost(),
             **stored,
         )
 

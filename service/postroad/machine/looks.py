@@ -118,3 +118,15 @@ def own_sandbox() -> dict[str, bool]:
         or "ro" in mounts.get("/usr", ()),
         "a home that is closed": "ro" in mounts.get("/home", ()) or "/root" in mounts,
     }
+
+
+def is_shut_out(folder: Path) -> bool:
+    """Whether a sandbox that we are in keeps this folder from us, or its contents from being
+    written."""
+    with suppress(OSError):
+        if Path("/proc/self/uid_map").read_text("ascii").split()[2:3] != ["1"]:
+            return False
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    return False

@@ -43,6 +43,7 @@ class Code(StrEnum):
     IDENTITY = "identity"
     SERVICE = "service"
     CONFIGURATION = "configuration"
+    SANDBOX = "sandbox"
     NETWORK = "network"
     NOBODY_ANSWERS = "nobody-answers"
     UDP = "udp"
@@ -117,6 +118,7 @@ class Facts:
     identity_trouble: str = ""  # why nothing is sent or taken in as who we are
     failing: tuple[tuple[str, str], ...] = ()  # services that begin again and again, and why
     not_reloaded: bool = False  # the configuration has a mistake, so the one before it counts
+    sandbox_lost: str = ""  # what the system denied, so that the node runs without its sandbox
     # The last backup, where one was ever made
     backup_days: int = 0  # how old it is
     backup_folder: str = ""
@@ -165,7 +167,14 @@ class Verdict:
 
 # Those without which mail moves as it should: late letters may be somebody else's absence.
 _HARMLESS = frozenset(
-    {Code.CONFIGURATION, Code.DAMAGED, Code.UNREADABLE, Code.LATE_HERE, Code.LATE_HELD}
+    {
+        Code.CONFIGURATION,
+        Code.SANDBOX,
+        Code.DAMAGED,
+        Code.UNREADABLE,
+        Code.LATE_HERE,
+        Code.LATE_HELD,
+    }
 )
 _GRAVITY = {severity: rank for rank, severity in enumerate(Severity)}
 _HEALTHS = {
@@ -342,6 +351,14 @@ def _of_house(facts: Facts) -> Iterator[Problem]:
             Severity.ATTENTION,
             "Your configuration has a mistake and was not taken over; the one before it counts.",
             "See what is wrong, mend it, and say so: postroad config check, postroad config reload",
+        )
+    if facts.sandbox_lost:
+        yield Problem(
+            Code.SANDBOX,
+            Severity.ATTENTION,
+            "This system denies your node its sandbox, which it had before "
+            f"({facts.sandbox_lost}); your node runs without it, and mail flows.",
+            "See what denies it: postroad doctor. To have it again: postroad service enable",
         )
     for kind, count in facts.damaged:
         yield _damage(kind, count)
