@@ -34,6 +34,7 @@ from roots import Unavailable
 BOOT_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 20
 COMMAND_SECONDS_MAX = 60
+FETCH_SECONDS_MAX = 180
 LOOK_AGAIN_SECONDS = 0.05
 POWER_OFF = signal.SIGRTMIN + 4  # what systemd as the first process understands so
 # systemd makes a cgroup for each service, and Debian 13's knows version 2 only.
@@ -213,9 +214,35 @@ class Booted:
             place = f"{self.tree}{path}"
             self.outside("install", "-D", f"--mode={mode:o}", file.name, place)
 
-    def outside(self, *command: str | Path, check: bool = True) -> Done:
+    def outside(
+        self, *command: str | Path, seconds: float = COMMAND_SECONDS_MAX, check: bool = True
+    ) -> Done:
         """Run something of this machine's that sees the system's files below `tree`."""
-        return _run([*self._nsenter(), *command], "", COMMAND_SECONDS_MAX, check)
+        return _run([*self._nsenter(), *command], "", seconds, check)
+
+    def at_a_terminal(self, name: str, line: str) -> list[str]:
+        """The command by which somebody who lingers types a line, on the terminal of whoever runs
+        it."""
+        number = self.root("id", "--user", name).stdout.strip()
+        runtime = f"/run/user/{number}"
+        whose = [f"XDG_RUNTIME_DIR={runtime}", f"DBUS_SESSION_BUS_ADDRESS=unix:path={runtime}/bus"]
+        as_them = ["runuser", "-u", name, "--", "env", f"HOME=/home/{name}", "COLUMNS=120", *whose]
+        return [*self._enter(), *as_them, "TERM=xterm", "sh", "-c", f"cd && {line}"]
+
+    def on_its_network(self, *command: str | Path) -> Done:
+        """Run something of this machine's, with the system's loopback as its network."""
+        words = ["nsenter", f"--target={self._leader}", "--net", "--", *command]
+        return _run(words, "", COMMAND_SECONDS_MAX, True)
+
+    def add(self, *packages: str) -> None:
+        """Have packages of its distribution, fetched over this machine's network; Unavailable when
+        they cannot be had."""
+        inside = ("chroot", self.tree, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q")
+        for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            done = self.outside(*inside, *words, seconds=FETCH_SECONDS_MAX, check=False)
+            if done.returncode != 0:
+                why = (done.stderr.strip().splitlines() or ["apt said nothing"])[-1]
+                raise Unavailable(f"{self.suite}: {' '.join(packages)} cannot be had: {why}")
 
     def journal(self, *words: str) -> str:
         return self.root("journalctl", "--no-pager", "--quiet", *words, check=False).stdout

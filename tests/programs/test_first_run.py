@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 import time
@@ -12,14 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from person import ROOT, surroundings, until
-from programs import terminal
-from programs.transcript import FORMS, Replay, Somebody, Step, form, steps
+from person import ROOT, surroundings
+from programs.transcript import FORMS, Replay, Somebody, form, steps
 
 SECONDS_MAX = 120.0  # the promise
 SLOT = 60
 PAGE = ROOT / "docs" / "first-run.md"
-READS = re.compile(r"^mutt -F (\S+)$")
 
 
 @pytest.fixture
@@ -64,41 +61,7 @@ def people(tmp_path: Path, quiet_network: None) -> Iterator[dict[str, Somebody]]
 def test_what_stands_on_the_page_happens_word_by_word(people: dict[str, Somebody]) -> None:
     replay = Replay(people, time.monotonic() + SECONDS_MAX)
     for step in steps(PAGE.read_text("utf-8")):
-        somebody = people[step.who]
-        said = read(replay, somebody, step) if READS.match(step.typed) else replay.play(step)
-        told = forms(said)
-        assert told == forms(step.told), f"{step.who}$ {step.typed}"
-
-
-def forms(lines: list[str]) -> list[str]:
-    """Their forms; a computer may have no IPv6."""
-    return [form(line) for line in lines if ": ::1 port" not in line]
-
-
-def read(replay: Replay, somebody: Somebody, step: Step) -> list[str]:
-    """Open the mail program, look until the letter of the page is there, and read it."""
-    wanted = next(line for line in step.told if line.startswith("Subject: "))
-    subject = wanted.removeprefix("Subject: ")
-    kept = somebody.home / "read"
-    pattern = re.escape(subject).replace("\\ ", ".")
-    keys = f"<search>~s {pattern}<enter><pipe-message>cat > {kept}<enter><exit>"
-
-    def is_there() -> bool:
-        terminal.run(
-            [
-                *replay.really(step.typed).split(),
-                *("-e", "set wait_key=no pipe_decode=yes beep=no"),
-                *("-e", f'push "{keys}"'),
-            ],
-            somebody.environment,
-        )
-        return kept.exists() and f"\n{wanted}\n" in "\n" + kept.read_text()
-
-    until(is_there, f"{wanted} is there", replay.ends - time.monotonic())
-    shown = ("From: ", "To: ", "Subject: ")
-    head, _, body = kept.read_text().partition("\n\n")
-    lines = [line for line in head.splitlines() if line.startswith(shown)]
-    return [*lines, "", *body.strip().splitlines()]
+        replay.expect(step)
 
 
 def test_only_what_differs_each_time_is_held_to_its_form() -> None:

@@ -11,12 +11,17 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from person import until
+from programs import terminal
+
+READS = re.compile(r"^mutt -F (\S+)$")
 TYPED = re.compile(r"^(\w+)\$ (.+)$")
 NOT_TOLD = re.compile(  # the log of a node, and the progress that mutt tells when it has a terminal
     r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ \w+ postroad\.|"
@@ -68,6 +73,11 @@ def form(text: str) -> str:
     return text.rstrip()
 
 
+def forms(lines: list[str]) -> list[str]:
+    """Their forms; a computer may have no IPv6."""
+    return [form(line) for line in lines if ": ::1 port" not in line]
+
+
 class Somebody:
     """A person of the page, with a home of their own."""
 
@@ -76,6 +86,15 @@ class Somebody:
         self.environment = {**environment, "HOME": str(home), "TERM": "xterm", "COLUMNS": "120"}
         self.address = self.password = ""
         self.running: list[int] = []
+
+    def at_a_terminal(self, line: str) -> list[str]:
+        """The command by which they type this line, on the terminal that it is run at."""
+        return ["sh", "-c", line]
+
+    def kept(self, name: str) -> str:
+        """What a file of their home says; empty when it is not there."""
+        path = self.home / name
+        return path.read_text() if path.exists() else ""
 
     def as_on_the_page(self, text: str) -> str:
         return text.replace(str(self.home), f"/home/{self.name}")
@@ -114,12 +133,38 @@ class Replay:
                 self.link = found[1]
         return [somebody.as_on_the_page(line) for line in said]
 
+    def read(self, step: Step) -> list[str]:
+        """Open the mail program, look until the letter of the page is there, and read it."""
+        somebody = self.people[step.who]
+        wanted = next(line for line in step.told if line.startswith("Subject: "))
+        pattern = re.escape(wanted.removeprefix("Subject: ")).replace("\\ ", ".")
+        kept = somebody.home / "read"
+        keys = f"<search>~s {pattern}<enter><pipe-message>cat > {kept}<enter><exit>"
+        settings = ("set wait_key=no pipe_decode=yes beep=no", f'push "{keys}"')
+        line = " ".join([self.really(step.typed), *(f"-e {shlex.quote(one)}" for one in settings)])
+
+        def is_there() -> bool:
+            terminal.run(somebody.at_a_terminal(line), somebody.environment)
+            return f"\n{wanted}\n" in "\n" + somebody.kept("read")
+
+        until(is_there, f"{wanted} is there", self.ends - time.monotonic())
+        shown = ("From: ", "To: ", "Subject: ")
+        head, _, body = somebody.kept("read").partition("\n\n")
+        lines = [line for line in head.splitlines() if line.startswith(shown)]
+        return [*lines, "", *body.strip().splitlines()]
+
+    def expect(self, step: Step) -> None:
+        """Have it happen as it stands there."""
+        said = self.read(step) if READS.match(step.typed) else self.play(step)
+        assert forms(said) == forms(step.told), f"{step.who}$ {step.typed}"
+
     def _told(self, somebody: Somebody, step: Step) -> list[str]:
         stays = step.typed == "postroad run"
         child, terminal = pty.fork()
         if child == 0:
-            command = ["sh", "-c", ("exec " if stays else "") + self.really(step.typed)]
-            os.execvpe("sh", command, somebody.environment)
+            line = ("exec " if stays else "") + self.really(step.typed)
+            command = somebody.at_a_terminal(line)
+            os.execvpe(command[0], command, somebody.environment)
         if stays:
             somebody.running.append(child)
         answers = list(self._answers(somebody, step))

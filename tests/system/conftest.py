@@ -21,15 +21,20 @@ SUITE = os.environ.get("POSTROAD_SUITE", "")
 PACKAGE = Path(os.environ.get("POSTROAD_PACKAGE", ""))
 JOURNALS = os.environ.get("POSTROAD_JOURNALS", "")
 ORDER = (
+    "test_page",
     "test_installed",
     "test_first_run",
     "test_log",
     "test_service",
+    "test_reload",
     "test_bus",
     "test_confined",
     "test_second_user",
+    "test_changed",
+    "test_supply",
     "test_denied",
     "test_reboot",
+    "test_backup",
     "test_journal",
     "test_removed",
 )

@@ -27,7 +27,7 @@ class Resident:
 
     def __init__(self, system: Booted, name: str) -> None:
         self.system, self.name = system, name
-        self.address = self.password = ""
+        self.address = self.password = self.words = ""
         self.smtp_port = self.imap_port = self.pop3_port = 0
 
     def type(self, *words: str, stdin: str = "", check: bool = True) -> Done:
@@ -53,6 +53,11 @@ class Resident:
         """What systemd said of the service."""
         return self.system.journal(f"USER_UNIT={SERVICE}", f"_UID={PEOPLE[self.name]}")
 
+    def said_of_leaving(self) -> str:
+        """What was said when the sandbox was denied."""
+        unit = "_SYSTEMD_USER_UNIT=postroad-without-sandbox.service"
+        return self.system.journal(unit, f"_UID={PEOPLE[self.name]}")
+
     def drop_in(self, name: str, text: str, unit: str = SERVICE) -> None:
         """Change a unit as its owner may; an empty text takes the change back."""
         folder = f"$HOME/.config/systemd/user/{unit}.d"
@@ -62,9 +67,23 @@ class Resident:
         self.type("sh", "-c", script, stdin=text)
         self.systemctl("daemon-reload")
 
+    def configure(self, **values: str | int | None) -> None:
+        """Write these keys into the configuration; None: as if it said nothing of it."""
+        file = ".config/postroad/config.toml"
+        said = self.type("cat", file).stdout.splitlines()
+        kept = [line for line in said if line.partition("=")[0].strip() not in values]
+        new = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+        self.type("sh", "-c", f"cat > {file}", stdin="\n".join([*kept, *new, ""]))
+
+    def is_in_its_sandbox(self) -> bool:
+        """As the kernel has it."""
+        mapped = self.system.root("cat", f"/proc/{self.process()}/uid_map").stdout.split()
+        return mapped[2] == "1"
+
     def set_up(self) -> None:
         made = self.postroad("setup", "--name", self.name)
         self.address, self.password = made["address"], made["password"]
+        self.words = made["words"]
         self.smtp_port, self.imap_port = made["smtp_port"], made["imap_port"]
         self.pop3_port = made["pop3_port"]
         assert made["service"], "setup has not made the node a service"

@@ -15,6 +15,10 @@ EXPECTED = re.compile(
     # A kernel that denies user namespaces: the trial of the sandbox is how that is found out.
     r"|postroad(-trial)?\.service: (Failed|Main process exited)"
     r"|Failed to start postroad(-trial)?\.service"
+    r"|This system denies the sandbox now"
+    # A mistake in a configuration, a folder that was moved away, a program that crashes.
+    r"|the configuration was not taken over|Reload failed for|cannot start yet: |not set up"
+    r"|status=1/FAILURE|Failed with result 'exit-code'"
     # With the user's manager the bus ends, too, and may be first.
     r"|The session bus (has gone|is not there)"
     # Debian 12's systemd does not know how to wait longer each time, and then does not.

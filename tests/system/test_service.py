@@ -9,6 +9,7 @@ from system.people import SERVICE, Figure, Resident
 
 BACK_SECONDS_MAX = 2.0
 WATCHDOG_SECONDS = 4
+CRASHING_SECONDS = 9
 
 
 def test_a_killed_service_is_back_with_everything(
@@ -55,6 +56,31 @@ def test_it_stops_in_order(alice: Resident, figure: Figure) -> None:
     assert (seen["installed"], seen["state"], seen["result"]) == (True, "inactive", "success")
     assert alice.shown("ActiveState") == "inactive"  # it was not started for it
     alice.systemctl("start", SERVICE)
+
+
+def test_from_its_start_to_ready(alice: Resident, figure: Figure) -> None:
+    alice.systemctl("restart", SERVICE)
+    begun, ready = (
+        int(alice.shown(f"{moment}TimestampMonotonic")) / 1e6
+        for moment in ("ExecMainStart", "ActiveEnter")
+    )
+    assert ready > begun
+    figure("from start to READY", ready - begun)
+
+
+def test_a_service_that_crashes_at_each_start_is_started_less_and_less(alice: Resident) -> None:
+    """Also where systemd has no pauses that grow; its ports are held all the time."""
+    alice.systemctl("stop", SERVICE)
+    alice.drop_in("crash", "[Service]\nExecStart=\nExecStart=/bin/false\n")
+    alice.systemctl("start", "--no-block", SERVICE)
+    alice.type("sleep", str(CRASHING_SECONDS))
+    restarts = int(alice.shown("NRestarts"))
+    assert 3 <= restarts <= CRASHING_SECONDS, restarts  # each half second would be twice as many
+    assert alice.shown("ActiveState", "postroad.socket") == "active"
+    alice.drop_in("crash", "")
+    alice.systemctl("stop", SERVICE)
+    alice.systemctl("start", SERVICE)
+    assert alice.greeting(alice.smtp_port).startswith("220 ")
 
 
 def test_stops_and_starts_under_load_lose_no_letter(alice: Resident, bora: Resident) -> None:

@@ -100,6 +100,19 @@ def revive(request: Request) -> Answer:
     return {"greeting": greeted, "seconds": seconds, "started_after": started - begun}
 
 
+def stay_through(request: Request) -> Answer:
+    """Be signed in at two doors while a command is run: what that came to, and whether both still
+    answer on the same connections."""
+    with (
+        signed_in(request) as imap,
+        smtplib.SMTP("127.0.0.1", request["smtp_port"], timeout=30) as smtp,
+    ):
+        smtp.login(request["address"], request["password"])
+        done = subprocess.run(request["command"], capture_output=True, text=True, check=False)
+        there = [imap.noop()[0], "OK" if smtp.noop()[0] == 250 else "gone"]
+    return {"status": done.returncode, "said": done.stdout + done.stderr, "still_there": there}
+
+
 def main_process() -> int:
     return int(shown("MainPID"))
 
@@ -163,7 +176,7 @@ def load(request: Request) -> Answer:
     return {"accepted": accepted, "again": again}
 
 
-DEEDS = (submit, subjects, greeting, revive, restart_often, take_ports, load)
+DEEDS = (submit, subjects, greeting, stay_through, revive, restart_often, take_ports, load)
 
 
 def main() -> None:

@@ -1,0 +1,77 @@
+"""docs/first-run.md happens word by word where a systemd is, to two people of one computer.
+
+It has a system of its own, in which nobody has done anything yet. `setup` ends there as the page
+says, and nobody types `postroad run`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import booted
+from booted import Booted
+from person import ROOT
+from programs.transcript import Replay, Somebody, Step, steps
+from roots import Unavailable
+from system.conftest import PACKAGE, SUITE
+from system.people import Figure
+
+PAGE = ROOT / "docs" / "first-run.md"
+SECONDS_MAX = 120.0  # the promise
+NAMES = ("anna", "bora")
+RUN = "postroad run"
+
+
+class Inhabitant(Somebody):
+    """Somebody of the page who has an account in a booted system."""
+
+    def __init__(self, system: Booted, name: str) -> None:
+        super().__init__(name, Path(f"/home/{name}"), dict(os.environ))
+        self._system = system
+
+    def at_a_terminal(self, line: str) -> list[str]:
+        return self._system.at_a_terminal(self.name, line)
+
+    def kept(self, name: str) -> str:
+        return self._system.root("cat", self.home / name, check=False).stdout
+
+
+@pytest.fixture(scope="module")
+def people() -> Iterator[dict[str, Somebody]]:
+    """Anna and Bora, as the package and an account alone have made them."""
+    try:
+        with booted.booted(SUITE) as system:
+            system.add("mutt")
+            system.install(PACKAGE)
+            system.root("useradd", "--create-home", "anna")
+            system.root("loginctl", "enable-linger", "anna")  # as Bora has it from the beginning
+            yield {name: Inhabitant(system, name) for name in NAMES}
+    except Unavailable as why:
+        pytest.skip(str(why))
+
+
+def with_systemd(page: str) -> list[Step]:
+    """What the page says of such a system."""
+    (ending,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    found = [step for step in steps(page) if step.typed != RUN]
+    for step in found:
+        if step.typed == "postroad setup":
+            at = next(at for at, line in enumerate(step.told) if line.startswith(f"Next: {RUN}"))
+            step.told[at:] = ending.splitlines()
+    return found
+
+
+def test_what_stands_on_the_page_happens_word_by_word(
+    people: dict[str, Somebody], figure: Figure
+) -> None:
+    begun = time.monotonic()
+    replay = Replay(people, begun + SECONDS_MAX)
+    for step in with_systemd(PAGE.read_text("utf-8")):
+        replay.expect(step)
+    figure("from setup to the first letter and its answer", time.monotonic() - begun)
