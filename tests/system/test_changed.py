@@ -88,7 +88,8 @@ def test_a_service_that_waits_takes_nothing_of_a_node_in_a_terminal_along(
         bora.systemctl("stop", SERVICE)
         assert bora.postroad("status")["address"] == bora.address
     finally:
-        by_hand.terminate()
+        (process,) = bora.type("pgrep", "--uid", bora.name, "--full", "postroad run").stdout.split()
+        bora.type("kill", process)
         by_hand.communicate(timeout=30)
     bora.systemctl("start", "postroad.socket", SERVICE)
     until(lambda: bora.shown("StatusText").startswith("Your node is "), "the service runs")

@@ -21,7 +21,8 @@ def giving(system: Booted, alice: Resident, bora: Resident) -> Iterator[Booted]:
     system.power_off()
     system.boot()
     # Whoever did not ask for it has it again with the next boot.
-    until(lambda: bora.process() and bora.is_in_its_sandbox(), "the sandbox is back")
+    assert bora.greeting(bora.imap_port).startswith("* OK ")
+    assert bora.is_in_its_sandbox()
     assert "sandbox" not in codes(bora)
     alice.postroad("service", "enable")
     assert alice.is_in_its_sandbox()
@@ -30,7 +31,7 @@ def giving(system: Booted, alice: Resident, bora: Resident) -> Iterator[Booted]:
 @pytest.fixture(scope="module")
 def denying(giving: Booted, alice: Resident, bora: Resident) -> Booted:
     for person in (alice, bora):
-        until(lambda: person.process(), "the service runs")  # noqa: B023  (asked at once)
+        assert person.greeting(person.imap_port).startswith("* OK ")
         assert person.is_in_its_sandbox()
     giving.deny_user_namespaces()
     return giving
@@ -58,7 +59,7 @@ def test_a_service_that_cannot_have_its_sandbox_again_comes_up_without(
         assert person.postroad("service", "status")["sandbox"] is False
         assert "This system denies the sandbox now (user namespaces)" in person.said_of_leaving()
         assert "sandbox" in codes(person)
-        assert "sandbox" in person.shown("StatusText")
+        until(lambda: "its sandbox" in person.shown("StatusText"), "it is shown")  # noqa: B023
     alice.send(bora, "with the sandbox gone")
     bora.expect("with the sandbox gone")
     bora.systemctl("restart", SERVICE)  # from now on nothing fails any more
