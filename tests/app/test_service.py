@@ -319,29 +319,47 @@ def test_all_folders_of_the_configuration_are_open_in_the_sandbox_whatever_their
         service.enable(replace(config, data=tmp_path / "two\nlines"))
 
 
+def script_of(unit: str, key: str) -> str:
+    """What a shell is told to do, as systemd hands it over."""
+    line: str
+    (line,) = re.findall(rf"^{key}=-?/bin/sh -e?c '(.*?)'$", UNITS[unit], re.M | re.S)
+    assert "%" not in line.replace("%%", "")
+    joined = line.replace("\\\n", " ").replace("\\\\", "\\")
+    return joined.replace("$$", "$").replace("%%", "%")
+
+
 def test_a_sandbox_that_is_denied_later_is_covered_until_the_next_boot(
     config: configuration.Config, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service.enable(config)
     assert sandbox.is_on()
     systemd.asked()
-    monkeypatch.setenv("MONITOR_EXIT_STATUS", "1")  # something else: nothing of ours
-    assert sandbox.leave() == ""
+
+    def ended(status: int) -> str:
+        monkeypatch.setenv("MONITOR_EXIT_STATUS", str(status))
+        script = script_of("postroad-without-sandbox.service", "ExecStart")
+        done = subprocess.run(
+            ["/bin/sh", "-ec", script], capture_output=True, text=True, check=True
+        )
+        return done.stdout
+
+    assert ended(1) == ""  # something else: nothing of ours
     assert sandbox.is_on()
     assert not (systemd.folder / "asked").exists()
-    monkeypatch.setenv("MONITOR_EXIT_STATUS", "217")
-    assert sandbox.leave() == "user namespaces"
+    assert ended(217).startswith("<4>This system denies the sandbox now (user namespaces): ")
     assert systemd.asked() == ["start --no-block postroad.service"]
     assert not sandbox.is_on()
     assert units.of_service(sandbox.NAME).exists()  # the next boot tries it again
     covering = systemd.folder / "systemd/user.control/postroad.service.d" / sandbox.NAME
-    line = next(one for one in covering.read_text().splitlines() if one.startswith("Env"))
-    name, _, value = line.removeprefix('Environment="').removesuffix('"').partition("=")
-    monkeypatch.setenv(name, value)
+    assert covering.read_text() == f'[Service]\nEnvironment="{sandbox.LOST}=user namespaces"\n'
+    monkeypatch.setenv(sandbox.LOST, "user namespaces")
     assert sandbox.lost() == "user namespaces"
-    assert sandbox.leave() == ""  # it is off already
     service.enable(config)
     assert sandbox.is_on()
+    assert not covering.exists()
+    for status in re.findall(r"RestartPreventExitStatus=(.*)", UNITS["50-sandbox.conf"])[0].split():
+        assert sandbox.CANNOT[status] in ended(int(status))
+    service.disable()
     assert not covering.exists()
 
 
@@ -360,8 +378,7 @@ def test_pauses_that_do_not_grow_by_themselves_are_laid(
 
 def test_the_fourth_crash_of_five_minutes_waits_and_a_stop_forgets_them(tmp_path: Path) -> None:
     """The line of the unit, as systemd hands it to a shell, with a `sleep` that says how long."""
-    (line,) = re.findall(r"^ExecStopPost=-/bin/sh -c '(.*)'$", UNITS["40-pauses.conf"], re.M | re.S)
-    script = line.replace("\\\n", " ").replace("$$", "$")
+    script = script_of("40-pauses.conf", "ExecStopPost")
     (tmp_path / "sleep").write_text("#!/bin/sh\necho $1\n")
     (tmp_path / "sleep").chmod(0o700)
 

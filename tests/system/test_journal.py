@@ -16,6 +16,8 @@ EXPECTED = re.compile(
     r"|postroad(-trial)?\.service: (Failed|Main process exited)"
     r"|Failed to start postroad(-trial)?\.service"
     r"|This system denies the sandbox now"
+    # A port was changed; `service restart` begins the socket anew.
+    r"|Socket unit configuration has changed while unit has been running"
     # A mistake in a configuration, a folder that was moved away, a program that crashes.
     r"|the configuration was not taken over|Reload failed for|cannot start yet: |not set up"
     r"|status=1/FAILURE|Failed with result 'exit-code'"

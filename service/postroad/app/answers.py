@@ -832,9 +832,6 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
     "service restart": (
         {"laid_anew": truth("whether ports or folders of the configuration were others")},
     ),
-    "service leave-sandbox": (
-        {"sandbox_reason": text("why the node is started without; empty: nothing was done")},
-    ),
     "service status": (
         {
             "installed": truth("whether systemd knows the unit"),

@@ -2,8 +2,8 @@
 
 Purpose: a drop-in of the unit, laid once a trial unit with all of it has really run. A system may
 deny it later (user namespaces taken away, an update that confines them): then systemd cannot start
-the unit with it, and starts `postroad service leave-sandbox` instead, which covers the drop-in by
-one of the same name among those that live until the next boot, and has the unit started without.
+the unit with it, and starts postroad-without-sandbox.service, which covers the drop-in by one of
+the same name among those that live until the next boot, and has the unit started without.
 Invariants: what is bound, tried and compared is one list, `open_folders`; what covers the sandbox
 says why, in the environment of the node, whose health tells it.
 See: docs/adr/0019-systemd.md; systemd.exec(5), "Process Exit Codes".
@@ -38,7 +38,7 @@ ENABLE_ANEW = "Have the service laid anew: postroad service enable"
 
 def lay(config: Config) -> str:
     """Put the sandbox in place if a unit starts with it; else why it does not."""
-    units.take_away(_covering())
+    _uncover()
     for folder in (config.data, config.runtime):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     content = text(config)
@@ -47,18 +47,20 @@ def lay(config: Config) -> str:
     if reason:
         take_away()
     else:
-        units.lay(units.folder() / LEAVING, units.for_program(LEAVING))
+        units.lay(units.folder() / LEAVING, units.text(LEAVING))
         units.lay(units.of_service(NAME), content)
     return reason
 
 
 def take_away() -> None:
-    for path in files():
+    _uncover()
+    for path in (units.of_service(NAME), units.folder() / LEAVING):
         units.take_away(path)
 
 
-def files() -> tuple[Path, ...]:
-    return units.of_service(NAME), units.folder() / LEAVING, _covering()
+def _uncover() -> None:
+    """Have the drop-in count again."""
+    _covering().unlink(missing_ok=True)
 
 
 def is_on() -> bool:
@@ -69,18 +71,6 @@ def fits(config: Config) -> bool:
     """Whether the one that is in place, if any, is that of this configuration and program."""
     said = units.said_by(units.of_service(NAME))
     return said is None or said == text(config)
-
-
-def leave() -> str:
-    """Have the unit started without the sandbox, if that is what its last start failed at: why;
-    empty: it is not, and nothing was done."""
-    reason = CANNOT.get(os.environ.get("MONITOR_EXIT_STATUS", ""), "")
-    if not reason or not is_on():
-        return ""
-    units.write(_covering(), f'[Service]\nEnvironment="{LOST}={reason}"\n')
-    systemctl.ask("daemon-reload")
-    systemctl.ask("start", "--no-block", SERVICE)
-    return reason
 
 
 def lost() -> str:
@@ -133,7 +123,7 @@ def open_folders(config: Config) -> list[Path]:
 
 
 def _covering() -> Path:
-    """Before the drop-in itself in systemd's order, and gone with the next boot."""
+    """What the unit LEAVING makes: it counts instead of the drop-in, until the next boot."""
     runtime = Path(os.environ["XDG_RUNTIME_DIR"])
     return runtime / "systemd" / "user.control" / f"{SERVICE}.d" / NAME
 

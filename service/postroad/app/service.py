@@ -85,6 +85,7 @@ def disable() -> None:
     for unit in (SOCKET, SERVICE):  # the socket first: a client would start the service again
         if systemctl.is_known(unit):
             systemctl.ask("disable", "--now", unit)
+    sandbox.take_away()
     for path in ours():
         path.unlink(missing_ok=True)
         with suppress(OSError):  # something of its owner's is in there
@@ -271,7 +272,8 @@ def ours() -> Iterator[Path]:
         units.of_service(PAUSES),
         units.folder() / f"{SOCKET}.d" / PORTS,
         _bus_folder() / ACTIVATION,
-        *sandbox.files(),
+        units.of_service(sandbox.NAME),
+        units.folder() / sandbox.LEAVING,
     ):
         if units.is_ours(path):
             yield path

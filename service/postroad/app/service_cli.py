@@ -74,15 +74,6 @@ def trial(json_wanted: bool) -> None:
     finish(work, json_wanted, telling_service.trial)
 
 
-@service.command("leave-sandbox", hidden=True)
-@as_json
-def leave_sandbox(json_wanted: bool) -> None:
-    """Do without a sandbox that this system denies now: run by systemd, when it was denied."""
-    from postroad.app import sandbox
-
-    finish(lambda: {"sandbox_reason": sandbox.leave()}, json_wanted, telling_service.sandbox_left)
-
-
 def own_config(place: Any) -> Config:
     """What the service runs with: the usual file, for no unit says another one."""
     if place.path != configuration.default_path():

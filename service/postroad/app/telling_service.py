@@ -21,17 +21,6 @@ def restarted(answer: dict[str, Any]) -> None:
         click.echo("Your node was started again.")
 
 
-def sandbox_left(answer: dict[str, Any]) -> None:
-    """The first word is for the journal: a warning, sd-daemon(3)."""
-    if reason := answer["sandbox_reason"]:
-        click.echo(
-            f"<4>This system denies the sandbox now ({reason}): your node is started without it, "
-            "until the next boot. To try again before that: postroad service enable"
-        )
-    else:
-        click.echo("Your node did not fail for its sandbox; nothing was changed.")
-
-
 def disabled(answer: dict[str, Any]) -> None:
     click.echo("Your node is off, and starts no more by itself.")
     if answer["set_up"]:
