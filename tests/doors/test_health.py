@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import pytest
 
@@ -74,6 +74,9 @@ class House:
     def bad_ways(self, contacts: int, helpers: int) -> list[Way]:
         self.asked_ways.append((contacts, helpers))
         return self.ways
+
+    def open(self, name: str) -> BinaryIO:
+        return self.disk.open(name)
 
     def require_room(self, size: int) -> None:
         if size >= self.room:
