@@ -16,6 +16,9 @@ EXPECTED = re.compile(
     r"|postroad(-trial)?\.service: (Failed|Main process exited)"
     r"|Failed to start postroad(-trial)?\.service"
     r"|This system denies the sandbox now"
+    # A node in a terminal has the ports, and the name on the bus, of a service that then starts.
+    r"|Address already in use|Failed with result 'resources'|Failed to listen on postroad\.socket"
+    r"|Another program has the name"
     # A port was changed; `service restart` begins the socket anew.
     r"|Socket unit configuration has changed while unit has been running"
     # A mistake in a configuration, a folder that was moved away, a program that crashes.
