@@ -96,7 +96,7 @@ class House:
             lambda: self.failing,
             lambda: self.not_reloaded,
             self.bell,
-            lambda: self.sandbox_lost,
+            sandbox_lost=lambda: self.sandbox_lost,
         )
 
 
