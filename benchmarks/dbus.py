@@ -27,7 +27,7 @@ import results
 from bus_scene import wait_for_name
 from mail_program import incoming, outgoing, quantiles, write_letter
 from person import Person, meet
-from postroad.contract import BUS_NAME, MANAGER_INTERFACE, ROOT_PATH
+from postroad.contract import BUS_NAME, MANAGER_INTERFACE, ROOT_PATH, BusError
 from postroad.doors.dbus.interfaces import OBJECT_MANAGER, PROPERTIES
 from session_bus import connected, session_bus
 
@@ -71,6 +71,7 @@ async def call(seconds: float) -> None:
         )
         reply = await bus.call(message)
         refused = reply.message_type == dbus_fast.MessageType.ERROR
+        assert not refused or reply.error_name == BusError.BUSY, reply.body
         counts["refused" if refused else "answered"] += 1
 
     began = time.monotonic()
