@@ -3,6 +3,7 @@ was broken off, a letter that is damaged. Nobody is set up by half, and nothing 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import resource
@@ -131,6 +132,17 @@ def test_a_medium_that_goes_away_meanwhile_is_no_damage_and_the_same_goes_on(sce
     code, made = scene.restore()
     assert (code, made.get("missing")) == (0, []), made
     scene.is_whole()
+
+
+def test_while_a_backup_is_written_into_the_folder_nothing_is_restored_from_it(
+    scene: Scene,
+) -> None:
+    """It may remove what the restoration is about to read."""
+    with (scene.backup / ".lock").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, told = scene.restore()
+        assert (code, "is being written just now" in told["error"]) == (1, True), told
+    assert scene.restore()[0] == 0
 
 
 def damage_a_letter(scene: Scene) -> None:

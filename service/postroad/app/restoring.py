@@ -9,7 +9,7 @@ See: docs/adr/0023-backup.md.
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -64,16 +64,12 @@ def restored(
     os.umask(0o077)
     identity = source.identity
     folder = Folder(source.path, Sealer(mail_key(identity)), mark(identity))
-    catalogue = backing_up.expect(folder)
-    folder.look()
-    try:
-        keys = keyring.restored(catalogue.head.keys, identity, means.entropy, means.clock.now())
-    except PeerMisbehaved as error:
-        raise ConfigurationError(
-            f"The keys in the backup are damaged ({error}). Set up without it, with your 24 words: "
-            "postroad setup --restore"
-        ) from error
-    with closing(setting_up.folder_of(config)) as disk:
+    with ExitStack() as stack:
+        stack.enter_context(folder.reading())  # no backup into it removes what we read
+        catalogue = backing_up.expect(folder)
+        folder.look()
+        keys = _keys(catalogue, identity, means)
+        disk = stack.enter_context(closing(setting_up.folder_of(config)))
         with _in_words(disk):
             _expect_room(disk, mark(identity))
             restoring = _Restoring(disk, folder, catalogue, seen)
@@ -93,6 +89,18 @@ def restored(
                 keyring.keep(disk, draft)
         with suppress(ConfigurationError):  # the node will do it when it starts
             setting_up.end_restoration(disk)
+
+
+def _keys(catalogue: Catalogue, identity: Identity, means: Means) -> keyring.Keyring:
+    """Those of a new device."""
+    sealed = catalogue.head.keys
+    try:
+        return keyring.restored(sealed, identity, means.entropy, means.clock.now())
+    except PeerMisbehaved as error:
+        raise ConfigurationError(
+            f"The keys in the backup are damaged ({error}). Set up without it, with your 24 words: "
+            "postroad setup --restore"
+        ) from error
 
 
 @contextmanager
