@@ -282,6 +282,9 @@ def test_words_of_somebody_else_and_what_is_no_backup_are_told_in_words(scene: S
     assert (away.returncode, "Is the disk plugged in?" in away.stderr) == (1, True)
     inside = scene.anna.type("backup", "to", str(scene.anna.folder / "data" / "backup"))
     assert (inside.returncode, "Choose another disk" in inside.stderr) == (1, True)
+    (scene.folder / "link").symlink_to(scene.anna.folder / "data")
+    inside = scene.anna.type("backup", "to", str(scene.folder / "link" / "backup"))
+    assert (inside.returncode, "Choose another disk" in inside.stderr) == (1, True)
     again = scene.anna.type(*scene.restore(), stdin=scene.words)
     assert (again.returncode, "You are set up already" in again.stdout) == (1, True)
 

@@ -107,6 +107,25 @@ def test_what_went_while_it_was_looked_at_is_no_fault(store: Store, tmp_path: Pa
     assert checkup.read_file(tmp_path, look) == []
 
 
+def test_a_node_that_starts_while_the_store_is_looked_at_damages_nothing(tmp_path: Path) -> None:
+    with opened_store(tmp_path) as store:
+        filled(store)
+        store.sql.execute("CREATE TABLE many (text TEXT)")
+
+    def look(sql: sqlite3.Connection) -> list[Fault]:
+        assert checkup.octets_to_check(sql) > 0
+        with opened_store(tmp_path) as node:
+            node.sql.executemany("INSERT INTO many VALUES (?)", [("x" * 500,)] * 5000)
+            node.sql.execute("DROP TABLE many")
+            node.sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            node.sql.execute("VACUUM")
+            node.sql.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return list(checkup.faults(sql, tmp_path, lambda _: None))
+
+    assert checkup.read_file(tmp_path, look) == []
+    assert not list(tmp_path.glob("*-wal"))
+
+
 def test_a_damaged_database_is_told_and_not_raised(tmp_path: Path) -> None:
     with opened_store(tmp_path) as store:
         filled(store)
