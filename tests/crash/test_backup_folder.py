@@ -58,7 +58,7 @@ def killed_at(n: int, how: str, work: Callable[[], object]) -> bool:
     process = os.fork()
     if not process:
         try:
-            durable.os = Dying(n, how)  # type: ignore[attr-defined]
+            pytest.MonkeyPatch().setattr(durable, "os", Dying(n, how))
             work()
             os._exit(0)
         except BaseException:
@@ -164,7 +164,7 @@ def test_a_power_cut_at_any_step_after_a_killed_run_leaves_a_whole_backup(
     mail.back_up(stick)
     before = mail.messages_in(stick)
     mail.add(b"m" * 100_000)
-    seen = []
+    seen: list[int] = []
 
     def kill(_: int) -> None:
         if power.unsynced_pack():

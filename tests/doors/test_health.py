@@ -26,9 +26,10 @@ from postroad.protocol.health import Facts, judge
 from postroad.protocol.netcheck import Way
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
-from postroad.store import keyring, quarantine
+from postroad.store import keyring, last_backup, quarantine
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
+from postroad.store.last_backup import LastBackup
 from postroad.store.pauses import Pauses
 
 NO_NETWORK = Way("network", netcheck.State.BAD, "This computer has no network.", "Connect it.")
@@ -268,6 +269,30 @@ def test_each_fact_of_the_store_is_gathered(
         status = await ask(desk, "status")
         assert code in codes(status)
         assert {key: status[key] for key in counted} == counted
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize("octets", [b"", b"{}", b"\xff", b'{"made_at": 1e999}', b"[" * 60_000])
+def test_a_damaged_note_of_the_last_backup_costs_nothing(tmp_path: Path, octets: bytes) -> None:
+    async def scene(_: House, desk: HealthDesk) -> None:
+        (tmp_path / "data" / last_backup.NAME).write_bytes(octets)
+        assert "store" not in codes(await ask(desk, "status"))
+
+    play(tmp_path, scene)
+
+
+def test_a_backup_that_has_grown_old_is_told_with_the_line_to_type(tmp_path: Path) -> None:
+    async def scene(_: House, desk: HealthDesk) -> None:
+        for days, is_told in ((30, False), (31, True)):
+            made = LastBackup("/media/a stick/mail", int(NOW) - days * limits.DAY, 1, 7)
+            (tmp_path / "data" / last_backup.NAME).write_bytes(last_backup.written(made))
+            status = await ask(desk, "status")
+            found = [one for one in status["problems"] if one["code"] == "backup-old"]
+            assert bool(found) == is_told
+        assert found[0]["severity"] == "info"
+        assert "31 days old" in found[0]["summary"]
+        assert found[0]["next_step"].endswith("postroad backup to '/media/a stick/mail'")
 
     play(tmp_path, scene)
 

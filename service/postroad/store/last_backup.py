@@ -40,7 +40,7 @@ def read(octets: bytes) -> LastBackup | None:
             int(found["number"]),
             int(found["messages"]),
         )
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
