@@ -8,7 +8,7 @@ import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -102,6 +102,25 @@ def test_where_nothing_can_be_noted_nobody_promises_that_it_is_mended(
     (stick / backup_folder.DOUBTS).mkdir()
     found = mail.check(stick)
     assert (found["whole"], found["mends"]) == (False, False)
+
+
+def test_a_catalogue_on_a_bad_place_of_the_disk_is_read_from_its_copy(
+    mail: Mail, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.back_up(stick)
+    read, bad = durable.read_plain, {form.CATALOGUE}
+
+    def failing_there(path: Path) -> BinaryIO:
+        if path.name in bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(path)
+
+    monkeypatch.setattr(durable, "read_plain", failing_there)
+    found = mail.check(stick)
+    assert (found["catalogue_is_whole"], found["database_is_whole"]) == (False, True)
+    bad.add(form.CATALOGUE_COPY)
+    with pytest.raises(ConfigurationError, match="has gone"):
+        mail.check(stick)
 
 
 def test_a_damaged_store_without_a_backup_is_told_in_words(mail: Mail, stick: Path) -> None:

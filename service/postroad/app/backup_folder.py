@@ -113,6 +113,8 @@ class Folder:
         except FileNotFoundError:
             return None
         except OSError as error:
+            if error.errno == errno.EIO and name == form.CATALOGUE:
+                return b""  # a bad place of the disk: it is damaged if the copy can be read
             raise in_words(self.path, error) from error
 
     def _packs_bytes(self) -> int:
