@@ -227,7 +227,9 @@ class Booted:
         runtime = f"/run/user/{number}"
         whose = [f"XDG_RUNTIME_DIR={runtime}", f"DBUS_SESSION_BUS_ADDRESS=unix:path={runtime}/bus"]
         as_them = ["runuser", "-u", name, "--", "env", f"HOME=/home/{name}", "COLUMNS=120", *whose]
-        return [*self._enter(), *as_them, "TERM=xterm", "sh", "-c", f"cd && {line}"]
+        # Debian 13's ncurses wants a terminal with a size.
+        script = f"stty rows 40 cols 120 && cd && {line}"
+        return [*self._enter(), *as_them, "TERM=xterm", "sh", "-c", script]
 
     def on_its_network(self, *command: str | Path) -> Done:
         """Run something of this machine's, with the system's loopback as its network."""
