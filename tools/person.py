@@ -86,6 +86,7 @@ class Person:
         self.address = self.password = ""
         self.smtp_port = self.imap_port = self.pop3_port = 0
         self.folder.mkdir()
+        (self.folder / "data").mkdir(mode=0o700)  # a folder that the configuration names is there
         self.config.write_text(
             f'data = "{self.folder}/data"\nruntime = "{self.folder}/run"\n'
             f'peer_hosts = {json.dumps(list(peer_hosts) or ["*"])}\nlink = "{link}"\n'

@@ -315,3 +315,27 @@ def test_a_file_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="cannot be written"):
         write(tmp_path / "file" / "config.toml", configuration.default())
+
+
+def test_keys_that_cannot_be_looked_for_are_not_keys_that_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    usual = replace(configuration.default(), runtime=tmp_path)
+    named = replace(usual, data=tmp_path / "another disk" / "mail")
+    assert set_up(usual) == "False"  # on a new computer there is no folder
+    usual.data.symlink_to(tmp_path / "another disk")
+    assert "is not there. If it is on a disk that is not mounted" in set_up(usual)
+    assert f"mkdir -m 700 {named.data}" in set_up(named)
+    named.data.mkdir(parents=True)
+    assert set_up(named) == "False"
+    (named.data / "keys").touch()
+    assert set_up(named) == "True"
+    assert "cannot be looked into" in set_up(replace(usual, data=named.data / "keys"))
+
+
+def set_up(config: Config) -> str:
+    try:
+        return str(config.is_set_up)
+    except ConfigurationError as error:
+        return str(error)

@@ -16,6 +16,7 @@ from postroad.base.errors import NotToBeHad
 from postroad.machine.desktop_keyring import ANSWER_SECONDS_MAX, DesktopKeyring
 from postroad.machine.disk import FolderDisk
 from postroad.store import keyring
+from service_manager import ServiceManager
 
 SLOT = 75
 SECRET = bytes(range(200, 232))
@@ -145,6 +146,23 @@ def test_what_the_keyring_lost_is_told(anna: Person, session: Desktop) -> None:
     DesktopKeyring().keep(entry_of(anna), bytes(32))  # another secret under its name
     start_locked(anna)
     assert "does not open your keys" in answer(anna, "status")["reason"]
+
+
+def test_another_reason_why_the_keys_are_locked_is_told_everywhere(
+    anna: Person, session: Desktop
+) -> None:
+    answer(anna, "keys", "protect", "--keyring")
+    entry = entry_of(anna)
+    DesktopKeyring().forget(entry)
+    systemd = ServiceManager(anna)
+    try:
+        systemd.start()
+        assert any("no entry of Postroad" in line for line in systemd.heard("READY=1"))
+        DesktopKeyring().keep(entry, bytes(32))  # another secret under its name
+        assert "does not open your keys" in answer(anna, "unlock", code=5)["error"]
+        assert any("does not open your keys" in line for line in systemd.heard("READY=1"))
+    finally:
+        systemd.close()
 
 
 def test_a_set_up_may_use_the_keyring_at_once(

@@ -11,7 +11,7 @@ import pytest
 from app.test_program import every_command
 from postroad import contract
 from postroad.app.answers import ANSWERS, fields_of
-from postroad.app.node import Sockets
+from postroad.app.mail_doors import Sockets
 from postroad.app.setup_desk import SetupDesk
 from postroad.contract import MANAGER_INTERFACE
 from postroad.doors.dbus import interfaces, methods, values
@@ -107,7 +107,7 @@ def test_what_stands_for_a_command_is_offered_and_there_is_nothing_else() -> Non
 def test_every_method_asks_for_what_some_desk_answers(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         (anna,) = await place.settle_in("anna")
-        running = anna.node.desks(Sockets()).keys()
+        running = anna.node.desks(anna.node.doors(Sockets())).keys()
         before = SetupDesk(tmp_path / "config", lambda: None).questions.keys()
         asked = {one.request for one in methods.METHODS.values()}
         assert asked - running - before == GIVEN_BY_THE_PROCESS

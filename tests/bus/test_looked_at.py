@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from delivery.test_road import is_filed
-from postroad.app.node import Sockets
+from postroad.app.mail_doors import Sockets
 from postroad.base.bell import Bell
 from postroad.contract import CONTACT_PATH, MESSAGE_PATH, PEER_PATH, ROOT_PATH
 from postroad.doors.dbus import door
@@ -56,7 +56,7 @@ def test_what_the_store_cannot_tell_stays_as_it_was_shown(
         to = bora.address
         await bora.sleep()
         await anna.write(to)
-        requests = anna.node.desks(doors)
+        requests = anna.node.desks(anna.node.doors(doors))
         before, memory = await look(requests, Memory())
         for base in (CONTACT_PATH, PEER_PATH, MESSAGE_PATH):
             assert below(before.board, base), base
@@ -96,7 +96,7 @@ def test_a_store_that_could_never_be_read_is_shown_with_what_is_known(tmp_path: 
     async def scene(place: Village) -> None:
         (anna,) = await place.settle_in("anna")
         await damage(anna, "my_drop")
-        seen, _ = await look(anna.node.desks(Sockets()), Memory())
+        seen, _ = await look(anna.node.desks(anna.node.doors(Sockets())), Memory())
         (path,) = seen.board.objects
         properties = seen.board.objects[path].properties
         assert properties["Address"] == anna.address
@@ -109,7 +109,7 @@ def test_letters_go_on_being_told_after_the_damage_is_over(tmp_path: Path) -> No
     async def scene(place: Village) -> None:
         bora, anna = await place.settle_in("bora", "anna")
         await place.meet(bora, anna)
-        requests = anna.node.desks(Sockets())
+        requests = anna.node.desks(anna.node.doors(Sockets()))
         _, memory = await look(requests, Memory())
         await damage(anna, "my_drop")
         _, memory = await look(requests, memory)

@@ -13,6 +13,7 @@ import pytest
 from bus_objects import Remote, below, variant
 from bus_scene import error_of, folder_of, wait_for_name
 from person import Person, meet, until
+from postroad.app import asking
 from postroad.app.session_bus import LIBRARY
 from postroad.contract import (
     MANAGER_INTERFACE,
@@ -22,7 +23,7 @@ from postroad.contract import (
     BusError,
 )
 from service_manager import ServiceManager
-from session_bus import LibraryClient, SessionBus, session_bus
+from session_bus import LibraryClient, Monitor, SessionBus, session_bus
 
 PASSPHRASE = "five words that nobody guesses"
 
@@ -81,6 +82,33 @@ def test_a_node_that_is_not_set_up_comes_up_says_so_and_is_set_up_over_the_bus(
             assert secret not in (folder / "anna" / "log").read_text()
         again = error_of(manager, "Setup", {"Name": variant("s", "bora")})
         assert again.name == BusError.FAILED
+    finally:
+        systemd.close()
+
+
+def test_a_node_that_looks_again_and_again_is_not_shown_as_one_that_starts(
+    bus: SessionBus, folder: Path, manager: Remote
+) -> None:
+    anna = Person("anna", folder, 0)
+    systemd = ServiceManager(anna)
+    try:
+        systemd.start()
+        wait_for_name()
+        assert manager["State"] == "setup-needed"
+        drafted = manager("Setup", {"Name": variant("s", "anna")})
+        systemd.heard("READY=1")
+        monitor = Monitor(folder, "type='signal'")
+        try:
+            for _ in range(3):
+                asking.ask(folder / "anna" / "run" / "control", do="look again")
+                systemd.heard("READY=1")
+                assert manager["State"] == "setup-needed"
+            assert b"starting" not in monitor.heard()
+        finally:
+            monitor.end()
+        words = drafted["Words"].split()
+        made = manager("FinishSetup", [words[number - 1] for number in drafted["Asked"]])
+        until(lambda: manager["Address"] == made["Address"], "the node starts")
     finally:
         systemd.close()
 

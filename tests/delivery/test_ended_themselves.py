@@ -10,7 +10,7 @@ import pytest
 from delivery.test_revoked import another_device, knows_ended, knows_revoked, peer_of, revokes
 from delivery.test_road import is_filed
 from delivery.test_rotated import THIEFS, told_of_rotation, where
-from postroad.app.node import Sockets
+from postroad.app.mail_doors import Sockets
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint
@@ -27,7 +27,7 @@ YOURS = "Your identity was revoked"
 
 
 async def status(of: Resident) -> str:
-    answer = await of.node.desks(Sockets())["status"]({})
+    answer = await of.node.desks(of.node.doors(Sockets()))["status"]({})
     return str(answer["identity_trouble"])
 
 
@@ -35,7 +35,7 @@ async def stops(of: Resident, contact: str) -> None:
     """It sends nothing any more, and says why."""
     with pytest.raises(PermanentFailure, match=r"was (revoked|handed on)"):
         await of.node.outbox.check_recipient(contact)
-    asked = of.node.desks(Sockets())
+    asked = of.node.desks(of.node.doors(Sockets()))
     for what in (
         asked["invite"]({}),
         asked["accept"]({"link": "any"}),

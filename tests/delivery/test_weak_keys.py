@@ -20,7 +20,7 @@ import pytest
 import weak_keys
 from delivery.test_bundles import read
 from delivery.test_forged import KEY, bring, header_for, verdict
-from postroad.app.node import Sockets
+from postroad.app.mail_doors import Sockets
 from postroad.base import limits, vigil
 from postroad.base.errors import PermanentFailure, PostroadError
 from postroad.base.ids import Contact, DropId, Instant, PeerId, Ticket
@@ -326,7 +326,8 @@ _bundled_place("rotation: the new identity", rotated)
 
 @place("devices revoke KEY")
 async def _(town: Town, key: bytes) -> None:
-    revoke = town.bora.node.desks(Sockets())["revoke device"]
+    node = town.bora.node
+    revoke = node.desks(node.doors(Sockets()))["revoke device"]
     with pytest.raises(PermanentFailure, match="no device's key"):
         await revoke({"device": key.hex()})
 

@@ -24,6 +24,7 @@ from postroad.protocol import netcheck
 from postroad.protocol.clock import Judgement
 from postroad.protocol.health import Facts, judge
 from postroad.protocol.netcheck import Way
+from postroad.protocol.starting import Keeper
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import keyring, last_backup, quarantine
@@ -66,9 +67,13 @@ class House:
     failing: list[tuple[str, str]] = field(default_factory=list)
     not_reloaded: bool = False
     sandbox_lost: str = ""
-    ports: dict[str, int] = field(
+    keeper: Keeper = Keeper.TERMINAL
+    mail_ports: dict[str, int] = field(
         default_factory=lambda: {"smtp": 10588, "imap": 10144, "pop3": 10111}
     )
+    doors_shut: dict[str, str] = field(default_factory=dict)
+    doors_not_held: list[str] = field(default_factory=list)
+    astray: list[str] = field(default_factory=list)
     asked_ways: list[tuple[int, int]] = field(default_factory=list)
     room: int = 1 << 40
 
@@ -92,12 +97,8 @@ class House:
             self.pauses,
             self.links,
             self,
-            self.ports,
-            lambda: self.unanswered,
-            lambda: self.failing,
-            lambda: self.not_reloaded,
+            self,
             self.bell,
-            sandbox_lost=lambda: self.sandbox_lost,
         )
 
 
@@ -172,7 +173,9 @@ async def damage(place: House, sql: str) -> None:
         (lambda place: place.ways.append(NO_NETWORK), "network", "offline", "attention"),
         (lambda place: setattr(place, "room", 0), "disk-full", "degraded", "broken"),
         (lambda place: setattr(place, "room", 1 << 20), "disk-low", "degraded", "attention"),
-        (lambda place: place.ports.pop("smtp"), "door-shut", "degraded", "broken"),
+        (lambda place: place.doors_shut.update(smtp="Taken."), "door-shut", "degraded", "broken"),
+        (lambda place: place.doors_not_held.append("smtp"), "port-not-held", "online", "attention"),
+        (lambda place: place.astray.append("[::1]:1"), "port-astray", "online", "attention"),
         (lambda place: setattr(place.clock, "confirmed", False), "clock-unconfirmed", "online", ""),
         (lambda place: place.failing.append(("sender", "No.")), "service", "degraded", "broken"),
         (

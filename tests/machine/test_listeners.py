@@ -132,7 +132,8 @@ for one in first:
 again = doors.at(["127.0.0.1"]).loopback("smtp", 0)
 ports = [one[0].getsockname()[1] for one in (first, again) if one[0].fileno() >= 0]
 port = again[0].getsockname()[1]
-print(*(2 * ports)[:2], [str(at) for at in doors.unclaimed([])], doors.unclaimed([port]))
+astray = [":".join(map(str, one.getsockname()[:2])) for one in doors.astray({})]
+print(*(2 * ports)[:2], astray, doors.astray({"any": port}), doors.astray({"smtp": 0}))
 """
 
 
@@ -236,7 +237,7 @@ def test_what_systemd_holds_is_there_for_a_node_that_is_begun_anew() -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
         said = start_as_systemd_does(held, "smtp", "smtp", 0, child=TWICE)
-    assert said == f"{port} {port} ['127.0.0.1:{port}'] []\n"
+    assert said == f"{port} {port} ['127.0.0.1:{port}'] [] []\n"
 
 
 def test_the_control_socket_is_its_owners_alone(tmp_path: Path) -> None:

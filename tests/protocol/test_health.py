@@ -50,7 +50,12 @@ TABLE: dict[str, list[Row]] = {
     "keeper": [
         ({}, ONLINE, OK, None),
         ({"is_running": False, "keeper": Keeper.NOBODY_YET}, OFFLINE, BROKEN, Code.OFF),
-        ({"doors_shut": ("SMTP",), "keeper": Keeper.SERVICE}, DEGRADED, BROKEN, Code.DOOR_SHUT),
+        (
+            {"doors_shut": (("SMTP", ""),), "keeper": Keeper.SERVICE},
+            DEGRADED,
+            BROKEN,
+            Code.DOOR_SHUT,
+        ),
     ],
     "cannot_start_because": [
         ({}, ONLINE, OK, None),
@@ -142,8 +147,23 @@ TABLE: dict[str, list[Row]] = {
     ],
     "doors_shut": [
         ({}, ONLINE, OK, None),
-        ({"doors_shut": ("SMTP",)}, DEGRADED, BROKEN, Code.DOOR_SHUT),
-        ({"doors_shut": ("SMTP", "IMAP")}, DEGRADED, BROKEN, Code.DOOR_SHUT),
+        ({"doors_shut": (("SMTP", ""),)}, DEGRADED, BROKEN, Code.DOOR_SHUT),
+        (
+            {"doors_shut": (("SMTP", "It is taken."), ("IMAP", ""))},
+            DEGRADED,
+            BROKEN,
+            Code.DOOR_SHUT,
+        ),
+    ],
+    "doors_not_held": [
+        ({}, ONLINE, OK, None),
+        ({"doors_not_held": ("SMTP",)}, ONLINE, ATTENTION, Code.PORT_NOT_HELD),
+        ({"doors_not_held": ("SMTP", "IMAP")}, ONLINE, ATTENTION, Code.PORT_NOT_HELD),
+    ],
+    "astray": [
+        ({}, ONLINE, OK, None),
+        ({"astray": ("[::1]:1",)}, ONLINE, ATTENTION, Code.PORT_ASTRAY),
+        ({"astray": ("[::1]:1", "127.0.0.1:1")}, ONLINE, ATTENTION, Code.PORT_ASTRAY),
     ],
     "identity_trouble": [
         ({}, ONLINE, OK, None),
@@ -300,7 +320,7 @@ def test_a_pause_hides_what_is_wrong_with_the_ways_and_nothing_else(facts: Facts
         (replace(WELL, requests=1), "1 letter of a stranger waits for your answer."),
         (replace(WELL, late_here=1), "1 letter of yours has been under way for more than a day"),
         (replace(WELL, late_here=2), "no holder has them yet"),
-        (replace(WELL, doors_shut=("IMAP",)), "your mail program cannot read."),
+        (replace(WELL, doors_shut=(("IMAP", ""),)), "your mail program cannot read."),
         (replace(WELL, unanswered=1), "1 was tried"),
     ],
 )
@@ -322,7 +342,7 @@ def test_what_is_typed_to_start_it_is_what_works_for_this_node(
 ) -> None:
     (problem,) = judge(Facts(is_running=False, keeper=keeper)).problems
     assert problem.next_step == off
-    for facts in (Facts(doors_shut=("IMAP",)), Facts(failing=(("relay", "Taken."),))):
+    for facts in (Facts(doors_shut=(("IMAP", ""),)), Facts(failing=(("relay", "Taken."),))):
         (problem,) = judge(replace(facts, keeper=keeper)).problems
         assert problem.next_step.endswith(shut)
 

@@ -18,7 +18,8 @@ from random import Random
 
 from fakes import FakeEntropy
 from postroad.app.compose import Settings, build_node
-from postroad.app.node import Node, Sockets
+from postroad.app.mail_doors import Sockets
+from postroad.app.node import Node
 from postroad.base import limits
 from postroad.base.errors import DiskFull, TemporaryFailure
 from postroad.base.ids import Instant, PeerId

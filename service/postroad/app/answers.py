@@ -306,6 +306,7 @@ STATISTICS: Shape = {
     ),
 }
 LOCKED: Shape = {**_VERDICT, **_PROTECTION, "reason": text("what to do, in a sentence")}
+CANNOT_START: Shape = {**_VERDICT, "cannot_start": text("what it waits for, in a sentence")}
 
 ANSWERS: dict[str, tuple[Shape, ...]] = {
     "setup": (
@@ -330,7 +331,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "missing": many(text("a message, in words"), "what could not be read from it"),
         },
     ),
-    "status": (STATUS, LOCKED, OFF),
+    "status": (STATUS, LOCKED, CANNOT_START, OFF),
     "statistics": (STATISTICS,),
     "watch": (WATCHED,),
     "queue": (

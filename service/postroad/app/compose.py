@@ -12,6 +12,7 @@ from functools import partial
 
 from postroad.app.compose_changes import changes_of, obeying_of
 from postroad.app.compose_directory import directory_of
+from postroad.app.condition import Troubles
 from postroad.app.node import Node, wake_all
 from postroad.app.surroundings import around_reach
 from postroad.base import limits, vigil
@@ -488,6 +489,7 @@ async def _wire(
         bell,
         watch,
         adapt,
+        Troubles(bell.ring),
     )
 
 

@@ -220,7 +220,25 @@ class Config:
 
     @property
     def is_set_up(self) -> bool:
-        return os.path.exists(self.data / "keys")  # False also where we may not look
+        """Whether there are keys. ConfigurationError where that cannot be known: whoever set up
+        once more below a disk that is not mounted would have a second identity."""
+        try:
+            os.stat(self.data / "keys")
+        except FileNotFoundError:
+            is_usual = self.data == default().data and not self.data.is_symlink()
+            if is_usual or self.data.is_dir():
+                return False
+            raise ConfigurationError(
+                f"Your data folder {self.data} is not there. If it is on a disk that is not "
+                "mounted, mount that, and all goes on. If you were never set up, make the folder, "
+                f"then set up: mkdir -m 700 {self.data}"
+            ) from None
+        except OSError as error:
+            raise ConfigurationError(
+                f"Your data folder {self.data} cannot be looked into ({error.strerror}). Give "
+                f"yourself the right to: chmod u+rwx {self.data}"
+            ) from error
+        return True
 
 
 KEYS = tuple(each.name for each in fields(Config))

@@ -149,6 +149,10 @@ def _configuration(path: Path) -> Known:
             config = policies.narrowed(config, policies.load())
         except ConfigurationError as error:
             said = (*said, str(error))
+    try:
+        is_set_up = config.is_set_up
+    except ConfigurationError as error:  # nobody can tell
+        is_set_up, said = True, (*said, str(error))
     return {
         "config": config,
         "mistakes": said,
@@ -156,7 +160,7 @@ def _configuration(path: Path) -> Known:
         "peer_port": config.peer_port,
         "transport": "tcp" if config.link == "tls" else "udp",
         "reserve_bytes": round(config.reserve_mib * limits.MIB),
-        "is_set_up": config.is_set_up,
+        "is_set_up": is_set_up,
     }
 
 
@@ -178,10 +182,14 @@ def _node(config: Config) -> Known:
         status = _asked(config, "status")
     except NoAnswer:
         return {"runs": True, "hangs": True}
+    except ConfigurationError:  # its data folder is away, as the configuration's part says
+        return {"runs": False}
     except PostroadError as error:
         return {"runs": True, "refusal": str(error)}
     if status is None:
         return {"runs": False}
+    if "cannot_start" in status:
+        return {"runs": True, "refusal": str(status["cannot_start"])}
     known: Known = {"runs": True, "is_locked": bool(status.get("locked"))}
     if "user_name" in status:
         known |= {

@@ -23,7 +23,7 @@ from postroad.app import machine_parts, sandbox, session_bus, status_line
 from postroad.app import policy as policies
 from postroad.app.config import Config
 from postroad.app.machine_parts import advised
-from postroad.app.node import Sockets
+from postroad.app.mail_doors import ShutDoor, Sockets
 from postroad.app.policy import Policy
 from postroad.app.running import House, Ready, Running, answer
 from postroad.app.service import DOORS
@@ -32,8 +32,7 @@ from postroad.app.setup_desk import SetupDesk
 from postroad.app.waiting import Waiting, sentence, until_told
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, NotSetUp, PostroadError
-from postroad.base.seams import Machine
-from postroad.doors.dbus.door import STARTING, served
+from postroad.doors.dbus.door import served
 from postroad.machine import listeners
 from postroad.machine.clock import SystemClock
 from postroad.machine.disk import FolderDisk
@@ -43,7 +42,6 @@ from postroad.machine.systemd import Manager, feed_watchdog
 from postroad.store import audit, checkup, keyring
 
 log = logging.getLogger(__name__)
-ENABLE_ANEW = "make its unit anew: postroad service enable"
 
 
 def run(
@@ -90,6 +88,8 @@ class _Life:
         self._doors = doors
         self._peer_uid = KernelPeerUid()
         self._waited = False  # whether it could not start before
+        self._look = asyncio.Event()  # there may be a reason to try again
+        self._setup = SetupDesk(house.path, self._look.set, doors.ports)  # its words outlive a look
         self._asked_at: tuple[Path, socket] | None = None  # the control socket, and its path
 
     async def live(self) -> None:
@@ -135,43 +135,34 @@ class _Life:
 
     async def _wait(self, reason: PostroadError) -> None:
         """Be up and say why the node is not, until it is time to try again."""
-        try:
-            config, _ = self._house.load()
-        except PostroadError:
-            config = configuration.default()
-        waiting = Waiting(reason)
+        config = _understood(self._house.path)
+        questions = self._setup.questions if isinstance(reason, NotSetUp) else {}
+        waiting = Waiting(reason, self._look, questions)
         shown = status_line.line(waiting.verdict.told())
         again = self._manager.has_said(shown)
         log.log(logging.DEBUG if again else logging.WARNING, "%s", sentence(reason))
-        self._manager.ready(shown)
         self._waited = True
         self._hooks.pulse = answer
-        held: list[tuple[str, socket]] = []
         asked_at: socket | None = None
         with suppress(ConfigurationError):  # it may be the very reason
             asked_at = self._control_at(config.control_path)
-        with suppress(ConfigurationError):
-            for door in DOORS:
-                port = getattr(config, f"{door}_port")
-                held += [(door, one) for one in self._doors.held(door, port)]
-        desk = SetupDesk(self._house.path, waiting.look.set, self._doors.ports)
-        waiting.questions.update(desk.questions)
+        sockets = replace(_held(config, self._doors), control=asked_at)
 
         async def look() -> None:
-            waiting.look.set()
+            self._look.set()
 
         self._hooks.reload = look
+        self._manager.ready(shown)
         self._house.bus.say(waiting.verdict, waiting.questions)
         try:
-            await until_told(waiting, held, asked_at, self._peer_uid)
+            await until_told(waiting, sockets, self._peer_uid)
         finally:
             self._hooks.reload = answer
-            for _, one in held:
-                one.close()
+            sockets.close()
 
     async def _start(self) -> None:
         """Run the node until it is told to stop; PostroadError when it cannot start."""
-        self._house.bus.say(STARTING)
+        self._look.clear()  # whatever changes from now on is seen by the next look
         config, policy = self._house.load()
         lines.start(config.log_level)
         sandbox.expect_reach(config)
@@ -191,30 +182,11 @@ class _Life:
             await _expect_protection(disk, config, again=self._waited)
             machine = machine_parts.machine(config, disk, self._doors, self._peer_uid)
             # Doors first: a mail program never waits for peers.
-            sockets = self._sockets(config, machine)
+            sockets = _doors(config, self._house.path, self._doors)
             cleanup.callback(sockets.close)
+            sockets = replace(sockets, control=self._control_at(config.control_path))
             self._hooks.pulse = lambda: disk.run(_nothing)
             await Running(self._house, config, policy, cut, machine, disk, sockets).run()
-
-    def _sockets(self, config: Config, machine: Machine) -> Sockets:
-        def door(name: str, port: int) -> Sequence[socket]:
-            with advised(
-                f"To use another one, change {name}_port in {self._house.path}, and in your mail "
-                "program."
-            ):
-                return machine.listeners.loopback(name, port)
-
-        sockets = Sockets()
-        try:
-            sockets = replace(sockets, submission=door("smtp", config.smtp_port))
-            sockets = replace(sockets, imap=door("imap", config.imap_port))
-            sockets = replace(sockets, pop3=door("pop3", config.pop3_port))
-            for at in self._doors.unclaimed(sockets.mail_ports().values()):
-                log.warning("systemd listens at %s, where no door of yours is; %s", at, ENABLE_ANEW)
-            return replace(sockets, control=self._control_at(config.control_path))
-        except BaseException:
-            sockets.close()
-            raise
 
     def _control_at(self, path: Path) -> socket:
         """The control socket at this path, which stays when the node begins anew."""
@@ -228,6 +200,54 @@ class _Life:
         ):
             self._asked_at = path, listeners.unix(path)
         return self._asked_at[1]
+
+
+def _doors(config: Config, path: Path, doors: SystemListeners) -> Sockets:
+    """The sockets of the doors: what systemd holds for them, else bound here; a door whose port is
+    not to be had is shut. `path`: of the configuration."""
+    found: dict[str, Sequence[socket]] = dict.fromkeys(DOORS, ())
+    shut: dict[str, ShutDoor] = {}
+    ports = {name: getattr(config, f"{name}_port") for name in DOORS}
+    for name, port in ports.items():
+        door = partial(_bound, name, port, path, doors)
+        try:
+            found[name] = door()
+        except ConfigurationError as error:
+            log.error("the %s door is shut: %s", name, error)
+            shut[name] = ShutDoor(str(error), door, doors.held_if_any(name, port))
+    return Sockets(
+        found["smtp"],
+        found["imap"],
+        pop3=found["pop3"],
+        shut=shut,
+        not_held=[
+            name for name, port in ports.items() if doors.ports and not doors.is_held(name, port)
+        ],
+        astray=doors.astray(ports),
+    )
+
+
+def _held(config: Config, doors: SystemListeners) -> Sockets:
+    """What systemd holds for the doors of this configuration, and whatever else it holds."""
+    ports = {name: getattr(config, f"{name}_port") for name in DOORS}
+    smtp, imap, pop3 = (doors.held_if_any(name, port) for name, port in ports.items())
+    return Sockets(smtp, imap, pop3=pop3, astray=doors.astray(ports))
+
+
+def _understood(path: Path) -> Config:
+    """The configuration as far as it can be understood, cut to the policy where that can be."""
+    try:
+        config, _mistakes = configuration.looked_through(path)
+    except ConfigurationError:
+        config = configuration.default()
+    with suppress(ConfigurationError):
+        config = policies.narrowed(config, policies.load())
+    return config
+
+
+def _bound(name: str, port: int, path: Path, doors: SystemListeners) -> Sequence[socket]:
+    with advised(f"To use another one, change {name}_port in {path}, and in your mail program."):
+        return doors.loopback(name, port)
 
 
 async def _await(work: Callable[[], Awaitable[None]]) -> None:

@@ -57,6 +57,8 @@ def _account(config: Config, folder: Path) -> Account:
         found = ask_own(config, do="status")
         if found.get("locked"):
             raise Locked("Your node is locked. Type first: postroad unlock")
+        if "cannot_start" in found:
+            raise ConfigurationError(f"Your node cannot start yet. {found['cannot_start']}")
         address = str(found["address"])
         imap_port, smtp_port = found["imap_port"], found["smtp_port"]
         pop3_port = found["pop3_port"]

@@ -6,13 +6,14 @@ Invariant: a pause ends all that uses the network, and nothing else.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
-from socket import socket
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from postroad.app.condition import Condition, Troubles
+from postroad.app.mail_doors import MailDoors, Sockets
 from postroad.base import limits
 from postroad.base.bell import Bell
 from postroad.base.errors import PostroadError, TemporaryFailure
@@ -57,7 +58,6 @@ from postroad.peers.link import Links
 from postroad.peers.reach import Reach
 from postroad.peers.relay import RelayServer
 from postroad.peers.timekeeper import Timekeeper
-from postroad.protocol.starting import Keeper
 from postroad.store import filed, housekeeping, queue
 from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
@@ -76,32 +76,6 @@ TIDY_SECONDS = limits.HOUR
 Follow = Callable[[Mapping[str, control.Question], Bell], Coroutine[None, None, None]]
 RESTART_SECONDS_FIRST = 1.0
 RESTART_SECONDS_MAX = 60.0
-WELL_SECONDS = 60.0  # a service that ran for so long again is well
-
-
-@dataclass(frozen=True, slots=True)
-class Sockets:
-    """Listening sockets of the doors; a door without any stays shut."""
-
-    submission: Sequence[socket] = ()
-    imap: Sequence[socket] = ()
-    control: socket | None = None
-    pop3: Sequence[socket] = ()
-
-    def mail_doors(self) -> Iterator[tuple[str, socket]]:
-        """Each listening socket for mail programs, with the name of its door."""
-        for name, door in (("smtp", self.submission), ("imap", self.imap), ("pop3", self.pop3)):
-            for listening in door:
-                yield name, listening
-
-    def mail_ports(self) -> dict[str, int]:
-        """The port of each door that is open, by its name."""
-        return {name: listening.getsockname()[1] for name, listening in self.mail_doors()}
-
-    def close(self) -> None:
-        """Harmless for those that are closed already."""
-        for _, listening in self.mail_doors():
-            listening.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +106,6 @@ class _OwnAddress(Collection[str]):
 
     def __contains__(self, address: object) -> bool:
         return address == str(self.keyring.address)
-
-
-class Troubles:
-    """What services failed at lately, by their names; one that ran for a minute since is well.
-    `not_reloaded`: whether the configuration was not taken over; `keeper`: who starts the node;
-    `sandbox_lost`: why the service runs without its sandbox, and "" where it does not."""
-
-    def __init__(self) -> None:
-        self.not_reloaded = False
-        self.keeper = Keeper.TERMINAL
-        self.sandbox_lost = ""
-        self._found: dict[str, tuple[str, float]] = {}
-
-    def note(self, name: str, reason: str, again_in: float) -> None:
-        self._found[name] = reason, asyncio.get_running_loop().time() + again_in
-
-    def now(self) -> list[tuple[str, str]]:
-        time = asyncio.get_running_loop().time()
-        return [
-            (name, reason)
-            for name, (reason, again_at) in self._found.items()
-            if time < again_at + WELL_SECONDS
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +146,7 @@ class Node:
     bell: Bell
     watch: Watch
     adapt: "Callable[[Settings], None]"  # to others, of which it takes what it can
-    troubles: Troubles = field(default_factory=Troubles)
+    troubles: Troubles
 
     async def serve(
         self,
@@ -210,7 +161,10 @@ class Node:
         if self.endpoint.is_open:
             await wake_all(self.database, self.machine.clock)
             await self.reach.begin()
-            await self.renter.record()  # others ask for it as soon as they can reach us
+            try:
+                await self.renter.record()  # others ask for it as soon as they can reach us
+            except TemporaryFailure as error:  # a full disk: the renter makes it later
+                log.error("what others are told of this node was not made anew: %s", error)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.database.watch(), name="database")
             for name, service in (
@@ -220,8 +174,14 @@ class Node:
             ):
                 tasks.create_task(self._keep_running(name, service), name=name)
             tasks.create_task(self._keep_to_pauses(tasks), name="pauses")
-            questions = {**self.desks(sockets), **more}
-            self._open_doors(tasks, sockets, questions)
+            doors = self.doors(sockets)
+            tasks.create_task(self._serve_mail(doors), name="mail doors")
+            questions = {**self.desks(doors), **more}
+            if sockets.control is not None:
+                serving = control.serve(
+                    sockets.control, questions, BundleDesk(self.bundles).questions
+                )
+                tasks.create_task(serving, name="control")
             if follow is not None:
                 tasks.create_task(follow(questions, self.bell), name="follow")
             ready()
@@ -305,39 +265,26 @@ class Node:
         await self.endpoint.close()
         raise TemporaryFailure("The endpoint was closed, and nobody paused the node.")
 
-    def _open_doors(
-        self, tasks: asyncio.TaskGroup, sockets: Sockets, questions: Mapping[str, control.Question]
-    ) -> None:
+    def doors(self, sockets: Sockets) -> MailDoors:
+        """These sockets, as they are served and shown."""
+        return MailDoors(sockets, self.machine.peer_uid, self.bell.ring)
+
+    async def _serve_mail(self, doors: MailDoors) -> None:
         credentials = Credentials(self.keyring)
         own = _OwnAddress(self.keyring)
-        machine = self.machine
-        if sockets.submission:
-            tasks.create_task(
-                submission.serve(
-                    sockets.submission,
-                    self.outbox,
-                    credentials,
-                    machine.peer_uid,
-                    own,
-                    machine.clock,
-                    machine.entropy,
+        uid, clock = self.machine.peer_uid, self.machine.clock
+        inbox = Inbox(self.database, self.contents, self.mailboxes, clock)
+        await doors.run(
+            {
+                "smtp": lambda sockets: submission.serve(
+                    sockets, self.outbox, credentials, uid, own, clock, self.machine.entropy
                 ),
-                name="submission",
-            )
-        if sockets.imap:
-            tasks.create_task(
-                imap.serve(sockets.imap, self.mailboxes, credentials, machine.peer_uid),
-                name="imap",
-            )
-        if sockets.pop3:
-            inbox = Inbox(self.database, self.contents, self.mailboxes, machine.clock)
-            serving = pop3.serve(sockets.pop3, inbox, credentials, machine.peer_uid)
-            tasks.create_task(serving, name="pop3")
-        if sockets.control is not None:
-            serving = control.serve(sockets.control, questions, BundleDesk(self.bundles).questions)
-            tasks.create_task(serving, name="control")
+                "imap": lambda sockets: imap.serve(sockets, self.mailboxes, credentials, uid),
+                "pop3": lambda sockets: pop3.serve(sockets, inbox, credentials, uid),
+            }
+        )
 
-    def desks(self, sockets: Sockets) -> dict[str, control.Question]:
+    def desks(self, doors: MailDoors) -> dict[str, control.Question]:
         """All that may be asked of this node: the control socket answers it, and the bus."""
         network = NetworkDesk(
             self.database,
@@ -368,13 +315,8 @@ class Node:
                 self.pauses,
                 self.links,
                 network,
-                sockets.mail_ports(),
-                lambda: self.watch.unanswered,
-                self.troubles.now,
-                lambda: self.troubles.not_reloaded,
+                Condition(doors, self.watch, self.troubles),
                 self.bell,
-                self.troubles.keeper,
-                lambda: self.troubles.sandbox_lost,
             ).questions,
             StatisticsDesk(self.database, keyring, self.timekeeper).questions,
             network.questions,

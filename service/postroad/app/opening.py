@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from postroad.app.node import Sockets
+from postroad.app.mail_doors import Sockets, refused
 from postroad.base.errors import Locked, PostroadError
 from postroad.base.seams import Disk, PeerUid
 from postroad.doors import control, locked
@@ -20,6 +20,7 @@ from postroad.store import keyring
 from postroad.store.locksmith import Locksmith, Tries
 
 log = logging.getLogger(__name__)
+Say = Callable[[Verdict, Mapping[str, locked.Question]], None]
 LOOK_AGAIN_SECONDS = 20.0  # whether the desktop keyring was unlocked: its owner has logged in
 
 
@@ -29,43 +30,38 @@ async def opened(
     peer_uid: PeerUid,
     sockets: Sockets,
     waiting: Callable[[str], None],
-    say: Callable[[Verdict, Mapping[str, locked.Question]], None] = lambda *_: None,
+    say: Say = lambda *_: None,
 ) -> Wrapping:
     """What opens the keys. Until there is something, the doors are served as those of a locked
-    node; `waiting` is told why, once, and so are other programs by `say`.
+    node; `waiting` is told why, once, and so are other programs by `say`, each time it is another
+    reason.
 
     Raises NotSetUp or ConfigurationError when there are no keys that can be read."""
-    opening = _Opening(disk, locksmith)
+    opening = _Opening(disk, locksmith, say)
     try:
         return await opening.look(ask=False)
     except Locked as error:
-        opening.reason = str(error)
-    log.warning("the keys are locked: %s", opening.reason)
-    waiting(opening.reason)
-    say(judge(Facts(locked_because=opening.reason)), opening.questions)
+        log.warning("the keys are locked: %s", error)
+        waiting(str(error))
+        opening.note(error)
     async with asyncio.TaskGroup() as tasks:
-        until_open = [
-            tasks.create_task(
-                locked.refuse(door, listening, locked.KEYS_LOCKED, peer_uid), name="locked door"
-            )
-            for door, listening in sockets.mail_doors()
-        ]
-        until_open.append(tasks.create_task(opening.look_again(), name="look again"))
-        if sockets.control is not None:
-            tasks.create_task(
-                control.serve_for_a_while(sockets.control, opening.questions, opening.is_open),
-                name="locked control",
-            )
-        await opening.is_open.wait()
-        for task in until_open:
-            task.cancel()
+        with refused(sockets, tasks, peer_uid, locked.KEYS_LOCKED):
+            looking = tasks.create_task(opening.look_again(), name="look again")
+            if sockets.control is not None:
+                tasks.create_task(
+                    control.serve_for_a_while(sockets.control, opening.questions, opening.is_open),
+                    name="locked control",
+                )
+            await opening.is_open.wait()
+            looking.cancel()
     assert opening.found is not None
     log.info("the keys are open")
     return opening.found
 
 
 class _Opening:
-    def __init__(self, disk: Disk, locksmith: Locksmith) -> None:
+    def __init__(self, disk: Disk, locksmith: Locksmith, say: Say) -> None:
+        self._say = say
         self._disk = disk
         self._locksmith = locksmith
         self._tries = Tries()
@@ -79,6 +75,12 @@ class _Opening:
             "unlock": self._unlock,
         }
         self.questions = locked.RefusedQuestions(known, lambda: Locked(self.reason))
+
+    def note(self, error: PostroadError) -> None:
+        """Why the keys are locked, from now on."""
+        before, self.reason = self.reason, str(error)
+        if self.reason != before:
+            self._say(judge(Facts(locked_because=self.reason)), self.questions)
 
     async def look(self, *, ask: bool, passphrase: str | None = None) -> Wrapping:
         """What opens the keys as they lie there now; Locked, or WrongPassphrase."""
@@ -103,7 +105,7 @@ class _Opening:
                 if wrapped.protection is not Protection.PASSPHRASE:
                     self._open(await self.look(ask=False))
             except PostroadError as error:  # locked still, or the file was taken away meanwhile
-                self.reason = str(error)
+                self.note(error)
 
     def _open(self, found: Wrapping) -> None:
         self.found = found
@@ -118,7 +120,7 @@ class _Opening:
         try:
             found = await self._tries.give(work)
         except Locked as error:
-            self.reason = str(error)
+            self.note(error)
             raise
         self._open(found)
         return {**told(found.header, locked=False), "was_locked": True}

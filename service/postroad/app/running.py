@@ -8,9 +8,10 @@ becomes of a node that cannot start.
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from postroad.app import policy as policies
 from postroad.app.compose import build_node
 from postroad.app.config import Config
 from postroad.app.machine_parts import advised
-from postroad.app.node import Node, Sockets
+from postroad.app.mail_doors import Sockets
+from postroad.app.node import Node
 from postroad.app.opening import opened
 from postroad.app.policy import Policy
 from postroad.app.policy_watch import ended_by_another
@@ -29,7 +31,7 @@ from postroad.app.reloading import DONE, Reloading
 from postroad.app.service import DOORS
 from postroad.base import limits
 from postroad.base.bell import Bell
-from postroad.base.errors import ConfigurationError
+from postroad.base.errors import ConfigurationError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Machine
 from postroad.doors.control import Question
@@ -48,6 +50,7 @@ from postroad.store.locksmith import Locksmith
 from postroad.store.pauses import Pause
 
 log = logging.getLogger(__name__)
+NOTE_AGAIN_SECONDS = 60.0
 Ready = Callable[[Sockets, Pause | None], None]
 """Hears when the doors are served, and of the pause that the node starts in."""
 
@@ -141,7 +144,8 @@ class Running:
             node.troubles.keeper = Keeper.SERVICE
         node.troubles.sandbox_lost = sandbox.lost()
         now = machine.clock.now()
-        await node.database.run(lambda sql: self._note_start(sql, now))
+        noted = partial(node.database.run, lambda sql: self._note_start(sql, now))
+        await stack.enter_async_context(done_once_there_is_room(noted, "the start"))
         await stack.enter_async_context(ended_by_another(self._policy, main.cancel))
         if isinstance(machine.supply, SystemSupply):
             await stack.enter_async_context(machine.supply.watched())
@@ -243,3 +247,33 @@ class Running:
             "peer_port": peers[0] if len(peers) == 1 else self._config.peer_port,
             "paused": node.pauses.pause is not None,
         }
+
+
+@asynccontextmanager
+async def done_once_there_is_room(
+    note: Callable[[], Awaitable[object]], what: str
+) -> AsyncIterator[None]:
+    """Note it, now if the disk takes it; else while within, as soon as it does: a full disk keeps
+    nobody from reading."""
+    try:
+        await note()
+    except TemporaryFailure as error:
+        log.error("%s is not in the audit log yet: %s", what, error)
+    else:
+        yield
+        return
+
+    async def later() -> None:
+        while True:
+            await asyncio.sleep(NOTE_AGAIN_SECONDS)
+            with suppress(TemporaryFailure):
+                await note()
+                log.info("%s is in the audit log now", what)
+                return
+
+    noting = asyncio.create_task(later(), name=f"note {what}")
+    try:
+        yield
+    finally:
+        noting.cancel()
+        await asyncio.wait({noting})

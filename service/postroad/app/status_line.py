@@ -1,13 +1,14 @@
 """What the service manager shows of the node: one line, which follows the verdict.
 
 Purpose: `systemctl --user status postroad` says what `postroad status` says. The node is looked at
-after the bell rang, and not more often than once a second.
+after the bell rang, not more often than once a second, and once a minute without a bell.
 Invariant: nothing is decided here, and a look that fails costs the line, never the node.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from postroad.base.bell import Bell
@@ -17,6 +18,7 @@ from postroad.machine.systemd import Manager
 log = logging.getLogger(__name__)
 Question = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 LOOK_SECONDS_MIN = 1.0  # between two looks
+LOOK_SECONDS_MAX = 60.0  # for what rings no bell, such as the room on the disk
 
 
 def line(told: Mapping[str, Any]) -> str:
@@ -42,4 +44,6 @@ async def follow(manager: Manager, questions: Mapping[str, Question], bell: Bell
             except Exception:
                 log.exception("the service manager could not be told how the node is")
             await asyncio.sleep(LOOK_SECONDS_MIN)
-            await rang.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS_MAX):
+                    await rang.wait()

@@ -14,7 +14,7 @@ import click
 from postroad.base import limits
 
 if TYPE_CHECKING:
-    from postroad.app.node import Sockets
+    from postroad.app.mail_doors import Sockets
     from postroad.store.pauses import Pause
 
 INSTALL_LINE = "pipx install ./postroad"
@@ -24,6 +24,8 @@ def ready(sockets: "Sockets", pause: "Pause | None") -> None:
     for door, listening in sockets.mail_doors():
         host, port = listening.getsockname()[:2]
         click.echo(f"{door.upper()} for your mail program: {host} port {port}")
+    for name, shut in sockets.shut.items():
+        click.echo(f"{name.upper()} is shut, and tried again: {shut.reason}")
     click.echo("Your node is running. Ctrl-C stops it; your mail stays safe.")
     if pause is not None:
         click.echo(f"It is paused. {_pause_in_words(pause.until)}")

@@ -15,7 +15,7 @@ from postroad.base import limits
 def status(answer: dict[str, Any]) -> None:
     """The state first, then what to do, then the rest."""
     click.echo(answer["sentence"])
-    if answer.get("locked"):
+    if answer.get("locked") or "cannot_start" in answer:
         _problems(answer["problems"])
         return
     if answer["paused"] and answer["paused_until"] is not None:

@@ -10,10 +10,10 @@ In a terminal, `postroad run` ends with the same sentence instead.
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from socket import socket
+from collections.abc import Mapping
 from typing import Any
 
+from postroad.app.mail_doors import Sockets, refused
 from postroad.base.errors import NotSetUp, PostroadError
 from postroad.base.seams import PeerUid
 from postroad.doors import control, locked
@@ -25,16 +25,22 @@ LOOK_AGAIN = "look again"  # the request of `postroad setup`, and of whoever has
 
 
 class Waiting:
-    """What may be asked meanwhile, and who waits for the next look."""
+    """What may be asked meanwhile. `look`: is set when it is time to look again."""
 
-    def __init__(self, reason: PostroadError) -> None:
+    def __init__(
+        self, reason: PostroadError, look: asyncio.Event, more: Mapping[str, locked.Question]
+    ) -> None:
+        """`more`: what else may be asked."""
         self.reason = reason
-        self.look = asyncio.Event()
+        self.look = look
         known: dict[str, locked.Question] = {
             LOOK_AGAIN: self._look_again,
             "health": self._health,
             "reload": self._reload,
+            **more,
         }
+        if not isinstance(reason, NotSetUp):  # there, the refusal is the answer
+            known["status"] = self._status
         self.questions = locked.RefusedQuestions(known, lambda: reason)
 
     @property
@@ -55,6 +61,9 @@ class Waiting:
     async def _health(self, _: dict[str, Any]) -> locked.Reply:
         return self.verdict.told()
 
+    async def _status(self, _: dict[str, Any]) -> locked.Reply:
+        return {**self.verdict.told(), "cannot_start": str(self.reason)}
+
 
 def sentence(reason: PostroadError) -> str:
     """What the log and the doors say of it."""
@@ -63,33 +72,21 @@ def sentence(reason: PostroadError) -> str:
     return f"cannot start yet: {reason}"
 
 
-async def until_told(
-    waiting: Waiting,
-    mail_doors: Iterable[tuple[str, socket]],
-    asked_at: socket | None,
-    peer_uid: PeerUid,
-) -> None:
-    """Be up, and return when it is time to look again. All sockets stay open.
-
-    `asked_at`: the control socket, where there can be one."""
+async def until_told(waiting: Waiting, sockets: Sockets, peer_uid: PeerUid) -> None:
+    """Be up, and return when it is time to look again. All sockets stay open."""
     said = f"This node is {sentence(waiting.reason)}"
     if not isinstance(waiting.reason, NotSetUp):
         said = f"This node {sentence(waiting.reason)}"
     async with asyncio.TaskGroup() as tasks:
-        serving = [
-            tasks.create_task(locked.refuse(door, listening, said, peer_uid), name="shut door")
-            for door, listening in mail_doors
-        ]
-        if asked_at is not None:
-            tasks.create_task(
-                control.serve_for_a_while(asked_at, waiting.questions, waiting.look),
-                name="waiting control",
-            )
-        try:
-            async with asyncio.timeout(LOOK_AGAIN_SECONDS):
-                await waiting.look.wait()
-        except TimeoutError:
-            pass
-        waiting.look.set()
-        for task in serving:
-            task.cancel()
+        with refused(sockets, tasks, peer_uid, said):
+            if sockets.control is not None:
+                tasks.create_task(
+                    control.serve_for_a_while(sockets.control, waiting.questions, waiting.look),
+                    name="waiting control",
+                )
+            try:
+                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                    await waiting.look.wait()
+            except TimeoutError:
+                pass
+            waiting.look.set()

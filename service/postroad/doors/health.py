@@ -7,7 +7,7 @@ Invariant: a store that cannot be read is a fact like any other; the answer come
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from postroad.base import limits
@@ -43,7 +43,6 @@ from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
 
 Reply = dict[str, Any]
-DOORS = ("SMTP", "IMAP", "POP3")
 CHANGED_SECONDS_MAX = 50.0  # that "changed" waits; less than a request may take
 CHANGED_SECONDS_MIN = 1.0  # between two changes that are told to one who waits
 
@@ -74,12 +73,49 @@ class Ways(Protocol):
     def bad_ways(self, contacts: int, helpers: int) -> list[Way]: ...
 
 
+class Condition(Protocol):
+    """`app.condition.Condition`: what the node knows of itself beside its store. The names of doors
+    are in small letters here."""
+
+    @property
+    def unanswered(self) -> int:
+        """How many nodes were dialled in vain since any was heard."""
+
+    @property
+    def failing(self) -> Sequence[tuple[str, str]]:
+        """Services that begin again, and why."""
+
+    @property
+    def not_reloaded(self) -> bool:
+        """Whether the configuration was not taken over."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """Who starts the node."""
+
+    @property
+    def sandbox_lost(self) -> str:
+        """Why the service runs without its sandbox, and "" where it does not."""
+
+    @property
+    def mail_ports(self) -> Mapping[str, int]:
+        """Where the doors listen that are open."""
+
+    @property
+    def doors_shut(self) -> Mapping[str, str]:
+        """Why the others do not; "" where they are not wanted."""
+
+    @property
+    def doors_not_held(self) -> Sequence[str]:
+        """Doors that systemd does not hold, though it holds others."""
+
+    @property
+    def astray(self) -> Sequence[str]:
+        """Where systemd listens, and no door is: address and port of each."""
+
+
 class HealthDesk:
-    """`questions` are for `doors.control`. `mail_ports`: where the doors listen, by their names in
-    small letters; `unanswered`: how many nodes were dialled in vain since any was heard; `failing`:
-    services that begin again, and why; `not_reloaded`: whether the configuration was not taken
-    over; `keeper`: who starts the node; `sandbox_lost`: why the service runs without its
-    sandbox."""
+    """`questions` are for `doors.control`."""
 
     def __init__(
         self,
@@ -90,13 +126,8 @@ class HealthDesk:
         pauses: Pauses,
         links: Links,
         ways: Ways,
-        mail_ports: Mapping[str, int],
-        unanswered: Callable[[], int],
-        failing: Callable[[], Sequence[tuple[str, str]]],
-        not_reloaded: Callable[[], bool],
+        condition: Condition,
         bell: Bell,
-        keeper: Keeper = Keeper.TERMINAL,
-        sandbox_lost: Callable[[], str] = lambda: "",
     ) -> None:
         self._database = database
         self._disk = disk
@@ -105,13 +136,8 @@ class HealthDesk:
         self._pauses = pauses
         self._links = links
         self._ways = ways
-        self._mail_ports = mail_ports
-        self._unanswered = unanswered
-        self._failing = failing
-        self._not_reloaded = not_reloaded
+        self._condition = condition
         self._bell = bell
-        self._keeper = keeper
-        self._sandbox_lost = sandbox_lost
         self.questions = {
             "status": self._status,
             "health": self._health,
@@ -140,19 +166,22 @@ class HealthDesk:
         ways: Sequence[Way] = ()
         if not paused:
             ways = self._ways.bad_ways(stored.get("contacts", 1), told.get("helpers", 0))
+        own = self._condition
         return Facts(
             is_paused=paused,
             is_joined=self._links.is_served,
             linked=self._links.count,
-            unanswered=self._unanswered(),
+            unanswered=own.unanswered,
             bad_ways=tuple(ways),
             room=self._room(),
             clock=self._clock.judgement(),
-            doors_shut=tuple(door for door in DOORS if door.lower() not in self._mail_ports),
-            failing=tuple(self._failing()),
-            not_reloaded=self._not_reloaded(),
-            keeper=self._keeper,
-            sandbox_lost=self._sandbox_lost(),
+            doors_shut=tuple((door.upper(), why) for door, why in own.doors_shut.items()),
+            doors_not_held=tuple(door.upper() for door in own.doors_not_held),
+            astray=tuple(own.astray),
+            failing=tuple(own.failing),
+            not_reloaded=own.not_reloaded,
+            keeper=own.keeper,
+            sandbox_lost=own.sandbox_lost,
             **stored,
         )
 
@@ -207,7 +236,7 @@ class HealthDesk:
 
     async def _status(self, _: dict[str, Any]) -> Reply:
         verdict, told = await self._look()
-        pause = self._pauses.pause
+        pause, ports = self._pauses.pause, self._condition.mail_ports
         counts = self._links.counts
         return {
             **verdict.told(),
@@ -215,9 +244,9 @@ class HealthDesk:
             "locked": False,
             "protection": self._keyring.wrapping.protection.value,
             "user_name": str(self._keyring.address),
-            "smtp_port": self._mail_ports.get("smtp"),
-            "imap_port": self._mail_ports.get("imap"),
-            "pop3_port": self._mail_ports.get("pop3"),
+            "smtp_port": ports.get("smtp"),
+            "imap_port": ports.get("imap"),
+            "pop3_port": ports.get("pop3"),
             **told,
             "paused": pause is not None,
             "paused_until": pause and pause.until,

@@ -12,7 +12,7 @@ from socket import SHUT_WR, socket
 from typing import Any
 
 from postroad.base.errors import PostroadError
-from postroad.base.seams import PeerUid
+from postroad.base.seams import PeerUid, SocketAddress
 
 log = logging.getLogger(__name__)
 Reply = dict[str, Any]
@@ -31,6 +31,21 @@ async def refuse(door: str, listening: socket, sentence: str, peer_uid: PeerUid)
     """Say this to each program of the owner's that comes to this door, until cancelled."""
     told = sentence.encode("ascii", "backslashreplace").decode()[:SENTENCE_BYTES_MAX]
     words = WORDS[door].format(told.replace("\n", " ")).encode()
+
+    def say(connection: socket, client: SocketAddress) -> None:
+        if peer_uid.is_owner(client, connection.getsockname()):
+            connection.send(words)  # a fresh socket takes it at once
+            connection.shutdown(SHUT_WR)
+
+    await _each(listening, say)
+
+
+async def turn_away(listening: socket) -> None:
+    """End each connection without a word, until cancelled: nobody knows what it came for."""
+    await _each(listening, lambda connection, client: None)
+
+
+async def _each(listening: socket, say: Callable[[socket, SocketAddress], None]) -> None:
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -41,9 +56,7 @@ async def refuse(door: str, listening: socket, sentence: str, peer_uid: PeerUid)
             continue
         with connection:
             try:
-                if peer_uid.is_owner(client, connection.getsockname()):
-                    connection.send(words)  # a fresh socket takes it at once
-                    connection.shutdown(SHUT_WR)
+                say(connection, client)
             except OSError as error:
                 log.info("a connection ended: %s", error)
 

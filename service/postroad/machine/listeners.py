@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Container, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from postroad.base.errors import ConfigurationError, NotToBeHad
@@ -67,11 +67,21 @@ class SystemListeners:
 
     def held(self, door: str, port: int) -> list[socket.socket]:
         """What systemd holds for this door: by FileDescriptorName=, else by the port. Each caller
-        gets descriptors of their own."""
+        gets descriptors of their own. ConfigurationError: it holds what it must not."""
         if self._refusal:
             raise ConfigurationError(self._refusal)
+        return [one.dup() for one in self._of(door, port)]
+
+    def held_if_any(self, door: str, port: int) -> list[socket.socket]:
+        """The same, and nothing where systemd holds what it must not."""
+        return [one.dup() for one in self._of(door, port)]
+
+    def is_held(self, door: str, port: int) -> bool:
+        return bool(self._of(door, port))
+
+    def _of(self, door: str, port: int) -> list[socket.socket]:
         return [
-            one.dup()
+            one
             for name, one in self._inherited
             if name == door or (port and one.getsockname()[1] == port)
         ]
@@ -81,17 +91,23 @@ class SystemListeners:
         """Those that systemd holds for us: free for nobody else, and ours to choose."""
         return frozenset(one.getsockname()[1] for _, one in self._inherited)
 
-    def unclaimed(self, ports: Container[int]) -> list[HostPort]:
-        """Where systemd listens for us though no door has that port: whoever connects waits."""
-        found = [HostPort(*one.getsockname()[:2]) for _, one in self._inherited]
-        return [at for at in found if at.port not in ports]
+    def astray(self, doors: Mapping[str, int]) -> list[socket.socket]:
+        """Where systemd listens for us, and none of these doors is, by its name or port: whoever
+        connects would wait. The caller gets descriptors of their own."""
+        theirs = [one for door, port in doors.items() for one in self._of(door, port)]
+        return [one.dup() for _, one in self._inherited if one not in theirs]
 
     def loopback(self, door: str, port: int) -> Sequence[socket.socket]:
         held = self.held(door, port)
         if held:
             port = held[0].getsockname()[1]
         missing = [family for family in LOOPBACK if family not in {one.family for one in held}]
-        return held + _listen_on(missing, door, port)
+        try:
+            return held + _listen_on(missing, door, port)
+        except NotToBeHad:
+            for one in held:
+                one.close()
+            raise
 
     def relay(self, port: int) -> Sequence[socket.socket]:
         if held := self.held(RELAY, port):

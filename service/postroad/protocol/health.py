@@ -35,6 +35,8 @@ class Code(StrEnum):
     LOCKED = "locked"
     PAUSED = "paused"
     DOOR_SHUT = "door-shut"
+    PORT_NOT_HELD = "port-not-held"
+    PORT_ASTRAY = "port-astray"
     STORE = "store"
     DISK_FULL = "disk-full"
     DISK_LOW = "disk-low"
@@ -114,7 +116,9 @@ class Facts:
     # Clock, doors, keys
     clock: Judgement = Judgement(True, Because.VOICES, limits.CLOCK_VOICES, 0)
     waits_for_clock: bool = False  # a letter whose time is over, and which is not returned yet
-    doors_shut: tuple[str, ...] = ()  # SMTP, IMAP, POP3: that should be open
+    doors_shut: tuple[tuple[str, str], ...] = ()  # SMTP, IMAP, POP3: that should be open, and why
+    doors_not_held: tuple[str, ...] = ()  # by systemd, which holds others
+    astray: tuple[str, ...] = ()  # where systemd listens, and no door is
     identity_trouble: str = ""  # why nothing is sent or taken in as who we are
     failing: tuple[tuple[str, str], ...] = ()  # services that begin again and again, and why
     not_reloaded: bool = False  # the configuration has a mistake, so the one before it counts
@@ -170,6 +174,8 @@ _HARMLESS = frozenset(
     {
         Code.CONFIGURATION,
         Code.SANDBOX,
+        Code.PORT_NOT_HELD,
+        Code.PORT_ASTRAY,
         Code.DAMAGED,
         Code.UNREADABLE,
         Code.LATE_HERE,
@@ -328,14 +334,7 @@ def _of_house(facts: Facts) -> Iterator[Problem]:
             "The disk is filling up: soon new letters will be refused.",
             "Make room on the disk of your data folder, then look again: postroad status",
         )
-    for door in facts.doors_shut:
-        yield Problem(
-            Code.DOOR_SHUT,
-            Severity.BROKEN,
-            f"The {door} door is shut: your mail program cannot "
-            f"{'send' if door == 'SMTP' else 'read'}.",
-            f"See why: postroad log. To start your node again: {starting.again(facts.keeper)}",
-        )
+    yield from _of_doors(facts)
     for name, reason in facts.failing:
         yield Problem(
             Code.SERVICE,
@@ -362,6 +361,36 @@ def _of_house(facts: Facts) -> Iterator[Problem]:
         )
     for kind, count in facts.damaged:
         yield _damage(kind, count)
+
+
+def _of_doors(facts: Facts) -> Iterator[Problem]:
+    for door, reason in facts.doors_shut:
+        yield Problem(
+            Code.DOOR_SHUT,
+            Severity.BROKEN,
+            f"The {door} door is shut: your mail program cannot "
+            f"{'send' if door == 'SMTP' else 'read'}. {reason}".rstrip(),
+            "It opens by itself as soon as it can. With another port in your configuration: "
+            f"{starting.again(facts.keeper, {'smtp_port'})}",
+        )
+    if facts.doors_not_held:
+        have = "has no port" if len(facts.doors_not_held) == 1 else "have no ports"
+        yield Problem(
+            Code.PORT_NOT_HELD,
+            Severity.ATTENTION,
+            f"{', '.join(facts.doors_not_held)} {have} that systemd holds: whenever your node "
+            "is started again, another user of this computer could listen there, and be shown "
+            "your mailbox password.",
+            "Make the unit anew: postroad service enable",
+        )
+    if facts.astray:
+        yield Problem(
+            Code.PORT_ASTRAY,
+            Severity.ATTENTION,
+            f"systemd listens at {', '.join(facts.astray)}, where no door of yours is: a mail "
+            "program that still comes there is turned away.",
+            "Make the unit anew: postroad service enable. The ports that count: postroad status",
+        )
 
 
 def _damage(kind: str, count: int) -> Problem:
