@@ -1,7 +1,8 @@
 """A node that is put together: run it, on the network and off it.
 
 Purpose: which services run when, and that each begins again when the disk failed it.
-Invariant: a pause ends all that uses the network, and nothing else.
+Invariant: a pause ends all that uses the network, and nothing else. Long, because each part of the
+node has a line here, and who is asked for what is one list.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """What the command line says to a person: each answer of the node, in words.
 
-Plurals and moments are made here; what is said twice is said in one way. More than 400 lines: each
-is a sentence, and together they are read as one text.
+Plurals and moments are made here; what is said twice is said in one way.
 """
 
 import io
