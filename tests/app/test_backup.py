@@ -293,7 +293,7 @@ def test_nothing_is_restored_over_a_store_that_is_there(scene: Scene) -> None:
     scene.back_up()
     other = Person("annas-other", scene.folder, SLOT + 2)
     data = other.folder / "data"
-    data.mkdir(mode=0o700)
+    data.mkdir(mode=0o700, exist_ok=True)
     (data / "postroad.sqlite").write_bytes(b"somebody's mail")
     done = other.type("setup", "--restore", str(scene.backup), stdin=scene.words)
     assert (done.returncode, "There is a store in" in done.stderr) == (1, True)

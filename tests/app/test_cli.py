@@ -58,6 +58,7 @@ def folder() -> Iterator[Path]:
 @pytest.fixture
 def config(folder: Path) -> Path:
     path = folder / "config.toml"
+    (folder / "data").mkdir(mode=0o700)
     path.write_text(f'data = "{folder}/data"\nruntime = "{folder}/run"\nlink = "tls"\n')
     return path
 
@@ -136,7 +137,7 @@ def test_whoever_is_not_set_up_hears_so_with_exit_code_4(config: Path, command: 
     assert done.stderr == (
         "postroad: You are not set up yet. Run: postroad setup --name YOURNAME\n"
     )
-    assert not (config.parent / "data").exists()
+    assert list((config.parent / "data").iterdir()) == []
     if command != "run":
         assert "postroad setup" in failure(typed(config, *command.split(), "--json"), 4)
 
@@ -227,6 +228,7 @@ def test_keys_that_are_not_durable_leave_nobody_set_up(
 
 
 def test_a_data_folder_that_cannot_be_used_is_told_with_what_to_change(config: Path) -> None:
+    (config.parent / "data").rmdir()
     (config.parent / "data").write_text("in the way")
     setup = typed(config, "setup", "--name", "anna")
     assert setup.exit_code == 1

@@ -235,8 +235,8 @@ class Config:
             ) from None
         except OSError as error:
             raise ConfigurationError(
-                f"Your data folder {self.data} cannot be looked into ({error.strerror}). Give "
-                f"yourself the right to: chmod u+rwx {self.data}"
+                f"Your data folder {self.data} cannot be looked into ({error.strerror}). See what "
+                f"it is, and whose: ls -ld {self.data}"
             ) from error
         return True
 

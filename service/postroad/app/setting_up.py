@@ -136,9 +136,16 @@ def folder_of(config: Config) -> FolderDisk:
     try:
         return FolderDisk(config.data)
     except NotToBeHad as error:
-        if config.is_set_up:
+        if _is_set_up(config):
             raise ConfigurationError(f"You are set up already. {error}") from error
         raise ConfigurationError(f"{error} Choose another one with --data.") from error
+
+
+def _is_set_up(config: Config) -> bool:
+    try:
+        return config.is_set_up
+    except ConfigurationError:  # nobody can tell: the folder itself is what is wrong
+        return False
 
 
 def with_free_ports(config: Config, path: Path, held: Container[int] = ()) -> Config:
