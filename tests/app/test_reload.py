@@ -90,7 +90,8 @@ def test_a_signal_does_the_same_and_what_cannot_change_now_waits_for_a_start(
     until(lambda: "configuration read; changed: refuse_silently;" in log_of(anna), "it was read")
     assert "after a new start: dial_private, relay" in log_of(anna)
     said = anna.type("config", "reload").stdout
-    assert "After a restart (postroad service restart): dial_private, relay." in said
+    assert "What waits for a new start of your node: dial_private, relay. To start it " in said
+    assert said.endswith("again, stop it with Ctrl-C, then type: postroad run\n")
 
 
 def test_a_mistake_leaves_all_as_it_was_and_is_told_everywhere(people: list[Person]) -> None:

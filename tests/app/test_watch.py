@@ -22,8 +22,10 @@ import pytest
 from rich.console import Console
 
 import answer_check
+from app.answering import node_that_says, set_up
 from person import Person, meet, surroundings, until
-from postroad.app import news, telling_watch
+from postroad.app import config as configuration
+from postroad.app import news, telling_watch, watch_cli
 from postroad.protocol.health import Facts, judge
 
 SLOT = 64
@@ -255,3 +257,42 @@ def test_a_node_that_is_off_from_the_start_is_not_watched(tmp_path: Path) -> Non
     done = ann.type("watch", "--json")
     assert done.returncode == 3
     assert "Start it with: postroad run" in json.loads(done.stdout)["error"]
+
+
+def test_a_locked_node_that_stops_is_waited_for(people: list[Person]) -> None:
+    ann, _ = people
+    words = "five words that nobody guesses\n"
+    done = ann.type("keys", "protect", "--passphrase", "--json", stdin=words)
+    assert done.returncode == 0, done.stdout
+    ann.stop()
+    ann.begin_start()
+    until(lambda: '"locked": true' in ann.type("status", "--json").stdout, "it is locked")
+    watching = Watching(ann)
+    watching.until_it_says("Your node is locked: its keys wait for you.")
+    ann.stop()
+    watching.until_it_says("Your node is off: no letter comes or goes.")
+    watching.until_it_says("Start it: postroad run")
+    ann.begin_start()
+    ends = time.monotonic() + SECONDS_MAX
+    while watching.seen.count("Your node is locked") < 2:
+        assert time.monotonic() < ends, watching.seen
+        watching.until_it_says("Your node is locked")
+        if select.select([watching.read], [], [], 0.2)[0]:
+            watching.seen += os.read(watching.read, 65536).decode()
+    watching.stop()
+
+
+def test_a_store_that_cannot_be_read_is_shown_by_what_the_node_says_of_it() -> None:
+    broken = judge(Facts(store_trouble="database disk image is malformed")).told()
+    answers = [
+        {"ok": True, "seen": 1},
+        {"ok": True, **broken, "paused": False},
+        {"ok": False, "error": "The store cannot be read."},
+    ]
+    octets = [json.dumps(one).encode() + b"\n" for one in answers]
+    with set_up() as config, node_that_says(config, *octets):
+        scene = next(watch_cli.scenes(configuration.load(config)))
+    assert answer_check.fault(["watch"], {"version": 1, **scene}) == ""
+    assert scene["sentence"] == broken["sentence"]
+    assert "malformed" in scene["problems"][0]["summary"]
+    assert (scene["contact_count"], scene["letters"]) == (0, [])

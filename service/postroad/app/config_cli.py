@@ -114,6 +114,6 @@ def _show_reload(answer: dict[str, Any], kept: Keeper) -> None:
         click.echo("Your node goes by all of it already.")
     if answer["after_restart"]:
         click.echo(
-            f"After a new start: {', '.join(answer['after_restart'])}. For that, "
-            f"{starting.in_words(kept, answer['after_restart'])}"
+            f"What waits for a new start of your node: {', '.join(answer['after_restart'])}. To "
+            f"start it again, {starting.in_words(kept, answer['after_restart'])}"
         )

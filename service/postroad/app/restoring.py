@@ -71,7 +71,7 @@ def restored(
         keys = _keys(catalogue, identity, means)
         disk = stack.enter_context(closing(setting_up.folder_of(config)))
         with _in_words(disk):
-            _expect_room(disk, mark(identity))
+            _expect_room(disk, mark(identity), config.control_path)
             restoring = _Restoring(disk, folder, catalogue, seen)
             missing = restoring.files()
             restoring.database(identity.public.fingerprint, means.clock, means.entropy)
@@ -115,10 +115,10 @@ def _in_words(disk: FolderDisk) -> Iterator[None]:
         ) from error
 
 
-def _expect_room(disk: FolderDisk, mine: bytes) -> None:
+def _expect_room(disk: FolderDisk, mine: bytes, control: Path) -> None:
     """Refuse to restore over a store; one that a killed restoration of the same mail began, and no
     node has opened, goes on."""
-    setting_up.expect_none(disk)
+    setting_up.expect_none(disk, control)
     names = disk.names("")
     if FILE_NAME in names and not (_began(disk, mine) and not _was_opened(disk)):
         raise ConfigurationError(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from postroad.app import config as configuration
+from postroad.app import keeper
 from postroad.app.config import Config
 from postroad.base.errors import (
     ConfigurationError,
@@ -27,6 +28,7 @@ from postroad.base.seams import Clock, Entropy
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address, is_name
+from postroad.protocol import starting
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import ENTROPY_BYTES, new_password, verifier
 from postroad.sealing.wrapping import PLAIN, Wrapping
@@ -76,7 +78,7 @@ def set_up(
     entropy = means.entropy
     password = new_password(entropy.token(ENTROPY_BYTES))
     with closing(folder_of(config)) as disk:
-        expect_none(disk)
+        expect_none(disk, config.control_path)
         keys = keyring.new_keyring(
             name, identity, verifier(password, entropy.token(16)), entropy, means.clock.now()
         )
@@ -105,12 +107,13 @@ def end_restoration(disk: FolderDisk) -> None:
         ) from error
 
 
-def expect_none(disk: FolderDisk) -> None:
-    """Raise ConfigurationError when somebody is set up here."""
+def expect_none(disk: FolderDisk, control: Path) -> None:
+    """Raise ConfigurationError when somebody is set up here. `control`: the socket of their node,
+    which tells how it is started."""
     if keyring.exists(disk):
         raise ConfigurationError(
             f"You are set up already{_address(disk)}, in {disk.folder}. "
-            "Start your node with: postroad run"
+            f"Start your node with: {starting.start(keeper.of(control))}"
         )
 
 
