@@ -36,7 +36,7 @@ from postroad.base.ids import Instant
 from postroad.base.seams import Machine
 from postroad.doors.control import Question
 from postroad.doors.dbus.door import STARTING, Door
-from postroad.machine import credential, looks
+from postroad.machine import credential, looks, memory
 from postroad.machine.desktop_keyring import DesktopKeyring
 from postroad.machine.disk import FolderDisk
 from postroad.machine.supply import SystemSupply
@@ -190,6 +190,7 @@ class Running:
         # What was imported and built stays: the collector need not walk over it again.
         gc.collect()
         gc.freeze()
+        memory.give_back()
         log.info("node started", extra=self._facts(node))
         house = self._house
         house.hooks.was_served = True
