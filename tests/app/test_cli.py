@@ -427,7 +427,7 @@ def test_a_pause_is_ended_once(config: Path, node: Node) -> None:
 
 @pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("2h", 7200), ("1d", 86400)])
 def test_how_long_a_pause_lasts_is_said_as_people_do(text: str, seconds: int) -> None:
-    assert cli._seconds(text) == seconds
+    assert asking.seconds_of(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "2 h", "-2h", "2x", "²h", "9999999d"])

@@ -39,6 +39,16 @@ def seconds_in(duration: str) -> int | None:
     return int(found[1]) * UNITS[found[2]] if found else None
 
 
+def seconds_of(duration: str | None) -> int | None:
+    """How long that is; Misused when it is no time."""
+    if duration is None:
+        return None
+    seconds = seconds_in(duration)
+    if seconds is None:
+        raise Misused(f"{duration!r} is no time. Say it like 30m, 2h or 1d.")
+    return seconds
+
+
 def is_text(said: str) -> bool:
     """Whether it can be written as UTF-8: octets of an argument that are not come as surrogates."""
     try:

@@ -4,8 +4,9 @@ Purpose: `--help` shows the commands by what they are for; and a command that ca
 is told in JSON to whoever asked for JSON, with exit code 2 either way.
 """
 
+import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import click
@@ -35,7 +36,35 @@ OTHERS = "Other commands"
 
 
 class Program(click.Group):
-    """The group of all commands."""
+    """The group of all commands; `modules`: where each is, like "package.module:name"."""
+
+    def __init__(self, *, modules: Mapping[str, str], **attributes: Any) -> None:
+        self._modules = modules
+        self._imported: dict[str, click.Command] = {}
+        super().__init__(**attributes)
+
+    @property
+    def commands(self) -> MutableMapping[str, click.Command]:
+        """All of them, which imports them all."""
+        for name in self._modules:
+            self._command(name)
+        return self._imported
+
+    @commands.setter
+    def commands(self, given: MutableMapping[str, click.Command]) -> None:
+        assert not given, "this group takes its commands from modules"
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._command(cmd_name) if cmd_name in self._modules else None
+
+    def _command(self, name: str) -> click.Command:
+        if name not in self._imported:
+            module, _, attribute = self._modules[name].partition(":")
+            found = getattr(importlib.import_module(module), attribute)
+            assert isinstance(found, click.Command)
+            assert found.name == name
+            self._imported[name] = found
+        return self._imported[name]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in self.by_section().items():
