@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from fakes import FakeClock
+from postroad.base.bell import Bell
 from postroad.base.seams import SocketAddress
 from postroad.doors.imap import serve
 from postroad.machine.disk import FolderDisk
@@ -23,6 +24,9 @@ PASSWORD = "correct horse"
 
 
 class ImapCredentials:
+    def __init__(self) -> None:
+        self.changed = Bell()
+
     def check(self, user: str, password: bytes) -> bool:
         return user in ("anna", "anna@postroad.alt") and password == PASSWORD.encode()
 

@@ -21,6 +21,7 @@ class Pop3House:
     def __init__(self, house: ImapHouse, port: int) -> None:
         self.house = house
         self.port = port
+        self.knows = ImapCredentials()
         self.inbox = Inbox(house.database, house.contents, house.mailboxes, house.clock)
 
     async def client(self, work: Callable[[poplib.POP3], T]) -> T:
@@ -65,7 +66,7 @@ async def pop3_door(folder: Path) -> AsyncIterator[Pop3House]:
         listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
         house.port = listeners[1].getsockname()[1]
         both = Pop3House(house, listeners[0].getsockname()[1])
-        knows = ImapCredentials()
+        knows = both.knows
         serving = [
             asyncio.create_task(pop3.serve(listeners[:1], both.inbox, knows, house.peer_uid)),
             asyncio.create_task(imap.serve(listeners[1:], house.mailboxes, knows, house.peer_uid)),

@@ -8,7 +8,7 @@ import re
 import smtplib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -16,6 +16,7 @@ from email import message_from_bytes
 import pytest
 
 from postroad.base import limits
+from postroad.base.bell import Bell
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.base.seams import PeerUid, SocketAddress
 from postroad.doors import submission
@@ -68,6 +69,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._verifier: PasswordVerifier = verifier(PASSWORD, b"salt of 16 octet")
+        self.changed = Bell()
 
     def check(self, user: str, password: bytes) -> bool:
         return user == ANNA and self._verifier.verify(password)
@@ -85,6 +87,7 @@ class Office:
     port: int
     outbox: MemoryOutbox
     sockets: list[socket.socket]
+    change_password: Callable[[], object]
 
     def smtp(self) -> smtplib.SMTP:
         return smtplib.SMTP("127.0.0.1", self.port, timeout=20, local_hostname="localhost")
@@ -102,13 +105,13 @@ class Office:
 @contextmanager
 def opened(outbox: MemoryOutbox | None = None, uid: PeerUid | None = None) -> Iterator[Office]:
     outbox = outbox or MemoryOutbox()
-    sockets = list(SystemListeners({}).loopback("smtp", 0))
+    sockets, mailbox = list(SystemListeners({}).loopback("smtp", 0)), Mailbox()
     port: int = sockets[0].getsockname()[1]
     loop = asyncio.new_event_loop()
     serving = submission.serve(
         sockets,
         outbox,
-        Mailbox(),
+        mailbox,
         uid or KernelPeerUid(),
         {ANNA},
         SystemClock(),
@@ -127,7 +130,9 @@ def opened(outbox: MemoryOutbox | None = None, uid: PeerUid | None = None) -> It
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        yield Office(port, outbox, sockets)
+        yield Office(
+            port, outbox, sockets, lambda: loop.call_soon_threadsafe(mailbox.changed.ring)
+        )
     finally:
         loop.call_soon_threadsafe(task.cancel)
         thread.join(30)

@@ -92,6 +92,10 @@ class Credentials:
             names |= {str(mine), str(mine).partition("@")[0]}
         return user.lower() in names and self.keyring.password.verify(password)
 
+    @property
+    def changed(self) -> Bell:
+        return self.keyring.password_changed
+
 
 @dataclass(frozen=True, slots=True)
 class _OwnAddress(Collection[str]):

@@ -2,8 +2,9 @@
 
 Purpose: the I/O shell; what commands mean is protocol/imap, what is remembered is store/mailboxes.
 Invariants: only a program of the owner is greeted; everything is limited (connections, input that
-waits, output that waits, idle time, wrong passwords); a fault in one connection is logged once and
-ends that one, without a word of its inside to the client; OK is sent only after the commit.
+waits, output that waits, idle time, wrong passwords); with a new mailbox password whoever came in
+with the old one has to go; a fault in one connection is logged once and ends that one, without a
+word of its inside to the client; OK is sent only after the commit.
 See: RFC 3501, RFC 9051. There is no STARTTLS: the socket is on loopback.
 """
 
@@ -15,6 +16,7 @@ from socket import IPPROTO_TCP, TCP_NODELAY, TCP_QUICKACK, socket
 from typing import Protocol, assert_never
 
 from postroad.base import limits
+from postroad.base.bell import Bell
 from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.base.seams import PeerUid
 from postroad.protocol.imap import events as e
@@ -27,6 +29,10 @@ log = logging.getLogger(__name__)
 class Credentials(Protocol):
     def check(self, user: str, password: bytes) -> bool:
         """Whether this is the owner (address, or its local part) and the mailbox password."""
+
+    @property
+    def changed(self) -> Bell:
+        """Rings when what was right before is not any more: whoever came in with it has to go."""
 
 
 async def serve(
@@ -43,6 +49,9 @@ async def serve(
             server = await loop.create_server(lambda: _Connection(door), sock=listener)
             servers.callback(server.close)
         await loop.create_future()  # until cancelled
+
+
+_ONLY_READS = (e.LoadRows, e.MakeRoom, e.LookForChanges)
 
 
 class _Door:
@@ -79,6 +88,7 @@ class _Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._failures = 0
+        self._unwelcome = False  # the password that it came in with was changed
         self._watched: int | None = None
         self._unwatch: Callable[[], None] = lambda: None
 
@@ -124,6 +134,10 @@ class _Connection(asyncio.Protocol):
         self._news = True
         self._wake.set()
 
+    def _password_changed(self) -> None:
+        self._unwelcome = self._session.logged_in
+        self._wake.set()
+
     # The one loop ---------------------------------------------------------------------------------
 
     async def _live(self) -> None:
@@ -131,7 +145,8 @@ class _Connection(asyncio.Protocol):
         try:
             if self._door.connections > limits.DOOR_CONNECTIONS_MAX:
                 self._session.bye("Too many connections; close one first.")
-            await self._converse()
+            with self._door.credentials.changed.heard_by(self._password_changed):
+                await self._converse()
         except _HungUp:
             pass
         except asyncio.CancelledError:
@@ -154,7 +169,10 @@ class _Connection(asyncio.Protocol):
                 return
             if self._news:  # before the input: what is asked after a change must show it
                 request = self._take_news() or request
-            if request is not None:
+            # What is being changed is answered first: else a program would do it once more.
+            if self._unwelcome and (request is None or isinstance(request, _ONLY_READS)):
+                session.bye("The mailbox password was changed: log in with the new one.")
+            elif request is not None:
                 answer = await self._act(request)
                 if self._news:  # our own change, too: it is told before the tagged response
                     self._take_news()

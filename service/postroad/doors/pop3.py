@@ -3,7 +3,8 @@
 Purpose: the I/O shell; what commands mean is protocol/pop3, what is kept is store/maildrop.
 Invariants: only a program of the owner is greeted; everything is limited (connections, lines,
 output that waits, idle time, wrong passwords); a fault in one connection is logged once and ends
-that one; whoever is cut off, by us too, has deleted nothing; QUIT is answered after the commit.
+that one; with a new mailbox password whoever came in with the old one has to go; whoever is cut
+off, by us too, has deleted nothing; QUIT is answered after the commit.
 See: RFC 1939; its section 3 wants no word before the end when a client says nothing for too long.
 """
 
@@ -15,6 +16,7 @@ from socket import socket
 from typing import Protocol, assert_never
 
 from postroad.base import limits
+from postroad.base.bell import Bell
 from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.seams import PeerUid
 from postroad.protocol import pop3 as p
@@ -27,6 +29,10 @@ READ_BYTES = 4 * limits.KIB
 class Credentials(Protocol):
     def check(self, user: str, password: bytes) -> bool:
         """Whether this is the owner (address, or its local part) and the mailbox password."""
+
+    @property
+    def changed(self) -> Bell:
+        """Rings when what was right before is not any more: whoever came in with it has to go."""
 
 
 async def serve(
@@ -75,7 +81,8 @@ class _Door:
         try:
             if self._connections > limits.DOOR_CONNECTIONS_MAX:
                 one.session.bye("Too many connections; close one first.")
-            await one.hold()
+            with self._credentials.changed.heard_by(one.password_changed):
+                await one.hold()
         except (ConnectionError, TimeoutError):
             pass  # the client is gone, or says or takes nothing
         except Exception:
@@ -103,6 +110,8 @@ class _Conversation:
         self._writer = writer
         self._letter: OpenLetter | None = None
         self._failures = 0
+        self._waiting: asyncio.Timeout | None = None  # for what the client says next
+        self._unwelcome = False  # the password that it came in with was changed
 
     async def hold(self) -> None:
         """Until either side ends it; raises ConnectionError, TimeoutError."""
@@ -110,6 +119,10 @@ class _Conversation:
         errand: p.Errand | None = None
         while True:
             await self._flush()
+            if self._unwelcome:
+                session.bye("The mailbox password was changed: log in with the new one.")
+                await self._flush()
+                return
             if errand is not None:
                 errand = session.answer(await self._act(errand))
                 if self._failures >= limits.LOGIN_FAILURES_MAX:
@@ -119,7 +132,7 @@ class _Conversation:
                 return
             elif octets := await self._hear():
                 errand = session.receive(octets)
-            else:
+            elif not self._unwelcome:
                 return
 
     def close(self) -> None:
@@ -127,13 +140,24 @@ class _Conversation:
             self._letter.close()
             self._letter = None
 
+    def password_changed(self) -> None:
+        self._unwelcome = self.session.logged_in
+        if self._unwelcome and self._waiting is not None:
+            self._waiting.reschedule(0.0)
+
     async def _hear(self) -> bytes:
-        """What the client says next; empty: nothing any more."""
+        """What the client says next; empty: nothing any more, or it shall go."""
         logged_in = self.session.logged_in
-        async with asyncio.timeout(
-            limits.POP3_IDLE_SECONDS if logged_in else limits.DOOR_LOGIN_SECONDS
-        ):
-            return await self._reader.read(READ_BYTES)
+        seconds = limits.POP3_IDLE_SECONDS if logged_in else limits.DOOR_LOGIN_SECONDS
+        try:
+            async with asyncio.timeout(seconds) as self._waiting:
+                return await self._reader.read(READ_BYTES)
+        except TimeoutError:
+            if not self._unwelcome:
+                raise
+            return b""
+        finally:
+            self._waiting = None
 
     async def _flush(self) -> None:
         """Hand the output over, no faster than the client takes it."""

@@ -28,6 +28,7 @@ from typing import Protocol
 from aiosmtpd import smtp
 
 from postroad.base import limits
+from postroad.base.bell import Bell
 from postroad.base.errors import PermanentFailure
 from postroad.base.seams import Clock, Entropy, PeerUid
 from postroad.message import submitted
@@ -86,6 +87,10 @@ class Outbox(Protocol):
 class Credentials(Protocol):
     def check(self, user: str, password: bytes) -> bool:
         """Whether this is the owner's mailbox name and password."""
+
+    @property
+    def changed(self) -> Bell:
+        """Rings when what was right before is not any more: whoever came in with it has to go."""
 
 
 class _Answered(Exception):
@@ -202,6 +207,7 @@ class _Conversation(smtp.SMTP):
         self._full = full
         self._authenticated = False
         self._login_failures = 0
+        self._unwelcome = False  # the password that it came in with was changed
         self._at_rest = asyncio.Event()  # no letter is being written down
         self._at_rest.set()
 
@@ -210,7 +216,8 @@ class _Conversation(smtp.SMTP):
         conversation = self._handler_coroutine
         assert conversation is not None
         try:
-            await asyncio.wait([conversation])
+            with self._house.credentials.changed.heard_by(self._password_changed):
+                await asyncio.wait([conversation])
         except asyncio.CancelledError:
             # A letter that is being written down is answered first: whoever hears 421 instead
             # sends it again, and its recipient would have it twice.
@@ -237,6 +244,14 @@ class _Conversation(smtp.SMTP):
                 await self._writer.wait_closed()
         except (TimeoutError, ConnectionError):
             transport.abort()
+
+    def _password_changed(self) -> None:
+        self._unwelcome = self._authenticated
+        if self._unwelcome and self._at_rest.is_set():
+            self._show_out()
+
+    def _show_out(self) -> None:
+        self._say_goodbye("4.7.0 The mailbox password was changed: log in with the new one.")
 
     # What aiosmtpd calls --------------------------------------------------------------------------
 
@@ -374,6 +389,8 @@ class _Conversation(smtp.SMTP):
                 await self._reply(250, "2.0.0", f"queued as {letter_id}")
             finally:
                 self._at_rest.set()
+                if self._unwelcome:
+                    self._show_out()
 
     async def smtp_VRFY(self, arg: str | None) -> None:
         await self._reply(252, "2.5.0", "Nobody is named here; RCPT TO says whom letters reach.")

@@ -9,12 +9,14 @@ See: docs/adr/0013-keys-at-rest.md.
 A little long: what is in the file, who changes it and how it is written are one promise.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from postroad.base import limits
+from postroad.base.bell import Bell
 from postroad.base.errors import (
     ConfigurationError,
     DiskFull,
@@ -228,6 +230,7 @@ class OwnKeys:
         self._disk = disk
         self._keyring = keyring
         self._wrapping = wrapping
+        self.password_changed = Bell()
         # Made once: each takes its time, and none of them changes when the certificate is renewed.
         self._epoch_keys = keyring.epoch_keys()
         self._epoch_public = keyring.epoch.public
@@ -267,11 +270,19 @@ class OwnKeys:
         await self._change(lambda keyring: keyring, wrapping)
 
     async def change_password(self, verifier: PasswordVerifier) -> None:
-        """From now on this is the mailbox password, and the one before is none."""
-        await self._change(lambda keyring: replace(keyring, password=verifier))
+        """From now on this is the mailbox password, and the one before is none: who came in with
+        that one hears `password_changed`, also if nobody waits for us any more."""
+        loop = asyncio.get_running_loop()
+        await self._change(
+            lambda keyring: replace(keyring, password=verifier),
+            then=lambda: loop.call_soon_threadsafe(self.password_changed.ring),
+        )
 
     async def _change(
-        self, change: Callable[[Keyring], Keyring], wrapping: Wrapping | None = None
+        self,
+        change: Callable[[Keyring], Keyring],
+        wrapping: Wrapping | None = None,
+        then: Callable[[], object] = lambda: None,
     ) -> None:
         """Save what `change` makes of them. Two changes at once do not undo each other, nor does
         one that nobody waits for any more: else keys could be written back unwrapped."""
@@ -296,6 +307,7 @@ class OwnKeys:
                     self._epoch_public = changed.epoch.public
                 self._keyring, self._wrapping = changed, new
                 self._fingerprint, self._address = changed.fingerprint, changed.address
+                then()
                 return True
 
             saved = await self._disk.run(work)
