@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,18 +15,7 @@ import manuals
 from person import ROOT, surroundings
 from postroad.app.cli import main
 from postroad.app.program import EXIT_CODES
-
-SECONDS_MAX = 60.0
-SHELLS = {
-    "bash": ["bash", "--norc", "--noprofile", "-i"],
-    "zsh": ["zsh", "-f", "-i"],
-    "fish": ["fish", "--no-config", "-i"],
-}
-BEGIN = {
-    "bash": "source {file}\n",
-    "zsh": "autoload -Uz compinit; compinit -u -D; source {file}\n",
-    "fish": "source {file}\n",
-}
+from shells import SHELLS, Terminal, begun
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +82,9 @@ def test_man_shows_a_page(written: Path) -> None:
 def test_a_tab_completes_commands_and_options(written: Path, tmp_path: Path, shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"needs Debian packages: {shell}")
-    program = tmp_path / "postroad"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m postroad "$@"\n')
-    program.chmod(0o755)
-    begin = BEGIN[shell].format(file=written / shell / manuals.COMPLETIONS[shell])
+    begin = begun(shell, written / shell / manuals.COMPLETIONS[shell], tmp_path)
     with Terminal(shell, tmp_path) as terminal:
-        terminal.type(begin + "echo rea''dy\n")
+        terminal.type(begin)
         terminal.read_until("ready")
         terminal.type("postroad netch\t")
         terminal.read_until("netcheck ")
@@ -109,42 +92,3 @@ def test_a_tab_completes_commands_and_options(written: Path, tmp_path: Path, she
         terminal.read_until("--json")
         terminal.type("\x15postroad contacts ex\t")
         terminal.read_until("export ")
-
-
-class Terminal:
-    """A shell on a terminal, as a person has it before them."""
-
-    def __init__(self, shell: str, folder: Path) -> None:
-        self._command = SHELLS[shell]
-        self._environment = surroundings() | {
-            "PATH": f"{folder}:{os.environ['PATH']}",
-            "HOME": str(folder),
-            "TERM": "dumb" if shell == "zsh" else "xterm",
-            "PS1": "$ ",
-            "LC_ALL": "C.UTF-8",
-        }
-        self._seen = ""
-
-    def __enter__(self) -> Terminal:
-        self._child, self._terminal = pty.fork()
-        if self._child == 0:
-            os.execvpe(self._command[0], self._command, self._environment)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.kill(self._child, 9)
-        os.close(self._terminal)
-        os.waitpid(self._child, 0)
-
-    def type(self, text: str) -> None:
-        os.write(self._terminal, text.encode())
-
-    def read_until(self, wanted: str) -> None:
-        """Read until this was shown, after what was read before."""
-        ends = time.monotonic() + SECONDS_MAX
-        while wanted not in self._seen:
-            assert time.monotonic() < ends, f"{wanted!r} is not in {self._seen[-2000:]!r}"
-            if select.select([self._terminal], [], [], 0.5)[0]:
-                text = os.read(self._terminal, 65536).decode(errors="replace")
-                self._seen += re.sub(r"\x1b[\[(][0-9;?]*[A-Za-z]", "", text)
-        self._seen = self._seen.partition(wanted)[2]

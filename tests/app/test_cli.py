@@ -298,8 +298,8 @@ def test_an_invitation_says_who_knows_of_it(
     shown = typed(config, "invite").stdout
     assert "postroad invitations withdraw 0badcafe" in shown
     assert sentence in shown
-    assert "1. Install it:      pipx install ./postroad\n" in shown
-    assert "(the folder with Postroad that comes with this)" in shown
+    assert "1. Install it:      sudo apt-get install ./postroad_*.deb\n" in shown
+    assert "or, elsewhere:   pipx install ./postroad\n" in shown
 
 
 def test_an_invitation_is_drawn_for_a_camera_when_asked(config: Path, node: Node) -> None:

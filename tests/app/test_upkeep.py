@@ -80,7 +80,11 @@ def test_a_new_password_takes_the_place_of_the_old_one(anna: Person) -> None:
     anna.start()
     old = anna.password
     assert can_log_in(anna, old) == (True, True)
+    before = imaplib.IMAP4("127.0.0.1", anna.imap_port, timeout=20)
+    before.login(anna.address, old)
     new = anna.postroad("password")["password"]
+    assert b"The mailbox password was changed" in before.readline()
+    before.shutdown()
     assert new != old
     assert can_log_in(anna, new) == (True, True)
     assert can_log_in(anna, old) == (False, False)

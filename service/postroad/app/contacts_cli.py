@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
+from postroad.app import completing
 from postroad.app import telling_contacts as telling
 from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin, list_all
 from postroad.app.owners_file import WrittenFile
 
 FORMATS = ("thunderbird", "vcard")
-named = click.argument("name")
+named = click.argument("name", shell_complete=completing.contacts)
 
 
 @click.group(invoke_without_command=True)
@@ -159,7 +160,7 @@ def invitations(context: click.Context, json_wanted: bool) -> None:
 
 
 @invitations.command()
-@click.argument("id")
+@click.argument("id", shell_complete=completing.invitations)
 @as_json
 @click.pass_context
 def withdraw(context: click.Context, id: str, json_wanted: bool) -> None:  # noqa: A002

@@ -231,8 +231,8 @@ def _expect_readable() -> None:
         if any(path.is_relative_to(home) for home in HOMES):
             raise ConfigurationError(
                 f"The helper runs as a user of its own, who cannot read {path}. Install Postroad "
-                "for everybody first: sudo PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx "
-                "install ./postroad"
+                "for everybody first: the package (sudo apt-get install ./postroad_*.deb), or sudo "
+                "PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install ./postroad"
             )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from postroad.app import completing
 from postroad.app import telling_identity as telling
 from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin, list_all
 from postroad.app.keys_cli import owners_passphrase
@@ -26,7 +27,7 @@ def devices(context: click.Context, json_wanted: bool) -> None:
 
 
 @devices.command("revoke")
-@click.argument("device")
+@click.argument("device", shell_complete=completing.devices)
 @sure
 @as_json
 @click.pass_context

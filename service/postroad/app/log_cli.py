@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
+from postroad.app import completing
 from postroad.app import telling_log as telling
 from postroad.app.asking import Misused, as_json, finish
 from postroad.app.journal import IDENTIFIER, is_there
@@ -36,7 +37,7 @@ Entry = dict[str, Any]
 
 
 @click.command("log")
-@click.argument("parcel", required=False)
+@click.argument("parcel", required=False, shell_complete=completing.letters)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option(
     "-n",

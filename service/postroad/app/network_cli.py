@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from postroad.app import telling, telling_network
+from postroad.app import completing, telling, telling_network
 from postroad.app.asking import as_json, ask_own, finish, seconds_of
 
 
@@ -42,7 +42,7 @@ def helpers(context: click.Context, json_wanted: bool) -> None:
 
 
 @helpers.command("remove")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.helpers)
 @as_json
 @click.pass_obj
 def remove_helper(place: Any, name: str, json_wanted: bool) -> None:
@@ -65,7 +65,7 @@ def peers(context: click.Context, json_wanted: bool) -> None:
 
 
 @peers.command("ping")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.contacts)
 @as_json
 @click.pass_obj
 def ping(place: Any, name: str, json_wanted: bool) -> None:

@@ -2,13 +2,14 @@
 
 import click
 
+from postroad.app import completing
 from postroad.app import telling_proposals as telling
 from postroad.app.asking import as_json, ask_own, finish, list_all
 
 
 @click.command()
-@click.argument("name")
-@click.argument("other")
+@click.argument("name", shell_complete=completing.contacts)
+@click.argument("other", shell_complete=completing.contacts)
 @as_json
 @click.pass_context
 def introduce(context: click.Context, name: str, other: str, json_wanted: bool) -> None:
@@ -31,7 +32,7 @@ def proposals(context: click.Context, json_wanted: bool) -> None:
 
 
 @proposals.command()
-@click.argument("id")
+@click.argument("id", shell_complete=completing.proposals)
 @as_json
 @click.pass_context
 def accept(context: click.Context, id: str, json_wanted: bool) -> None:  # noqa: A002
@@ -44,7 +45,7 @@ def accept(context: click.Context, id: str, json_wanted: bool) -> None:  # noqa:
 
 
 @proposals.command()
-@click.argument("id")
+@click.argument("id", shell_complete=completing.proposals)
 @as_json
 @click.pass_context
 def decline(context: click.Context, id: str, json_wanted: bool) -> None:  # noqa: A002

@@ -5,10 +5,11 @@ from typing import Any
 
 import click
 
+from postroad.app import completing
 from postroad.app import telling_requests as telling
 from postroad.app.asking import as_json, ask_own, finish
 
-named = click.argument("name")
+named = click.argument("name", shell_complete=completing.requests)
 
 
 @click.group(invoke_without_command=True)

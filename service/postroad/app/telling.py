@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from postroad.app.mail_doors import Sockets
     from postroad.store.pauses import Pause
 
-INSTALL_LINE = "pipx install ./postroad"
+INSTALL_LINE = "sudo apt-get install ./postroad_*.deb"
+INSTALL_LINE_ELSEWHERE = "pipx install ./postroad"
 
 
 def ready(sockets: "Sockets", pause: "Pause | None") -> None:
@@ -27,7 +28,7 @@ def ready(sockets: "Sockets", pause: "Pause | None") -> None:
         click.echo(f"{name.upper()} is shut, and tried again: {shut.reason}")
     click.echo("Your node is running. Ctrl-C stops it; your mail stays safe.")
     if pause is not None:
-        click.echo(f"It is paused. {_pause_in_words(pause.until)}")
+        click.echo(f"It is paused. {pause_in_words(pause.until)}")
 
 
 def setup(made: dict[str, Any]) -> None:
@@ -67,7 +68,9 @@ def invitation(answer: dict[str, Any]) -> None:
     )
     click.echo("Let us write to each other with Postroad: email with no mail server.")
     click.echo(f"1. Install it:      {INSTALL_LINE}")
-    click.echo("                    (the folder with Postroad that comes with this)")
+    click.echo(f"   or, elsewhere:   {INSTALL_LINE_ELSEWHERE}")
+    click.echo("                    (a package for Debian 12 and 13 and Ubuntu 24.04, or the")
+    click.echo("                    folder with Postroad, comes with this)")
     click.echo("2. Make an address: postroad setup")
     click.echo("3. Start it:        postroad run    (unless setup says that it runs)")
     click.echo("4. Then type:       postroad accept")
@@ -117,7 +120,7 @@ def acceptance(answer: dict[str, Any]) -> None:
 
 
 def pause(answer: dict[str, Any]) -> None:
-    click.echo(_pause_in_words(answer["paused_until"]))
+    click.echo(pause_in_words(answer["paused_until"]))
 
 
 def resumption(answer: dict[str, Any]) -> None:
@@ -127,7 +130,7 @@ def resumption(answer: dict[str, Any]) -> None:
         click.echo("Your node was not paused.")
 
 
-def _pause_in_words(until: float | None) -> str:
+def pause_in_words(until: float | None) -> str:
     resume = "you type: postroad resume"
     end = resume if until is None else f"{moment(until)}, or until {resume}"
     return (
@@ -187,27 +190,6 @@ def qr(text: str) -> str:
     out = io.StringIO()
     segno.make(text, error="m").terminal(out=out, compact=True)
     return out.getvalue()
-
-
-def queue(answer: dict[str, Any]) -> None:
-    if not answer["queue"]:
-        click.echo("No letter is waiting.")
-        return
-    if answer["paused"]:
-        click.echo(f"Your node is paused. {_pause_in_words(answer['paused_until'])}")
-    for parcel in answer["queue"]:
-        seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
-        click.echo(f"{parcel['id']}. To {parcel['recipient']}")
-        bundled = parcel.get("bundled_at")
-        if answer["paused"]:
-            click.echo(f"   {parcel['reason'] or 'It has not been tried yet.'}")
-        else:
-            reason = parcel["reason"] or "It is being sent."
-            click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
-            if parcel["advice"]:
-                click.echo(f"   {parcel['advice']}")
-        if bundled is not None:
-            click.echo(f"   It is also in a bundle, written on {moment(bundled)}.")
 
 
 def bundle_written(answer: dict[str, Any], file: Path) -> None:
@@ -280,15 +262,6 @@ def _about(count: int, noun: str, verb: str, verbs: str, rest: str) -> str:
 
 def _listed(parts: list[str]) -> str:
     return ", ".join(parts[:-1]) + " and " + parts[-1]
-
-
-def _wait_in_words(seconds: int) -> str:
-    if seconds == 0:
-        return "now"
-    for unit, size in (("hour", limits.HOUR), ("minute", limits.MINUTE)):
-        if seconds >= size:
-            return f"in {_number(round(seconds / size), unit)}"
-    return f"in {_number(seconds, 'second')}"
 
 
 def _number(count: int, noun: str, nouns: str = "") -> str:

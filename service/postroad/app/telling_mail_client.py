@@ -48,8 +48,8 @@ def settings(answer: dict[str, Any]) -> None:
 def new_password(answer: dict[str, Any]) -> None:
     click.echo(f"Your new mailbox password: {answer['password']}\n")
     click.echo("It is shown once, and the old one is good for nothing any more. Put it into every")
-    click.echo("mail program of yours, for incoming and outgoing mail; each asks for it when it")
-    click.echo("connects the next time.")
+    click.echo("mail program of yours, for incoming and outgoing mail. What they had open ended,")
+    click.echo("so each asks for the new one when it connects again.")
     if answer["kept_in"]:
         click.echo(
             f"\nPrograms that read it from {answer['kept_in']} (mutt, mbsync, msmtp) have it."

@@ -1,10 +1,32 @@
-"""What the command line says about letters that were tried again or given up."""
+"""What the command line says about letters that are under way, tried again, or given up."""
 
 from typing import Any
 
 import click
 
-from postroad.app.telling import moment
+from postroad.app.telling import moment, number_of, pause_in_words
+from postroad.base import limits
+
+
+def queue(answer: dict[str, Any]) -> None:
+    if not answer["queue"]:
+        click.echo("No letter is waiting.")
+        return
+    if answer["paused"]:
+        click.echo(f"Your node is paused. {pause_in_words(answer['paused_until'])}")
+    for parcel in answer["queue"]:
+        seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
+        click.echo(f"{parcel['id']}. To {parcel['recipient']}")
+        bundled = parcel.get("bundled_at")
+        if answer["paused"]:
+            click.echo(f"   {parcel['reason'] or 'It has not been tried yet.'}")
+        else:
+            reason = parcel["reason"] or "It is being sent."
+            click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
+            if parcel["advice"]:
+                click.echo(f"   {parcel['advice']}")
+        if bundled is not None:
+            click.echo(f"   It is also in a bundle, written on {moment(bundled)}.")
 
 
 def tried(answer: dict[str, Any]) -> None:
@@ -33,3 +55,12 @@ def cancelled(answer: dict[str, Any]) -> None:
             "Nobody has said that they have it. But if an answer was lost on the way, its "
             f"recipient, or a holder of theirs, has a copy that can be read until {until}."
         )
+
+
+def _wait_in_words(seconds: int) -> str:
+    if seconds == 0:
+        return "now"
+    for unit, size in (("hour", limits.HOUR), ("minute", limits.MINUTE)):
+        if seconds >= size:
+            return f"in {number_of(round(seconds / size), unit)}"
+    return f"in {number_of(seconds, 'second')}"

@@ -88,7 +88,6 @@ class _Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._failures = 0
-        self._unwelcome = False  # the password that it came in with was changed
         self._watched: int | None = None
         self._unwatch: Callable[[], None] = lambda: None
 
@@ -135,8 +134,10 @@ class _Connection(asyncio.Protocol):
         self._wake.set()
 
     def _password_changed(self) -> None:
-        self._unwelcome = self._session.logged_in
-        self._wake.set()
+        if self._session.logged_in:
+            changed = "The mailbox password was changed: log in with the new one."
+            self._session.last_word = changed
+            self._wake.set()
 
     # The one loop ---------------------------------------------------------------------------------
 
@@ -170,8 +171,8 @@ class _Connection(asyncio.Protocol):
             if self._news:  # before the input: what is asked after a change must show it
                 request = self._take_news() or request
             # What is being changed is answered first: else a program would do it once more.
-            if self._unwelcome and (request is None or isinstance(request, _ONLY_READS)):
-                session.bye("The mailbox password was changed: log in with the new one.")
+            if session.last_word and (request is None or isinstance(request, _ONLY_READS)):
+                session.bye(session.last_word)
             elif request is not None:
                 answer = await self._act(request)
                 if self._news:  # our own change, too: it is told before the tagged response

@@ -8,7 +8,8 @@ the mailbox meanwhile; nothing is removed but by QUIT, all of it in one errand, 
 in another way has removed nothing; whoever was given a note in place of a damaged letter removes
 nothing of it (store/maildrop); octets of a letter go out as they are, but for what section 3 of
 RFC 1939 adds to them; no more of a letter than a piece is in memory. There is no STLS: the socket
-is on loopback.
+is on loopback. Longer than 400 lines: errands, commands and what becomes of octets are read beside
+the one RFC that they follow.
 See: RFC 1939, 2449 (CAPA), 3206 (AUTH-RESP-CODE), 5034 (AUTH), 6856 (UTF8); ADR 25.
 """
 

@@ -74,6 +74,7 @@ class Session:
         self._stale = False  # the mailbox may have changed since the view was brought up to date
         self._idling = False
         self.closing = False
+        self.last_word = ""  # said in place of the next command: the client has to go
         self._say(b"* OK [CAPABILITY %b] Postroad is ready.\r\n" % b" ".join(BEFORE_LOGIN))
 
     # For the door ---------------------------------------------------------------------------------
@@ -134,6 +135,9 @@ class Session:
         """Go on as far as the input reaches; a loop, since a client may send many at once."""
         while not self.closing:
             if self._running is None:
+                if self.last_word:
+                    self.bye(self.last_word)
+                    return None
                 found = self._lexer.next()
                 if found is None:
                     return None
