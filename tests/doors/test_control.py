@@ -15,7 +15,9 @@ import pytest
 
 from fakes import NOW, FakeClock
 from postroad.base import limits
+from postroad.base.bell import Bell
 from postroad.base.errors import PermanentFailure, TemporaryFailure
+from postroad.delivery.progress import Progress
 from postroad.doors import control
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
@@ -85,6 +87,7 @@ def asked(folder: Path, *requests: str | bytes | dict[str, Any]) -> list[dict[st
                 Pauses(disk, FakeClock()),
                 NoHelpers(),
                 NoNetwork(),
+                Progress(Bell()),
             )
             serving = asyncio.create_task(
                 control.serve(listeners.unix(folder / "control"), desk.questions)

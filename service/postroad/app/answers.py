@@ -102,6 +102,12 @@ _BUNDLE: Shape = {
     "left_out": whole("letters that wait and cannot be in it; `queue` says why"),
     "written": truth("whether there is a file"),
 }
+_GONE: Shape = {
+    "gone_bytes": whole(
+        "of the sealed letter, to whoever has most of it; null: it is not under way now, or small"
+    ).or_null(),
+    "sealed_bytes": whole("of how many").or_null(),
+}
 _ONE_PARCEL: Shape = {"id": whole("its number in the queue"), "recipient": _ADDRESS}
 _DOOR: Shape = {
     "protocol": text("what is spoken there", "imap", "pop3", "smtp"),
@@ -235,6 +241,7 @@ WATCHED: Shape = {
                 "expires_at": moment("until when it is tried"),
                 "next_try_at": moment("when it is tried again; null: it is at an end").or_null(),
                 "reason": text("a sentence; may be empty"),
+                **_GONE,
             }
         ),
         "that are not at an end, and those that came to it since the last object",
@@ -348,6 +355,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
                         "tries": whole("so far, in this state"),
                         "advice": text("what to do; may be empty"),
                         "bundled_at": moment("when it went into a bundle").or_null(),
+                        **_GONE,
                     }
                 ),
                 "one letter to one recipient each, oldest first",

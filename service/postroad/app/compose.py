@@ -31,6 +31,7 @@ from postroad.delivery.neighbours import Neighbours
 from postroad.delivery.notices import Notices
 from postroad.delivery.outbox import Outbox
 from postroad.delivery.packing import Packer
+from postroad.delivery.progress import Progress
 from postroad.delivery.proposals import Proposals
 from postroad.delivery.receiver import Receiver
 from postroad.delivery.renter import Renter
@@ -385,7 +386,9 @@ async def _wire(
     sender = Sender(
         database,
         packer,
-        Rounds(database, sealed, client, clock, Stamps(database, clock, endpoint.me)),
+        Rounds(
+            database, sealed, client, clock, Stamps(database, clock, endpoint.me), Progress(bell)
+        ),
         Notices(mailboxes, contents, keys, clock, entropy),
         mailboxes,
         client,

@@ -311,6 +311,7 @@ class Node:
                 self.pauses,
                 self.helpers,
                 network,
+                self.sender.progress,
             ).questions,
             HealthDesk(
                 self.database,
@@ -325,7 +326,7 @@ class Node:
             ).questions,
             StatisticsDesk(self.database, keyring, self.timekeeper).questions,
             network.questions,
-            MessagesDesk(self.database).questions,
+            MessagesDesk(self.database, self.sender.progress).questions,
             AuditDesk(self.database).questions,
             ContactsDesk(self.contact_book).questions,
             ProposalsDesk(self.proposals, self.renter.record).questions,

@@ -7,6 +7,8 @@ import click
 from postroad.app.telling import moment, number_of, pause_in_words
 from postroad.base import limits
 
+BAR_CELLS = 20
+
 
 def queue(answer: dict[str, Any]) -> None:
     if not answer["queue"]:
@@ -25,8 +27,20 @@ def queue(answer: dict[str, Any]) -> None:
             click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
             if parcel["advice"]:
                 click.echo(f"   {parcel['advice']}")
+        if bar := how_much(parcel):
+            click.echo(f"   {bar}")
         if bundled is not None:
             click.echo(f"   It is also in a bundle, written on {moment(bundled)}.")
+
+
+def how_much(letter: dict[str, Any]) -> str:
+    """A bar of what has gone of a large letter that is being sent; else empty."""
+    gone, size = letter.get("gone_bytes"), letter.get("sealed_bytes")
+    if gone is None or not size:
+        return ""
+    full = BAR_CELLS * gone // size
+    done, of = (f"{octets / limits.MIB:.1f}" for octets in (gone, size))
+    return f"[{'#' * full}{'.' * (BAR_CELLS - full)}] {done} of {of} MiB"
 
 
 def tried(answer: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from postroad.app import news, tables
 from postroad.app.marks import mark
 from postroad.app.telling import moment, number_of
 from postroad.app.telling_network import holding
+from postroad.app.telling_queue import how_much
 
 STYLES = {"ok": "bold green", "attention": "bold yellow", "broken": "bold red"}
 PROBLEM_STYLES = {"info": "", "attention": "yellow", "broken": "bold red"}
@@ -74,7 +75,9 @@ def _letters(letters: list[dict[str, Any]]) -> Table:
     table = _table("letter to", "is", "next try", "because")
     for one in letters[:LETTERS_SHOWN]:
         at = one["next_try_at"]
-        row = (one["recipient"], news.how_far(one), "" if at is None else moment(at), one["reason"])
+        again = "" if at is None else moment(at)
+        because = how_much(one) or one["reason"]
+        row = (one["recipient"], news.how_far(one), again, because)
         table.add_row(*(Text(tables.printable(cell)) for cell in row))
     if len(letters) > LETTERS_SHOWN:
         table.add_row(Text(f"and {len(letters) - LETTERS_SHOWN} more: postroad queue", "dim"))

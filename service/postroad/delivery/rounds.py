@@ -18,6 +18,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Instant, MailId, PeerId
 from postroad.base.seams import Clock
+from postroad.delivery.progress import Progress
 from postroad.delivery.stamps import Stamps
 from postroad.peers.client import Client, Sealed
 from postroad.peers.exchange import Refused
@@ -78,6 +79,7 @@ class Rounds:
     client: Client
     clock: Clock
     stamps: Stamps
+    progress: Progress
 
     async def attempt(
         self,
@@ -94,7 +96,7 @@ class Rounds:
         assert row.sealed is not None
         mail_id = row.sealed.mail_id
         letter, leases = await self.database.read(
-            lambda sql: (self._letter(sql, mail_id, outcome), queue.leases(sql, row.id))
+            lambda sql: (self._letter(sql, row.id, mail_id, outcome), queue.leases(sql, row.id))
         )
         held_in = {lease.drop for lease in leases}
         if person.blocked:
@@ -137,7 +139,9 @@ class Rounds:
             for contact in person.record.contacts
         )
 
-    def _letter(self, sql: Sql, mail_id: MailId, outcome: Outcome) -> Sealed | None:
+    def _letter(
+        self, sql: Sql, parcel_id: int, mail_id: MailId, outcome: Outcome
+    ) -> Sealed | None:
         """Our own copy; None when it is damaged: then only its holders can be asked."""
         try:
             size = self.sealed.size(sql, mail_id)
@@ -149,7 +153,8 @@ class Rounds:
         except Damaged as error:
             _note(error, "", outcome)
             return None
-        return Sealed(mail_id, size, whole, lambda: self._pieces(mail_id, size))
+        pieces = self.progress.counted(parcel_id, size, lambda: self._pieces(mail_id, size))
+        return Sealed(mail_id, size, whole, pieces)
 
     async def _deliver(
         self, contact: Contact, letter: Sealed, person: people.Person, outcome: Outcome

@@ -94,6 +94,7 @@ class Sender:
         self._database = database
         self._packer = packer
         self._rounds = rounds
+        self.progress = rounds.progress  # of what is in hand
         self._notices = notices
         self._mailboxes = mailboxes
         self._client = client
@@ -252,12 +253,13 @@ class Sender:
                 await self._seal_anew(row)
             return
         began = self._clock.elapsed()
-        outcome = await self._rounds.attempt(
-            row,
-            person,
-            lambda receipt: self._read_receipt(row, receipt),
-            lambda lease: self._take_lease(row, lease),
-        )
+        with self.progress.of_a_round(row.id):
+            outcome = await self._rounds.attempt(
+                row,
+                person,
+                lambda receipt: self._read_receipt(row, receipt),
+                lambda lease: self._take_lease(row, lease),
+            )
         if outcome.receipt is not None:
             await self._end(row, outcome.verdict, outcome.receipt, outcome.failed)
             return

@@ -56,6 +56,11 @@ class Helpers(Protocol):
     async def remove(self, name: str) -> None: ...
 
 
+class Progress(Protocol):
+    def told(self, parcel_id: int) -> Reply:
+        """How much of a large letter has gone, while it is being sent."""
+
+
 class Network(Protocol):
     """`doors.network.NetworkDesk`."""
 
@@ -137,6 +142,7 @@ class OwnersDesk:
         pauses: Pauses,
         helpers: Helpers,
         network: Network,
+        progress: Progress,
     ) -> None:
         self._database = database
         self._introductions = introductions
@@ -144,6 +150,7 @@ class OwnersDesk:
         self._pauses = pauses
         self._helpers = helpers
         self._network = network
+        self._progress = progress
         self.questions: dict[str, Question] = {
             "queue": self._queue,
             "invite": self._invite,
@@ -169,6 +176,7 @@ class OwnersDesk:
                     "tries": row.parcel.tries,
                     "advice": self._advice(sql, row),
                     "bundled_at": bundled_at.get(row.id),
+                    **self._progress.told(row.id),
                 }
                 for row in queue.waiting(sql)
             ]

@@ -1,7 +1,7 @@
 """What may be asked about letters on their way as whoever watches them wants it: those that have
 not ended, and what became of those that have. No subject and no text is among it."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from postroad.contract import MessageState
 from postroad.protocol.delivery import OPEN, State
@@ -21,11 +21,17 @@ _STATES = {
 }
 
 
+class Progress(Protocol):
+    def told(self, parcel_id: int) -> Reply:
+        """How much of a large letter has gone, while it is being sent."""
+
+
 class MessagesDesk:
     """`questions` are for all doors."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, progress: Progress) -> None:
         self._database = database
+        self._progress = progress
         self.questions = {"messages": self._messages}
 
     async def _messages(self, request: dict[str, Any]) -> Reply:
@@ -38,25 +44,25 @@ class MessagesDesk:
             newest = queue.newest(sql)
             since = after if isinstance(after, int) else newest
             found = queue.shown(sql, AT_MOST, since, wanted)
-            return {"newest": newest, "messages": [_told(one) for one in found]}
+            return {"newest": newest, "messages": [self._told(one) for one in found]}
 
         return await self._database.read(work)
 
-
-def _told(one: queue.Shown) -> Reply:
-    state = _STATES[one.state]
-    if one.is_late and one.state in OPEN:
-        state = MessageState.LATE
-    return {
-        "id": one.id,
-        "letter": one.letter.hex(),
-        "recipient": one.recipient,
-        "size": one.size,
-        "state": state.value,
-        "holders": one.holders,
-        "tries": one.tries,
-        "accepted_at": one.accepted_at,
-        "expires_at": one.expires_at,
-        "next_try_at": one.due_at if one.state in OPEN else None,
-        "reason": one.reason,
-    }
+    def _told(self, one: queue.Shown) -> Reply:
+        state = _STATES[one.state]
+        if one.is_late and one.state in OPEN:
+            state = MessageState.LATE
+        return {
+            "id": one.id,
+            "letter": one.letter.hex(),
+            "recipient": one.recipient,
+            "size": one.size,
+            "state": state.value,
+            "holders": one.holders,
+            "tries": one.tries,
+            "accepted_at": one.accepted_at,
+            "expires_at": one.expires_at,
+            "next_try_at": one.due_at if one.state in OPEN else None,
+            "reason": one.reason,
+            **self._progress.told(one.id),
+        }

@@ -1,0 +1,77 @@
+"""How much of a large letter has gone, while it is being brought on its way.
+
+Purpose: what `postroad watch` and `queue` draw a bar of. Nothing waits for it, and nothing is kept.
+Invariants: it tells of rounds that are under way, and of nothing else; a letter that goes to more
+than one at once is as far as it is with whoever has most of it. The bell rings for each twentieth,
+so that a large letter wakes whoever looks on no more often than a few small ones.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from postroad.base import limits
+from postroad.base.bell import Bell
+
+SHOWN_FROM_BYTES = 1 * limits.MIB
+STEPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """So many octets of the sealed letter have gone, of so many."""
+
+    octets: int
+    size: int
+
+
+class Progress:
+    def __init__(self, bell: Bell) -> None:
+        self._bell = bell
+        self._gone: dict[int, Gone] = {}  # by parcels
+
+    def of(self, parcel_id: int) -> Gone | None:
+        """None: it is not being sent now, or is small, or nobody has taken a piece of it yet."""
+        return self._gone.get(parcel_id)
+
+    def told(self, parcel_id: int) -> dict[str, Any]:
+        """The same for whoever asks the node."""
+        gone = self.of(parcel_id)
+        return {
+            "gone_bytes": None if gone is None else gone.octets,
+            "sealed_bytes": None if gone is None else gone.size,
+        }
+
+    @contextmanager
+    def of_a_round(self, parcel_id: int) -> Iterator[None]:
+        """Its end is the end of what is told about it."""
+        try:
+            yield
+        finally:
+            if self._gone.pop(parcel_id, None) is not None:
+                self._bell.ring()
+
+    def counted(
+        self, parcel_id: int, size: int, pieces: Callable[[], AsyncIterator[bytes]]
+    ) -> Callable[[], AsyncIterator[bytes]]:
+        """The same pieces: each counts as gone once the next is wanted."""
+        if size < SHOWN_FROM_BYTES:
+            return pieces
+
+        async def count() -> AsyncIterator[bytes]:
+            octets = 0
+            async for piece in pieces():
+                yield piece
+                octets += len(piece)
+                self._note(parcel_id, octets, size)
+
+        return count
+
+    def _note(self, parcel_id: int, octets: int, size: int) -> None:
+        before = self._gone.get(parcel_id)
+        if before is not None and before.octets >= octets:
+            return
+        self._gone[parcel_id] = Gone(octets, size)
+        if before is None or octets * STEPS // size > before.octets * STEPS // size:
+            self._bell.ring()
