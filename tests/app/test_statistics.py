@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from app.answering import node_that_says, set_up, typed
 from fakes import someone
 from postroad.app import telling_health
 from postroad.base.ids import Instant
-from postroad.doors.statistics import _told
+from postroad.doors.statistics import _came, _told
 from postroad.protocol.delivery import State
 from postroad.protocol.statistics import Journey, count
+from postroad.store.incoming import Day
 
 NOW = 1_790_000_000.0
 BEN, CARL = someone("ben"), someone("carl")
@@ -40,16 +42,22 @@ JOURNEYS = [
 ]
 
 
-def answer(journeys: list[Journey]) -> bytes:
+def answer(journeys: list[Journey], days: list[Day] | None = None) -> bytes:
     found = _told(count(journeys, at(-1), at(1)), NAMES)
-    told = {"ok": True, "days": 30, "since": at(-1), "until": at(1), **found}
+    told = {"ok": True, "days": 30, "since": at(-1), "until": at(1), **found, **_came(days or [])}
     return json.dumps(told).encode() + b"\n"
 
 
 def test_the_numbers_are_told_as_people_count(config: Path) -> None:
-    with node_that_says(config, answer(JOURNEYS)):
+    day = date(2026, 9, 21)
+    days = [Day(day, 10, 1, 0), Day(day.replace(day=22), 2, 0, 1)]
+    with node_that_says(config, answer(JOURNEYS, days)):
         said = typed(config, "statistics", "--by-day").stdout
     assert said == (
+        "Came in during the last 30 days: 12 letters of contacts, 1 of strangers; 1 more was "
+        "refused.\n"
+        "   2026-09-21  of contacts 10, of strangers 1, refused 0\n"
+        "   2026-09-22  of contacts 2, of strangers 0, refused 1\n"
         "Your letters of the last 30 days, one for each recipient:\n"
         "   accepted        4\n"
         "   delivered       2  half within 250 ms, 95 % within 2.0 h\n"
@@ -74,7 +82,10 @@ def test_a_letter_that_was_lost_in_an_outage_is_said_to_be(config: Path) -> None
         said = typed(config, "statistics").stdout
     assert "1 holder failed 1 of them, 1 of those expired without an answer.\n" in said
     with node_that_says(config, answer([])):
-        assert typed(config, "statistics").stdout == "You wrote no letters in the last 30 days.\n"
+        assert typed(config, "statistics").stdout == (
+            "No letter came in during the last 30 days.\n"
+            "You wrote no letters in the last 30 days.\n"
+        )
 
 
 def test_a_program_gets_every_number(config: Path) -> None:

@@ -8,9 +8,10 @@ import pytest
 from delivery.test_road import ended, has_notice, is_filed
 from postroad.base import limits
 from postroad.base.errors import PermanentFailure
+from postroad.base.ids import Instant
 from postroad.message.envelope import NOTIFY_DEFAULT, Notify, Recipient, Submission
 from postroad.sealing.letter import Kind
-from postroad.store import people, requests, strangers
+from postroad.store import incoming, people, requests, strangers
 from postroad.store.database import Sql
 from postroad.store.requests import FOLDER
 from simulator.village import Resident, Village, play, until
@@ -455,5 +456,25 @@ def test_a_look_up_that_takes_too_long_keeps_no_mail_program_waiting(
             assert asyncio.get_running_loop().time() - began <= limits.LOOK_UP_SECONDS_MAX + 0.1
         await anna.write(bora.address)
         await until(lambda: has_request(bora), limits.HOUR)
+
+    play(tmp_path, scene)
+
+
+def test_letters_that_came_in_are_counted_by_what_became_of_them(tmp_path: Path) -> None:
+    async def scene(place: Village) -> None:
+        anna, bora = await asked(place)
+        mine = bora.node.keyring.fingerprints
+        wrote_to = await bora.node.database.read(people.called_by_owner)
+
+        async def counted() -> tuple[int, int]:
+            days = await bora.node.database.read(lambda sql: incoming.days(sql, Instant(0.0), mine))
+            return sum(one.contacts for one in days), sum(one.strangers for one in days)
+
+        contacts, strangers = await counted()
+        assert (contacts, strangers) == (len(wrote_to), 1)  # Hana's introduction, and Anna's letter
+        await bora.node.requests.accept("anna")
+        await until(lambda: are_contacts(anna, bora))
+        assert await counted() >= (contacts + 1, 0)
+        assert (await counted())[1] == 0
 
     play(tmp_path, scene)

@@ -280,6 +280,11 @@ _NUMBERS: Shape = {
     "seconds_to_holder": _TIMES,
     "seconds_to_receipt": _TIMES,
 }
+_CAME: Shape = {
+    "from_contacts": whole("letters that came in from contacts"),
+    "from_strangers": whole("letters that came in from strangers, and went to the requests"),
+    "refused_here": whole("letters that came and were refused, whoever wrote them"),
+}
 STATISTICS: Shape = {
     "days": whole("of how many"),
     "since": moment("from when on"),
@@ -310,6 +315,11 @@ STATISTICS: Shape = {
             ).or_null(),
         },
         "what the failing of holders cost",
+    ),
+    **_CAME,
+    "incoming_by_day": many(
+        nested({"day": text("like 2026-11-30, in UTC"), **_CAME}),
+        "whole days, the oldest first; those on which nothing came are left out",
     ),
 }
 LOCKED: Shape = {**_VERDICT, **_PROTECTION, "reason": text("what to do, in a sentence")}

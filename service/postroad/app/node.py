@@ -365,7 +365,10 @@ class Node:
     async def _tidy(self) -> None:
         while True:
             await self.timekeeper.keep()
-            await housekeeping.tidy(self.database, self.contents, self.sealed, self.timekeeper)
+            mine = self.keyring.fingerprints
+            await housekeeping.tidy(
+                self.database, self.contents, self.sealed, self.timekeeper, mine
+            )
             if self.pauses.pause is not None:  # promise M1 holds in a pause, too
                 await self.sender.look_at_clocks()
             await asyncio.sleep(TIDY_SECONDS)

@@ -107,6 +107,7 @@ def wrapped(text: str, mark: str) -> str:
 
 def statistics(answer: dict[str, Any], *, by_day: bool) -> None:
     days = number_of(answer["days"], "day")
+    _tell_incoming(answer, days, by_day=by_day)
     if not answer["accepted"]:
         click.echo(f"You wrote no letters in the last {days}.")
         return
@@ -128,6 +129,25 @@ def statistics(answer: dict[str, Any], *, by_day: bool) -> None:
     _table("To whom", [(one["name"] or "(no contact)", one) for one in answer["by_contact"]])
     if by_day:
         _table("Day (UTC)", [(one["day"], one) for one in answer["by_day"]])
+
+
+def _tell_incoming(answer: dict[str, Any], days: str, *, by_day: bool) -> None:
+    """What came in; nothing of it, of days on which nothing came."""
+    counts = [answer[name] for name in ("from_contacts", "from_strangers", "refused_here")]
+    if not any(counts):
+        click.echo(f"No letter came in during the last {days}.")
+        return
+    contacts, strangers, refused = counts
+    click.echo(
+        f"Came in during the last {days}: {number_of(contacts, 'letter')} of contacts, {strangers} "
+        f"of strangers; {refused} more {'was' if refused == 1 else 'were'} refused."
+    )
+    if by_day:
+        for one in answer["incoming_by_day"]:
+            click.echo(
+                f"   {one['day']}  of contacts {one['from_contacts']}, of strangers "
+                f"{one['from_strangers']}, refused {one['refused_here']}"
+            )
 
 
 def _times(found: dict[str, Any] | None, what: str = "") -> str:

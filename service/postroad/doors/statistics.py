@@ -13,7 +13,7 @@ from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Clock
 from postroad.protocol.statistics import Journey, Numbers, Statistics, Times, count
-from postroad.store import people, rotations, statistics
+from postroad.store import incoming, people, rotations, statistics
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
@@ -46,9 +46,11 @@ class StatisticsDesk:
         since = Instant(now - days * limits.DAY)
         found = await statistics.journeys(self._database, since, self._keyring.fingerprints)
         journeys, names = await self._database.read(lambda sql: _named(sql, found))
+        mine = self._keyring.fingerprints
+        came = await self._database.read(lambda sql: incoming.days(sql, since, mine))
         # Not on the event loop: what a busy person wrote in 90 days is a hundred thousand letters.
         counted = await asyncio.to_thread(count, journeys, since, now)
-        return {"days": days, "since": since, "until": now, **_told(counted, names)}
+        return {"days": days, "since": since, "until": now, **_told(counted, names), **_came(came)}
 
 
 def _named(sql: Sql, journeys: list[Journey]) -> tuple[list[Journey], Names]:
@@ -79,6 +81,23 @@ def _told(found: Statistics, names: Names) -> Reply:
             "lost": outages.lost,
             "slowest_seconds": outages.slowest,
         },
+    }
+
+
+def _came(days: list[incoming.Day]) -> Reply:
+    return {
+        "from_contacts": sum(one.contacts for one in days),
+        "from_strangers": sum(one.strangers for one in days),
+        "refused_here": sum(one.refused for one in days),
+        "incoming_by_day": [
+            {
+                "day": one.day.isoformat(),
+                "from_contacts": one.contacts,
+                "from_strangers": one.strangers,
+                "refused_here": one.refused,
+            }
+            for one in days
+        ],
     }
 
 

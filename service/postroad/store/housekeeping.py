@@ -5,14 +5,17 @@ in between leaves a file too many and never a row without its file.
 """
 
 import logging
+from collections.abc import Collection
 
 from postroad.base.errors import PostroadError
+from postroad.base.ids import Fingerprint
 from postroad.base.seams import SureClock
 from postroad.store import (
     audit,
     filed,
     held,
     hours,
+    incoming,
     invitations,
     people,
     proposals,
@@ -29,9 +32,15 @@ log = logging.getLogger(__name__)
 
 
 async def tidy(
-    database: Database, contents: Contents, sealed: SealedStore, clock: SureClock
+    database: Database,
+    contents: Contents,
+    sealed: SealedStore,
+    clock: SureClock,
+    mine: Collection[Fingerprint] = (),
 ) -> None:
-    """One round, at start and every hour. By time it forgets only what a confirmed clock allows."""
+    """One round, at start and every hour. By time it forgets only what a confirmed clock allows.
+
+    `mine`: whoever the owner is and was, whose letters to themselves did not come in."""
 
     def forget(sql: Sql) -> None:
         now = clock.sure_now()
@@ -39,10 +48,12 @@ async def tidy(
             held.forget_expired(sql, now)
             renters.forget_unvouched(sql, now)
             hours.forget_old(sql, now)
+            incoming.keep(sql, now, mine)
             filed.forget_old(sql, now)
             statistics.keep(sql, now)
             queue.prune(sql, now)
             statistics.prune(sql, now)
+            incoming.prune(sql, now)
             invitations.forget(sql, now)
             proposals.forget(sql, now)
             strangers.forget_old(sql, now)
@@ -60,6 +71,7 @@ async def tidy(
         log.error("the audit log was not looked after: %s", error)
     try:
         await statistics.mend(database)
+        await incoming.mend(database)
     except PostroadError as error:
         log.error("the statistics were not looked after: %s", error)
     await database.run(forget)

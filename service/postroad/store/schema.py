@@ -35,6 +35,17 @@ STATISTICS_TABLE = """
     ) STRICT
 """
 
+# Letters that came in and that the memory of what was filed has forgotten: by days since 1970 (UTC)
+# and by what became of them. Also made anew beside a damaged one.
+INCOMING_TABLE = """
+    CREATE TABLE incoming (
+        day    INTEGER NOT NULL,
+        what   TEXT NOT NULL CHECK (what IN ('contacts', 'strangers', 'refused')),
+        number INTEGER NOT NULL,
+        PRIMARY KEY (day, what)
+    ) STRICT, WITHOUT ROWID
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     f"""
     -- Octets of letters: in the row (octets) or in a file named by the hash (octets IS NULL).
@@ -481,6 +492,7 @@ MIGRATIONS: tuple[str, ...] = (
 
     -- STATISTICS ----------------------------------------------------------------------------------
     {STATISTICS_TABLE};
+    {INCOMING_TABLE};
 
     -- AUDIT -------------------------------------------------------------------------------------
     {AUDIT_TABLE};
