@@ -102,7 +102,7 @@ def test_a_node_that_hangs_is_not_waited_for(anna: Person) -> None:
     finally:
         os.kill(anna.process.pid, signal.SIGCONT)
     assert done.returncode == 1
-    assert "gives no answer within 1.5 s" in done.stderr
+    assert "gives no answer within 1.2 s" in done.stderr
     assert offered(anna.config, "contacts", "show") == ["bora"]
 
 

@@ -36,7 +36,7 @@ def test_a_node_that_hangs_is_given_up_in_less_than_two_seconds(
     with node_that_says(config, octets, again_after=again_after):
         done = typed(config, "status", "--json")
     assert done.exit_code == 1
-    assert "gives no answer within 1.5 s" in json.loads(done.stdout)["error"]
+    assert "gives no answer within 1.2 s" in json.loads(done.stdout)["error"]
     assert health_cli.WAIT_SECONDS < LONGEST_SECONDS
 
 
