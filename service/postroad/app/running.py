@@ -202,6 +202,7 @@ class Running:
         """Show the node to other programs."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._house.bus.follow(questions, bell), name="session bus")
+            tasks.create_task(memory.stay_small(), name="memory")
             showing = status_line.follow(self._house.manager, questions, bell)
             tasks.create_task(showing, name="status line")
 
