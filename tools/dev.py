@@ -52,6 +52,9 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "faketime": "faketime",
 }
 
+CAMEL = "import gi; gi.require_version('Camel', '1.2'); from gi.repository import Camel"
+CAMEL_PACKAGES = ("evolution-data-server", "gir1.2-camel-1.2", "python3-gi")  # Evolution's library
+
 
 class Stopped(Exception):
     """We cannot go on: a sentence for a person, and the line to type if there is one."""
@@ -195,7 +198,16 @@ def reasons_of_skips(told: list[str]) -> collections.Counter[str]:
 
 
 def missing_programs() -> list[str]:
-    return [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    return missing if has_camel() else [*missing, *CAMEL_PACKAGES]
+
+
+def has_camel() -> bool:
+    """Whether the system's Python can drive Evolution's mail library."""
+    python = Path("/usr/bin/python3")
+    if not python.exists():
+        return False
+    return subprocess.run([python, "-c", CAMEL], capture_output=True, check=False).returncode == 0
 
 
 def asked_for_programs() -> bool:

@@ -11,20 +11,16 @@ from pathlib import Path
 
 import pytest
 
+import dev
 from person import ROOT, Person
 
 SLOT = 94
 PYTHON = "/usr/bin/python3"
-LOOK = "import gi; gi.require_version('Camel', '1.2'); from gi.repository import Camel"
-NEEDS = "needs Debian packages: evolution-data-server, gir1.2-camel-1.2, python3-gi"
 
 
 def test_evolution_sends_and_reads_by_these_settings(tmp_path: Path) -> None:
-    if (
-        not Path(PYTHON).exists()
-        or subprocess.run([PYTHON, "-c", LOOK], capture_output=True, check=False).returncode
-    ):
-        pytest.skip(NEEDS)
+    if not dev.has_camel():
+        pytest.skip(f"needs the packages {', '.join(dev.CAMEL_PACKAGES)}")
     anna = Person("anna", tmp_path, SLOT, link="tls")
     try:
         anna.set_up()
