@@ -211,7 +211,9 @@ def unit(address: str | None) -> str:
     """The unit that runs this very program."""
     template = resources.files("postroad.app").joinpath("helper.service").read_text("utf-8")
     options = f" --address {address}" if address else ""
-    return template.replace("@PROGRAM@", " ".join(program())).replace("@OPTIONS@", options)
+    words = program()
+    template = template.replace("@PATH@", words[0]).replace("@PROGRAM@", " ".join(words))
+    return template.replace("@OPTIONS@", options)
 
 
 def name_to_show(wanted: str | None) -> str:
