@@ -34,9 +34,11 @@ ORDER = (
     "test_supply",
     "test_denied",
     "test_reboot",
+    "test_upgraded",
     "test_backup",
     "test_journal",
     "test_removed",
+    "test_downgraded",
 )
 _FIGURES: dict[str, float] = {}
 

@@ -36,8 +36,13 @@ def test_nothing_is_enabled_for_anybody(system: Booted) -> None:
 
 
 def test_everything_lies_where_packages_may_put_it(system: Booted) -> None:
-    places = ("/usr/bin/postroad", "/usr/lib/postroad", "/usr/lib/systemd/user", "/usr/share")
-    above = {"/.", "/usr", "/usr/bin", "/usr/lib", "/usr/lib/systemd"}
+    places = (
+        *("/etc/postroad", "/etc/ufw/applications.d", "/usr/bin/postroad"),
+        *("/usr/lib/firewalld/services", "/usr/lib/postroad", "/usr/lib/systemd/user"),
+        "/usr/share",
+    )
+    above = {"/.", "/etc", "/etc/ufw", "/usr", "/usr/bin", "/usr/lib", "/usr/lib/firewalld"}
+    above |= {"/usr/lib/systemd"}
     files = system.root("dpkg", "--listfiles", "postroad").stdout.split()
     assert [each for each in files if not each.startswith(places) and each not in above] == []
 

@@ -1,6 +1,8 @@
 """The package goes again: what ran is stopped, and only what belongs to people stays."""
 
 from booted import Booted
+from person import until
+from system.conftest import PACKAGE
 from system.people import Resident
 
 
@@ -9,18 +11,23 @@ def test_an_installation_above_it_restarts_the_service(
 ) -> None:
     before = {person.name: person.process() for person in (alice, bora)}
     assert all(before.values())
-    package = system.root("sh", "-c", "echo /packages/*.deb").stdout.strip()
-    system.apt("install", "--reinstall", package)
-    for person in (alice, bora):
-        assert person.process() not in (0, before[person.name])
+    system.apt("install", "--reinstall", f"/packages/{PACKAGE.name}")
+    for person in (alice, bora):  # apt waits for nobody's node
+        until_is_another(person, before[person.name])
     alice.send(bora, "after an installation")
     bora.expect("after an installation")
+
+
+def until_is_another(person: Resident, process: int) -> None:
+    until(lambda: person.process() not in (0, process), "another process serves")
 
 
 def test_a_purge_stops_everything_and_leaves_only_what_is_peoples_own(
     system: Booted, alice: Resident, bora: Resident
 ) -> None:
-    system.apt("purge", "postroad")
+    told = system.apt("purge", "postroad").stdout
+    for person in (alice, bora):
+        assert f"\n    /home/{person.name}/.local/share/postroad\n" in told
     assert system.root("pgrep", "-f", "postroad", check=False).stdout == ""
     search = "find / -xdev -iname '*postroad*' -not -path '/proc/*' -not -path '/packages/*'"
     left = system.root("sh", "-c", f"{search} || true").stdout.split()

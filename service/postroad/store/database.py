@@ -358,3 +358,6 @@ def migrate(sql: sqlite3.Connection) -> None:
         )
     for number, migration in enumerate(MIGRATIONS[applied:], applied + 1):
         sql.executescript(f"BEGIN IMMEDIATE; {migration}; PRAGMA user_version = {number}; COMMIT;")
+    if applied < len(MIGRATIONS):
+        # The head of the file tells it, too, to an older package that must not take our place.
+        sql.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -176,7 +176,33 @@ def load(request: Request) -> Answer:
     return {"accepted": accepted, "again": again}
 
 
-DEEDS = (submit, subjects, greeting, stay_through, revive, restart_often, take_ports, load)
+def half_a_letter(request: Request) -> Answer:
+    """Begin to hand over a letter, wait in the midst of it until a file appears, and go on."""
+    with smtplib.SMTP("127.0.0.1", request["smtp_port"], timeout=60) as smtp:
+        smtp.login(request["address"], request["password"])
+        smtp.mail(request["address"])
+        smtp.rcpt(request["to"])
+        smtp.putcmd("data")
+        assert smtp.getreply()[0] == 354
+        octets = letter(request, request["subject"])
+        smtp.send(octets[:-10])
+        with open(request["begun"], "w"):
+            pass
+        while not os.path.exists(request["until"]):
+            time.sleep(0.05)
+        try:
+            smtp.send(octets[-10:] + b".\r\n")
+            return {"reply": smtp.getreply()[0]}
+        except (OSError, smtplib.SMTPException):
+            return {"reply": 0}
+        finally:
+            smtp.close()
+
+
+DEEDS = (
+    *(submit, subjects, greeting, stay_through, revive, restart_often, take_ports, load),
+    half_a_letter,
+)
 
 
 def main() -> None:

@@ -1,0 +1,110 @@
+"""Another version is installed above one that runs: then that runs, and nothing is lost."""
+
+from pathlib import Path
+
+import pytest
+
+from booted import Booted
+from person import until
+from postroad.contract import BUS_NAME, MANAGER_INTERFACE, ROOT_PATH
+from system.conftest import PACKAGE
+from system.packages import OLDER, other_version
+from system.people import SERVICE, Figure, Resident
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """N-1, which reads the same stores."""
+    return other_version(PACKAGE, OLDER, tmp_path_factory.mktemp("versions"))
+
+
+def runs(person: Resident) -> str:
+    """The version of the node that runs, as it says on the bus."""
+    ask = ("busctl", "--user", "get-property", BUS_NAME, ROOT_PATH, MANAGER_INTERFACE, "Version")
+    return person.type(*ask, check=False).stdout.strip().removeprefix("s ").strip('"')
+
+
+def until_runs(version: str, *people: Resident) -> None:
+    until(lambda: all(runs(person) == version for person in people), f"{version} runs")
+
+
+def test_what_runs_is_started_anew_as_the_version_that_is_installed(
+    system: Booted, alice: Resident, bora: Resident, older: Path, figure: Figure
+) -> None:
+    before = {person.name: person.process() for person in (alice, bora)}
+    now = runs(alice)
+    for package, version in ((older, OLDER), (PACKAGE, now)):
+        figure(f"to install {version} above another", system.install(package))
+        for person in (alice, bora):
+            until_runs(version, person)
+            assert person.process() not in (0, before[person.name])
+            before[person.name] = person.process()
+
+
+def test_an_upgrade_while_letters_pass_loses_none_and_doubles_none(
+    system: Booted, alice: Resident, bora: Resident, older: Path
+) -> None:
+    system.install(older)
+    sending = alice.begin_mail("load", letters=80, prefix="upgrade", to=bora.address)
+    back = bora.begin_mail("load", letters=80, prefix="back", to=alice.address)
+    for package in (PACKAGE, older, PACKAGE):
+        system.install(package)
+    for told, reader, prefix in ((sending(), bora, "upgrade"), (back(), alice, "back")):
+        assert len(told["accepted"]) == 80
+        found = reader.mail("subjects", expected=told["accepted"])["subjects"]
+        mine = [subject for subject in found if subject.startswith(f"{prefix} ")]
+        assert set(mine) == set(told["accepted"])
+        # Whoever heard no answer sends again, and only then may a letter come twice.
+        assert len(mine) - len(set(mine)) <= told["again"]
+
+
+def test_an_upgrade_in_the_midst_of_a_letter_leaves_it_with_its_sender(
+    system: Booted, alice: Resident, bora: Resident, older: Path
+) -> None:
+    """A mail program that was told nothing keeps the letter in its outbox, and sends it again."""
+    begun, go_on = "/tmp/half-a-letter", "/tmp/the-other-half"
+    waiting = alice.begin_mail(
+        "half_a_letter", subject="in two halves", to=bora.address, begun=begun, until=go_on
+    )
+    until(lambda: system.root("test", "-e", begun, check=False).returncode == 0, "it is begun")
+    system.install(older)
+    until_runs(OLDER, alice)
+    system.root("touch", go_on)
+    assert waiting()["reply"] != 250
+    alice.send(bora, "in two halves")
+    bora.expect("in two halves")
+    system.install(PACKAGE)
+
+
+def test_whoever_holds_their_node_or_their_service_manager_holds_nobody_else_up(
+    system: Booted, alice: Resident, bora: Resident
+) -> None:
+    alice.drop_in("stubborn", "[Service]\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n")
+    manager = system.root("systemctl", "show", "--value", "--property=MainPID", "user@1001")
+    system.root("kill", "-STOP", manager.stdout.strip())
+    try:
+        before = alice.process()
+        system.apt("install", "--reinstall", f"/packages/{PACKAGE.name}")
+    finally:
+        system.root("kill", "-CONT", manager.stdout.strip())
+    alice.systemctl("kill", "--signal=KILL", "--kill-whom=all", SERVICE)
+    alice.drop_in("stubborn", "")
+    until(lambda: alice.process() not in (0, before), "her node is another process")
+    alice.send(bora, "after a stubborn upgrade")
+    bora.expect("after a stubborn upgrade")
+
+
+def test_what_the_administrator_wrote_into_the_policy_stays(
+    system: Booted, alice: Resident, older: Path
+) -> None:
+    path = "/etc/postroad/policy.toml"
+    brought = system.root("cat", path).stdout
+    assert all(line.startswith("#") for line in brought.splitlines() if line)
+    assert alice.postroad("policy")["policy"] is None
+    system.write(path, f"{brought}lan = false\n".encode())
+    system.install(older)
+    system.install(PACKAGE)
+    assert system.root("cat", path).stdout == f"{brought}lan = false\n"
+    bound = {one["key"]: one["value"] for one in alice.postroad("policy")["settings"]}
+    assert bound["lan"] is False
+    system.write(path, brought.encode())
