@@ -172,6 +172,10 @@ def test_the_unit_runs_this_program_with_no_right_but_one_port() -> None:
     assert "@" not in text.replace("@system-service", "").replace("@privileged", "").replace(
         "@resources", ""
     )
+    # Where the program was removed nothing starts it again and again.
+    started = re.search(r"^ExecStart=(\S+)", text, re.MULTILINE)
+    assert started is not None
+    assert f"\nConditionFileIsExecutable={started[1]}\n" in text
     assert re.findall(r"CAP_\w+", text) == ["CAP_NET_BIND_SERVICE"] * 2
     assert "DynamicUser=yes" in text
 

@@ -326,6 +326,14 @@ def test_a_store_of_a_newer_version_is_refused_in_words(tmp_path: Path) -> None:
     assert f"format {len(MIGRATIONS) + 1}" in str(refused.value)
 
 
+def test_the_head_of_the_file_tells_its_form_while_it_is_open(tmp_path: Path) -> None:
+    """The Debian package reads it there, before an older version takes the place of a newer one."""
+    sql = connect(str(tmp_path / FILE_NAME))
+    head = (tmp_path / FILE_NAME).read_bytes()[:64]
+    assert int.from_bytes(head[60:], "big") == len(MIGRATIONS) > 0
+    sql.close()
+
+
 @pytest.mark.parametrize(
     "octets", [b"not a database at all" * 100, b"SQLite format 3\0" + bytes(999)]
 )
