@@ -33,7 +33,7 @@ ALONE = [sys.executable, str(ROOT / "tools" / "alone.py")]
 OWN_PROCESSES = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 CODE = ("service", "tray", "tests", "tools", "benchmarks")
 CACHES_IN_TREE = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache")
-SETTINGS = ("ARGS", "CI", "LINK", "ONLY", "OUT", "SEED", "STAY", "WITH")
+SETTINGS = ("ARGS", "CI", "KEY", "LINK", "ONLY", "OUT", "SEED", "STAY", "URL", "WITH")
 NOT_MEANT = "not for "  # a skip whose reason begins so lacks nothing (see tests/conftest.py)
 PROGRAMS = {  # what tests drive, and the package it comes in
     "mutt": "mutt",
@@ -48,6 +48,7 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "zsh": "zsh",
     "fish": "fish",
     "groff": "groff",
+    "gpg": "gnupg",
     "lintian": "lintian",
     "faketime": "faketime",
 }
@@ -308,6 +309,23 @@ def deb() -> int:
     return become([sys.executable, str(ROOT / "tools" / "deb.py")], variables())
 
 
+def repo() -> int:
+    """a signed apt repository for any host of files, in dist/repo (KEY=your-key URL=https://...)"""
+    key, url = (os.environ.get(name, "") for name in ("KEY", "URL"))
+    if not (key and url):
+        raise Stopped(
+            "A repository is signed with a key of yours, and names the host that will serve it.",
+            "make repo KEY=FINGERPRINT URL=https://your.host/postroad",
+        )
+    packages = sorted(map(str, (ROOT / "dist").glob("postroad_*.deb")))
+    if not packages:
+        raise Stopped("There is no package to give out yet.", "make deb")
+    command = [sys.executable, str(ROOT / "tools" / "repository.py"), "--key", key, "--url", url]
+    if into := os.environ.get("OUT"):
+        command += ["--into", into]
+    return become([*command, *packages], variables())
+
+
 def test_system() -> int:
     """the package in booted Debian 12, 13 and Ubuntu 24.04, as root (ONLY=noble; ARGS="-k word")"""
     install_programs([*debian.lacking(), *roots.lacking()])
@@ -396,6 +414,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "soak": soak,
     "netlab": netlab,
     "deb": deb,
+    "repo": repo,
     "test-system": test_system,
     "lock": lock,
     "manuals": manuals,

@@ -39,6 +39,7 @@ ORDER = (
     "test_journal",
     "test_removed",
     "test_downgraded",
+    "test_repository",
 )
 _FIGURES: dict[str, float] = {}
 

@@ -1,0 +1,129 @@
+"""What `make repo` laid out, served by a web server: installed from, upgraded from, and pinned."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import repository
+from booted import Booted
+from system.conftest import PACKAGE
+from system.packages import OLDER, other_version
+
+PORT = 18080
+URL = f"http://127.0.0.1:{PORT}"
+SERVED = "/srv/postroad"
+PIN = "/etc/apt/preferences.d/postroad"
+
+
+@pytest.fixture(scope="module")
+def own(system: Booted) -> str:
+    """The number of the package under test."""
+    return control_of(PACKAGE)
+
+
+def control_of(package: Path) -> str:
+    asked = ["dpkg-deb", "--field", str(package), "Version"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(system: Booted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The repository, signed with a throw-away key; its folder out here."""
+    if shutil.which("gpg") is None:
+        pytest.skip("gpg")
+    folder = tmp_path_factory.mktemp("repository")
+    home = tmp_path_factory.mktemp("gnupg")
+    home.chmod(0o700)
+    before = os.environ.get("GNUPGHOME")
+    os.environ["GNUPGHOME"] = str(home)
+    try:
+        quiet = ["gpg", "--batch", "--quiet", "--passphrase", ""]
+        name = "Somebody <somebody@postroad.invalid>"
+        subprocess.run([*quiet, "--quick-generate-key", name, "ed25519", "sign", "1y"], check=True)
+        repository.lay_out([other_version(PACKAGE, OLDER, home)], name, URL, folder)
+        put(system, folder)
+        serve = ("python3", "-m", "http.server", str(PORT), "--bind=127.0.0.1")
+        system.root(
+            *("systemd-run", "--quiet", "--unit=served", "--collect"),
+            *(f"--property=WorkingDirectory={SERVED}", *serve),
+        )
+        # There is no network: what the distribution has is not asked.
+        system.root("sh", "-c", "mkdir /etc/apt/away; mv /etc/apt/sources.list* /etc/apt/away")
+        system.root("mkdir", "/etc/apt/sources.list.d")
+        if system.root("dpkg", "-s", "postroad", check=False).returncode == 0:
+            system.apt("purge", "postroad")
+        yield folder
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], check=False)
+        del os.environ["GNUPGHOME"]
+        if before is not None:
+            os.environ["GNUPGHOME"] = before
+
+
+def put(system: Booted, folder: Path) -> None:
+    target = f"{system.tree}{SERVED}"
+    system.outside("rm", "-rf", target)
+    system.outside("cp", "-r", str(folder), target)
+    system.outside("chmod", "-R", "a+rX", target)
+
+
+def installed(system: Booted) -> str:
+    asked = ("dpkg-query", "--show", "--showformat=${Version}", "postroad")
+    return system.root(*asked, check=False).stdout
+
+
+def test_one_package_brings_key_and_source_and_then_it_is_installed_by_name(
+    system: Booted,
+) -> None:
+    system.root("curl", "--silent", "--fail", "--remote-name", f"{URL}/{repository.KEYRING}.deb")
+    system.apt("install", f"./{repository.KEYRING}.deb")
+    told = system.apt("update")
+    assert "W:" not in told.stdout + told.stderr
+    system.apt("install", "postroad")
+    assert installed(system) == OLDER
+    assert system.user("alice", "postroad", "--version").stdout.split()[-1] == OLDER
+
+
+def test_a_new_version_in_it_is_an_upgrade(system: Booted, served: Path, own: str) -> None:
+    repository.lay_out([PACKAGE], "somebody@postroad.invalid", URL, served)
+    put(system, served)
+    system.apt("update")
+    system.apt("upgrade")
+    assert installed(system) == own
+
+
+def test_a_pinned_version_is_taken_and_kept(system: Booted, own: str) -> None:
+    system.write(PIN, f"Package: postroad\nPin: version {OLDER}\nPin-Priority: 1001\n".encode())
+    system.apt("upgrade")
+    assert installed(system) == OLDER
+    system.root("rm", PIN)
+    system.apt("upgrade")
+    assert installed(system) == own
+
+
+def test_what_another_key_has_signed_is_not_installed(
+    system: Booted, served: Path, own: str, tmp_path: Path
+) -> None:
+    quiet = ["gpg", "--batch", "--quiet", "--passphrase", ""]
+    stranger = "A stranger <stranger@postroad.invalid>"
+    subprocess.run([*quiet, "--quick-generate-key", stranger, "ed25519", "sign", "1y"], check=True)
+    forged = tmp_path / "forged"
+    shutil.copytree(served, forged)
+    repository.lay_out([other_version(PACKAGE, "6.6.6", tmp_path)], stranger, URL, forged)
+    put(system, forged)
+    system.root("apt-get", "update", check=False)
+    system.root("apt-get", "-y", "upgrade", check=False)
+    assert installed(system) == own
+    assert "6.6.6" not in system.root("apt-cache", "policy", "postroad").stdout
+
+
+def test_a_purge_takes_all_of_it_away(system: Booted) -> None:
+    system.apt("purge", "postroad", repository.KEYRING)
+    for path in (repository.KEYRING_PATH, repository.SOURCE_PATH, "/etc/postroad"):
+        assert system.root("test", "-e", path, check=False).returncode == 1
