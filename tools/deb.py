@@ -65,35 +65,36 @@ def build(wheels: Path | None = None, into: Path = DIST) -> Path:
     return into / made.name
 
 
-def fetched() -> Path:
-    """A folder in the cache with every wheel of the lock, for each Python that is served."""
-    text = LOCK.read_text()
-    place, stamp = _place(text)
+def fetched(lock: Path = LOCK, *, for_pip: bool = False) -> Path:
+    """A folder in the cache with the wheels of a lock, for each Python that is served; `for_pip`:
+    also those that the package does without."""
+    text = lock.read_text()
+    place, stamp = _place(text, for_pip)
     with one_at_a_time(CACHE / f"{place.name}.lock"):
         if not stamp.exists():
             shutil.rmtree(place, ignore_errors=True)
             place.mkdir()
             say(f"Fetching the locked wheels into {place} (once)")
-            _fetch(place, text)
+            _fetch(place, text, for_pip)
             stamp.touch()
     return place
 
 
 def at_hand() -> Path | None:
     """The folder of `fetched`, if it is there; nothing is fetched."""
-    place, stamp = _place(LOCK.read_text())
+    place, stamp = _place(LOCK.read_text(), False)
     return place if stamp.exists() else None
 
 
-def _place(lock: str) -> tuple[Path, Path]:
+def _place(lock: str, for_pip: bool) -> tuple[Path, Path]:
     """Where the wheels of this lock are kept, and what is there once they are complete."""
     named = "\n".join(line for line in lock.splitlines() if not line.startswith("#"))
     key = hashlib.sha256(f"{platform.machine()} {lay_site.PYTHONS} {named}".encode()).hexdigest()
-    place = CACHE / f"wheels-{key[:12]}"
+    place = CACHE / f"wheels-{key[:12]}{'-for-pip' if for_pip else ''}"
     return place, place / "complete"
 
 
-def _fetch(place: Path, lock: str) -> None:
+def _fetch(place: Path, lock: str, for_pip: bool) -> None:
     """pip looks at the markers of a lock for its own Python, and we want other Pythons' wheels,
     too: it gets the lock without them."""
     python = environment("dev")
@@ -109,7 +110,7 @@ def _fetch(place: Path, lock: str) -> None:
                 download.append(f"--platform=manylinux_2_{minor}_{platform.machine()}")
             download.append(f"--platform=manylinux2014_{platform.machine()}")
             pip(python, download, Path(scratch))
-        if version == first:  # the others differ only in what is compiled for one Python
+        if version == first and not for_pip:  # others differ in what is compiled for one Python
             laid = map(lay_site.package_of, place.glob("*.whl"))
             compiled = {name for name, served in laid if served == first}
             entries = [entry for entry in entries if entry.partition("==")[0] in compiled]

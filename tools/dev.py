@@ -348,7 +348,7 @@ def lock() -> int:
         "locker": ["-"],
         "build": ["-"],
     }
-    asked = {"locker": "uv\n", "build": "hatchling\n"}  # what "-" reads
+    asked = {"locker": "uv\n", "build": "hatchling\npip\n"}  # what "-" reads
     for name, source in sources.items():
         path = LOCKS / f"{name}.lock"
         command = [*resolve, *source, "--output-file", str(path)]

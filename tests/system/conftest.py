@@ -40,6 +40,7 @@ ORDER = (
     "test_removed",
     "test_downgraded",
     "test_repository",
+    "test_from_source",
 )
 _FIGURES: dict[str, float] = {}
 

@@ -9,7 +9,8 @@ from system.people import Resident
 WARNING = 4
 # Ours, and expected: what the tests did on purpose, and what systemd says of it.
 EXPECTED = re.compile(
-    r"Watchdog timeout|Killing process \d+ .* with signal SIGKILL|Main process exited, code=killed"
+    r"Watchdog timeout|Killing process \d+ .* with signal SIGKILL"
+    r"|(Main|Control) process exited, code=killed"
     r"|Failed with result '(signal|watchdog)'"
     r"|closed a connection that is not the owner's"
     # A kernel that denies user namespaces: the trial of the sandbox is how that is found out.
