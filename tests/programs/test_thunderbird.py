@@ -1,6 +1,7 @@
 """Letters written and read with Thunderbird; Anna has it, and Bora has mutt."""
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from email import message_from_bytes
@@ -58,6 +59,20 @@ def test_what_thunderbird_sent_is_kept_in_sent(couple: Couple, program: Thunderb
     assert sent is not None
     assert arrived is not None
     assert arrived.endswith(sent)  # byte for byte, below our trace fields
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root, who can lay a file over Thunderbird's own")
+def test_thunderbird_finds_the_doors_by_the_address_alone_and_asks_no_network(
+    couple: Couple, program: Thunderbird
+) -> None:
+    """By the file of the package; a name and a password are all that is typed."""
+    anna, _ = couple
+    found = program.look_up(anna.address)
+    assert found["name"] == "Postroad"
+    servers = [found["incoming"], *found["others"], found["outgoing"]]
+    assert [one["port"] for one in servers] == [10143, 10110, 10587]
+    assert {one["host"] for one in servers} == {"127.0.0.1"}
+    assert {one["user"] for one in servers} in ({anna.address}, {"%EMAILADDRESS%"})
 
 
 @needs_mutt

@@ -21,6 +21,8 @@ from typing import Any
 from person import Person
 
 NEEDED = {"thunderbird": "thunderbird", "Xvfb": "xvfb", "import": "imagemagick"}
+KNOWN = Path("/usr/share/thunderbird/isp")  # what Debian's Thunderbird knows of providers
+OURS = Path(__file__).resolve().parents[2] / "packaging" / "files" / "postroad.alt.xml"
 START_SECONDS_MAX = 120.0
 ANSWER_SECONDS_MAX = 90.0
 
@@ -121,6 +123,21 @@ return book.childCards.map(card => ({name: card.displayName, address: card.prima
   nickname: card.getProperty("NickName", ""), all: card.emailAddresses}));
 """
 
+LOOK_UP = """
+const [address] = arguments;
+const {FindConfig} =
+  ChromeUtils.importESModule("resource:///modules/accountcreation/FindConfig.sys.mjs");
+const looking = FindConfig.parallelAutoDiscovery(
+  address.split("@")[1], address, new AbortController().signal);
+let found = looking.next ? await looking.next() : {value: await looking, done: true};
+while (!found.done) found = await looking.next();
+const told = one => ({type: one.type, host: one.hostname, port: one.port, user: one.username,
+  security: one.socketType, authentication: one.auth});
+const config = found.value;
+return {name: config.displayName, incoming: told(config.incoming),
+  outgoing: told(config.outgoing), others: config.incomingAlternatives.map(told)};
+"""
+
 
 def missing() -> list[str]:
     """The Debian packages that have to be installed before this can work."""
@@ -153,6 +170,11 @@ class Thunderbird:
     def import_contacts(self, path: Path, kind: str) -> list[dict[str, Any]]:
         """Import a file ("ldif" or "vcard") into a new address book; who is in it then."""
         found: list[dict[str, Any]] = self._script(IMPORT, str(path), kind)
+        return found
+
+    def look_up(self, address: str) -> dict[str, Any]:
+        """What its page for a new account finds out by itself of an address."""
+        found: dict[str, Any] = self._script(LOOK_UP, address)
         return found
 
     def picture(self, name: str) -> Path:
@@ -226,7 +248,7 @@ def running(owner: Person, folder: Path) -> Iterator[Thunderbird]:
         surroundings.pop("DBUS_SESSION_BUS_ADDRESS", None)
         options = ["--marionette", "--remote-allow-system-access", "--no-remote"]
         process = subprocess.Popen(
-            ["thunderbird", *options, "--profile", str(profile)],
+            [*_with_our_file(folder), "thunderbird", *options, "--profile", str(profile)],
             env=surroundings,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -241,6 +263,17 @@ def running(owner: Person, folder: Path) -> Iterator[Thunderbird]:
         finally:
             os.killpg(process.pid, signal.SIGKILL)  # and its children
             process.wait(20)
+
+
+def _with_our_file(folder: Path) -> list[str]:
+    """What a program is run by so that the file of our package lies where it would be; for root."""
+    if os.geteuid() != 0:
+        return []
+    known = folder / "isp"
+    shutil.copytree(KNOWN, known)
+    shutil.copy(OURS, known)
+    script = 'mount --bind "$0" "$1" && shift && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", script, str(known), str(KNOWN)]
 
 
 @contextlib.contextmanager
