@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 import repository
 from environment import Stopped
+from throw_away_key import keyring, made
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(one) is None for one in ("gpg", "dpkg-deb", "apt-get")),
@@ -25,29 +25,6 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A throw-away key, in a keyring of its own."""
     with keyring(tmp_path_factory.mktemp("gnupg")):
         yield made("Somebody <somebody@postroad.invalid>")
-
-
-@contextlib.contextmanager
-def keyring(folder: Path) -> Iterator[None]:
-    folder.chmod(0o700)
-    before = os.environ.get("GNUPGHOME")
-    os.environ["GNUPGHOME"] = str(folder)
-    try:
-        yield
-    finally:
-        subprocess.run(["gpgconf", "--kill", "all"], check=False)
-        del os.environ["GNUPGHOME"]
-        if before is not None:
-            os.environ["GNUPGHOME"] = before
-
-
-def made(name: str) -> str:
-    quiet = ["gpg", "--batch", "--quiet", "--passphrase", ""]
-    subprocess.run([*quiet, "--quick-generate-key", name, "ed25519", "sign", "1y"], check=True)
-    listed = subprocess.run(
-        ["gpg", "--with-colons", "--list-keys", name], capture_output=True, text=True, check=True
-    )
-    return next(line.split(":")[9] for line in listed.stdout.splitlines() if line[:3] == "fpr")
 
 
 def package(folder: Path, version: str, more: str = "") -> Path:
@@ -171,7 +148,6 @@ def test_whatever_was_changed_behind_the_signers_back_is_refused(
         signed = suite / "InRelease"
         signed.write_bytes(signed.read_bytes().replace(b"Origin: Postroad", b"Origin: Postman."))
     else:
-        (tmp_path / "other").mkdir()
         with keyring(tmp_path / "other"):
             stranger = made("A stranger <stranger@postroad.invalid>")
             release = (suite / "Release").read_bytes()

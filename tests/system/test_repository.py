@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import repository
 from booted import Booted
 from system.conftest import PACKAGE
 from system.packages import OLDER, other_version
+from throw_away_key import keyring, made
 
 PORT = 18080
 URL = f"http://127.0.0.1:{PORT}"
@@ -39,14 +39,9 @@ def served(system: Booted, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         pytest.skip("gpg")
     folder = tmp_path_factory.mktemp("repository")
     home = tmp_path_factory.mktemp("gnupg")
-    home.chmod(0o700)
-    before = os.environ.get("GNUPGHOME")
-    os.environ["GNUPGHOME"] = str(home)
-    try:
-        quiet = ["gpg", "--batch", "--quiet", "--passphrase", ""]
-        name = "Somebody <somebody@postroad.invalid>"
-        subprocess.run([*quiet, "--quick-generate-key", name, "ed25519", "sign", "1y"], check=True)
-        repository.lay_out([other_version(PACKAGE, OLDER, home)], name, URL, folder)
+    with keyring(home):
+        key = made("Somebody <somebody@postroad.invalid>")
+        repository.lay_out([other_version(PACKAGE, OLDER, home)], key, URL, folder)
         put(system, folder)
         serve = ("python3", "-m", "http.server", str(PORT), "--bind=127.0.0.1")
         system.root(
@@ -59,11 +54,6 @@ def served(system: Booted, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         if system.root("dpkg", "-s", "postroad", check=False).returncode == 0:
             system.apt("purge", "postroad")
         yield folder
-    finally:
-        subprocess.run(["gpgconf", "--kill", "all"], check=False)
-        del os.environ["GNUPGHOME"]
-        if before is not None:
-            os.environ["GNUPGHOME"] = before
 
 
 def put(system: Booted, folder: Path) -> None:
@@ -110,9 +100,7 @@ def test_a_pinned_version_is_taken_and_kept(system: Booted, own: str) -> None:
 def test_what_another_key_has_signed_is_not_installed(
     system: Booted, served: Path, own: str, tmp_path: Path
 ) -> None:
-    quiet = ["gpg", "--batch", "--quiet", "--passphrase", ""]
-    stranger = "A stranger <stranger@postroad.invalid>"
-    subprocess.run([*quiet, "--quick-generate-key", stranger, "ed25519", "sign", "1y"], check=True)
+    stranger = made("A stranger <stranger@postroad.invalid>")
     forged = tmp_path / "forged"
     shutil.copytree(served, forged)
     repository.lay_out([other_version(PACKAGE, "6.6.6", tmp_path)], stranger, URL, forged)
