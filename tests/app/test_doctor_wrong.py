@@ -313,7 +313,7 @@ def test_a_store_that_the_node_cannot_read_is_told_and_no_holders_are_claimed() 
     verdict = judge(Facts(store_trouble="database disk image is malformed")).told()
     status = {"ok": True, **verdict, "paused": False, "user_name": "anna.x@postroad.alt"}
     status |= {"smtp_port": 1, "imap_port": 2, "pop3_port": 3, "locked": False}
-    with set_up() as config, node_that_says(config, *[json.dumps(status).encode() + b"\n"] * 6):
+    with set_up() as config, node_that_says(config, *[json.dumps(status).encode() + b"\n"] * 5):
         done = typed(config, "doctor", "--json")
     found = told(done, broken=True)
     assert "malformed" in bad(found, "mail")["summary"]
