@@ -53,6 +53,8 @@ def served(system: Booted, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         system.root("mkdir", "/etc/apt/sources.list.d")
         if system.root("dpkg", "-s", "postroad", check=False).returncode == 0:
             system.apt("purge", "postroad")
+        # Those that a newer version has written would keep out an older one, and rightly so.
+        system.root("sh", "-c", "rm -rf /home/*/.local/share/postroad")
         yield folder
 
 
