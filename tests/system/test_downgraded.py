@@ -11,6 +11,7 @@ from booted import Booted, Done
 from system.conftest import PACKAGE
 from system.packages import NEWER, other_version
 from system.people import Resident
+from system.test_removed import start
 from system.test_upgraded import until_runs
 
 
@@ -24,12 +25,6 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(system: Booted) -> str:
     asked = ("dpkg-query", "--show", "--showformat=${Version} ${db:Status-Status}", "postroad")
     return system.root(*asked).stdout
-
-
-def start(*people: Resident) -> None:
-    for person in people:
-        person.systemctl("daemon-reload")
-        person.systemctl("start", "postroad.socket", "postroad.service")
 
 
 def test_mail_is_there_again_when_the_package_comes_back(
