@@ -2,7 +2,8 @@
 """Boot a throw-away system with a real systemd, work in it as root and as ordinary users.
 
 Purpose: what only a whole system can show: units, sessions, the bus, apt, a reboot. It has loopback
-as its only network and needs neither a systemd nor a machined outside.
+as its only network, unless it is given another one (tools/lab.py), and needs neither a systemd nor
+a machined outside. Longer than others: what is begun here is ended here.
 Invariants: nothing that a system does reaches this machine, and nothing of it stays: its processes
 and mounts live in namespaces that the kernel ends with a pipe of ours, however we end, and a folder
 that we could not remove is removed by whoever boots next. Every wait has an end. For root.
@@ -41,7 +42,7 @@ POWER_OFF = signal.SIGRTMIN + 4  # what systemd as the first process understands
 CGROUPS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 ENTER = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 NSPAWN = (
-    *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--private-network"),
+    *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot"),
     *("--console=read-only", "--resolv-conf=off", "--timezone=off", "--link-journal=no"),
     f"--kill-signal={int(POWER_OFF)}",
 )
@@ -69,12 +70,20 @@ def lacking() -> str:
 class Booted:
     """A system that runs: a whole computer, as far as its programs can tell."""
 
-    def __init__(self, suite: str, work: Path, holder: subprocess.Popen[bytes], cgroup: Path):
+    def __init__(
+        self,
+        suite: str,
+        work: Path,
+        holder: subprocess.Popen[bytes],
+        cgroup: Path,
+        network: Path | None,
+    ):
         """See `booted`, which makes it."""
         self.suite, self._work, self._holder, self._cgroup = suite, work, holder, cgroup
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
         self._options: Sequence[str] = ()
+        self._network = network
         self.tree = work / "tree"  # seen by `outside` only
 
     # --- the machine ------------------------------------------------------------------------------
@@ -83,15 +92,23 @@ class Booted:
         """Switch it on; `options` are systemd-nspawn's. Raises Unavailable when it does not come
         up."""
         self._options = options
-        console = open(self._work / "console", "ab")  # noqa: SIM115  (closed once nspawn has it)
-        with console:
+        with contextlib.ExitStack() as until_it_has_them:
+            console = until_it_has_them.enter_context((self._work / "console").open("ab"))
+            network, passed = "--private-network", []
+            if self._network is not None:
+                # By its number: the path may mean nothing among the processes that it is begun in.
+                opened = until_it_has_them.enter_context(self._network.open("rb"))
+                passed = [opened.fileno()]
+                network = f"--network-namespace-path=/proc/self/fd/{opened.fileno()}"
             self._nspawn = subprocess.Popen(
                 [
                     *_in_cgroup(self._cgroup),
                     *self._nsenter(),
                     *(*NSPAWN, f"--machine={self._work.name}", f"--directory={self.tree}"),
+                    network,
                     *options,
                 ],
+                pass_fds=passed,
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
@@ -237,14 +254,33 @@ class Booted:
         return _run(words, "", COMMAND_SECONDS_MAX, True)
 
     def add(self, *packages: str) -> None:
-        """Have packages of its distribution, fetched over this machine's network; Unavailable when
-        they cannot be had."""
+        """Have packages of its distribution, fetched over this machine's network once a week;
+        Unavailable when they cannot be had."""
+        place = roots.archives(self.suite, packages)
+        with one_at_a_time(place.with_suffix(".lock")):
+            if not place.exists():
+                self._apt_by_our_network(packages, "update")
+                self._apt_by_our_network(packages, "install", "--download-only", *packages)
+                fetched = self.tree / "var/cache/apt/archives"
+                making = place.with_suffix(".making")
+                shutil.rmtree(making, ignore_errors=True)
+                making.mkdir()
+                # `fetched` is seen by who is where the system's files are, and only by them.
+                self.outside("sh", "-c", 'cp "$0"/*.deb "$1"', fetched, making)
+                making.rename(place)
+        inside = self.tree / "archives"
+        self.outside("cp", "-r", place, inside)
+        names = [f"/archives/{each.name}" for each in sorted(place.iterdir())]
+        self._apt_by_our_network(packages, "install", *names)
+
+    def _apt_by_our_network(self, packages: Sequence[str], *words: str) -> None:
+        """Run apt-get with this machine's network."""
         inside = ("chroot", self.tree, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q")
-        for words in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
-            done = self.outside(*inside, *words, seconds=FETCH_SECONDS_MAX, check=False)
-            if done.returncode != 0:
-                why = (done.stderr.strip().splitlines() or ["apt said nothing"])[-1]
-                raise Unavailable(f"{self.suite}: {' '.join(packages)} cannot be had: {why}")
+        more = ("-y", "--no-install-recommends")
+        done = self.outside(*inside, *more, *words, seconds=FETCH_SECONDS_MAX, check=False)
+        if done.returncode != 0:
+            why = (done.stderr.strip().splitlines() or ["apt said nothing"])[-1]
+            raise Unavailable(f"{self.suite}: {' '.join(packages)} cannot be had: {why}")
 
     def journal(self, *words: str) -> str:
         return self.root("journalctl", "--no-pager", "--quiet", *words, check=False).stdout
@@ -263,8 +299,11 @@ class Booted:
 
 
 @contextlib.contextmanager
-def booted(suite: str, *options: str) -> Iterator[Booted]:
+def booted(suite: str, *options: str, network: Path | None = None) -> Iterator[Booted]:
     """A system of this suite, fresh and running; gone without a trace afterwards.
+
+    `network`: the namespace that it has for its network, through all its boots; else one of its own
+    with loopback only.
 
     Raises Unavailable when it cannot be made here."""
     base = roots.root(suite)
@@ -285,7 +324,7 @@ def booted(suite: str, *options: str) -> Iterator[Booted]:
         holder = _hold()
         cleanup.callback(_let_go, holder)
         (cgroup := cgroups / f"postroad-{work.name}").mkdir()
-        system = Booted(suite, work, holder, cgroup)
+        system = Booted(suite, work, holder, cgroup, network)
         for name in ("upper", "scratch", "tree"):
             (work / name).mkdir()
         layers = f"lowerdir={base},upperdir={work}/upper,workdir={work}/scratch"

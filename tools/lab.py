@@ -305,9 +305,11 @@ class Lab:
         host.ip("link set eth0 down")
 
     def lose(self, host: Host, percent: float) -> None:
-        """From now on lose so many packets on their way from and to this host; 0 ends it."""
-        dropped = f"numgen random mod 1000 < {round(10 * percent)} drop"
-        self._disturb("loss", host, dropped if percent else "")
+        """From now on lose so many packets on their way from and to this host; 0 ends it.
+
+        With 100 nobody hears of it any more, as of one that is switched off."""
+        share = f"numgen random mod 1000 < {round(10 * percent)}" if percent < 100 else ""
+        self._disturb("loss", host, f"{share} drop" if percent else "")
 
     def slow_down(self, host: Host, kilobytes_per_second: int) -> None:
         """From now on this host's line carries no more than this, each way; 0 ends it.

@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from environment import CACHE, one_at_a_time, say
@@ -72,6 +73,18 @@ def root(suite: str) -> Path:
                 if each != place and not _is_used(each):
                     shutil.rmtree(each, ignore_errors=True)
     return place
+
+
+def archives(suite: str, packages: Sequence[str]) -> Path:
+    """Where the files of these packages of its distribution lie this week, and of all that they
+    lean on; whoever finds no folder there makes it, whole."""
+    asked = hashlib.sha256(repr(sorted(packages)).encode()).hexdigest()[:8]
+    folder = CACHE / "archives"
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in folder.glob("*"):
+        if f"-{_week()}-" not in each.name:
+            shutil.rmtree(each, ignore_errors=True)
+    return folder / f"{suite}-{_week()}-{_contents(suite)}-{asked}"
 
 
 def _week() -> str:

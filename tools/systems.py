@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Run tests/system in every suite, side by side: `make test-system`.
+"""Run tests/system in every suite, side by side, and tests/together in all of them at once:
+`make test-system`.
 
 Purpose: build the package, boot the systems, tell what could not be run. Invariants: where systems
 cannot be booted, through no fault of ours, nothing fails; a failed test does; and all of it has an
@@ -20,17 +21,20 @@ from pathlib import Path
 
 import booted
 import deb
+import lab
 import roots
 from environment import CACHE, Stopped, environment, say
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_MAX = 1200
+TOGETHER = "together"  # not a suite: one system of each, which write to one another
+NOTHING_CHOSEN = 5  # pytest's status where ARGS leave no test
 JOURNALS = CACHE / "journals"
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the tests of one suite came to."""
+    """What the tests of one suite came to, or those of all of them together."""
 
     suite: str
     status: int
@@ -50,8 +54,12 @@ def run(suites: list[str], arguments: list[str]) -> int:
     if packages := deb.lacking():
         return not_run(suites, f"building it needs: sudo apt-get install -y {' '.join(packages)}")
     package = deb.build()
-    with ThreadPoolExecutor(len(suites)) as pool:
-        ready = dict(zip(suites, pool.map(made, suites), strict=True))
+    needed = list(roots.SUITES) if TOGETHER in suites else suites
+    with ThreadPoolExecutor(len(needed)) as pool:
+        ready = dict(zip(needed, pool.map(made, needed), strict=True))
+    if TOGETHER in suites:
+        ready[TOGETHER] = lab.lacking() or next(filter(None, ready.values()), "")
+    ready = {suite: ready[suite] for suite in suites}
     for suite, reason in ready.items():
         if reason:
             say(f"{suite}: not run: {reason}")
@@ -65,12 +73,15 @@ def run(suites: list[str], arguments: list[str]) -> int:
         say(f"\n== {each.suite}, {each.seconds:.0f} s\n{each.text.rstrip()}")
     total = {word: sum(each.count(word) for each in told) for word in ("passed", "failed", "error")}
     failed = total["failed"] + total["error"]
+    reds = {each.status for each in told} - {0}
+    if reds == {NOTHING_CHOSEN} and total["passed"]:
+        reds = set()  # ARGS chose tests of the others
     missing = f" (not run: {', '.join(set(suites) - set(able))})" if len(able) < len(suites) else ""
     say(f"\nSystems: {', '.join(able)}{missing}; {time.monotonic() - begun:.0f} s.")
-    if any(each.status for each in told):
+    if reds:
         say(f"Their journals are in {JOURNALS}")
     say(f"{total['passed']} passed, {failed} failed")
-    return int(any(each.status for each in told))
+    return int(bool(reds))
 
 
 def not_run(suites: list[str], why: str) -> int:
@@ -93,11 +104,13 @@ def tried(suite: str, package: Path, arguments: list[str]) -> Told:
     ours = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(rooms),
-        "POSTROAD_SUITE": suite,
+        "POSTROAD_SUITE": "" if suite == TOGETHER else suite,
+        "POSTROAD_TOGETHER": "yes" if suite == TOGETHER else "",
         "POSTROAD_PACKAGE": str(package),
         "POSTROAD_JOURNALS": str(JOURNALS / suite),
     }
-    command = [str(environment("dev")), "-m", "pytest", "tests/system", "--tb=short"]
+    tests_of = "tests/together" if suite == TOGETHER else "tests/system"
+    command = [str(environment("dev")), "-m", "pytest", tests_of, "--tb=short"]
     command += ["-p", "no:cacheprovider"]
     begun = time.monotonic()
     with subprocess.Popen(
@@ -122,11 +135,11 @@ def tried(suite: str, package: Path, arguments: list[str]) -> Told:
 
 
 def main() -> int:
-    only = os.environ.get("ONLY", "")
-    if only and only not in roots.SUITES:
-        say(f"There is no suite {only!r}; there is {', '.join(roots.SUITES)}.")
+    only, all_of_them = os.environ.get("ONLY", ""), [*roots.SUITES, TOGETHER]
+    if only and only not in all_of_them:
+        say(f"There is no suite {only!r}; there is {', '.join(all_of_them)}.")
         return 2
-    suites = [only] if only else list(roots.SUITES)
+    suites = [only] if only else all_of_them
     try:
         return run(suites, shlex.split(os.environ.get("ARGS", "")))
     except Stopped as stopped:
