@@ -125,6 +125,10 @@ def test_a_line_loses_about_as_many_packets_as_it_is_told(lab: Lab) -> None:
         for _ in range(100):
             sender.sendto(b"?", (there.outside, PORT))
         assert came() == before + 100
+        lab.lose(host, 100)
+        for _ in range(100):
+            sender.sendto(b"?", (there.outside, PORT))
+        assert came() == before + 100
 
 
 def test_a_narrow_line_carries_no_more_than_it_is_told(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""What the journals of a booted system say of Postroad that they should not: used by all of them."""
+"""What the journals of any booted system say of Postroad that they should not."""
 
 from __future__ import annotations
 
