@@ -192,7 +192,7 @@ MADE_ELSEWHERE = {  # what `extra` is where it is no dictionary in the call, and
     "helper.facts()": {
         "helper", "postroad", "addresses", "relay", "messages_sent", "messages_heard",
     },
-    "_facts(config, node, sockets)": {
+    "self._facts(node)": {
         "version", "address", "link", "smtp_port", "imap_port", "pop3_port", "peer_port",
         "paused",
     },
