@@ -71,6 +71,17 @@ class Desktop:
             time.sleep(0.05)
 
     def _answers(self) -> bool:
+        # Asked before it is there, the bus would start another one, which is locked and stays.
+        from jeepney import DBusAddress, new_method_call  # type: ignore[import-untyped]
+        from secretstorage import dbus_init
+
+        connection = dbus_init()
+        bus = DBusAddress("/org/freedesktop/DBus", "org.freedesktop.DBus", "org.freedesktop.DBus")
+        asked = new_method_call(bus, "NameHasOwner", "s", ("org.freedesktop.secrets",))
+        (is_there,) = connection.send_and_get_reply(asked).body
+        connection.close()
+        if not is_there:
+            return False
         try:
             DesktopKeyring().forget("nothing")
         except NotToBeHad:
