@@ -8,6 +8,8 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
+
 from doors.imap_fixture import PASSWORD
 from doors.pop3_fixture import LOGIN, Pop3House, pop3_door
 from doors.test_submission import ANNA, MemoryOutbox, opened, plain
@@ -68,7 +70,10 @@ def test_an_imap_program_that_takes_much_is_not_given_the_rest(tmp_path: Path) -
     asyncio.run(run())
 
 
-def test_what_an_imap_program_changes_is_answered_before_it_has_to_go(tmp_path: Path) -> None:
+@pytest.mark.parametrize("selected", [b"", b"s SELECT INBOX\r\n"])
+def test_what_an_imap_program_changes_is_answered_before_it_has_to_go(
+    tmp_path: Path, selected: bytes
+) -> None:
     async def run() -> None:
         async with pop3_door(tmp_path) as door, asyncio.timeout(20):
             append, go_on = door.house.mailboxes.append, asyncio.Event()
@@ -80,13 +85,62 @@ def test_what_an_imap_program_changes_is_answered_before_it_has_to_go(tmp_path: 
 
             door.house.mailboxes.append = slowly  # type: ignore[method-assign,assignment]
             said = b"b APPEND INBOX {%d+}\r\n%b\r\nc NOOP\r\n" % (len(LETTER), LETTER)
-            reader, writer = await imap_client(door, IMAP_LOGIN + said, b"a OK")
+            reader, writer = await imap_client(door, IMAP_LOGIN + selected + said, b"a OK")
             await reader.readline()
+            if selected:
+                await reader.readuntil(b"s OK [READ-WRITE]")
+                await reader.readline()
             go_on.set()
             answer = await reader.read()
-            assert answer.startswith(b"b OK [APPENDUID")
+            if selected:  # the news of it come first
+                assert answer.startswith(b"* 1 EXISTS\r\n* 1 RECENT\r\nb OK [APPENDUID")
+            else:
+                assert answer.startswith(b"b OK [APPENDUID")
             assert answer.endswith(b"* BYE " + CHANGED)
             assert b"c OK" not in answer
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_what_an_imap_program_copies_is_answered_though_there_is_news(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with pop3_door(tmp_path) as door, asyncio.timeout(20):
+            await door.house.file(LETTER)
+            copy = door.house.mailboxes.copy
+
+            async def while_one_comes(*given: object, **more: object) -> object:
+                door.knows.changed.ring()
+                copied = await copy(*given, **more)  # type: ignore[arg-type]
+                await door.house.file(LETTER)
+                return copied
+
+            door.house.mailboxes.copy = while_one_comes  # type: ignore[method-assign,assignment]
+            said = IMAP_LOGIN + b"b SELECT INBOX\r\nc COPY 1 Archive\r\nd NOOP\r\n"
+            reader, writer = await imap_client(door, said, b"b OK")
+            answer = await reader.read()
+            assert b"* 2 EXISTS\r\n" in answer
+            assert b"c OK [COPYUID" in answer
+            assert answer.endswith(b"* BYE " + CHANGED)
+            assert b"d OK" not in answer
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_pop3_program_that_comes_in_just_then_has_to_go_too(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with pop3_door(tmp_path) as door, asyncio.timeout(20):
+            look = door.inbox.look
+
+            async def just_then() -> object:
+                door.knows.changed.ring()
+                return await look()
+
+            door.inbox.look = just_then  # type: ignore[method-assign,assignment]
+            reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+            writer.write(b"".join(line + b"\r\n" for line in LOGIN))
+            assert (await reader.read()).endswith(b"-ERR [SYS/TEMP] " + CHANGED)
             writer.close()
 
     asyncio.run(run())

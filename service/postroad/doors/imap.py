@@ -51,7 +51,8 @@ async def serve(
         await loop.create_future()  # until cancelled
 
 
-_ONLY_READS = (e.LoadRows, e.MakeRoom, e.LookForChanges)
+# Not LookForChanges: what was changed asks it, too, before its tagged response.
+_ONLY_READS = (e.LoadRows, e.MakeRoom)
 
 
 class _Door:

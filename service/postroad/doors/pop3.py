@@ -111,7 +111,8 @@ class _Conversation:
         self._letter: OpenLetter | None = None
         self._failures = 0
         self._waiting: asyncio.Timeout | None = None  # for what the client says next
-        self._unwelcome = False  # the password that it came in with was changed
+        self._came_in = False  # with the right password, though the session may not say so yet
+        self._unwelcome = False  # that password was changed
 
     async def hold(self) -> None:
         """Until either side ends it; raises ConnectionError, TimeoutError."""
@@ -141,7 +142,7 @@ class _Conversation:
             self._letter = None
 
     def password_changed(self) -> None:
-        self._unwelcome = self.session.logged_in
+        self._unwelcome = self._came_in
         if self._unwelcome and self._waiting is not None:
             self._waiting.reschedule(0.0)
 
@@ -185,7 +186,9 @@ class _Conversation:
     async def _do(self, errand: p.Errand) -> p.Answer:
         match errand:
             case p.CheckPassword(user, password):
-                return p.PasswordChecked(self._credentials.check(user, password))
+                right = self._credentials.check(user, password)
+                self._came_in = self._came_in or right
+                return p.PasswordChecked(right)
             case p.LookIntoMaildrop():
                 return await self._inbox.look()
             case p.OpenLetter(uid):
