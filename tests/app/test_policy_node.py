@@ -19,6 +19,7 @@ from fakes import someone
 from person import Person, until
 from postroad.base.ids import Ticket
 from postroad.protocol.invitation import Invitation, to_link
+from service_manager import ServiceManager
 
 # A node whose policy lies elsewhere: the place is a constant, so no setting could say it.
 PROGRAM = """
@@ -71,6 +72,35 @@ def test_a_node_keeps_to_the_policy_notes_it_and_stops_when_it_changes(folder: P
     assert done.returncode == 1
     assert "must be one of off, contacts, anybody" in done.stderr
     assert json.loads(anna.type("audit", "verify", "--json").stdout)["whole"] is True
+
+
+class Ruled(Person):
+    """Somebody whose computer has a policy."""
+
+    @property
+    def command(self) -> list[str]:
+        policy = str(self.folder.parent / "policy.toml")
+        return [sys.executable, "-c", PROGRAM, policy, "--config", str(self.config)]
+
+
+def test_a_stop_is_a_stop_though_the_policy_changed_while_the_keys_were_locked(
+    folder: Path,
+) -> None:
+    anna = Ruled("anna", folder, 0)
+    path = folder / "policy.toml"
+    path.write_text("relay = 'off'\n")
+    anna.set_up()
+    anna.type("keys", "protect", "--passphrase", stdin="five words that nobody guesses\n")
+    systemd = ServiceManager(anna)
+    try:
+        systemd.start()
+        systemd.heard("READY=1")
+        assert anna.postroad("status")["locked"] is True
+        path.write_text("relay = 'contacts'\n")
+        systemd.stop()
+        assert "cannot start yet" not in (anna.folder / "log").read_text()
+    finally:
+        systemd.close()
 
 
 def test_no_variable_moves_the_policy(folder: Path) -> None:

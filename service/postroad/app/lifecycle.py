@@ -98,6 +98,7 @@ class _Life:
         loop = asyncio.get_running_loop()
 
         def stop() -> None:
+            self._hooks.stops = True
             self._manager.stopping()
             main.cancel()
 

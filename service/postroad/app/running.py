@@ -66,6 +66,7 @@ class Hooks:
     pulse: Callable[[], Awaitable[object]] = answer  # what the watchdog asks
     reload: Callable[[], Awaitable[None]] = answer  # on SIGHUP
     was_served: bool = False  # whether the doors were once open
+    stops: bool = False  # whether somebody wants the process to end, for whatever reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ class Running:
             async with AsyncExitStack() as stack:
                 await self._serve(await self._built(stack, wrapping))
         except asyncio.CancelledError:
-            if policies.has_changed(self._policy):
+            # Only what `ended_by_another` cancelled may be a reason to wait and to begin anew.
+            if not self._house.hooks.stops and policies.has_changed(self._policy):
                 log.info("stopped")
                 raise ConfigurationError(policies.CHANGED) from None
             raise
