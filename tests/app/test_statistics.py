@@ -76,6 +76,15 @@ def test_the_numbers_are_told_as_people_count(config: Path) -> None:
     )
 
 
+def test_numbers_that_cannot_be_read_are_not_called_none(config: Path) -> None:
+    found = json.loads(answer(JOURNEYS))
+    damaged = json.dumps({**found, **_came(None)}).encode() + b"\n"
+    with node_that_says(config, damaged):
+        said = typed(config, "statistics", "--by-day").stdout
+    assert said.startswith("How many letters came in cannot be told just now: ")
+    assert "   accepted        4\n" in said
+
+
 def test_a_letter_that_was_lost_in_an_outage_is_said_to_be(config: Path) -> None:
     lost = [Journey(at(0), BEN.fingerprint, State.EXPIRED, failed_holders=(ONE,))]
     with node_that_says(config, answer(lost)):

@@ -5,6 +5,8 @@ it. Within one version a field may be added, and none goes or changes its meanin
 It is longer than other modules because it is a table.
 """
 
+from dataclasses import replace
+
 from postroad.app.shapes import (
     Field,
     Shape,
@@ -280,10 +282,14 @@ _NUMBERS: Shape = {
     "seconds_to_holder": _TIMES,
     "seconds_to_receipt": _TIMES,
 }
-_CAME: Shape = {
+_CAME = {
     "from_contacts": whole("letters that came in from contacts"),
     "from_strangers": whole("letters that came in from strangers, and went to the requests"),
     "refused_here": whole("letters that came and were refused, whoever wrote them"),
+}
+_CAME_IF_KNOWN: Shape = {  # a damaged table costs these numbers and no other ones
+    name: replace(one, about=f"{one.about}; null: cannot be read now").or_null()
+    for name, one in _CAME.items()
 }
 STATISTICS: Shape = {
     "days": whole("of how many"),
@@ -316,7 +322,7 @@ STATISTICS: Shape = {
         },
         "what the failing of holders cost",
     ),
-    **_CAME,
+    **_CAME_IF_KNOWN,
     "incoming_by_day": many(
         nested({"day": text("like 2026-11-30, in UTC"), **_CAME}),
         "whole days, the oldest first; those on which nothing came are left out",

@@ -134,6 +134,12 @@ def statistics(answer: dict[str, Any], *, by_day: bool) -> None:
 def _tell_incoming(answer: dict[str, Any], days: str, *, by_day: bool) -> None:
     """What came in; nothing of it, of days on which nothing came."""
     counts = [answer[name] for name in ("from_contacts", "from_strangers", "refused_here")]
+    if None in counts:
+        click.echo(
+            "How many letters came in cannot be told just now: these numbers are damaged. Within "
+            "an hour your node sets them aside and counts anew; no letter is touched."
+        )
+        return
     if not any(counts):
         click.echo(f"No letter came in during the last {days}.")
         return

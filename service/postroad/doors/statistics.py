@@ -4,12 +4,13 @@ Read in slices and counted beside the event loop's work, so that asking delays n
 """
 
 import asyncio
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
 from postroad.base import limits
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Clock
 from postroad.protocol.statistics import Journey, Numbers, Statistics, Times, count
@@ -17,6 +18,7 @@ from postroad.store import incoming, people, rotations, statistics
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
+log = logging.getLogger(__name__)
 Reply = dict[str, Any]
 Names = Mapping[Fingerprint, tuple[str, str]]
 DAYS_DEFAULT = 30
@@ -47,10 +49,21 @@ class StatisticsDesk:
         found = await statistics.journeys(self._database, since, self._keyring.fingerprints)
         journeys, names = await self._database.read(lambda sql: _named(sql, found))
         mine = self._keyring.fingerprints
-        came = await self._database.read(lambda sql: incoming.days(sql, since, mine))
+        came = await self._incoming(since, mine)
         # Not on the event loop: what a busy person wrote in 90 days is a hundred thousand letters.
         counted = await asyncio.to_thread(count, journeys, since, now)
         return {"days": days, "since": since, "until": now, **_told(counted, names), **_came(came)}
+
+
+    async def _incoming(
+        self, since: Instant, mine: Collection[Fingerprint]
+    ) -> list[incoming.Day] | None:
+        """None while its table cannot be read: that costs none of the other numbers."""
+        try:
+            return await self._database.read(lambda sql: incoming.days(sql, since, mine))
+        except TemporaryFailure as error:
+            log.error("the numbers of letters that came in cannot be read: %s", error)
+            return None
 
 
 def _named(sql: Sql, journeys: list[Journey]) -> tuple[list[Journey], Names]:
@@ -84,7 +97,10 @@ def _told(found: Statistics, names: Names) -> Reply:
     }
 
 
-def _came(days: list[incoming.Day]) -> Reply:
+def _came(days: list[incoming.Day] | None) -> Reply:
+    if days is None:
+        unknown = dict.fromkeys(("from_contacts", "from_strangers", "refused_here"))
+        return {**unknown, "incoming_by_day": []}
     return {
         "from_contacts": sum(one.contacts for one in days),
         "from_strangers": sum(one.strangers for one in days),

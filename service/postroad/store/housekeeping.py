@@ -69,10 +69,10 @@ async def tidy(
         await audit.tidy(database, clock.now())
     except PostroadError as error:  # no reason to leave all the rest
         log.error("the audit log was not looked after: %s", error)
-    try:
-        await statistics.mend(database)
-        await incoming.mend(database)
-    except PostroadError as error:
-        log.error("the statistics were not looked after: %s", error)
+    for mend in (statistics.mend, incoming.mend):
+        try:
+            await mend(database)
+        except PostroadError as error:
+            log.error("the statistics were not looked after: %s", error)
     await database.run(forget)
     await database.run(remove)
