@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from postroad.app.mail_doors import Sockets
 from postroad.app.telling_queue import how_much
-from postroad.base import limits
+from postroad.base import limits, seams
 from postroad.base.bell import Bell
+from postroad.base.errors import LinkClosed
+from postroad.base.ids import PeerId
+from postroad.base.seams import Stream
 from postroad.delivery.progress import SHOWN_FROM_BYTES, STEPS, Gone, Progress
+from postroad.peers.exchange import Exchange
 from simulator.village import Resident, Village, play, until
 
 
@@ -84,6 +89,48 @@ def test_it_is_as_far_as_it_is_with_whoever_has_most_of_it() -> None:
         assert rung[-1] is None
 
     asyncio.run(scene())
+
+
+class Breaking:
+    """A stream of somebody who goes after so many pieces."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    async def write(self, _: bytes) -> None:
+        self.left -= 1
+        if not self.left:
+            raise LinkClosed("The peer closed the link.")
+
+
+def test_it_does_not_stay_where_somebody_had_it_who_went() -> None:
+    async def scene() -> None:
+        bell = Bell()
+        progress = Progress(bell)
+        size = 4 * limits.MIB
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(64):
+                yield bytes(size // 64)
+
+        with progress.of_a_round(7):
+            counted = progress.counted(7, size, pieces)
+            slow = counted()
+            for _ in range(9):
+                await anext(slow)
+            with pytest.raises(LinkClosed):
+                await to_somebody(Breaking(after=33)).send_bulk(counted())
+            assert progress.of(7) == Gone(size // 8, size)
+            rung = bell.count
+            await slow.aclose()  # type: ignore[attr-defined]
+            assert progress.of(7) is None
+            assert bell.count == rung + 1
+
+    asyncio.run(scene())
+
+
+def to_somebody(stream: Breaking) -> Exchange:
+    return Exchange(cast(Stream, stream), PeerId(bytes(32)), lambda: seams.Path(True, None, 0.0))
 
 
 def test_the_bar_says_how_much() -> None:

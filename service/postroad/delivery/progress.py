@@ -29,11 +29,12 @@ class Gone:
 class Progress:
     def __init__(self, bell: Bell) -> None:
         self._bell = bell
-        self._gone: dict[int, Gone] = {}  # by parcels
+        self._gone: dict[int, dict[object, Gone]] = {}  # by parcels, and by who is sent it
 
     def of(self, parcel_id: int) -> Gone | None:
         """None: it is not being sent now, or is small, or nobody has taken a piece of it yet."""
-        return self._gone.get(parcel_id)
+        under_way = self._gone.get(parcel_id, {}).values()
+        return max(under_way, key=lambda gone: gone.octets, default=None)
 
     def told(self, parcel_id: int) -> dict[str, Any]:
         """The same for whoever asks the node."""
@@ -55,23 +56,36 @@ class Progress:
     def counted(
         self, parcel_id: int, size: int, pieces: Callable[[], AsyncIterator[bytes]]
     ) -> Callable[[], AsyncIterator[bytes]]:
-        """The same pieces: each counts as gone once the next is wanted."""
+        """The same pieces: each counts as gone once the next is wanted; of whoever does not take
+        all of them, none counts any more."""
         if size < SHOWN_FROM_BYTES:
             return pieces
 
         async def count() -> AsyncIterator[bytes]:
-            octets = 0
-            async for piece in pieces():
-                yield piece
-                octets += len(piece)
-                self._note(parcel_id, octets, size)
+            octets, whose = 0, object()
+            try:
+                async for piece in pieces():
+                    yield piece
+                    octets += len(piece)
+                    self._note(parcel_id, whose, Gone(octets, size))
+            finally:
+                if octets < size:
+                    self._note(parcel_id, whose, None)
 
         return count
 
-    def _note(self, parcel_id: int, octets: int, size: int) -> None:
-        before = self._gone.get(parcel_id)
-        if before is not None and before.octets >= octets:
-            return
-        self._gone[parcel_id] = Gone(octets, size)
-        if before is None or octets * STEPS // size > before.octets * STEPS // size:
+    def _note(self, parcel_id: int, whose: object, gone: Gone | None) -> None:
+        before = self.of(parcel_id)
+        each = self._gone.setdefault(parcel_id, {})
+        if gone is None:
+            each.pop(whose, None)
+        else:
+            each[whose] = gone
+        if not each:
+            del self._gone[parcel_id]
+        if _step(before) != _step(self.of(parcel_id)):
             self._bell.ring()
+
+
+def _step(gone: Gone | None) -> int | None:
+    return None if gone is None else gone.octets * STEPS // gone.size

@@ -5,7 +5,7 @@ See: protocol/wire.py for what is said.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -63,9 +63,13 @@ class Exchange:
 
     async def send_bulk(self, chunks: AsyncIterator[bytes]) -> None:
         """Send announced raw bytes; each piece has to leave within the limit."""
-        async for chunk in chunks:
-            async with deadline(limits.BULK_PAUSE_SECONDS_MAX):
-                await self.stream.write(chunk)
+        try:
+            async for chunk in chunks:
+                async with deadline(limits.BULK_PAUSE_SECONDS_MAX):
+                    await self.stream.write(chunk)
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()  # now, and not whenever its memory is wanted back
 
     async def receive(self, seconds: float = limits.ANSWER_SECONDS_MAX) -> wire.Message:
         """The peer's next message; LinkClosed when none came in time."""
