@@ -94,6 +94,62 @@ def test_a_flipped_bit_in_what_is_gathered_is_written_anew(mail: Mail, stick: Pa
     assert mail.check(stick)["whole"]
 
 
+def test_a_block_that_was_mended_is_kept_though_the_damaged_one_is_still_there(
+    mail: Mail, stick: Path
+) -> None:
+    """The run that mended it was killed before it removed the old pack."""
+    mail.back_up(stick)
+    damage(mail, stick, large_letter(mail))
+    (old,) = packs(stick)
+    first = old.with_name("0" * 32)  # of two, this one is looked at first
+    rename_pack(mail, old, first)
+    rotten = first.read_bytes()
+    assert not mail.check(stick)["whole"]
+    mail.back_up(stick)
+    assert mail.check(stick)["whole"]
+    first.write_bytes(rotten)
+    mail.add(b"one more")
+    mail.back_up(stick)
+    assert mail.check(stick)["whole"]
+    assert not first.exists()
+
+
+def rename_pack(mail: Mail, old: Path, new: Path) -> None:
+    """With the index sealed for its new name."""
+    octets, sealer = old.read_bytes(), mail.using.sealer
+    size = form.index_bytes(octets[:4])
+    index = sealer.open(b"index " + old.name.encode(), octets[4 : 4 + size])
+    sealed = sealer.seal(b"index " + new.name.encode(), index)
+    new.write_bytes(octets[:4] + sealed + octets[4 + size :])
+    old.unlink()
+
+
+def test_the_doubts_about_a_block_go_when_the_damaged_one_is_gone_for_good(
+    mail: Mail, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.back_up(stick)
+    damage(mail, stick, large_letter(mail))
+    assert mail.check(stick)["mends"]
+    changes: list[str] = []
+    monkeypatch.setattr(durable, "os", Seam(lambda _, name: changes.append(name)))
+    mail.back_up(stick)
+    noted = ["unlink", "write", "fsync", "rename", "fsync"]  # in the data folder: it is done
+    assert changes[-8:] == ["unlink", "fsync", "unlink", *noted]
+
+
+def test_a_letter_that_has_rotted_in_the_store_is_missing_and_not_backed_up_as_whole(
+    mail: Mail, stick: Path, tmp_path: Path
+) -> None:
+    name = large_letter(mail)
+    octets = bytearray((mail.data / name).read_bytes())
+    mail.back_up(stick)  # while it was whole
+    octets[50_000] ^= 1
+    (mail.data / name).write_bytes(octets)
+    assert mail.back_up(tmp_path / "second")["missing"] == [name]
+    assert mail.back_up(stick)["missing"] == []
+    assert mail.check(stick)["damaged_files"] == []
+
+
 def test_where_nothing_can_be_noted_nobody_promises_that_it_is_mended(
     mail: Mail, stick: Path
 ) -> None:
@@ -298,15 +354,21 @@ def test_the_copy_leaves_the_reserve_and_says_what_is_needed(tmp_path: Path, sti
 
 def test_what_a_killed_backup_left_goes_and_what_one_uses_stays(mail: Mail, stick: Path) -> None:
     left = mail.data / f"postroad.sqlite.{'0' * 16}.backup"
-    drafts = [left, mail.data / checkup.DRAFT]
+    journal = left.with_name(left.name + "-journal")
+    orphan = mail.data / f"postroad.sqlite.{'1' * 16}.backup-journal"  # its copy was removed
+    drafts = [left, journal, orphan, mail.data / checkup.DRAFT]
     for path in drafts:
         path.write_bytes(b"half")
     with ExitStack() as stack:
         used = stack.enter_context(snapshot.taken(mail.data, 0))
-        assert not left.exists()
-        left.write_bytes(b"half")
+        assert not any(path.exists() for path in drafts[:-1])
+        written = used.with_name(used.name + "-journal")
+        for path in (left, journal, orphan, written):
+            path.write_bytes(b"half")
         checkup.remove_left(mail.data)
         assert used.exists()
+        assert written.exists()
+        written.unlink()
         assert not any(path.exists() for path in drafts)
 
 

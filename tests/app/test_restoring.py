@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import resource
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,7 +26,7 @@ from postroad.app.backing_up import back_up
 from postroad.app.setting_up import DRAFT, RESTORING
 from postroad.base.ids import Instant
 from postroad.store import backup_format as form
-from postroad.store.database import FILE_NAME, connect
+from postroad.store.database import FILE_NAME, Sql, connect
 
 SLOT = 54
 NO_CACHE = {"PYTHONDONTWRITEBYTECODE": "1"}  # what Python keeps of our modules is renamed, too
@@ -43,10 +44,17 @@ class Scene:
         self.anna = Person("anna", folder, SLOT)
         self.words, using = begin(self.anna)
         self.backup = folder / "stick"
-        config = configuration.load(self.anna.config)
-        back_up(config, self.backup, using, Instant(1_000.0))
+        self._using = using
+        self.back_up()
         self.other = Person("other", folder, SLOT + 1)
         self.data = self.other.folder / "data"
+
+    def back_up(self) -> None:
+        back_up(configuration.load(self.anna.config), self.backup, self._using, Instant(1_000.0))
+
+    def back_up_anew(self) -> None:
+        shutil.rmtree(self.backup)
+        self.back_up()
 
     @property
     def command(self) -> list[str]:
@@ -176,6 +184,60 @@ def test_who_does_without_damaged_letters_has_the_others(scene: Scene) -> None:
     checked = scene.other.type("backup", "check", str(scene.backup), "--json")
     assert json.loads(checked.stdout)["letters"] == ["message 2 in INBOX"]
     assert "Damaged" not in scene.other.type("backup", "check", str(scene.backup)).stdout
+
+
+def test_a_large_letter_under_way_that_is_damaged_is_told_of(scene: Scene) -> None:
+    with closing(connect(str(scene.anna.folder / "data" / FILE_NAME))) as sql:
+        put_in_the_outbox(sql)
+    scene.back_up_anew()
+    damage_a_letter(scene)
+    code, told = scene.restore()
+    assert (code, INCOMPLETE in told["error"]) == (1, True), told
+    assert "a letter of yours on its way to bora.x@postroad.alt" in told["error"]
+    assert scene.restore("--incomplete")[1]["missing"] == [OUTBOX]
+    checked = scene.other.type("backup", "check", str(scene.backup), "--json")
+    assert json.loads(checked.stdout)["letters"] == [OUTBOX]
+
+
+def test_a_letter_that_no_row_tells_of_is_counted(scene: Scene) -> None:
+    with closing(connect(str(scene.anna.folder / "data" / FILE_NAME))) as sql:
+        sql.execute("DELETE FROM message WHERE uid = 2")
+    scene.back_up_anew()
+    damage_a_letter(scene)
+    assert "1 other large letters" in scene.restore()[1]["error"]
+
+
+def test_a_letter_that_could_not_be_backed_up_is_told_of(scene: Scene) -> None:
+    (letter,) = (scene.anna.folder / "data" / "bodies").iterdir()
+    letter.write_bytes(b"rotten")
+    scene.back_up_anew()
+    assert "message 2 in INBOX" in scene.restore()[1]["error"]
+    assert scene.restore("--incomplete")[1]["missing"] == ["message 2 in INBOX"]
+
+
+OUTBOX = "a letter of yours on its way to bora.x@postroad.alt"
+
+
+def put_in_the_outbox(sql: Sql) -> None:
+    """The large letter is in no folder any more, and waits to be sent."""
+    sql.execute("DELETE FROM message WHERE uid = 2")
+    sql.execute(
+        """INSERT INTO letter (id, nonce, kind, content_id, accepted_at, expires_at, visible)
+           SELECT 1, randomblob(16), 0, id, 0, 1e12, '[]' FROM content WHERE octets IS NULL"""
+    )
+    sql.execute(
+        """INSERT INTO parcel (letter_id, recipient, fingerprint, blind, notify, state, due_at)
+           VALUES (1, 'bora.x@postroad.alt', 'x', 0, 0, 'waiting', 1e12)"""
+    )
+
+
+def test_after_a_refused_restoration_nobody_else_is_set_up_over_that_mail(scene: Scene) -> None:
+    damage_a_letter(scene)
+    assert scene.restore()[0] == 1
+    done = scene.other.type("setup", "--name", "bob", "--json")
+    assert (done.returncode, "the mail there is of other 24 words" in done.stdout) == (1, True)
+    assert not (scene.data / "keys").exists()
+    assert scene.restore("--incomplete")[0] == 0
 
 
 @pytest.mark.parametrize("octets", [60_000, 150_000, 420_000], ids=["letter", "database", "more"])

@@ -8,6 +8,8 @@ from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from doors.imap_fixture import ImapHouse, imap_store
 from fakes import NOW, FakeEntropy, someone
 from postroad.base import limits
@@ -149,7 +151,37 @@ def test_letters_are_named_by_the_file_of_the_database_itself(tmp_path: Path) ->
     with closing(connect(str(path))) as sql:
         (digest,) = sql.execute("SELECT sha256 FROM content WHERE octets IS NULL").fetchone()
         sql.execute("PRAGMA journal_mode = DELETE")
-    assert snapshot.letters_in(path, {file_name(digest)}) == ["message 4 in INBOX"]
-    assert snapshot.letters_in(path, {"bodies/00"}) == []
+    found = snapshot.letters_in(path, {file_name(digest)})
+    assert (found.told, found.files) == (["message 4 in INBOX"], {file_name(digest)})
+    assert snapshot.letters_in(path, {"bodies/00"}).told == []
     path.write_bytes(path.read_bytes()[:4096] + bytes(path.stat().st_size - 4096))
-    assert snapshot.letters_in(path, {file_name(digest)}) == []
+    found = snapshot.letters_in(path, {file_name(digest)})
+    assert (found.told, found.files) == ([], set())
+
+
+@pytest.mark.parametrize("name", ["statistics", "incoming", "audit"])
+def test_a_damaged_table_that_was_set_aside_is_no_fault_and_another_is(
+    tmp_path: Path, name: str
+) -> None:
+    path = made(tmp_path / "mail")
+    with closing(connect(str(path))) as sql:
+        sql.execute(f"ALTER TABLE {name} RENAME TO {name}_set_aside_1")
+        sql.execute("PRAGMA journal_mode = DELETE")
+    overwrite(path, f"{name}_set_aside_1")
+    assert snapshot.fault(path) == ""
+    overwrite(path, "mailbox")
+    assert snapshot.fault(path) != ""
+
+
+def overwrite(path: Path, table: str) -> None:
+    """The first page of this table."""
+    with closing(connect(str(path))) as sql:
+        sql.execute("PRAGMA journal_mode = DELETE")
+        (page,) = sql.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = ?", (table,)
+        ).fetchone()
+        (page_bytes,) = sql.execute("PRAGMA page_size").fetchone()
+    assert snapshot.fault(path) == "" or table != "mailbox"
+    with path.open("r+b") as file:
+        file.seek((page - 1) * page_bytes)
+        file.write(b"\1" * page_bytes)

@@ -190,9 +190,12 @@ class _Copying:
         self._known.pop(name, None)
         try:
             with _source(self._data / name) as file:
-                self._known[name] = self._add(name, file, _size(file), told)
+                found = self._add(name, file, _size(file), told)
         except _CannotRead:
             return False
+        if not _is_as_named(found[0]):  # it has rotted, and would be called whole from now on
+            return False
+        self._known[name] = found
         return True
 
     def _add(
@@ -205,6 +208,11 @@ class _Copying:
             names.append(self._writer.add(block))
             told(len(block))
         return File(name, size, digest.digest()), tuple(names)
+
+
+def _is_as_named(file: File) -> bool:
+    """Whether a letter is what was stored: it is called by the hash of its octets."""
+    return file.name.rpartition("/")[2] == file.sha256.hex()
 
 
 class _CannotRead(TemporaryFailure):
@@ -338,6 +346,6 @@ def _letters(
                 copy.write(block or bytes(form.BLOCK_BYTES))
             copy.truncate(size)
             copy.flush()
-            return snapshot.letters_in(Path(copy.name), damaged)
+            return snapshot.letters_in(Path(copy.name), damaged).told
     except OSError:
         return []

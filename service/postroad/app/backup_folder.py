@@ -280,6 +280,8 @@ class Folder:
                         _remove_drafts(packs)
                         root.sync()
                         self.look()
+                        for block in list(self._others):  # a killed run has mended it
+                            self.is_sound(block)
                         if before is None and self.damaged_packs:
                             raise self._not_empty(f"{form.PACKS}/{self.damaged_packs[0]}")
                         yield Writer(self, root, packs, before, self._sealer, self._mark)
@@ -434,6 +436,7 @@ class Writer:
         for name in CATALOGUES:
             self._write(self._root, name, octets)
         self._remove_packs(self._folder.named(catalogue))
+        self._packs.sync()  # what was damaged is gone before the doubts about it are
         self._root.remove(DOUBTS)
 
     def _write(self, folder: OpenFolder, name: str, octets: bytes) -> None:

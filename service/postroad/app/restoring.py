@@ -18,7 +18,7 @@ from postroad.app import config as configuration
 from postroad.app.backing_up import Seen
 from postroad.app.backup_folder import Folder
 from postroad.app.config import Config
-from postroad.app.setting_up import DRAFT, ENDS, RESTORING, Means
+from postroad.app.setting_up import DRAFT, ENDS, RESTORING, Means, has_begun
 from postroad.base.errors import ConfigurationError, DiskFull, PeerMisbehaved
 from postroad.base.ids import Fingerprint
 from postroad.base.seams import Clock, Entropy
@@ -75,7 +75,7 @@ def restored(
             restoring = _Restoring(disk, folder, catalogue, seen)
             missing = restoring.files()
             restoring.database(identity.public.fingerprint, means.clock, means.entropy)
-            lost = _in_mail(Path(disk.folder) / FILE_NAME, missing)
+            lost = _in_mail(Path(disk.folder) / FILE_NAME, missing, set(catalogue.files))
         if lost and not source.incomplete:
             raise ConfigurationError(_refusal(source.path, lost))
         chosen = setting_up.with_free_ports(_with_ports(config, path, catalogue), path, means.held)
@@ -120,20 +120,12 @@ def _expect_room(disk: FolderDisk, mine: bytes, control: Path) -> None:
     node has opened, goes on."""
     setting_up.expect_none(disk, control)
     names = disk.names("")
-    if FILE_NAME in names and not (_began(disk, mine) and not _was_opened(disk)):
+    if FILE_NAME in names and not (has_begun(disk, mine) and not _was_opened(disk)):
         raise ConfigurationError(
             f"There is a store in {disk.folder} already, and nothing is written over it. Move that "
             "folder away, or choose another one with --data."
         )
     disk.write(RESTORING, mine)
-
-
-def _began(disk: FolderDisk, mine: bytes) -> bool:
-    try:
-        with disk.open(RESTORING) as file:
-            return file.read(len(mine) + 1) == mine
-    except FileNotFoundError:
-        return False
 
 
 def _was_opened(disk: FolderDisk) -> bool:
@@ -144,12 +136,17 @@ def _was_opened(disk: FolderDisk) -> bool:
         return not snapshot.is_settled(file.read(snapshot.HEAD_BYTES))
 
 
-def _in_mail(database: Path, missing: set[str]) -> list[str]:
-    """What is lost with these files, in words."""
-    lost = snapshot.letters_in(database, missing)
-    others = sum(not one.startswith("bodies/") for one in missing)
-    if others:
-        lost.append(f"{others} sealed letters on their way")
+def _in_mail(database: Path, missing: set[str], backed_up: set[str]) -> list[str]:
+    """What is lost with these files, and with those that could not be backed up, in words."""
+    missing = missing | snapshot.files_named(database).keys() - backed_up
+    found = snapshot.letters_in(database, missing)
+    others = missing - found.files
+    filed = sum(one.startswith("bodies/") for one in others)
+    lost = list(found.told)
+    if filed:
+        lost.append(f"{filed} other large letters")
+    if len(others) > filed:
+        lost.append(f"{len(others) - filed} sealed letters on their way")
     return lost
 
 

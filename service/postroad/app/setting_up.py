@@ -29,6 +29,7 @@ from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address, is_name
 from postroad.protocol import starting
+from postroad.sealing.backup import mark
 from postroad.sealing.keys import Identity
 from postroad.sealing.password import ENTROPY_BYTES, new_password, verifier
 from postroad.sealing.wrapping import PLAIN, Wrapping
@@ -79,6 +80,7 @@ def set_up(
     password = new_password(entropy.token(ENTROPY_BYTES))
     with closing(folder_of(config)) as disk:
         expect_none(disk, config.control_path)
+        _expect_nobodys_mail(disk, mark(identity))
         keys = keyring.new_keyring(
             name, identity, verifier(password, entropy.token(16)), entropy, means.clock.now()
         )
@@ -115,6 +117,26 @@ def expect_none(disk: FolderDisk, control: Path) -> None:
             f"You are set up already{_address(disk)}, in {disk.folder}. "
             f"Start your node with: {starting.start(keeper.of(control))}"
         )
+
+
+def _expect_nobodys_mail(disk: FolderDisk, mine: bytes) -> None:
+    """Refuse to go on with the store that a restoration for somebody else has left."""
+    names = disk.names("")
+    if RESTORING in names and FILE_NAME in names and not has_begun(disk, mine):
+        raise ConfigurationError(
+            f"A restoration was begun in {disk.folder} and not ended: the mail there is of other "
+            "24 words. Go on with it (postroad setup --restore FOLDER), or move that folder away, "
+            "or choose another one with --data."
+        )
+
+
+def has_begun(disk: FolderDisk, mine: bytes) -> bool:
+    """Whether a restoration for whom this marks was begun here, and has not ended."""
+    try:
+        with disk.open(RESTORING) as file:
+            return file.read(len(mine) + 1) == mine
+    except FileNotFoundError:
+        return False
 
 
 def _address(disk: FolderDisk) -> str:

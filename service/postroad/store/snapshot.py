@@ -27,6 +27,8 @@ from postroad.store.contents import file_name
 from postroad.store.database import FILE_NAME, Sql, connect, in_words, to_read
 
 _COPY = re.compile(re.escape(FILE_NAME) + r"\.[0-9a-f]{16}\.backup", re.ASCII)
+_JOURNAL = "-journal"  # SQLite's, beside a copy that is being written
+_ASIDE = "*_set_aside_*"  # damaged tables, which nothing needs: of statistics, incoming and audit
 UIDS_SKIPPED = 1 << 16  # in each mailbox: of what came after the backup, and is lost
 UIDS_PER_SECOND = 4  # since the backup: more than ever come, for weeks on end
 UIDS_BY_CHANCE = 1 << 22
@@ -68,13 +70,15 @@ def _new(folder: Path, stack: ExitStack) -> Path:
 
 def remove_left(folder: Path) -> None:
     """Remove the copies of backups that were killed. OSError."""
-    for name in filter(_COPY.fullmatch, os.listdir(folder)):
+    names = os.listdir(folder)
+    for name in filter(_COPY.fullmatch, {one.removesuffix(_JOURNAL) for one in names}):
         with suppress(FileNotFoundError), (folder / name).open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # a backup is being made just now
                 continue
             (folder / name).unlink()
+        (folder / (name + _JOURNAL)).unlink(missing_ok=True)
 
 
 def _copy(path: Path, draft: Path, reserve_bytes: int) -> None:
@@ -144,33 +148,76 @@ def _read_only(path: Path) -> Iterator[Sql]:
         yield sql
 
 
-def letters_in(path: Path, names: set[str]) -> list[str]:
-    """Which messages stand in these files, in words, as far as this database, which may be damaged,
-    tells; it is read where it lies, however large it is."""
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """What stands in some files. `told`: in words; `files`: those of which that tells."""
+
+    told: list[str]
+    files: set[str]
+
+
+def letters_in(path: Path, names: set[str]) -> Letters:
+    """Which messages, and letters under way, stand in these files, as far as this database, which
+    may be damaged, tells; it is read where it lies, however large it is."""
+    found = Letters([], set())
     if not names:
-        return []
-    try:
-        with _read_only(path) as sql:
-            rows = sql.execute(
-                """SELECT mailbox.name, message.uid, content.sha256 FROM message
-                   JOIN mailbox ON mailbox.id = mailbox_id JOIN content ON content.id = content_id
-                   WHERE content.octets IS NULL ORDER BY mailbox.name, uid"""
-            )
-            return [
-                f"message {uid} in {mailbox}"
-                for mailbox, uid, digest in rows
-                if file_name(digest) in names
-            ]
-    except sqlite3.Error:
-        return []
+        return found
+    with suppress(sqlite3.Error), _read_only(path) as sql:
+        for rows in (_messages(sql), _under_way(sql)):
+            for what, digest in rows:
+                name = file_name(digest)
+                if name in names:
+                    found.told.append(what)
+                    found.files.add(name)
+    return found
+
+
+def _messages(sql: Sql) -> Iterator[tuple[str, bytes]]:
+    rows = sql.execute(
+        """SELECT mailbox.name, message.uid, content.sha256 FROM message
+           JOIN mailbox ON mailbox.id = mailbox_id JOIN content ON content.id = content_id
+           WHERE content.octets IS NULL ORDER BY mailbox.name, uid"""
+    )
+    for mailbox, uid, digest in rows:
+        yield f"message {uid} in {mailbox}", digest
+
+
+def _under_way(sql: Sql) -> Iterator[tuple[str, bytes]]:
+    rows = sql.execute(
+        """SELECT parcel.recipient, content.sha256 FROM parcel
+           JOIN letter ON letter.id = letter_id JOIN content ON content.id = content_id
+           WHERE content.octets IS NULL AND parcel.state IN ('waiting', 'held', 'requested')
+           ORDER BY parcel.id"""
+    )
+    for recipient, digest in rows:
+        yield f"a letter of yours on its way to {recipient}", digest
 
 
 def fault(path: Path) -> str:
-    """What is wrong with the database at `path`; "" when it is whole."""
+    """What is wrong with the database at `path`; "" when it is whole.
+
+    A table that was set aside stays damaged for ever: once there is one, only the others count."""
     try:
         with _read_only(path) as sql:
-            said = str(sql.execute("PRAGMA integrity_check(1)").fetchone()[0])
+            said = _check(sql, "1")
+            if not said:
+                return ""
+            tables = sql.execute(
+                "SELECT name, name GLOB ? FROM sqlite_schema WHERE type = 'table'", (_ASIDE,)
+            ).fetchall()
+            if not any(is_aside for _, is_aside in tables):
+                return said
+            names = ["sqlite_schema", *(name for name, is_aside in tables if not is_aside)]
+            return next(filter(None, (_check(sql, f'"{name}"') for name in names)), "")
     except sqlite3.Error as error:
+        return str(error)
+
+
+def _check(sql: Sql, what: str) -> str:
+    """The first fault of all, where `what` is a number, or of this table; "" when there is none."""
+    try:
+        said = str(sql.execute(f"PRAGMA integrity_check({what})").fetchone()[0])
+    except sqlite3.DatabaseError as error:  # it does not come to an end
         return str(error)
     return "" if said == "ok" else said
 
