@@ -450,3 +450,15 @@ def test_whatever_of_the_home_leads_to_nothing_of_ours_is_too_much(tmp_path: Pat
             there.parent.rmdir()
     (tmp_path / "link").symlink_to(ours[0])
     assert trial.has_more(tmp_path, ours)
+
+
+def test_what_denies_user_namespaces_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (setting := tmp_path / "setting").write_text("1\n")
+    monkeypatch.setattr(looks, "DENYING", ((str(setting), "1", "kernel.restricts=0"),))
+    assert looks.denying_namespaces() == ["kernel.restricts"]
+    assert sandbox.denied("226").endswith("(mounts of its own, by kernel.restricts)")
+    setting.write_text("0\n")
+    assert looks.denying_namespaces() == []
+    assert sandbox.denied("226").endswith("(mounts of its own)")

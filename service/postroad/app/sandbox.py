@@ -169,7 +169,7 @@ def _try() -> str:
         systemctl.command("systemctl", "--user", "reset-failed", TRIAL)
         status = result["ExecMainStatus"]
         if status in CANNOT:
-            return f"this system denies what it needs ({CANNOT[status]})"
+            return denied(status)
         return f"a trial of it did not start ({result['Result']}, {status})"
     try:
         told = json.loads(_said_at().read_text("utf-8"))["holds"]
@@ -177,6 +177,12 @@ def _try() -> str:
         return "a trial of it said nothing"
     missing = [one["what"] for one in told if not one["holds"]]
     return f"a trial of it showed that this does not hold: {', '.join(missing)}" if missing else ""
+
+
+def denied(status: str) -> str:
+    """What this status of CANNOT means here."""
+    by = ", ".join(looks.denying_namespaces())
+    return f"this system denies what it needs ({CANNOT[status]}{f', by {by}' if by else ''})"
 
 
 def _said_at() -> Path:

@@ -93,12 +93,24 @@ def file_system(folder: Path) -> str:
 
 def namespaces_line() -> str:
     """What to type so that the kernel gives user namespaces; "" where nothing denies them."""
+    wanted = _giving()
+    return f"sudo sysctl {' '.join(wanted)}" if wanted else ""
+
+
+def denying_namespaces() -> list[str]:
+    """The names of the settings by which the kernel denies user namespaces, or what they are good
+    for."""
+    return [setting.partition("=")[0] for setting in _giving()]
+
+
+def _giving() -> list[str]:
+    """The settings that would have to be others."""
     wanted = []
     for path, denies, setting in DENYING:
         with suppress(OSError):
             if Path(path).read_text("ascii").strip() == denies:
                 wanted.append(setting)
-    return f"sudo sysctl {' '.join(wanted)}" if wanted else ""
+    return wanted
 
 
 def own_sandbox() -> dict[str, bool]:
