@@ -67,7 +67,40 @@ def lacking() -> str:
     return ""
 
 
-class Booted:
+class Computer:
+    """What runs a system, as whoever works in it has it."""
+
+    slowness = 1
+    """How many times longer than in a system that is booted here a command may take."""
+
+    def root(
+        self,
+        *command: str | Path,
+        stdin: str = "",
+        seconds: float = COMMAND_SECONDS_MAX,
+        check: bool = True,
+    ) -> Done:
+        """Run something as root. Raises AssertionError with its last words when it fails, unless
+        told not to check."""
+        raise NotImplementedError
+
+    def user(
+        self,
+        name: str,
+        *command: str | Path,
+        stdin: str = "",
+        seconds: float = COMMAND_SECONDS_MAX,
+        check: bool = True,
+    ) -> Done:
+        """Run something as somebody who has just logged in: PAM, logind, a session and its bus."""
+        whole = [*_login(name, seconds * self.slowness), *command]
+        return self.root(*whole, stdin=stdin, seconds=seconds + STOP_SECONDS_MAX, check=check)
+
+    def journal(self, *words: str) -> str:
+        return self.root("journalctl", "--no-pager", "--quiet", *words, check=False).stdout
+
+
+class Booted(Computer):
     """A system that runs: a whole computer, as far as its programs can tell."""
 
     def __init__(
@@ -168,7 +201,7 @@ class Booted:
         is the only one that is concerned."""
         assert IN_A_USER_NAMESPACE in self._options
         script = "echo 0 > /proc/sys/user/max_user_namespaces"
-        _run(["nsenter", f"--target={self._leader}", "--user", "sh", "-c", script], "", 10, True)
+        run(["nsenter", f"--target={self._leader}", "--user", "sh", "-c", script], "", 10, True)
 
     def console(self) -> str:
         return (self._work / "console").read_text(errors="replace")
@@ -182,21 +215,7 @@ class Booted:
         seconds: float = COMMAND_SECONDS_MAX,
         check: bool = True,
     ) -> Done:
-        """Run something as root. Raises AssertionError with its last words when it fails, unless
-        told not to check."""
-        return _run([*self._enter(), *command], stdin, seconds, check)
-
-    def user(
-        self,
-        name: str,
-        *command: str | Path,
-        stdin: str = "",
-        seconds: float = COMMAND_SECONDS_MAX,
-        check: bool = True,
-    ) -> Done:
-        """Run something as somebody who has just logged in: PAM, logind, a session and its bus."""
-        whole = [*self._enter(), *_login(name, seconds), *command]
-        return _run(whole, stdin, seconds + STOP_SECONDS_MAX, check)
+        return run([*self._enter(), *command], stdin, seconds, check)
 
     def begin(self, name: str, *command: str | Path) -> subprocess.Popen[str]:
         """The same of something that goes on; it is the caller's to end."""
@@ -235,7 +254,7 @@ class Booted:
         self, *command: str | Path, seconds: float = COMMAND_SECONDS_MAX, check: bool = True
     ) -> Done:
         """Run something of this machine's that sees the system's files below `tree`."""
-        return _run([*self._nsenter(), *command], "", seconds, check)
+        return run([*self._nsenter(), *command], "", seconds, check)
 
     def at_a_terminal(self, name: str, line: str) -> list[str]:
         """The command by which somebody who lingers types a line, on the terminal of whoever runs
@@ -251,7 +270,7 @@ class Booted:
     def on_its_network(self, *command: str | Path) -> Done:
         """Run something of this machine's, with the system's loopback as its network."""
         words = ["nsenter", f"--target={self._leader}", "--net", "--", *command]
-        return _run(words, "", COMMAND_SECONDS_MAX, True)
+        return run(words, "", COMMAND_SECONDS_MAX, True)
 
     def add(self, *packages: str) -> None:
         """Have packages of its distribution, fetched over this machine's network once a week;
@@ -281,9 +300,6 @@ class Booted:
         if done.returncode != 0:
             why = (done.stderr.strip().splitlines() or ["apt said nothing"])[-1]
             raise Unavailable(f"{self.suite}: {' '.join(packages)} cannot be had: {why}")
-
-    def journal(self, *words: str) -> str:
-        return self.root("journalctl", "--no-pager", "--quiet", *words, check=False).stdout
 
     def _enter(self) -> list[str]:
         # logind 257 answers only whoever is in a cgroup of the system's.
@@ -426,7 +442,7 @@ def _login(name: str, seconds: float) -> list[str]:
     return [*session, "--"]
 
 
-def _run(command: Words, stdin: str, seconds: float, check: bool) -> Done:
+def run(command: Words, stdin: str, seconds: float, check: bool) -> Done:
     words = [str(word) for word in command]
     done = subprocess.run(
         words,
@@ -437,6 +453,12 @@ def _run(command: Words, stdin: str, seconds: float, check: bool) -> Done:
         timeout=seconds,
         check=False,
     )
+    return checked(done, check)
+
+
+def checked(done: Done, check: bool) -> Done:
+    """The same, or AssertionError with its last words if it failed and that is to be checked."""
+    words: list[str] = done.args
     shown = " ".join(words[words.index("--") + 1 :] if "--" in words else words)
     assert not check or done.returncode == 0, (
         f"{shown[-300:]}: status {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"

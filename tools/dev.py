@@ -332,6 +332,11 @@ def test_system() -> int:
     return become([sys.executable, str(ROOT / "tools" / "systems.py")], variables())
 
 
+def test_apparmor() -> int:
+    """the package on Ubuntu's own kernel in qemu, as root, 5 min with KVM, 15 without (ARGS=...)"""
+    return become([sys.executable, str(ROOT / "tools" / "emulated.py")], variables())
+
+
 def lock() -> int:
     """make the locks again from pyproject.toml (ARGS=--upgrade takes the newest versions)"""
     uv = str(Path(environment("locker")).parent / "uv")
@@ -416,6 +421,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "deb": deb,
     "repo": repo,
     "test-system": test_system,
+    "test-apparmor": test_apparmor,
     "lock": lock,
     "manuals": manuals,
     "clean": clean,

@@ -28,6 +28,8 @@ from environment import CACHE, Stopped, environment, say
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS_MAX = 1200
 TOGETHER = "together"  # not a suite: one system of each, which write to one another
+UBUNTU = "apparmor"  # neither: its own kernel, see emulated.py
+FOLDERS = {TOGETHER: "tests/together", UBUNTU: "tests/apparmor"}
 NOTHING_CHOSEN = 5  # pytest's status where ARGS leave no test
 JOURNALS = CACHE / "journals"
 
@@ -104,12 +106,12 @@ def tried(suite: str, package: Path, arguments: list[str]) -> Told:
     ours = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(rooms),
-        "POSTROAD_SUITE": "" if suite == TOGETHER else suite,
+        "POSTROAD_SUITE": "" if suite in FOLDERS else suite,
         "POSTROAD_TOGETHER": "yes" if suite == TOGETHER else "",
         "POSTROAD_PACKAGE": str(package),
         "POSTROAD_JOURNALS": str(JOURNALS / suite),
     }
-    tests_of = "tests/together" if suite == TOGETHER else "tests/system"
+    tests_of = FOLDERS.get(suite, "tests/system")
     command = [str(environment("dev")), "-m", "pytest", tests_of, "--tb=short"]
     command += ["-p", "no:cacheprovider"]
     begun = time.monotonic()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import answer_check
-from booted import Booted, Done
+from booted import Booted, Computer, Done
 from roots import PEOPLE
 
 MAIL_PROGRAM = Path(__file__).parent / "inside" / "mail.py"
@@ -25,7 +25,7 @@ Figure = Callable[[str, float], None]
 class Resident:
     """Their name in the system, and what setup told them."""
 
-    def __init__(self, system: Booted, name: str) -> None:
+    def __init__(self, system: Computer, name: str) -> None:
         self.system, self.name = system, name
         self.address = self.password = self.words = ""
         self.smtp_port = self.imap_port = self.pop3_port = 0
@@ -103,6 +103,7 @@ class Resident:
 
     def begin_mail(self, do: str, seconds: float = 600, **request: Any) -> Callable[[], Any]:
         """The same beside something else; what it answered is got by a call."""
+        assert isinstance(self.system, Booted)
         begun = self.system.begin(self.name, "python3", f"/opt/{MAIL_PROGRAM.name}")
         assert begun.stdin is not None
         begun.stdin.write(json.dumps(self._request(do, seconds, request)))

@@ -1,0 +1,133 @@
+"""What Ubuntu 24.04 denies with AppArmor, and what a node does then. One story, in this order.
+
+A process without a profile that makes a user namespace gets that of `unprivileged_userns`, which
+has no capability: the namespace is there, and no mount can be made in it.
+"""
+
+import re
+
+from emulated import Emulated
+from system.people import SERVICE, Resident, meet
+
+RESTRICTION = "kernel.apparmor_restrict_unprivileged_userns"
+
+
+def status(person: Resident) -> dict[str, str]:
+    text = person.system.root("cat", f"/proc/{person.process()}/status").stdout
+    return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))
+
+
+def denials(ubuntu: Emulated) -> list[str]:
+    return [line for line in ubuntu.journal("--dmesg").splitlines() if '"DENIED"' in line]
+
+
+def send_by_curl(sender: Resident, to: Resident, subject: str) -> None:
+    """The account is read from stdin: a password is not for a command line."""
+    account = f'user = "{sender.address}:{sender.password}"\n'
+    letter = f"From: <{sender.address}>\nTo: <{to.address}>\nSubject: {subject}\n\nHello.\n"
+    sender.type("sh", "-c", "cat > letter", stdin=letter)
+    url = f"smtp://127.0.0.1:{sender.smtp_port}"
+    envelope = ("--mail-from", sender.address, "--mail-rcpt", to.address)
+    sender.type(*CURL, "--url", url, *envelope, "--upload-file", "letter", stdin=account)
+
+
+def read_by_curl(reader: Resident, subject: str) -> None:
+    reader.expect(subject)  # it waits
+    account = f'user = "{reader.address}:{reader.password}"\n'
+    url = f"imap://127.0.0.1:{reader.imap_port}/INBOX"
+    told = reader.type(*CURL, "--url", f'{url}?SUBJECT%20"{subject}"', stdin=account).stdout
+    number = told.split()[-1]
+    read = reader.type(*CURL, "--url", f"{url};MAILINDEX={number}", stdin=account).stdout
+    assert f"Subject: {subject}" in read
+
+
+CURL = ("curl", "--silent", "--show-error", "--config", "-")
+
+
+def test_the_kernel_restricts_user_namespaces(ubuntu: Emulated) -> None:
+    assert ubuntu.root("sysctl", "--values", RESTRICTION).stdout.strip() == "1"
+    tried = ubuntu.user("alice", "unshare", "--user", "--map-root-user", "true", check=False)
+    assert "Operation not permitted" in tried.stderr
+    assert any('profile="unprivileged_userns"' in line for line in denials(ubuntu))
+
+
+def test_setup_makes_a_service_without_its_sandbox_and_says_what_denies_it(
+    alice: Resident, ubuntu: Emulated
+) -> None:
+    assert alice.shown("ActiveState") == "active"
+    told = alice.postroad("service", "enable")
+    assert told["sandbox"] is False
+    assert RESTRICTION in told["sandbox_reason"], told["sandbox_reason"]
+    assert not alice.is_in_its_sandbox()
+    assert any('comm="(postroad)"' in line for line in denials(ubuntu))
+
+
+def test_what_needs_no_namespace_holds(alice: Resident) -> None:
+    told = status(alice)
+    assert (told["NoNewPrivs"], told["Seccomp"]) == ("1", "2")
+    assert int(told["CapEff"], 16) == 0
+    assert exposure(alice) <= 6.5
+
+
+def exposure(person: Resident) -> float:
+    told = person.type("systemd-analyze", "--user", "--no-pager", "security", SERVICE).stdout
+    (figure,) = re.findall(r"exposure level for \S+: ([\d.]+)", told)
+    return float(figure)
+
+
+def test_doctor_finds_nothing_broken(alice: Resident) -> None:
+    assert alice.postroad("doctor")["health"] != "broken"
+
+
+def test_letters_go_and_come(alice: Resident, bora: Resident) -> None:
+    meet(alice, bora)
+    send_by_curl(alice, bora, "under the restriction")
+    read_by_curl(bora, "under the restriction")
+    send_by_curl(bora, alice, "and back")
+    read_by_curl(alice, "and back")
+
+
+def test_without_the_restriction_the_sandbox_is_on(alice: Resident, ubuntu: Emulated) -> None:
+    ubuntu.root("sysctl", "--quiet", "--write", f"{RESTRICTION}=0")
+    denied = len(denials(ubuntu))
+    assert alice.postroad("service", "enable")["sandbox"] is True
+    assert alice.is_in_its_sandbox()
+    assert int(status(alice)["CapBnd"], 16) == 0
+    assert exposure(alice) <= 2.0
+    assert len(denials(ubuntu)) == denied
+
+
+def test_a_restriction_that_comes_later_costs_no_mail(
+    alice: Resident, bora: Resident, ubuntu: Emulated
+) -> None:
+    ubuntu.root("sysctl", "--quiet", "--write", f"{RESTRICTION}=1")
+    alice.systemctl("restart", SERVICE, check=False)  # the first start fails, and is told
+    assert alice.greeting(alice.imap_port).startswith("* OK ")
+    assert not alice.is_in_its_sandbox()
+    assert "sandbox" in [one["code"] for one in alice.postroad("status")["problems"]]
+    send_by_curl(alice, bora, "restricted later")
+    read_by_curl(bora, "restricted later")
+
+
+PROFILE = """abi <abi/4.0>,
+include <tunables/global>
+profile trial /usr/lib/systemd/systemd flags=(unconfined) {
+  userns,
+}
+"""
+ANY_PROGRAM = ("systemd-run", "--user", "--pipe", "--wait", "--quiet", "--collect")
+
+
+def test_a_profile_that_gave_us_the_sandbox_would_lift_the_restriction_for_all(
+    alice: Resident, ubuntu: Emulated
+) -> None:
+    """Why the package brings none, ADR 19: the namespace is made by the user's systemd, before
+    anything of ours is executed."""
+    mounting = (*ANY_PROGRAM, "unshare", "--user", "--map-root-user", "--mount", "true")
+    assert alice.type(*mounting, check=False).returncode != 0
+    ubuntu.write("/etc/apparmor.d/trial", PROFILE)
+    ubuntu.root("apparmor_parser", "--replace", "/etc/apparmor.d/trial")
+    ubuntu.root("systemctl", "restart", "user@1000.service")
+    assert alice.postroad("service", "enable")["sandbox"] is True
+    assert alice.is_in_its_sandbox()
+    assert alice.type(*mounting, check=False).returncode == 0
