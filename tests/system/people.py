@@ -30,6 +30,12 @@ class Resident:
         self.address = self.password = self.words = ""
         self.smtp_port = self.imap_port = self.pop3_port = 0
 
+    @property
+    def booted(self) -> Booted:
+        """Their system, where it has to be one that shares this machine's kernel."""
+        assert isinstance(self.system, Booted)
+        return self.system
+
     def type(self, *words: str, stdin: str = "", check: bool = True) -> Done:
         """Type a command; AssertionError with what it said when it fails, unless not to check."""
         return self.system.user(self.name, *words, stdin=stdin, check=check)
@@ -103,8 +109,7 @@ class Resident:
 
     def begin_mail(self, do: str, seconds: float = 600, **request: Any) -> Callable[[], Any]:
         """The same beside something else; what it answered is got by a call."""
-        assert isinstance(self.system, Booted)
-        begun = self.system.begin(self.name, "python3", f"/opt/{MAIL_PROGRAM.name}")
+        begun = self.booted.begin(self.name, "python3", f"/opt/{MAIL_PROGRAM.name}")
         assert begun.stdin is not None
         begun.stdin.write(json.dumps(self._request(do, seconds, request)))
         begun.stdin.close()

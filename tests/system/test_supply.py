@@ -56,8 +56,7 @@ def told_as_a_guest(person: Resident) -> str:
     doors = {person.smtp_port, person.imap_port, person.pop3_port}
     ports = {int(at.rpartition(":")[2]) for at in mine} - doors
     (port,) = ports
-    assert isinstance(person.system, Booted)
-    return person.system.on_its_network(sys.executable, "-c", AS_A_GUEST, str(port)).stdout
+    return person.booted.on_its_network(sys.executable, "-c", AS_A_GUEST, str(port)).stdout
 
 
 def last_word(person: Resident) -> str:

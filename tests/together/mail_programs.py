@@ -72,7 +72,7 @@ def read_by_mutt(reader: Resident, subject: str) -> str:
     keys = f"<search>~s {pattern}<enter><pipe-message>cat > {kept}<enter><exit>"
     settings = f"-e 'set wait_key=no pipe_decode=no beep=no' -e 'push \"{keys}\"'"
     line = f"rm -f {kept}; mutt -n -F {SETTINGS}/muttrc {settings}"
-    terminal.run(reader.system.at_a_terminal(reader.name, line), dict(os.environ))
+    terminal.run(reader.booted.at_a_terminal(reader.name, line), dict(os.environ))
     read = reader.type("cat", kept, check=False).stdout
     return read if f"Subject: {subject}" in read else ""
 
