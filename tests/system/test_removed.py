@@ -1,5 +1,7 @@
 """The package goes again: what ran is stopped, and only what belongs to people stays."""
 
+import re
+
 from booted import Booted
 from person import until
 from system.conftest import PACKAGE
@@ -14,7 +16,8 @@ def test_an_installation_above_it_restarts_the_service(
 ) -> None:
     before = {person.name: person.process() for person in (alice, bora)}
     assert all(before.values())
-    system.apt("install", "--reinstall", f"/packages/{PACKAGE.name}")
+    told = system.apt("install", "--reinstall", f"/packages/{PACKAGE.name}")
+    assert not re.search("Failed to|not found|not loaded", told.stdout + told.stderr)
     for person in (alice, bora):  # apt waits for nobody's node
         until_is_another(person, before[person.name])
     alice.send(bora, "after an installation")
