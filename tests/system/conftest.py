@@ -36,11 +36,11 @@ ORDER = (
     "test_reboot",
     "test_upgraded",
     "test_backup",
-    "test_journal",
     "test_removed",
     "test_downgraded",
     "test_repository",
     "test_from_source",
+    "test_journal",
 )
 _FIGURES: dict[str, float] = {}
 

@@ -1,4 +1,4 @@
-"""What the service wrote into the journal in all this: no traceback, no warning, no secret."""
+"""What was written into the journal in all of this: no traceback, no warning, no secret."""
 
 import re
 

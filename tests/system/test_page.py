@@ -19,6 +19,7 @@ from booted import Booted
 from person import ROOT
 from programs.transcript import Replay, Somebody, Step, steps
 from roots import Unavailable
+from system import journals
 from system.conftest import PACKAGE, SUITE
 from system.people import Figure
 
@@ -43,17 +44,22 @@ class Inhabitant(Somebody):
 
 
 @pytest.fixture(scope="module")
-def people() -> Iterator[dict[str, Somebody]]:
-    """Anna and Bora, as the package and an account alone have made them."""
+def home() -> Iterator[Booted]:
+    """The package and two accounts, and nothing else."""
     try:
         with booted.booted(SUITE) as system:
             system.add("mutt")
             system.install(PACKAGE)
             system.root("useradd", "--create-home", "anna")
             system.root("loginctl", "enable-linger", "anna")  # as Bora has it from the beginning
-            yield {name: Inhabitant(system, name) for name in NAMES}
+            yield system
     except Unavailable as why:
         pytest.skip(str(why))
+
+
+@pytest.fixture(scope="module")
+def people(home: Booted) -> dict[str, Somebody]:
+    return {name: Inhabitant(home, name) for name in NAMES}
 
 
 def with_systemd(page: str) -> list[Step]:
@@ -75,3 +81,8 @@ def test_what_stands_on_the_page_happens_word_by_word(
     for step in with_systemd(PAGE.read_text("utf-8")):
         replay.expect(step)
     figure("from setup to the first letter and its answer", time.monotonic() - begun)
+
+
+def test_its_journal_has_no_traceback_and_no_warning_of_ours(home: Booted) -> None:
+    assert journals.tracebacks(home) == []
+    assert journals.warnings_of_ours(home) == []
