@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from mail_to_back_up import Mail, Seam
-from postroad.app import backup_folder, durable
+from postroad.app import backup_folder, durable, telling_backup
 from postroad.base.errors import ConfigurationError, DiskFull
 from postroad.store import backup_format as form
 from postroad.store import checkup, snapshot
@@ -329,6 +330,20 @@ def test_a_check_while_a_backup_is_written_says_so(mail: Mail, stick: Path) -> N
 
 
 # What the copy of the database needs
+
+
+def test_a_backup_on_the_disk_of_the_mail_itself_says_so(
+    mail: Mail, stick: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As in the empty folder of a stick that is not plugged in."""
+    telling_backup.written(mail.back_up(stick))
+    assert "on the disk of your mail itself" in capsys.readouterr().out
+    elsewhere = Path("/dev/shm")  # another file system
+    if os.stat(elsewhere).st_dev == os.stat(mail.data).st_dev:
+        pytest.skip("there is one file system alone")
+    with tempfile.TemporaryDirectory(dir=elsewhere) as other:
+        telling_backup.written(mail.back_up(Path(other)))
+    assert "on the disk of your mail itself" not in capsys.readouterr().out
 
 
 def test_two_backups_at_once_to_two_folders_do_not_meet(

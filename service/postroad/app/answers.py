@@ -824,6 +824,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             **_BACKUP,
             "written_bytes": whole("that were new"),
             "missing": many(text("a file of the store"), "what the store had lost before"),
+            "same_disk": truth("whether it is in the file system of the mail itself"),
         },
     ),
     "backup check": (

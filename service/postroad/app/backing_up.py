@@ -114,6 +114,7 @@ def back_up(
             if writer.gather(catalogue):
                 break
         writer.keep(catalogue)
+        same_disk = path.stat().st_dev == config.data.stat().st_dev
     answer = {
         "folder": str(path),
         "number": head.count,
@@ -122,6 +123,7 @@ def back_up(
         "total_bytes": sum(file.size for file, _ in files.values()),
         "written_bytes": writer.written_bytes,
         "missing": lost,
+        "same_disk": same_disk,
     }
     _note(config, using, answer)
     return answer

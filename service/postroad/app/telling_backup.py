@@ -31,6 +31,11 @@ def written(answer: dict[str, Any]) -> None:
         f"{octets(answer['total_bytes'])}, of which {octets(answer['written_bytes'])} were new."
     )
     _list("These files of your store could not be read:", answer["missing"])
+    if answer["same_disk"]:
+        click.echo(
+            "That folder is on the disk of your mail itself: when the disk is lost, so is the "
+            "backup. If it should be on another one, see whether that is plugged in."
+        )
     click.echo("Your 24 words open it, and nothing else does. To have it back, type on a computer")
     click.echo(f"where you are not set up: postroad setup --restore {quote(answer['folder'])}")
 
