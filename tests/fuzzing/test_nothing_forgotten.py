@@ -77,7 +77,7 @@ ABOVE = {
     "doors.dbus.wire.serial_of": "a whole message",
     "doors.identity.IdentityDesk._publish": "base64 from the owner's own process",
     "doors.submission._Conversation._credential": "base64 of a line of at most 512 octets",
-    "machine.firewalls.at_work": "rules as nft prints them: tests/machine/test_firewalls.py",
+    "machine.firewalls._of_nftables": "rules as nft prints them: tests/machine/test_firewalls.py",
     "machine.interfaces._flags": "what the kernel says",
     "machine.peer_uid._hexadecimal": "what the kernel says",
     "peers.directory.calls.Calls._somewhere_in": "dice",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -65,12 +66,24 @@ def rules() -> Iterator[Callable[[str], None]]:
         ("drop; udp dport != 22 accept", None),
         ("accept; jump elsewhere", None),
         ("accept; reject", False),
+        ("accept; return; drop", True),
+        ("drop; ct state vmap { established : accept, new : drop }; accept", None),
+        ("drop; ct state vmap { established : accept, new : jump elsewhere }", None),
+        ("drop; udp dport vmap { 46464 : accept }", None),
+        ("drop; udp dport 46464 limit rate 5/second accept", None),
+        ("drop; udp dport 22 limit rate 5/second accept; accept", True),
+        ("drop; udp dport @open accept", None),
+        ("drop; udp dport 0-1023 accept; udp dport 46464 log accept", True),
+        ("accept; ip saddr 192.0.2.0/24 udp dport 22 drop", True),
     ],
 )
 def test_the_rules_are_read_as_the_kernel_obeys_them(
     rules: Callable[[str], None], chain: str, lets_in: bool | None
 ) -> None:
-    rules("table inet filter {\nchain elsewhere {\n}\n}\n")
+    rules(
+        "table inet filter {\nset open {\ntype inet_service\nelements = { 46464 }\n}\n"
+        "chain elsewhere {\n}\n}\n"
+    )
     rules(INPUT.format("inet filter", chain.replace("; ", "\n")))
     assert list(firewalls.at_work(PORT, "udp")) == [Found("nftables", lets_in)]
 
@@ -85,6 +98,45 @@ def test_chains_that_refuse_nothing_are_no_firewall(rules: Callable[[str], None]
     rules(INPUT.format("inet filter", "accept"))
     rules(INPUT.format("ip nat", "accept\nmasquerade").replace("filter hook input", NAT))
     assert list(firewalls.at_work(PORT, "udp")) == []
+
+
+CHAIN = {
+    "chain": {
+        "family": "ip",
+        "table": "filter",
+        "name": "INPUT",
+        "type": "filter",
+        "hook": "input",
+        "policy": "drop",
+    }
+}
+DPORT = {"payload": {"protocol": "udp", "field": "dport"}}
+
+
+def of_port(right: object) -> dict[str, object]:
+    return {"match": {"op": "==", "left": DPORT, "right": right}}
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [{"xt": {"type": "match", "name": "owner"}}, {"accept": None}],  # as of iptables
+        [of_port({"prefix": {"addr": "::", "len": 8}}), {"accept": None}],
+        [of_port({"set": [22, {"elem": {"val": 46464, "timeout": 9}}]}), {"accept": None}],
+        [of_port("ssh"), {"accept": None}],
+        [{"match": {}}, {"accept": None}],
+        ["accept"],
+    ],
+)
+def test_what_is_not_understood_is_neither_open_nor_shut(statements: list[object]) -> None:
+    rule = {"family": "ip", "table": "filter", "chain": "INPUT", "expr": statements}
+    told = json.dumps({"nftables": [{"metainfo": {}}, CHAIN, {"rule": rule}]})
+    assert list(firewalls._of_nftables(told, PORT, "udp")) == [Found("nftables")]
+
+
+@pytest.mark.parametrize("told", ["{}", "", '{"nftables": [{"rule": 1}, 2]}'])
+def test_what_cannot_be_read_is_not_called_no_firewall(told: str) -> None:
+    assert list(firewalls._of_nftables(told, PORT, "udp")) == [Found("nftables")]
 
 
 def test_where_nobody_may_look_nothing_is_claimed(

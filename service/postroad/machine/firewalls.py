@@ -21,7 +21,8 @@ UFW, FIREWALLD, NFTABLES = "ufw", "firewalld", "nftables"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`lets_in`: others, at the port that was asked about; None: only root can see."""
+    """`lets_in`: others, at the port that was asked about; None: only root can see, or we do not
+    understand the rules."""
 
     kind: str
     lets_in: bool | None = None
@@ -41,12 +42,20 @@ def at_work(port: int, transport: str) -> Iterator[Found]:
     if of_others:
         return  # the rules are theirs
     if (rules := _said("nft", "--json", "list", "ruleset")) is not None:
-        with suppress(ValueError, KeyError, TypeError):
-            found = list(_hooked(json.loads(rules)["nftables"]))
-            if found:
-                yield Found(NFTABLES, _all_let_in(found, port, transport))
+        yield from _of_nftables(rules, port, transport)
     elif Path("/etc/systemd/system/sysinit.target.wants/nftables.service").exists():
         yield Found(NFTABLES)
+
+
+def _of_nftables(rules: str, port: int, transport: str) -> Iterator[Found]:
+    try:
+        found = list(_hooked(json.loads(rules)["nftables"]))
+        lets_in = _all_let_in(found, port, transport)
+    except (ValueError, KeyError, TypeError, AttributeError):  # there is something, and no more
+        yield Found(NFTABLES)
+    else:
+        if found:
+            yield Found(NFTABLES, lets_in)
 
 
 def _is_running(program: str) -> bool:
@@ -112,27 +121,37 @@ def _lets_in(chain: _Chain, port: int, transport: str) -> bool | None:
     """What the chain does with the first packet of somebody new; None where a rule before that is
     not understood."""
     for rule in chain.rules:
-        verdicts = [each for each in rule if each.keys() & _VERDICTS]
-        if not verdicts:
-            continue  # it counts, or logs
-        fits = _fits([each for each in rule if "match" in each], port, transport)
-        if fits is False:
-            continue
-        if fits is None or "jump" in verdicts[0] or "goto" in verdicts[0]:
+        ends = _ends(rule, port, transport)
+        if ends == "return":
+            break
+        if ends is None or ends in _ELSEWHERE:
             return None
-        return "accept" in verdicts[0]
+        if ends:
+            return ends == "accept"
     return chain.policy == "accept"
 
 
-_VERDICTS = frozenset({"accept", "drop", "reject", "jump", "goto"})
+_QUIET = frozenset({"counter", "log", "comment"})
+_ELSEWHERE = frozenset({"jump", "goto"})
+_VERDICTS = frozenset({"accept", "drop", "reject", "return"}) | _ELSEWHERE
 
 
-def _fits(matches: list[dict[str, Any]], port: int, transport: str) -> bool | None:
-    """Whether such a packet, from outside, is meant; None where that is not understood."""
-    found = [_fits_one(each["match"], port, transport) for each in matches]
-    if False in found:
-        return False
-    return None if None in found else True
+def _ends(rule: list[dict[str, Any]], port: int, transport: str) -> str | None:
+    """The verdict of a rule on such a packet, from outside; empty: it goes on with the next one;
+    None where that is not understood."""
+    is_sure = True
+    for statement in rule:
+        ((kind, said),) = statement.items()
+        if kind == "match":
+            fits = _fits_one(said, port, transport)
+            if fits is False:
+                return ""
+            is_sure &= fits is True
+        elif kind in _VERDICTS:
+            return kind if is_sure else None
+        elif kind not in _QUIET:
+            return None
+    return ""
 
 
 def _fits_one(match: dict[str, Any], port: int, transport: str) -> bool | None:
@@ -152,13 +171,18 @@ def _fits_one(match: dict[str, Any], port: int, transport: str) -> bool | None:
     return None
 
 
-def _holds(right: Any, wanted: int | str) -> bool:
-    """Whether a value, a list, a set or a range of them has this one in it."""
-    if isinstance(right, list):
-        return any(_holds(one, wanted) for one in right)
-    if isinstance(right, dict):
-        if "range" in right:
-            low, high = right["range"]
-            return bool(low <= wanted <= high)
-        return _holds(right["set"], wanted)
-    return bool(right == wanted)
+def _holds(right: Any, wanted: int | str) -> bool | None:
+    """Whether a value, a list, a set or a range of them has this one in it; None where that is not
+    understood: a set with a name, a number by its name, whatever else there is."""
+    match right:
+        case list():
+            found = [_holds(one, wanted) for one in right]
+            return True if True in found else None if None in found else False
+        case {"range": [int(low), int(high)]} if isinstance(wanted, int):
+            return low <= wanted <= high
+        case {"set": several}:
+            return _holds(several, wanted)
+        case int() | str() if type(right) is type(wanted) and not str(right).startswith("@"):
+            return right == wanted
+        case _:
+            return None
