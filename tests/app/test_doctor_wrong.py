@@ -126,6 +126,20 @@ def test_permissions_that_are_too_wide_or_too_narrow_are_told(
     assert one["health"] == ("broken" if is_broken else "attention")
 
 
+def test_a_folder_that_nobody_can_look_at_is_not_called_ones_own(anna: Person) -> None:
+    away = anna.folder / "away"
+    away.symlink_to(away)
+    kept = anna.config.read_text()
+    anna.config.write_text(kept.replace(f'"{anna.folder}/run"', f'"{away}/run"'))
+    found = json.loads(anna.type("doctor", "--json").stdout)["findings"]
+    (one,) = [one for one in found if one["about"] == "permissions"]
+    assert one["health"] == "attention"
+    assert one["summary"] == (
+        "The node's runtime folder could not be looked at (Too many levels of symbolic links): "
+        f"{away}/run"
+    )
+
+
 @pytest.mark.parametrize("seconds", [-3 * 366 * 86400, -2 * 86400])
 def test_a_clock_that_went_back_is_told(anna: Person, seconds: int) -> None:
     """Before this program was made, and before the own keys were written."""

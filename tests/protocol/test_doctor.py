@@ -146,6 +146,13 @@ TABLE: list[tuple[dict[str, Any], str, Health, str, str]] = [
         "may not be written",
         "chmod 700",
     ),
+    (
+        {"folders": (DATA, replace(DATA, mode=None, hidden="Permission denied"))},
+        "permissions",
+        ATTENTION,
+        "could not be looked at (Permission denied)",
+        "namei -l '/home/anna/x'",
+    ),
     ({"file_system": "nfs4"}, "disk", BROKEN, "locks are not to be relied on", "Stop your node"),
     ({"file_system": "fuse.sshfs"}, "disk", BROKEN, "(fuse.sshfs). Its locks", "Stop your node"),
     ({"free_bytes": 0}, "disk", BROKEN, "almost full", "Make room"),

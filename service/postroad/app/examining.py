@@ -281,8 +281,10 @@ def _permissions(config: Config, path: Path) -> Known:
 def _folder(what: str, path: Path) -> Folder:
     try:
         found = path.lstat()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return Folder(what, str(path), None)
+    except OSError as error:
+        return Folder(what, str(path), None, hidden=str(error.strerror))
     mode = stat.S_IMODE(found.st_mode)
     leads_elsewhere = stat.S_ISLNK(found.st_mode)
     if leads_elsewhere or (what.startswith("The folder of your conf") and mode & 0o022 == 0):

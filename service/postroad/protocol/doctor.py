@@ -70,7 +70,8 @@ class Firewall:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One of our places on the disk. `mode`: its permission bits; None: it is not there."""
+    """One of our places on the disk. `mode`: its permission bits; None: it is not there, or
+    it could not be looked at, and why is in `hidden`."""
 
     what: str
     path: str
@@ -78,6 +79,7 @@ class Folder:
     is_ours: bool = True
     leads_elsewhere: bool = False
     is_folder: bool = True
+    hidden: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +353,19 @@ def _folders(facts: Facts) -> Iterator[Finding]:
                 f"chmod {right} '{one.path}'",
                 plain_step=f"chmod {right}",
             )
-    if good:
+    if not good:
+        return  # what could not be looked at may lie in one of those
+    hidden = [one for one in facts.folders if one.hidden]
+    for one in hidden:
+        yield Finding(
+            "permissions",
+            ATTENTION,
+            f"{one.what} could not be looked at ({one.hidden}): {one.path}",
+            f"namei -l '{one.path}'",
+            f"{one.what} could not be looked at ({one.hidden}).",
+            "namei -l",
+        )
+    if not hidden:
         yield Finding("permissions", OK, "Your folders are yours alone.")
 
 
