@@ -269,6 +269,31 @@ def test_a_port_that_stays_is_never_let_go(config: configuration.Config, systemd
     assert f"stop {BOTH}" in systemd.asked()
 
 
+def test_an_upgrade_of_the_socket_unit_lets_no_port_go(
+    config: configuration.Config, systemd: Systemd
+) -> None:
+    service.enable(config)
+    systemd.listens_at(*PORTS)
+    systemd.asked()
+    path = units.folder() / SOCKET
+    path.write_text(path.read_text().replace("Description=", "Description=Formerly: "))
+    service.enable(config)
+    assert "Formerly" not in path.read_text()
+    assert systemd.asked() == [TRIED, "restart postroad.service"]
+
+
+@pytest.mark.parametrize("key", ["data", "runtime"])
+def test_a_folder_that_cannot_be_made_is_named_and_nothing_is_laid(
+    config: configuration.Config, systemd: Systemd, tmp_path: Path, key: str
+) -> None:
+    (tmp_path / "a file").touch()
+    for folder in (tmp_path / "a file", tmp_path / "a file" / "below it"):
+        wrong = replace(config, data=folder) if key == "data" else replace(config, runtime=folder)
+        with pytest.raises(ConfigurationError, match=f"To use another folder, change {key} in "):
+            service.enable(wrong)
+        assert not list(service.ours())
+
+
 def test_a_restart_lays_anew_what_the_configuration_has_changed(
     config: configuration.Config, systemd: Systemd, tmp_path: Path
 ) -> None:
@@ -376,16 +401,22 @@ def test_pauses_that_do_not_grow_by_themselves_are_laid(
     assert not path.exists()
 
 
-def test_the_fourth_crash_of_five_minutes_waits_and_a_stop_forgets_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("/run/user/1000/other",)])
+def test_the_fourth_crash_of_five_minutes_waits_and_a_stop_forgets_them(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
     """The line of the unit, as systemd hands it to a shell, with a `sleep` that says how long."""
     script = script_of("40-pauses.conf", "ExecStopPost")
     (tmp_path / "sleep").write_text("#!/bin/sh\necho $1\n")
     (tmp_path / "sleep").chmod(0o700)
 
+    own = tmp_path / "own folder"
+    own.mkdir()
+
     def ended(result: str) -> str:
         surroundings = {
             "PATH": f"{tmp_path}:{os.environ['PATH']}",
-            "RUNTIME_DIRECTORY": str(tmp_path),
+            "RUNTIME_DIRECTORY": ":".join(map(str, (own, *more))),
             "SERVICE_RESULT": result,
         }
         command = ["/bin/sh", "-c", script]
@@ -395,7 +426,7 @@ def test_the_fourth_crash_of_five_minutes_waits_and_a_stop_forgets_them(tmp_path
     assert [ended("signal") for _ in range(13)] == ["", "", "", *map(str, range(1, 9)), "8", "8"]
     assert ended("success") == ""
     assert ended("exit-code") == ""
-    os.utime(tmp_path / "crashes", (0, 0))
+    os.utime(own / "crashes", (0, 0))
     assert [ended("exit-code") for _ in range(4)] == ["", "", "", "1"]
 
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from postroad.app import config as configuration
 from postroad.app import systemctl, units
 from postroad.app.config import Config
 from postroad.app.units import SERVICE
@@ -36,11 +37,22 @@ CANNOT = {
 ENABLE_ANEW = "Have the service laid anew: postroad service enable"
 
 
+def make_folders(config: Config) -> None:
+    """Have what is bound be there; ConfigurationError when it cannot be."""
+    for key, folder in (("data", config.data), ("runtime", config.runtime)):
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"The folder {folder} cannot be made: {error.strerror}. To use another folder, "
+                f"change {key} in {configuration.default_path()}."
+            ) from error
+
+
 def lay(config: Config) -> str:
-    """Put the sandbox in place if a unit starts with it; else why it does not."""
+    """Put the sandbox in place if a unit starts with it; else why it does not. Its folders are
+    there."""
     _uncover()
-    for folder in (config.data, config.runtime):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     content = text(config)
     with _trial(content):
         reason = _try()

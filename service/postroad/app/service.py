@@ -6,7 +6,8 @@ whoever calls Postroad on the session bus starts it. The ports of the
 configuration go into a drop-in of the socket unit, the sandbox into one of the service.
 Invariants: only files of ours are written or removed, below ~/.config/systemd/user and
 ~/.local/share/dbus-1/services; what systemd refuses is told in words, with the line to type; mail
-is never touched; a port that stays ours is not let go, not even for a moment.
+is never touched; while all ports stay ours, none of them is let go, not even for a moment, whatever
+else is laid anew; where one is another, all of them are, until the new socket is there.
 See: docs/adr/0019-systemd.md.
 """
 
@@ -61,15 +62,17 @@ def enable(config: Config) -> Enabled:
     Raises ConfigurationError when systemd does not let us; what was laid stays, and may be laid
     again."""
     systemctl.expect()
-    socket_is_another = _lay_units()
+    sandbox.make_folders(config)  # first: what cannot be made leaves nothing half laid
+    _lay_units()
     lay_activation()
-    socket_is_another |= _lay_ports(config)
+    # systemd, told to read it again, may already say of the old socket what the new file says.
+    ports_are_others = _lay_ports(config)
     _lay_pauses()
     systemctl.ask("daemon-reload")
     reason = sandbox.lay(config)
     systemctl.ask("daemon-reload")
     systemctl.ask("enable", SOCKET, SERVICE)
-    if socket_is_another or held_ports() != _wanted(config):
+    if ports_are_others or held_ports() != _wanted(config):
         # The socket that holds the old ones has to go first.
         systemctl.ask("stop", SOCKET, SERVICE)
         _start_sockets(config)
@@ -190,10 +193,9 @@ def _start_sockets(config: Config) -> None:
 # How the units are laid
 
 
-def _lay_units() -> bool:
-    """Whether the socket's is another one than before."""
-    _lay(units.folder() / SERVICE, units.for_program(SERVICE))
-    return _lay(units.folder() / SOCKET, units.for_program(SOCKET))
+def _lay_units() -> None:
+    for unit in (SERVICE, SOCKET):
+        _lay(units.folder() / unit, units.for_program(unit))
 
 
 def lay_activation() -> None:
@@ -211,11 +213,12 @@ def _reload_bus() -> None:
         systemctl.command("busctl", "--user", "call", *bus, "ReloadConfig")
 
 
-def _lay(path: Path, content: str) -> bool:
-    """Write what no package brought; whether that made a difference."""
+def _lay(path: Path, content: str) -> None:
+    """Write what no package brought."""
     if any((folder / path.name).exists() for folder in OF_PACKAGES):
-        return units.take_away(path)  # of a time before the package: it would hide the package's
-    return units.lay(path, content)
+        units.take_away(path)  # of a time before the package: it would hide the package's
+    else:
+        units.lay(path, content)
 
 
 def _lay_ports(config: Config) -> bool:
