@@ -24,11 +24,13 @@ from together.computers import OWNERS, Computer
 
 ORDER = ("test_letters", "test_switched_off", "test_killed", "test_journals")
 
-collect_ignore_glob = [] if os.environ.get("POSTROAD_TOGETHER") else ["test_*.py"]
+IS_MEANT = bool(os.environ.get("POSTROAD_TOGETHER"))
+collect_ignore_glob = [] if IS_MEANT else ["test_*.py"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: ORDER.index(item.path.stem))
+    if IS_MEANT:
+        items.sort(key=lambda item: ORDER.index(item.path.stem))
 
 
 @pytest.fixture(scope="session")
