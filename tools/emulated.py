@@ -67,7 +67,8 @@ class Emulated(Computer):
 
     slowness = SLOWNESS
 
-    def __init__(self, port: socket.socket) -> None:
+    def __init__(self, port: socket.socket, machine: subprocess.Popen[bytes]) -> None:
+        self._machine = machine
         self._port = port
         self._asking = port.makefile("w", encoding="ascii")
         self._answers = port.makefile("r", encoding="ascii")
@@ -81,13 +82,17 @@ class Emulated(Computer):
     ) -> Done:
         words = [str(word) for word in command]
         asked = {"command": words, "stdin": stdin, "seconds": seconds * self.slowness}
-        print(json.dumps(asked), file=self._asking, flush=True)
-        status, stdout, stderr = json.loads(self._answers.readline())
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(asked), file=self._asking, flush=True)
+        answer = self._answers.readline()
+        assert answer, f"qemu has ended: {self._machine.communicate()[1].decode(errors='replace')}"
+        status, stdout, stderr = json.loads(answer)
         return checked(subprocess.CompletedProcess(words, status, stdout, stderr), check)
 
     def close(self) -> None:
         for each in (self._asking, self._answers, self._port):
-            each.close()
+            with contextlib.suppress(BrokenPipeError):
+                each.close()
 
     def write(self, path: str, text: str) -> None:
         self.root("sh", "-c", 'cat > "$0"', path, stdin=text)
@@ -206,10 +211,10 @@ def _up(work: Path, machine: subprocess.Popen[bytes]) -> Emulated:
     port = socket.socket(socket.AF_UNIX)
     port.settimeout(BOOT_SECONDS_MAX)
     port.connect(str(work / "port"))
-    running = Emulated(port)
+    running = Emulated(port, machine)
     try:
         running.root("systemctl", "is-system-running", "--wait", check=False)
-    except (OSError, ValueError) as error:
+    except (OSError, AssertionError) as error:
         last = console.read_text(errors="replace")[-2000:]
         raise Unavailable(f"{SUITE} does not boot in qemu here:\n{last}") from error
     port.settimeout(None)

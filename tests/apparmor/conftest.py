@@ -14,6 +14,7 @@ import pytest
 from emulated import Emulated, emulated
 from roots import Unavailable
 from system.people import MAIL_PROGRAM, Resident
+from together.mail_programs import write_settings_of_curl
 
 PACKAGE = os.environ.get("POSTROAD_PACKAGE", "")
 
@@ -34,6 +35,7 @@ def ubuntu() -> Iterator[Emulated]:
 def alice(ubuntu: Emulated) -> Resident:
     person = Resident(ubuntu, "alice")
     person.set_up()
+    write_settings_of_curl(person)
     return person
 
 
@@ -41,4 +43,5 @@ def alice(ubuntu: Emulated) -> Resident:
 def bora(ubuntu: Emulated, alice: Resident) -> Resident:
     person = Resident(ubuntu, "bora")
     person.set_up()
+    write_settings_of_curl(person)
     return person

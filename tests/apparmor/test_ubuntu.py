@@ -8,6 +8,7 @@ import re
 
 from emulated import Emulated
 from system.people import SERVICE, Resident, meet
+from together.mail_programs import read_by_curl, send_by_curl
 
 RESTRICTION = "kernel.apparmor_restrict_unprivileged_userns"
 
@@ -21,27 +22,10 @@ def denials(ubuntu: Emulated) -> list[str]:
     return [line for line in ubuntu.journal("--dmesg").splitlines() if '"DENIED"' in line]
 
 
-def send_by_curl(sender: Resident, to: Resident, subject: str) -> None:
-    """The account is read from stdin: a password is not for a command line."""
-    account = f'user = "{sender.address}:{sender.password}"\n'
-    letter = f"From: <{sender.address}>\nTo: <{to.address}>\nSubject: {subject}\n\nHello.\n"
-    sender.type("sh", "-c", "cat > letter", stdin=letter)
-    url = f"smtp://127.0.0.1:{sender.smtp_port}"
-    envelope = ("--mail-from", sender.address, "--mail-rcpt", to.address)
-    sender.type(*CURL, "--url", url, *envelope, "--upload-file", "letter", stdin=account)
-
-
-def read_by_curl(reader: Resident, subject: str) -> None:
-    reader.expect(subject)  # it waits
-    account = f'user = "{reader.address}:{reader.password}"\n'
-    url = f"imap://127.0.0.1:{reader.imap_port}/INBOX"
-    told = reader.type(*CURL, "--url", f'{url}?SUBJECT%20"{subject}"', stdin=account).stdout
-    number = told.split()[-1]
-    read = reader.type(*CURL, "--url", f"{url};MAILINDEX={number}", stdin=account).stdout
-    assert f"Subject: {subject}" in read
-
-
-CURL = ("curl", "--silent", "--show-error", "--config", "-")
+def carry(sender: Resident, to: Resident, subject: str) -> None:
+    send_by_curl(sender, to.address, subject)
+    to.expect(subject)
+    assert f"Subject: {subject}" in read_by_curl(to, subject)
 
 
 def test_the_kernel_restricts_user_namespaces(ubuntu: Emulated) -> None:
@@ -81,10 +65,8 @@ def test_doctor_finds_nothing_broken(alice: Resident) -> None:
 
 def test_letters_go_and_come(alice: Resident, bora: Resident) -> None:
     meet(alice, bora)
-    send_by_curl(alice, bora, "under the restriction")
-    read_by_curl(bora, "under the restriction")
-    send_by_curl(bora, alice, "and back")
-    read_by_curl(alice, "and back")
+    carry(alice, bora, "under the restriction")
+    carry(bora, alice, "and back")
 
 
 def test_without_the_restriction_the_sandbox_is_on(alice: Resident, ubuntu: Emulated) -> None:
@@ -105,8 +87,7 @@ def test_a_restriction_that_comes_later_costs_no_mail(
     assert alice.greeting(alice.imap_port).startswith("* OK ")
     assert not alice.is_in_its_sandbox()
     assert "sandbox" in [one["code"] for one in alice.postroad("status")["problems"]]
-    send_by_curl(alice, bora, "restricted later")
-    read_by_curl(bora, "restricted later")
+    carry(alice, bora, "restricted later")
 
 
 PROFILE = """abi <abi/4.0>,

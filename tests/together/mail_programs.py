@@ -30,6 +30,10 @@ def write_settings(owner: Resident) -> None:
     for program in ("mutt", "mbsync", "msmtp"):
         write = ("postroad", "mail-client", program, "--write")
         owner.type(*write, stdin=owner.password + "\n")
+    write_settings_of_curl(owner)
+
+
+def write_settings_of_curl(owner: Resident) -> None:
     user = f'user = "{told(owner)["outgoing"]["user_name"]}:{owner.password}"\n'
     owner.type("sh", "-c", f"umask 077; cat > {CURL}", stdin=f"silent\nshow-error\n{user}")
 
