@@ -677,7 +677,7 @@ def test_a_port_is_had_again_although_somebody_was_just_coming_in(body: str) -> 
     """What iroh has handed out of a guest keeps its port, and a task's error may keep that: whether
     or not somebody collects garbage, the port must be free."""
     if body == "tls":
-        pytest.skip("a listener's port is free at once; asyncio loses a dial cancelled so early")
+        pytest.skip("not for TLS: a listener is gone at once, and asyncio loses so early a dial")
 
     async def test() -> None:
         network = _make(body)()
