@@ -80,7 +80,7 @@ KNOCK_SECONDS_MAX = 2.0  # for an answer to a stranger's word, or of a relay to 
 DIAL_BACKS_A_MINUTE = 2  # for one peer, and for one host; after a pause so many at once
 RELAYS_TRIED_MAX = 8  # of those that contacts offer
 OBSERVATIONS_MAX = 64  # of our address by peers; the oldest go
-JOIN_SECONDS_MAX = 5.0  # that `resume` and `peers ping` wait for a node that joins the network
+JOIN_SECONDS_MAX = 10.0  # that `resume` and `peers ping` wait for a node that joins the network
 CHECK_SECONDS_MAX = 8.0  # for all that `netcheck` and `peers ping` try
 
 # Records and invitations

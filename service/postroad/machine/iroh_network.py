@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LOOPBACK = ("127.0.0.1", "::1")
-CLOSING_SECONDS_MAX = 4.0  # iroh gives goodbyes 3 s, when a dial was still without an answer
+CLOSING_SECONDS_MAX = 8.0  # iroh gives goodbyes 3 s, when a dial was still without an answer
 REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some ms later
 PIECE_BYTES_MAX = 256 * limits.KIB  # one crossing into Rust: the loop stands still while it copies
 RELAY_LOOK_SECONDS = 5.0  # between looks at what iroh counts of its home relay, while it has one
