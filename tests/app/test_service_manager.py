@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import poplib
-import shutil
 import smtplib
 import socket
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from person import Person, until
 from postroad.app import asking, status_line
 from postroad.protocol.health import Facts, judge
 from service_manager import ServiceManager, greeting
-
-
-@pytest.fixture
-def anna(tmp_path: Path) -> Iterator[Person]:
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = Person("anna", folder, 0)
-    yield made
-    made.kill()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def systemd(anna: Person) -> Iterator[ServiceManager]:
-    made = ServiceManager(anna)
-    yield made
-    made.close()
 
 
 def test_a_node_that_is_not_set_up_is_up_and_says_so_and_goes_on_by_itself(

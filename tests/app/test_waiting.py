@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import smtplib
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,23 +14,6 @@ from person import Person, until
 from postroad.app import asking
 from postroad.base.errors import PostroadError
 from service_manager import ServiceManager, greeting
-
-
-@pytest.fixture
-def anna(tmp_path: Path) -> Iterator[Person]:
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = Person("anna", folder, 0)
-    yield made
-    made.kill()
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def systemd(anna: Person) -> Iterator[ServiceManager]:
-    made = ServiceManager(anna)
-    yield made
-    made.close()
 
 
 def ask(anna: Person, do: str, **more: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Purpose: one place decides and says it; the command line, D-Bus and the tray onl
 Invariants: total and deterministic; the worst problem decides the health; a worse fact never gives
 a better health. What the owner wants (a pause), and what begins, is no worse fact: while the node
 is off the network nothing is said about the ways to others. Each problem ends in a next step that
-names a command.
+names a command. It is long because it is a table: each problem has its fact and its two sentences.
 See: docs/adr/0020-health.md.
 """
 

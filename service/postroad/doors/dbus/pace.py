@@ -4,6 +4,7 @@ import time
 
 PROCESSOR_SHARE = 0.25  # of one core, in the long run; whoever calls more often waits
 PROCESSOR_BURST_SECONDS = 0.1
+WAIT_SECONDS_MIN = 0.005  # few waits that are worth a change of threads
 
 
 class Pace:
@@ -22,4 +23,4 @@ class Pace:
         self._debt = max(self._debt + used - self._used - earned, 0.0)
         self._used, self._looked = used, now
         if self._debt > PROCESSOR_BURST_SECONDS:
-            time.sleep(self._debt - PROCESSOR_BURST_SECONDS + 0.005)
+            time.sleep(self._debt - PROCESSOR_BURST_SECONDS + WAIT_SECONDS_MIN)
