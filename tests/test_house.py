@@ -107,11 +107,12 @@ def test_each_module_imports_alone_in_a_fresh_interpreter() -> None:
     assert not failed, "\n".join(f"{name}:\n{why}" for name, why in failed.items())
 
 
-@pytest.mark.parametrize("name", ["service", "dev", "fuzz"])
+@pytest.mark.parametrize("name", ["service", "tray", "dev", "fuzz"])
 def test_the_lock_covers_what_the_project_depends_on(name: str) -> None:
     asked = list(project()["project"]["dependencies"])
-    if name != "service":
-        asked += project()["dependency-groups"][name]
+    if name in ("tray", "dev"):
+        asked += project()["project"]["optional-dependencies"]["tray"]
+    asked += project()["dependency-groups"].get(name, [])
     text = (ROOT / "packaging" / "locks" / f"{name}.lock").read_text()
     locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", text, flags=re.MULTILINE))
     for requirement in asked:

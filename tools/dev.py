@@ -348,7 +348,9 @@ def lock() -> int:
     with_service = ["pyproject.toml", "--constraints", "packaging/locks/service.lock"]
     sources = {
         "service": ["pyproject.toml"],
-        "dev": [*with_service, "--group", "pyproject.toml:dev"],  # what is shared has one version
+        "tray": [*with_service, "--extra", "tray"],
+        # What is shared has one version.
+        "dev": [*with_service, "--extra", "tray", "--group", "pyproject.toml:dev"],
         "fuzz": [*with_service, "--group", "pyproject.toml:fuzz"],
         "locker": ["-"],
         "build": ["-"],
@@ -375,6 +377,7 @@ def inputs_of_locks() -> str:
 
     table = tomllib.loads((ROOT / "pyproject.toml").read_text())
     inputs = [table["project"]["requires-python"], *sorted(table["project"]["dependencies"])]
+    inputs += sorted(table["project"]["optional-dependencies"]["tray"])
     inputs += sorted(table["dependency-groups"]["dev"])
     return hashlib.sha256("\n".join(inputs).encode()).hexdigest()[:16]
 

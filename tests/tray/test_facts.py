@@ -1,0 +1,113 @@
+"""Whatever comes over the bus can be read, and what is shown of it is plain."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from postroad import contract
+from postroad.contract import Health, MessageState, Severity, State
+from postroad_tray import plain
+from postroad_tray.facts import OBJECTS_MAX, Link, Picture, picture
+
+INTERFACES = [
+    contract.MANAGER_INTERFACE,
+    contract.PEER_INTERFACE,
+    contract.MESSAGE_INTERFACE,
+    contract.CONTACT_INTERFACE,
+    contract.REQUEST_INTERFACE,
+    contract.DEVICE_INTERFACE,
+]
+NAMES = [
+    "State", "Health", "Problems", "Endpoints", "Name", "Address", "Online", "Path", "Trust",
+    "RoundTripMilliseconds", "SeenAt", "Peers", "Size", "Reason", "ParcelsUnderWay",
+]  # fmt: skip
+ANYTHING: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda one: st.lists(one, max_size=4) | st.dictionaries(st.text(), one, max_size=4),
+    max_leaves=8,
+)
+
+
+def of_the_node(**properties: object) -> Picture:
+    return picture(Link.THERE, {contract.ROOT_PATH: {contract.MANAGER_INTERFACE: properties}})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([contract.ROOT_PATH, "/other"]),
+        st.dictionaries(
+            st.sampled_from(INTERFACES), st.dictionaries(st.sampled_from(NAMES), ANYTHING)
+        ),
+    )
+)
+def test_whatever_a_service_tells_can_be_read(objects: dict[str, Any]) -> None:
+    read = picture(Link.THERE, objects)
+    assert isinstance(read.node.state, State)
+    assert 0 <= read.node.parcels_under_way
+    for peer in read.peers:
+        assert peer.round_trip_milliseconds >= 0.0
+        assert "\n" not in peer.name
+
+
+def test_a_word_of_tomorrow_is_the_gravest_of_its_kind() -> None:
+    node = of_the_node(State="dreaming", Health="odd", Problems=[{"Severity": "dire"}]).node
+    assert (node.state, node.health) == (State.DEGRADED, Health.BROKEN)
+    assert node.problems[0].severity is Severity.BROKEN
+    path = f"{contract.MESSAGE_PATH}/1"
+    read = picture(Link.THERE, {path: {contract.MESSAGE_INTERFACE: {"State": "lost in thought"}}})
+    assert read.messages[0].state is MessageState.LATE
+    assert read.messages[0].object_path == path
+
+
+def test_what_is_told_is_read_field_by_field() -> None:
+    node = of_the_node(
+        State="online",
+        Health="attention",
+        Problems=[{"Code": "few-holders", "Severity": "info", "Summary": "S.", "NextStep": "N."}],
+        Endpoints={"Smtp": 10587, "Imap": 10143, "UserName": "anna"},
+        ParcelsUnderWay=3,
+        PausedUntil=7,
+    ).node
+    assert (node.state, node.health) == (State.ONLINE, Health.ATTENTION)
+    assert (node.problems[0].code, node.problems[0].next_step) == ("few-holders", "N.")
+    assert (node.endpoints.smtp, node.endpoints.imap, node.endpoints.pop3) == (10587, 10143, 0)
+    assert (node.parcels_under_way, node.paused_until) == (3, 7)
+
+
+def test_of_a_flood_of_objects_a_bounded_number_is_kept() -> None:
+    flood = {f"/{n}": {contract.PEER_INTERFACE: {}} for n in range(3 * OBJECTS_MAX)}
+    assert len(picture(Link.THERE, flood).peers) == OBJECTS_MAX
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("Anna", "Anna"),
+        ("moc.live\u202e@anna", "moc.live@anna"),
+        ("a\u2066b\u2069c\u200fd", "abcd"),
+        ("two\nlines\tand\x00 more\x1b[31m", "two lines and more[31m"),
+        ("x" * 300, "x" * 199 + "…"),
+        ("\u0430nn\u0430 \U000e0041", "\u0430nn\u0430"),
+        (17, ""),
+    ],
+)
+def test_a_name_is_one_plain_line(told: object, shown: str) -> None:
+    assert plain.line(told) == shown
+
+
+@given(st.text(max_size=3000))
+def test_no_text_reorders_its_neighbours_or_grows(text: str) -> None:
+    for shown in (plain.line(text, 50), plain.paragraph(text, 50)):
+        assert len(shown) <= 50
+        hidden = {one for one in shown if unicodedata.category(one)[0] == "C"}
+        assert {unicodedata.category(one) for one in hidden - {"\n"}} <= {"Cn"}  # new letters
+    assert "\n" not in plain.line(text, 50)
+
+
+def test_a_paragraph_keeps_its_lines() -> None:
+    assert plain.paragraph("One.\r\nTwo\u202e.\n\n") == "One.\nTwo."

@@ -1,0 +1,257 @@
+"""What the service told of itself, read once at the door, into types that cannot be wrong.
+
+Purpose: from the dictionaries of `GetManagedObjects` and `PropertiesChanged` to one `Picture`, from
+which menu, icon, pages and notifications are drawn. Pure.
+Invariants: whatever comes over the bus, reading it does not raise: what is missing or of a wrong
+type becomes the empty value of its field, a word that we do not know the gravest of its kind, and
+every text is plain (`plain`). Nothing is taken beyond OBJECTS_MAX of a kind.
+See: docs/dbus.md; docs/adr/0029-tray.md.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from postroad import contract
+from postroad.contract import Health, MessageState, Path, Severity, State
+from postroad_tray import plain
+
+OBJECTS_MAX = 2000
+PROBLEMS_MAX = 50
+NUMBER_MAX = 2**53
+T = TypeVar("T")
+Told = Mapping[str, Any]  # properties by their names, variants unwrapped
+
+
+class Link(StrEnum):
+    """What there is between this program and the service."""
+
+    NO_BUS = "no-bus"  # the desktop's session bus is not there
+    ABSENT = "absent"  # nobody has the name: the service is off, or not installed
+    ASKED = "asked"  # the first answer is not here yet
+    SILENT = "silent"  # it is there, and does not answer in time
+    THERE = "there"
+
+
+class Trust(StrEnum):
+    """Whether a contact is who they say they are."""
+
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+    BLOCKED = "blocked"
+    REVOKED = "revoked"
+
+
+# For a word that a newer service says.
+GRAVEST: Mapping[type[StrEnum], StrEnum] = {
+    State: State.DEGRADED,
+    Health: Health.BROKEN,
+    Severity: Severity.BROKEN,
+    MessageState: MessageState.LATE,
+    Path: Path.NONE,
+    Trust: Trust.UNVERIFIED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    code: str = ""
+    severity: Severity = Severity.BROKEN
+    summary: str = ""
+    next_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """For mail programs, on 127.0.0.1 and ::1; a door that is shut has port 0."""
+
+    smtp: int = 0
+    imap: int = 0
+    pop3: int = 0
+    user_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`org.postroad.Postroad1.Manager`."""
+
+    version: str = ""
+    state: State = State.STARTING
+    sentence: str = ""
+    health: Health = Health.OK
+    problems: tuple[Problem, ...] = ()
+    address: str = ""
+    key: str = ""
+    paused: bool = False
+    paused_until: int = 0
+    parcels_under_way: int = 0
+    requests_waiting: int = 0
+    contact_count: int = 0
+    peers_online: int = 0
+    peers_known: int = 0
+    holders: int = 0
+    endpoints: Endpoints = field(default_factory=Endpoints)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A node of a contact. `object_path` is its place on the bus, as with all below."""
+
+    object_path: str
+    name: str = ""
+    key: str = ""
+    address: str = ""
+    contact: str = ""
+    online: bool = False
+    path: Path = Path.NONE
+    round_trip_milliseconds: float = 0.0
+    seen_at: int = 0
+    trust: Trust = Trust.UNVERIFIED
+    holds_for_us: bool = False
+    we_hold_for_them: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A letter to one recipient, on its way."""
+
+    object_path: str
+    letter: str = ""
+    recipient: str = ""
+    size: int = 0
+    state: MessageState = MessageState.WAITING
+    holders: int = 0
+    tries: int = 0
+    accepted_at: int = 0
+    expires_at: int = 0
+    next_try_at: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    object_path: str
+    name: str = ""
+    address: str = ""
+    fingerprint: str = ""
+    online: bool = False
+    seen_at: int = 0
+    trust: Trust = Trust.UNVERIFIED
+    verified_at: int = 0
+    blocked: bool = False
+    holds_for_us: bool = False
+    we_hold_for_them: bool = False
+    peers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A letter of a stranger that waits for the owner's word."""
+
+    object_path: str
+    address: str = ""
+    came_at: int = 0
+    expires_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    object_path: str
+    key: str = ""
+    is_this: bool = False
+    is_revoked: bool = False
+    takes_mail: bool = False
+    seen_at: int = 0
+    certified_until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """All that is known at one moment. Where the link is not THERE, the rest is what was told last,
+    or empty: whoever draws it says so."""
+
+    link: Link = Link.ASKED
+    node: Node = field(default_factory=Node)
+    peers: tuple[Peer, ...] = ()
+    messages: tuple[Message, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    requests: tuple[Request, ...] = ()
+    devices: tuple[Device, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        return self.link is Link.THERE
+
+
+_KINDS: Mapping[str, tuple[str, type[Any]]] = {
+    contract.PEER_INTERFACE: ("peers", Peer),
+    contract.MESSAGE_INTERFACE: ("messages", Message),
+    contract.CONTACT_INTERFACE: ("contacts", Contact),
+    contract.REQUEST_INTERFACE: ("requests", Request),
+    contract.DEVICE_INTERFACE: ("devices", Device),
+}
+
+
+def picture(link: Link, objects: Mapping[str, Mapping[str, Told]]) -> Picture:
+    """What is told by these: properties by interface, by object path."""
+    node = Node()
+    found: dict[str, list[Any]] = {name: [] for name, _ in _KINDS.values()}
+    for path, interfaces in objects.items():
+        if path == contract.ROOT_PATH and contract.MANAGER_INTERFACE in interfaces:
+            node = read(Node, interfaces[contract.MANAGER_INTERFACE])
+        for interface, (name, kind) in _KINDS.items():
+            if interface in interfaces and len(found[name]) < OBJECTS_MAX:
+                found[name].append(read(kind, interfaces[interface], object_path=path))
+    return Picture(link, node, **{name: tuple(some) for name, some in found.items()})
+
+
+def read(kind: type[T], told: object, **known: object) -> T:
+    """A dataclass of ours from properties; `known` are fields that are not told."""
+    properties = told if isinstance(told, Mapping) else {}
+    hints = _hints(kind)
+    values = dict(known)
+    for one in dataclasses.fields(kind):  # type: ignore[arg-type]
+        if one.name not in known:
+            said = properties.get(_spelt(one.name))
+            if said is not None:
+                values[one.name] = _value(hints[one.name], said)
+    return kind(**values)
+
+
+def _spelt(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+_HINTS: dict[type[Any], dict[str, Any]] = {}
+
+
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    if kind not in _HINTS:
+        _HINTS[kind] = get_type_hints(kind)
+    return _HINTS[kind]
+
+
+def _value(kind: Any, said: object) -> Any:
+    if get_origin(kind) is tuple:
+        one = get_args(kind)[0]
+        items = said if isinstance(said, list | tuple) else []
+        return tuple(_value(one, item) for item in items[:PROBLEMS_MAX])
+    if isinstance(kind, types.GenericAlias) or not isinstance(kind, type):
+        raise TypeError(f"no field of ours is a {kind}")
+    if dataclasses.is_dataclass(kind):
+        return read(kind, said)
+    if issubclass(kind, StrEnum):
+        return kind(said) if isinstance(said, str) and said in set(kind) else GRAVEST[kind]
+    if kind is bool:
+        return said is True
+    if kind is str:
+        return plain.line(said)
+    if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
+        return kind(0)
+    return kind(min(max(said, 0), NUMBER_MAX))
