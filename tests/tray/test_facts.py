@@ -48,7 +48,7 @@ def of_the_node(**properties: object) -> Picture:
 def test_whatever_a_service_tells_can_be_read(objects: dict[str, Any]) -> None:
     read = picture(Link.THERE, objects)
     assert isinstance(read.node.state, State)
-    assert 0 <= read.node.parcels_under_way
+    assert read.node.parcels_under_way >= 0
     for peer in read.peers:
         assert peer.round_trip_milliseconds >= 0.0
         assert "\n" not in peer.name
@@ -80,7 +80,7 @@ def test_what_is_told_is_read_field_by_field() -> None:
 
 
 def test_of_a_flood_of_objects_a_bounded_number_is_kept() -> None:
-    flood = {f"/{n}": {contract.PEER_INTERFACE: {}} for n in range(3 * OBJECTS_MAX)}
+    flood: dict[str, Any] = {f"/{n}": {contract.PEER_INTERFACE: {}} for n in range(3 * OBJECTS_MAX)}
     assert len(picture(Link.THERE, flood).peers) == OBJECTS_MAX
 
 

@@ -253,5 +253,6 @@ def _value(kind: Any, said: object) -> Any:
     if kind is str:
         return plain.line(said)
     if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
-        return kind(0)
-    return kind(min(max(said, 0), NUMBER_MAX))
+        said = 0
+    number = min(max(said, 0), NUMBER_MAX)
+    return float(number) if kind is float else int(number)

@@ -1,4 +1,4 @@
-"""What a person reads, in their language: gettext's catalogue `postroad`, shared with the command line.
+"""What a person reads, in their language: gettext's catalogue `postroad`, which the CLI has, too.
 
 Purpose: `_("...")` for a sentence, `many("{n} letter", "{n} letters", n)` for one that counts.
 Invariants: English is in the source, so that a missing catalogue, or a missing sentence in one, is
@@ -18,7 +18,7 @@ _said: gettext.NullTranslations = gettext.NullTranslations()
 
 def speak(languages: list[str] | None = None, catalogues: Path | None = None) -> None:
     """Take the catalogue of these languages, by default those of the environment (LANGUAGE, LC_ALL,
-    LC_MESSAGES, LANG); POSTROAD_CATALOGUES names another folder, for a tree that is not installed."""
+    LC_MESSAGES, LANG); POSTROAD_CATALOGUES names another folder, where nothing is installed."""
     global _said
     folder = catalogues or Path(os.environ.get("POSTROAD_CATALOGUES") or CATALOGUES)
     _said = gettext.translation(DOMAIN, folder, languages, fallback=True)
