@@ -72,6 +72,7 @@ def test_mutt_sends_and_reads_with_the_file_that_is_written(couple: Couple, tmp_
     letter = fetched.read_text()
     assert f"Subject: {subject}" in letter
     assert f"From: anna <{anna.address}>" in letter
+    assert re.search(r"^Message-ID: <\S+@postroad\.alt>$", letter, re.MULTILINE)
 
 
 @pytest.mark.program
@@ -88,7 +89,9 @@ def test_msmtp_sends_and_mbsync_fetches_with_the_files_that_are_written(
     written(bora, "mbsync")
     run("sh", "-ec", then, home=tmp_path)
     inbox = tmp_path / "Mail" / "postroad" / "INBOX"
-    assert any(b"Subject: By msmtp" in path.read_bytes() for path in inbox.glob("*/*"))
+    letters = [path.read_bytes() for path in inbox.glob("*/*")]
+    (fetched,) = [one for one in letters if b"Subject: By msmtp" in one]
+    assert re.search(rb"^Message-ID: <\S+@postroad\.alt>$", fetched, re.MULTILINE)
 
 
 @pytest.mark.program

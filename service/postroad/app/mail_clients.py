@@ -2,7 +2,8 @@
 
 Purpose: settings that can be typed, or used as they stand: a file for mutt, mbsync and msmtp. Pure:
 nothing is asked or written here.
-Invariant: no password is in any text: the files read it from one file of its own.
+Invariants: no password is in any text: the files read it from one file of its own. No program that
+uses a file of ours tells anybody how this computer is called, or asks a name server for it.
 """
 
 import shlex
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from postroad.message.address import DOMAIN
 
 HOST = "127.0.0.1"
 PASSWORD_FILE = "mailbox-password"  # noqa: S105  (its name)
@@ -58,6 +61,8 @@ set trash = "+Trash"
 mailboxes "+INBOX" "+Requests"
 set smtp_url = "smtp://{user}@{HOST}:{account.smtp_port}/"
 set smtp_pass = $my_postroad_password
+# Else this computer's name, for which a name server is asked, goes into each Message-ID.
+set hostname = "{DOMAIN}"
 # It never leaves this computer, so there is nothing to encrypt.
 set ssl_starttls = no
 set ssl_force_tls = no
@@ -104,6 +109,9 @@ tls off
 auth plain
 user {account.address}
 from {account.address}
+domain localhost
+# The node sets it; msmtp would ask a name server for this computer's name to do that.
+set_msgid_header off
 passwordeval "{_cat(account)}"
 account default : postroad
 """
