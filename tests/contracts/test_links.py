@@ -1,0 +1,148 @@
+"""Two endpoints know one another by their keys, and a link tells how its packets travel."""
+
+import asyncio
+
+import pytest
+
+from contracts.networks import SECRETS, SOON, Pair, joined, maker, pour, read_all, run, say
+from postroad.base.errors import LinkClosed, Unreachable
+from postroad.base.ids import Contact, HostPort
+
+
+def test_an_endpoint_knows_its_key_and_where_it_can_be_dialled(body: str) -> None:
+    async def test() -> None:
+        async with joined(body) as pair:
+            assert pair.dialled.peer == pair.other.me
+            assert pair.accepted.peer == pair.one.me
+            assert pair.one.me != pair.other.me
+            assert len(pair.one.me) == 32
+            assert not pair.dialled.closed
+            assert not pair.accepted.closed
+
+    run(test())
+
+
+def test_a_link_tells_how_its_packets_travel(body: str) -> None:
+    async def play() -> None:
+        async with joined(body) as pair:
+            await read_all_of_one(pair)
+            path = pair.dialled.path()
+            assert path.is_direct
+            assert path.address in pair.other.addresses()
+            assert 0 <= path.round_trip_seconds < SOON
+            assert pair.accepted.path().is_direct
+            await pair.dialled.close()
+            assert isinstance(pair.dialled.path().is_direct, bool)
+
+    async def read_all_of_one(pair: Pair) -> None:
+        stream = await pair.dialled.open()
+        await say(stream, b"hello")
+        heard = await pair.accepted.accept()
+        assert await read_all(heard) == b"hello"
+        await heard.finish()
+
+    run(play())
+
+
+def test_an_address_that_peers_saw_is_told_first(body: str) -> None:
+    async def play() -> None:
+        endpoint = await maker(body)().open(SECRETS[0], 0)
+        try:
+            seen = HostPort("192.0.2.7", 4242)
+            before = endpoint.addresses()
+            await endpoint.set_outside([seen])
+            if body == "iroh":
+                assert endpoint.addresses()[0] == seen
+            await endpoint.set_outside([])
+            assert endpoint.addresses() == before
+            assert endpoint.home_relay() is None
+        finally:
+            await endpoint.close()
+
+    run(play())
+
+
+@pytest.mark.parametrize("close_endpoint", [False, True], ids=["link", "endpoint"])
+def test_a_close_is_seen_wherever_the_other_side_waits(body: str, close_endpoint: bool) -> None:
+    async def test() -> None:
+        async with joined(body) as pair:
+            reading = await pair.dialled.open()
+            await reading.write(b"x")
+            stuck = await pair.dialled.open()
+            waiting = [
+                asyncio.create_task(reading.read(100)),
+                asyncio.create_task(pour(stuck)),
+                asyncio.create_task(pair.dialled.accept()),
+                asyncio.create_task(pair.dialled.accept()),
+            ]
+            await pair.accepted.accept()
+            await pair.accepted.accept()
+            await (pair.other if close_endpoint else pair.accepted).close()
+            async with asyncio.timeout(SOON):
+                for end in await asyncio.gather(*waiting, return_exceptions=True):
+                    assert isinstance(end, LinkClosed), end
+            assert pair.dialled.closed
+            assert pair.accepted.closed
+            for attempt in (
+                pair.dialled.open(),
+                pair.dialled.accept(),
+                pair.accepted.open(),
+                pair.accepted.accept(),
+                reading.write(b"y"),
+                reading.read(1),
+                reading.finish(),
+            ):
+                with pytest.raises(LinkClosed):
+                    await attempt
+            reading.abort()
+
+    run(test())
+
+
+def test_closing_a_link_wakes_those_who_wait_on_this_side(body: str) -> None:
+    async def test() -> None:
+        async with joined(body) as pair:
+            stream = await pair.dialled.open()
+            await stream.write(b"x")
+            waiting = [
+                asyncio.create_task(stream.read(100)),
+                asyncio.create_task(pair.dialled.accept()),
+            ]
+            await asyncio.sleep(0.05)
+            await pair.dialled.close()
+            async with asyncio.timeout(SOON):
+                for end in await asyncio.gather(*waiting, return_exceptions=True):
+                    assert isinstance(end, LinkClosed), end
+
+    run(test())
+
+
+def test_closing_twice_does_no_harm(body: str) -> None:
+    async def test() -> None:
+        async with joined(body) as pair:
+            for _ in range(2):
+                await pair.dialled.close()
+                await pair.accepted.close()
+            for _ in range(2):
+                await pair.one.close()
+                await pair.other.close()
+            with pytest.raises(LinkClosed):
+                await pair.one.accept()
+            with pytest.raises(LinkClosed):
+                await pair.one.accept()
+            with pytest.raises(Unreachable):
+                await pair.one.dial(Contact(pair.other.me, (HostPort("127.0.0.1", 9),)))
+
+    run(test())
+
+
+def test_an_endpoint_that_closes_wakes_its_accept(body: str) -> None:
+    async def test() -> None:
+        async with joined(body) as pair:
+            waiting = asyncio.create_task(pair.one.accept())
+            await asyncio.sleep(0)
+            await pair.one.close()
+            with pytest.raises(LinkClosed):
+                await waiting
+
+    run(test())
