@@ -12,7 +12,7 @@ import pytest
 
 from doors.imap_fixture import PASSWORD
 from doors.pop3_fixture import LOGIN, Pop3House, pop3_door
-from doors.test_submission import ANNA, MemoryOutbox, opened, plain
+from doors.submission_fixture import ANNA, MemoryOutbox, opened, plain
 from postroad.base import limits
 
 CHANGED = b"The mailbox password was changed: log in with the new one.\r\n"

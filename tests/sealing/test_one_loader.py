@@ -59,7 +59,7 @@ def test_nothing_else_makes_a_public_key_of_bytes() -> None:
         (str(path.relative_to(SERVICE)), name) for path in modules for name in used(path) & MAKERS
     }
     elsewhere = {one for one in made if one[0] != LOADER}
-    assert elsewhere == ALLOWED, "load it by sealing.keys, and add its place to test_weak_keys.py"
+    assert elsewhere == ALLOWED, "load it by sealing.keys, and add its place to tests/weak_places/"
     assert {name for path, name in made if path == LOADER} >= {
         "from_public_bytes",
         "Ed25519PublicKey",
