@@ -54,6 +54,11 @@ PROGRAMS = {  # what tests drive, and the package it comes in
 }
 
 CAMEL = "import gi; gi.require_version('Camel', '1.2'); from gi.repository import Camel"
+QT = "import PySide6.QtWidgets"
+QT_PACKAGES = (  # what Qt's binding, which is in our lock, wants of the distribution
+    "libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1", "libglib2.0-0",
+    "fonts-dejavu-core",
+)  # fmt: skip
 CAMEL_PACKAGES = ("evolution-data-server", "gir1.2-camel-1.2", "python3-gi")  # Evolution's library
 
 
@@ -200,7 +205,9 @@ def reasons_of_skips(told: list[str]) -> collections.Counter[str]:
 
 def missing_programs() -> list[str]:
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
-    return missing if has_camel() else [*missing, *CAMEL_PACKAGES]
+    missing += () if has_camel() else CAMEL_PACKAGES
+    missing += () if has_qt() else QT_PACKAGES
+    return missing
 
 
 def has_camel() -> bool:
@@ -209,6 +216,12 @@ def has_camel() -> bool:
     if not python.exists():
         return False
     return subprocess.run([python, "-c", CAMEL], capture_output=True, check=False).returncode == 0
+
+
+def has_qt() -> bool:
+    """Whether the libraries are here that the tray's windows stand on."""
+    command = [environment(), "-c", QT]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def asked_for_programs() -> bool:

@@ -1,0 +1,75 @@
+"""What is seen in a window, and how a test's hand types and clicks."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QLabel,
+    QMessageBox,
+    QWidget,
+)
+
+ACTIVE_MS = 10_000
+
+
+def seen(widget: QWidget) -> list[str]:
+    """The texts of all labels and buttons that show, from the top of the tree down."""
+    texts = []
+    for one in widget.findChildren(QWidget):
+        if one.isVisibleTo(widget) and isinstance(one, QLabel | QAbstractButton) and one.text():
+            texts.append(one.text())
+    return texts
+
+
+def shows(widget: QWidget, part: str) -> bool:
+    return any(part in text for text in seen(widget))
+
+
+def button(widget: QWidget, name: str) -> QAbstractButton:
+    """The one that shows and is called so, by its text or for whoever cannot see."""
+    found = [
+        one
+        for one in widget.findChildren(QAbstractButton)
+        if one.isVisibleTo(widget) and name in (one.text().replace("&", ""), one.accessibleName())
+    ]
+    assert len(found) == 1, f"{len(found)} buttons {name!r} in {seen(widget)}"
+    return found[0]
+
+
+def click(widget: QWidget, at: QPoint | None = None) -> None:
+    QTest.mouseClick(
+        widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, at or QPoint()
+    )
+
+
+def press(widget: QWidget, keys: str) -> None:
+    """`Ctrl+2`, `Escape`: to whatever has the focus in it."""
+    assert QTest.qWaitForWindowActive(widget.window(), ACTIVE_MS)
+    modifiers = Qt.KeyboardModifier.NoModifier
+    *held, last = keys.split("+")
+    for one in held:
+        modifiers |= {
+            "Ctrl": Qt.KeyboardModifier.ControlModifier,
+            "Shift": Qt.KeyboardModifier.ShiftModifier,
+            "Alt": Qt.KeyboardModifier.AltModifier,
+        }[one]
+    QTest.keyClick(widget, getattr(Qt.Key, f"Key_{last}"), modifiers)
+
+
+def question() -> QMessageBox:
+    """The one that is open now."""
+    found = [
+        one
+        for one in QApplication.topLevelWidgets()
+        if isinstance(one, QMessageBox) and one.isVisible()
+    ]
+    assert len(found) == 1, f"{len(found)} questions are open"
+    return found[0]
+
+
+def settle() -> None:
+    """Let what was posted happen."""
+    QApplication.processEvents()

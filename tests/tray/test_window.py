@@ -1,0 +1,222 @@
+"""The window around the pages, with the real widgets: what it says, and when it says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QLabel
+
+from postroad_tray.client import Answer
+from postroad_tray.facts import Picture
+from postroad_tray.window import Frame, open_window
+from postroad_tray.window.marks import Glyph
+from postroad_tray.window.page import Entry, Page
+from tray import pictures, seeing
+from tray.standing_in import StandIn
+
+pytestmark = pytest.mark.usefixtures("qt")
+
+
+class Noted(Page):
+    """A page that counts how often it is drawn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[tuple[Picture, float]] = []
+
+    def draw(self, picture: Picture, now: float) -> None:
+        self.drawn.append((picture, now))
+
+
+def two_pages() -> list[Entry]:
+    return [
+        Entry("one", "One & all", Glyph.OVERVIEW, Noted),
+        Entry(
+            "two", "Two", Glyph.QUEUE, Noted, waits=lambda picture: picture.node.parcels_under_way
+        ),
+        Entry("hidden", "Hidden", Glyph.SETUP, Noted, listed=lambda picture: not picture.is_there),
+    ]
+
+
+def opened(client: StandIn, **more: Callable[[], bool] | Callable[[], None]) -> Frame:
+    return open_window(client, now=lambda: pictures.NOW, entries=two_pages(), **more)  # type: ignore[arg-type]
+
+
+def is_looked_at(client: StandIn) -> bool:
+    return client.is_looked_at
+
+
+def noted(frame: Frame) -> Noted:
+    assert isinstance(frame.page, Noted)
+    return frame.page
+
+
+@pytest.mark.parametrize("name", pictures.ALL)
+def test_whatever_is_told_the_window_shows_it_as_text(name: str) -> None:
+    frame = open_window(StandIn(pictures.ALL[name]()), now=lambda: pictures.NOW)
+    assert seeing.seen(frame)
+    for label in frame.findChildren(QLabel):
+        assert label.textFormat() is Qt.TextFormat.PlainText
+    assert not frame.grab().isNull()
+
+
+def test_only_the_page_that_is_seen_is_made_and_drawn() -> None:
+    client = StandIn(pictures.healthy())
+    frame = opened(client)
+    first = noted(frame)
+    assert len(first.drawn) == 1
+    frame.turn_to("two")
+    second = noted(frame)
+    assert second is not first
+    client.show(pictures.trouble())
+    assert (len(first.drawn), len(second.drawn)) == (1, 2)
+    assert second.drawn[-1] == (client.picture, pictures.NOW)
+
+
+def test_nothing_is_drawn_or_asked_while_nobody_looks() -> None:
+    client = StandIn(pictures.healthy())
+    frame = opened(client, stays=lambda: True)
+    assert is_looked_at(client)
+    frame.close()
+    assert not is_looked_at(client)
+    assert not frame._timer.isActive()
+    count = len(noted(frame).drawn)
+    client.show(pictures.trouble())
+    assert len(noted(frame).drawn) == count
+    frame.come()
+    assert is_looked_at(client)
+    assert noted(frame).drawn[-1][0] is client.picture
+
+
+def test_a_minimised_window_is_not_looked_at() -> None:
+    client = StandIn(pictures.healthy())
+    frame = opened(client)
+    frame.showMinimized()
+    assert not is_looked_at(client)
+    frame.come()
+    assert is_looked_at(client)
+
+
+def test_closing_hides_where_an_icon_stays_and_ends_where_none_is() -> None:
+    left: list[str] = []
+    for stays in (True, False):
+        frame = opened(
+            StandIn(pictures.healthy()),
+            stays=lambda stays=stays: stays,
+            leave=lambda: left.append("left"),
+        )
+        seeing.press(frame, "Escape")
+        assert not frame.isVisible()
+        assert left == ([] if stays else ["left"])
+
+
+def test_keys_turn_pages_close_and_quit() -> None:
+    left: list[str] = []
+    frame = opened(
+        StandIn(pictures.healthy()), stays=lambda: True, leave=lambda: left.append("left")
+    )
+    seeing.press(frame, "Ctrl+2")
+    assert frame.page_name == "two"
+    seeing.press(frame, "Ctrl+1")
+    assert frame.page_name == "one"
+    seeing.press(frame, "Ctrl+W")
+    assert not frame.isVisible()
+    assert not left
+    frame.come("two")
+    assert frame.page_name == "two"
+    seeing.press(frame, "Ctrl+Q")
+    assert left == ["left"]
+
+
+def test_a_count_says_what_waits_and_a_page_can_leave_the_list() -> None:
+    client = StandIn(pictures.healthy())
+    frame = opened(client)
+    spoken = Qt.ItemDataRole.AccessibleTextRole
+    assert frame._list.count() == 2
+    assert frame._list.item(1).data(spoken) == "Two, 2 wait"
+    frame.turn_to("two")
+    client.show(pictures.off())
+    assert frame._list.count() == 3
+    assert frame.page_name == "two"
+    assert frame._list.item(1).data(spoken) == "Two"
+    frame.turn_to("hidden")
+    client.show(pictures.healthy())
+    assert frame.page_name == "one"
+
+
+def test_size_and_page_are_remembered() -> None:
+    client = StandIn(pictures.healthy())
+    frame = opened(client)
+    frame.resize(611, 502)
+    frame.turn_to("two")
+    frame.close()
+    again = opened(client)
+    assert (again.width(), again.height()) == (611, 502)
+    assert again.page_name == "two"
+
+
+def test_a_service_that_is_off_can_be_started() -> None:
+    client = StandIn(pictures.off())
+    frame = opened(client)
+    assert frame._banner.sentence == "Postroad is off: no letter comes or goes."
+    client.answers["StartServiceByName"] = Answer((), "x.Failed", "It is not installed.")
+    seeing.click(seeing.button(frame, "Start Postroad"))
+    assert [one.member for one in client.asked] == ["StartServiceByName"]
+    assert frame.outcome == "It is not installed."
+    assert seeing.button(frame, "Start Postroad").isEnabled()
+    client.show(pictures.healthy())
+    assert frame._banner.sentence == ""
+
+
+def test_the_worst_problem_stands_above_the_page_with_what_to_do() -> None:
+    frame = opened(StandIn(pictures.trouble()))
+    assert frame._banner.sentence == pictures.DOOR_SHUT.summary
+    assert seeing.shows(frame, pictures.DOOR_SHUT.next_step)
+    assert seeing.shows(frame, "and 1 more")
+    assert frame._banner.accessibleName() == pictures.DOOR_SHUT.summary
+
+
+@pytest.mark.parametrize(
+    ("picture", "sentence"),
+    [
+        (pictures.silent(), "Postroad does not answer."),
+        (pictures.no_bus(), "This session has no message bus, so Postroad cannot be asked."),
+        (Picture(), "Asking Postroad how it is …"),
+    ],
+)
+def test_what_is_not_there_is_said_and_goes_when_it_is_there(
+    picture: Picture, sentence: str
+) -> None:
+    client = StandIn(picture)
+    frame = opened(client)
+    assert frame._banner.sentence == sentence
+    client.show(pictures.healthy())
+    assert frame._banner.sentence == ""
+
+
+def test_dark_and_light_have_marks_that_stand_out(qt: QApplication) -> None:
+    from PySide6.QtGui import QColor, QPalette
+
+    from postroad_tray.window.marks import Mark, tone
+
+    for ground in ("#efefef", "#ffffff", "#323232", "#1b1b1b"):
+        palette = QPalette(QColor(ground))
+        palette.setColor(QPalette.ColorRole.Window, QColor(ground))
+        for mark in Mark:
+            assert contrast(tone(mark, palette).name(), ground) >= 4.5, (mark, ground)
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG 2.1: the ratio of two relative luminances."""
+    lights = sorted((luminance(one) + 0.05, luminance(other) + 0.05))
+    return lights[1] / lights[0]
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -1,0 +1,254 @@
+"""The window around the pages: the list of them, what is wrong above them, what came of a click.
+
+Invariants: a page is made when it is first looked at, and drawn only while it is seen; no timer
+runs and nothing is asked while nobody looks. What is not there (the service, the bus) is said above
+every page as soon as the picture tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QByteArray, QDateTime, QEvent, QSettings, QSize, Qt, QTimer
+from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QMainWindow,
+    QScrollArea,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from postroad_tray.client import Answer, Client
+from postroad_tray.facts import Picture
+from postroad_tray.tongue import _
+from postroad_tray.window import telling
+from postroad_tray.window.bars import BannerBar, OutcomeBar
+from postroad_tray.window.contents import contents
+from postroad_tray.window.page import Entry, Page
+from postroad_tray.window.page_list import PageList
+
+REDRAWN_MS = 10_000
+
+
+def open_window(
+    client: Client,
+    *,
+    page: str = "",
+    stays: Callable[[], bool] = lambda: False,
+    leave: Callable[[], None] = lambda: None,
+    now: Callable[[], float] = QDateTime.currentSecsSinceEpoch,
+    entries: Sequence[Entry] | None = None,
+) -> Frame:
+    """Make the window and show it, at the page of that name or where it was left.
+
+    `stays`: whether the tray goes on without a window (there is an icon), so that closing only
+    hides it; `leave` ends the tray. A window that is there already is shown with `Frame.come`."""
+    frame = Frame(client, entries or contents(client), stays=stays, leave=leave, now=now)
+    frame.come(page)
+    return frame
+
+
+class Frame(QMainWindow):
+    def __init__(
+        self,
+        client: Client,
+        entries: Sequence[Entry],
+        *,
+        stays: Callable[[], bool],
+        leave: Callable[[], None],
+        now: Callable[[], float],
+    ) -> None:
+        super().__init__()
+        self._client = client
+        self._entries = {one.name: one for one in entries}
+        self._pages: dict[str, Page] = {}
+        self._stays = stays
+        self._leave = leave
+        self._now = now
+        self._is_watched = False
+        self._settings = QSettings("postroad", "tray")
+        self.setWindowTitle(_("Postroad"))
+        self._list = PageList()
+        self._stack = QStackedWidget()
+        self._banner = BannerBar(self._start)
+        self._outcome = OutcomeBar()
+        self.setCentralWidget(self._arranged())
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.VeryCoarseTimer)
+        self._timer.setInterval(REDRAWN_MS)
+        self._timer.timeout.connect(self._draw)
+        self._list.currentItemChanged.connect(lambda *_ignored: self._turned())
+        self._add_shortcuts()
+        self._fill_list(client.picture)
+        self._remember_size()
+        client.watch(self._heard)
+
+    # --- what others may ask of it ---------------------------------------------------------------
+
+    def come(self, page: str = "") -> None:
+        """Show it in front, at this page."""
+        if page:
+            self.turn_to(page)
+        if self.isMinimized():
+            self.showNormal()
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def turn_to(self, name: str) -> None:
+        """Show that page, where there is one of that name in the list."""
+        self._list.choose(name)
+
+    @property
+    def page_name(self) -> str:
+        return self._list.chosen()
+
+    @property
+    def page(self) -> Page | None:
+        """The one that is seen, once it was made."""
+        return self._pages.get(self.page_name)
+
+    @property
+    def outcome(self) -> str:
+        """What was said last below the page."""
+        return self._outcome.sentence
+
+    # --- arranging -------------------------------------------------------------------------------
+
+    def _arranged(self) -> QWidget:
+        right = QVBoxLayout()
+        right.setSpacing(0)
+        right.addWidget(self._banner)
+        right.addWidget(self._stack, 1)
+        right.addWidget(self._outcome)
+        middle = QWidget()
+        across = QHBoxLayout(middle)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.setSpacing(0)
+        across.addWidget(self._list)
+        across.addLayout(right, 1)
+        return middle
+
+    def _add_shortcuts(self) -> None:
+        for number in range(1, 10):
+            shortcut = QShortcut(QKeySequence(f"Ctrl+{number}"), self)
+            shortcut.activated.connect(lambda row=number - 1: self._list.choose_row(row))
+        for keys in ("Ctrl+W", "Escape"):
+            QShortcut(QKeySequence(keys), self).activated.connect(self.close)
+        QShortcut(QKeySequence("Ctrl+Q"), self).activated.connect(self._quit)
+
+    def _remember_size(self) -> None:
+        kept = self._settings.value("window/geometry")
+        em = self.fontMetrics().height()
+        self.resize(QSize(em * 58, em * 36).boundedTo(self.screen().availableSize() * 0.9))
+        if isinstance(kept, QByteArray):
+            self.restoreGeometry(kept)
+        self._list.choose(str(self._settings.value("window/page", "")))
+
+    def _keep_size(self) -> None:
+        self._settings.setValue("window/geometry", self.saveGeometry())
+        self._settings.setValue("window/page", self.page_name)
+
+    # --- drawing ---------------------------------------------------------------------------------
+
+    def _heard(self, picture: Picture) -> None:
+        if self._is_watched:
+            self._draw()
+
+    def _draw(self) -> None:
+        picture = self._client.picture
+        self._fill_list(picture)
+        page = self._made(self.page_name)
+        banner = telling.link_banner(picture)
+        if banner is None and not (page and page.tells_problems):
+            banner = telling.problem_banner(picture)
+        self._banner.show_banner(banner)
+        if page is not None:
+            page.draw(picture, self._now())
+
+    def _fill_list(self, picture: Picture) -> None:
+        listed = [one for one in self._entries.values() if one.listed(picture)]
+        self._list.fill([(one, one.waits(picture)) for one in listed])
+
+    def _made(self, name: str) -> Page | None:
+        if name not in self._entries:
+            return None
+        if name not in self._pages:
+            page = self._entries[name].make()
+            page.said.connect(self._outcome.say)
+            page.turned_to.connect(self.turn_to)
+            page.setAccessibleName(self._entries[name].title)
+            self._pages[name] = page
+            self._stack.addWidget(_scrolled(page))
+        page = self._pages[name]
+        for number in range(self._stack.count()):
+            area = self._stack.widget(number)
+            if isinstance(area, QScrollArea) and area.widget() is page:
+                self._stack.setCurrentIndex(number)
+        return page
+
+    def _turned(self) -> None:
+        self._outcome.say("")
+        if self._is_watched:
+            self._draw()
+
+    # --- what the user does ----------------------------------------------------------------------
+
+    def _start(self) -> None:
+        def started(answer: Answer) -> None:
+            self._banner.start_again()
+            if not answer.is_good:
+                self._outcome.say(answer.sentence)
+
+        self._client.start_service(started)
+
+    def _quit(self) -> None:
+        self._keep_size()
+        self.hide()
+        self._leave()
+
+    # --- being looked at -------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._look()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._look()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange:
+            self._look()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self._keep_size()
+        event.accept()
+        if not self._stays():
+            self._leave()
+
+    def _look(self) -> None:
+        is_watched = self.isVisible() and not self.isMinimized()
+        if is_watched == self._is_watched:
+            return
+        self._is_watched = is_watched
+        self._client.look_closely(is_watched)
+        if is_watched:
+            self._timer.start()
+            self._draw()
+        else:
+            self._timer.stop()
+
+
+def _scrolled(page: Page) -> QScrollArea:
+    """At 200 % on a small screen a page is larger than the window."""
+    area = QScrollArea()
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidgetResizable(True)
+    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    area.setWidget(page)
+    return area

@@ -1,0 +1,171 @@
+"""What pages are put together from: words that stay words, cards, buttons that copy.
+
+Invariants: text of others is shown as text and as nothing else: no markup, no link, no mnemonic.
+Nothing has a size in pixels; spaces follow the font.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QPalette
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QMessageBox,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from postroad_tray.tongue import _
+
+COPIED_SHOWN_MS = 2000
+
+
+def words(text: str = "", *, size: float = 1.0, bold: bool = False, faint: bool = False) -> QLabel:
+    """A text in lines that break; `size` in sizes of the font."""
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    font = label.font()
+    font.setPointSizeF(font.pointSizeF() * size)
+    font.setBold(bold)
+    label.setFont(font)
+    if faint:
+        label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+    return label
+
+
+def taken_words(text: str = "", *, size: float = 1.0, bold: bool = False) -> QLabel:
+    """The same, which can be selected with mouse and keyboard, and copied."""
+    label = words(text, size=size, bold=bold)
+    label.setTextInteractionFlags(
+        Qt.TextInteractionFlag.TextSelectableByMouse
+        | Qt.TextInteractionFlag.TextSelectableByKeyboard
+    )
+    return label
+
+
+def say(label: QLabel, text: str) -> None:
+    """Show it, or no label where there is nothing to say."""
+    if label.text() != text:
+        label.setText(text)
+    label.setVisible(bool(text))
+
+
+def without_mnemonic(text: str) -> str:
+    """For buttons, menus, tabs and headers: an & is an &."""
+    return text.replace("&", "&&")
+
+
+def tip(widget: QWidget, text: str) -> None:
+    """A tooltip that is no markup, whatever it looks like."""
+    widget.setToolTip(tip_text(text))
+
+
+def tip_text(text: str) -> str:
+    """Qt takes a tooltip for markup if it looks like some; so it is always some, of ours."""
+    return f"<p>{html.escape(text)}</p>" if text else ""
+
+
+def space(widget: QWidget, lines: float = 1.0) -> int:
+    """As many pixels as so many lines of its font."""
+    return round(widget.fontMetrics().height() * lines)
+
+
+def button(text: str, does: Callable[[], None], explained: str = "") -> QPushButton:
+    """`text` is ours, with its mnemonic; `explained`: the same in a sentence."""
+    made = QPushButton(text)
+    made.clicked.connect(lambda *_ignored: does())
+    if explained:
+        made.setAccessibleDescription(explained)
+        tip(made, explained)
+    return made
+
+
+def copy_button(what: str, value: Callable[[], str]) -> QPushButton:
+    """A button that copies; `what` it copies, in words, for whoever does not see its place."""
+    made = QPushButton(_("Copy"))
+    made.setAccessibleName(_("Copy: {what}").format(what=what))
+    tip(made, made.accessibleName())
+    back = QTimer(made)
+    back.setSingleShot(True)
+    back.timeout.connect(lambda: made.setText(_("Copy")))
+
+    def copy() -> None:
+        QGuiApplication.clipboard().setText(value())
+        made.setText(_("Copied"))
+        back.start(COPIED_SHOWN_MS)
+
+    made.clicked.connect(lambda *_ignored: copy())
+    return made
+
+
+class Card(QFrame):
+    """A framed part of a page with a headline; `inside` takes its content."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setBackgroundRole(QPalette.ColorRole.Base)
+        self.setAutoFillBackground(True)
+        self.setAccessibleName(title)
+        self.inside = QVBoxLayout(self)
+        gap = space(self, 0.8)
+        self.inside.setContentsMargins(gap, gap, gap, gap)
+        self.inside.setSpacing(space(self, 0.5))
+        self.title = words(title, bold=True)
+        self.inside.addWidget(self.title)
+
+
+def row(*widgets: QWidget, stretch_first: bool = True) -> QHBoxLayout:
+    """Side by side; the first one takes the room that is left."""
+    made = QHBoxLayout()
+    for number, one in enumerate(widgets):
+        made.addWidget(one, 1 if stretch_first and number == 0 else 0)
+    return made
+
+
+def empty(layout: QLayout) -> None:
+    """Take out and delete all that is in it."""
+    while (item := layout.takeAt(0)) is not None:
+        widget = item.widget()
+        if widget is not None:
+            widget.deleteLater()
+        inner = item.layout()
+        if inner is not None:
+            empty(inner)
+
+
+def ask_first(
+    parent: QWidget, question: str, more: str, yes: str, then: Callable[[], None]
+) -> QMessageBox:
+    """Ask, and do it if the answer is yes; nothing waits meanwhile. Return means no."""
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(_("Postroad"))
+    box.setText(question)
+    box.setInformativeText(more)
+    for label in box.findChildren(QLabel):  # its own setTextFormat forgets the second one
+        label.setTextFormat(Qt.TextFormat.PlainText)
+    agree = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
+    refuse = box.addButton(_("&Leave it"), QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(refuse)
+    box.setEscapeButton(refuse)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+
+    def answered(chosen: QAbstractButton) -> None:
+        if chosen is agree:
+            then()
+
+    box.buttonClicked.connect(answered)
+    box.open()
+    return box
