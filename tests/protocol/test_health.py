@@ -47,6 +47,10 @@ TABLE: dict[str, list[Row]] = {
         ({}, ONLINE, OK, None),
         ({"is_running": False}, OFFLINE, BROKEN, Code.OFF),
     ],
+    "is_coming": [
+        ({}, ONLINE, OK, None),
+        ({"is_running": False, "is_coming": True}, State.STARTING, OK, None),
+    ],
     "keeper": [
         ({}, ONLINE, OK, None),
         ({"is_running": False, "keeper": Keeper.NOBODY_YET}, OFFLINE, BROKEN, Code.OFF),
@@ -210,7 +214,7 @@ ROWS = [
 ]
 # What the owner wants and what begins is no worse fact, and who has no contacts needs no holders;
 # a row that sets more than its own fact is not a step in one of them alone.
-NOT_WORSE = {"is_paused", "is_joined", "contacts", "linked", "unanswered", "keeper"}
+NOT_WORSE = {"is_coming", "is_paused", "is_joined", "contacts", "linked", "unanswered", "keeper"}
 CHAINS = {name: [row[0].get(name, getattr(WELL, name)) for row in TABLE[name]] for name in TABLE}
 CHAINS["keeper"] = list(Keeper)
 CHAINS["linked"] = [1, 0]

@@ -68,6 +68,18 @@ def test_from_its_start_to_ready(alice: Resident, figure: Figure) -> None:
     figure("from start to READY", ready - begun)
 
 
+def test_whoever_asks_a_service_that_is_starting_gets_an_answer(alice: Resident) -> None:
+    alice.drop_in("slow", "[Service]\nExecStartPre=/bin/sleep 3\n")
+    alice.systemctl("restart", "--no-block", SERVICE)
+    assert isinstance(alice.postroad("queue")["queue"], list)
+    alice.systemctl("stop", SERVICE)
+    alice.systemctl("start", "--no-block", SERVICE)
+    told = alice.type("postroad", "status", "--json", check=False)
+    assert (told.returncode, json.loads(told.stdout)["state"]) == (3, "starting")
+    assert alice.postroad("peers")["peers"]
+    alice.drop_in("slow", "")
+
+
 def test_a_service_that_crashes_at_each_start_is_started_less_and_less(alice: Resident) -> None:
     """Also where systemd has no pauses that grow; its ports are held all the time."""
     alice.systemctl("stop", SERVICE)

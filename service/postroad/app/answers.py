@@ -210,8 +210,8 @@ STATUS: Shape = {
 OFF: Shape = {
     **ERROR,
     **_VERDICT,
-    "state": text("offline", "offline"),
-    "health": text("broken", "broken"),
+    "state": text("starting: systemd starts it just now", "offline", "starting"),
+    "health": text("ok: it is starting", "broken", "ok"),
     **{name: one.or_absent() for name, one in _COUNTED.items()},
     "store": text("why the store cannot be read").or_absent(),
     "service": nested(

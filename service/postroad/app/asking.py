@@ -10,8 +10,9 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import MappingProxyType
 from typing import Any, NoReturn
 
@@ -94,6 +95,18 @@ class NotThere(PostroadError):
         )
 
 
+class Starting(NotRunning):
+    """systemd is about to start it, or starts it just now."""
+
+    def __init__(self) -> None:
+        PostroadError.__init__(
+            self,
+            "Your node is starting, and does not answer yet. Try again in a moment; if it stays "
+            "so, type: postroad doctor",
+        )
+        self.known = {}
+
+
 class NoAnswer(PostroadError):
     """A node is there, and says nothing within the time that its asker has."""
 
@@ -169,24 +182,54 @@ def ask(control: Path, **request: Asked) -> dict[str, Any]:
 
 
 def ask_own(config: Config, **request: Asked) -> dict[str, Any]:
-    """What the owner's running node answers; NotSetUp when there can be none."""
-    try:
-        return ask(config.control_path, **request)
-    except NotRunning:
-        raise _no_node(config) from None
+    """What the owner's running node answers, once it is there; NotSetUp when there can be none."""
+    return _once_there(config, lambda: ask(config.control_path, **request))
 
 
-def _no_node(config: Config) -> PostroadError:
-    """Why nobody answers."""
+def _once_there(config: Config, asked: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Ask; a node that is on its way is waited for, for its owner cannot know when it is there: who
+    has just logged in, or has typed `postroad run` in another terminal, is quicker."""
+    began = monotonic()
+    while True:
+        try:
+            return asked()
+        except NotRunning:
+            why = _no_node(config, _as_service)
+        if monotonic() - began >= PATIENCE_SECONDS.get(type(why), 0.0):
+            raise why from None
+        for _ in range(ASKED_BETWEEN_LOOKS):
+            sleep(ASK_AGAIN_SECONDS)
+            with suppress(NotRunning):
+                return asked()
+
+
+def _as_service() -> str:
+    """The state in which systemd has it, like "activating"; "" where it does not say."""
+    from postroad.app import service as services
+
+    seen = services.standing(SYSTEMD_SECONDS_MAX)
+    return "" if seen is None else str(seen["state"])
+
+
+def _no_node(config: Config, as_service: Callable[[], str]) -> PostroadError:
+    """Why nobody answers. `as_service`: is asked of the usual node's state there."""
     from postroad.app import keeper  # it is long to import, and most commands never need it
     from postroad.machine import looks
 
     if not config.is_set_up:
         return NotSetUp()
     kept = keeper.of(config.control_path)
+    if kept is Keeper.SERVICE and as_service() in starting.COMING:
+        return Starting()
     if looks.is_locked(config.data / "lock"):
         return NotThere(config, kept)
     return NotRunning(start=starting.start(kept))
+
+
+# For whoever is on their way: what systemd starts may have to wait for its turn and for the disk.
+PATIENCE_SECONDS: dict[type[PostroadError], float] = {Starting: 10.0, NotThere: 3.0}
+ASK_AGAIN_SECONDS, ASKED_BETWEEN_LOOKS = 0.1, 5
+SYSTEMD_SECONDS_MAX = 1.0
 
 
 def list_all(
@@ -198,16 +241,17 @@ def list_all(
 
 
 def ask_soon(config: Config, seconds: float, **request: Asked) -> dict[str, Any]:
-    """The same as `ask_own`, for whoever does not wait long; NoAnswer then."""
+    """The same as `ask_own`, for whoever waits for no node that is on its way, and not long for one
+    that is there; NoAnswer then."""
     try:
         return _ask(config.control_path, request, None, seconds)
     except NotRunning:
-        raise _no_node(config) from None
+        raise _no_node(config, lambda: "") from None
 
 
-def ask_about(file: WrittenFile | ReadFile, control: Path, **request: Asked) -> dict[str, Any]:
-    """The same of a request that is about a file of the owner's."""
-    return _ask(control, request, file)
+def ask_about(file: WrittenFile | ReadFile, config: Config, **request: Asked) -> dict[str, Any]:
+    """The same as `ask_own` of a request that is about a file of the owner's."""
+    return _once_there(config, lambda: _ask(config.control_path, request, file))
 
 
 def _ask(

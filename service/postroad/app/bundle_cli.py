@@ -6,10 +6,9 @@ from typing import Any
 import click
 
 from postroad.app import telling
-from postroad.app.asking import NotRunning, as_json, ask_about, finish
+from postroad.app.asking import as_json, ask_about, finish
 from postroad.app.config import Config
 from postroad.app.owners_file import ReadFile, WrittenFile
-from postroad.base.errors import NotSetUp
 
 file_argument = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -59,7 +58,7 @@ def read(
         if answer is not None:
             WrittenFile.check_is_new(answer)
         with ReadFile(file) as opened:
-            found = _ask(config, opened, {"do": "bundle read", "accept": accept})
+            found = ask_about(opened, config, do="bundle read", accept=accept)
         found["answer"] = None
         if answer is not None and found["author"] is not None:
             back = {"for": found["author"], "invite": False, "if_any": True}
@@ -71,13 +70,4 @@ def read(
 
 def _write(config: Config, file: Path, request: dict[str, Any]) -> dict[str, Any]:
     with WrittenFile(file) as opened:
-        return _ask(config, opened, {"do": "bundle write", **request})
-
-
-def _ask(config: Config, file: WrittenFile | ReadFile, request: dict[str, Any]) -> dict[str, Any]:
-    try:
-        return ask_about(file, config.control_path, **request)
-    except NotRunning:
-        if not config.is_set_up:
-            raise NotSetUp from None
-        raise
+        return ask_about(opened, config, do="bundle write", **request)

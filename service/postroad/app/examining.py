@@ -31,6 +31,7 @@ from postroad.base.errors import ConfigurationError, Locked, NotSetUp, PostroadE
 from postroad.contract import BUS_NAME, Severity
 from postroad.machine import firewalls, looks
 from postroad.machine.clock import SystemClock
+from postroad.protocol import starting
 from postroad.protocol.doctor import Facts, Firewall, Folder, Port, Setting, Trouble
 from postroad.protocol.netcheck import State, Way
 
@@ -309,6 +310,7 @@ def _service() -> Known:
         **known,
         "is_service": told["installed"],
         "is_enabled": told["enabled"],
+        "is_starting": told["state"] in starting.COMING and not told["restarts"],
         "restarts": told["restarts"],
         "lingers": told["linger"],
         "linger_line": f"sudo loginctl enable-linger {user}",

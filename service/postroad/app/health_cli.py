@@ -12,7 +12,15 @@ import click
 from postroad.app import config as configuration
 from postroad.app import keeper, telling_health
 from postroad.app import service as services
-from postroad.app.asking import NotRunning, as_json, ask_own, ask_soon, finish
+from postroad.app.asking import (
+    NotRunning,
+    NotThere,
+    Starting,
+    as_json,
+    ask_own,
+    ask_soon,
+    finish,
+)
 from postroad.app.config import Config
 from postroad.base import limits
 from postroad.base.errors import PostroadError
@@ -36,18 +44,21 @@ def status(place: Any, json_wanted: bool) -> None:
         config = place.config
         try:
             return ask_soon(config, WAIT_SECONDS, do="status")
-        except NotRunning:
+        except (NotRunning, NotThere) as error:
             is_usual = place.path == configuration.default_path()  # no unit says another one
             seen = services.standing(SYSTEMD_SECONDS) if is_usual else None
             kept = keeper.of(config.control_path)
             if seen is not None:  # it knows of units that lie elsewhere
                 kept = Keeper.SERVICE if seen["installed"] else Keeper.NOBODY_YET
-            known = {**known_without_node(config, kept), "service": seen}
+            is_coming = seen is not None and is_on_its_way(seen)
+            if isinstance(error, NotThere) and not is_coming:
+                raise
+            known = {**known_without_node(config, kept, is_coming=is_coming), "service": seen}
             if not json_wanted:
                 telling_health.off(known)
-            error = NotRunning(start=starting.start(kept))
-            error.known = known
-            raise error from None
+            told = Starting() if is_coming else NotRunning(start=starting.start(kept))
+            told.known = known
+            raise told from None
 
     finish(work, json_wanted, telling_health.status)
 
@@ -72,12 +83,18 @@ def statistics(place: Any, days: int, by_day: bool, json_wanted: bool) -> None:
     )
 
 
-def known_without_node(config: Config, kept: Keeper) -> dict[str, Any]:
-    """What the store of a node that is off says; it is only read, and never waited for."""
+def is_on_its_way(seen: dict[str, object]) -> bool:
+    """As systemd sees it; one that has failed and is to be started again is told as off, for then
+    the reason matters."""
+    return seen["state"] in starting.COMING and seen["result"] in ("", "success")
+
+
+def known_without_node(config: Config, kept: Keeper, *, is_coming: bool) -> dict[str, Any]:
+    """What the store of a node that does not answer says; it is only read, never waited for."""
     from postroad.doors.health import numbers
     from postroad.store.audit import read_file
 
-    known = judge(Facts(is_running=False, keeper=kept)).told()
+    known = judge(Facts(is_running=False, is_coming=is_coming, keeper=kept)).told()
     try:
         return {**known, **read_file(config.data, numbers, "The store")}
     except PostroadError as error:

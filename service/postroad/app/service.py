@@ -120,12 +120,12 @@ def fits(config: Config) -> bool:
 def shown() -> dict[str, object]:
     """How systemd sees the node."""
     systemctl.expect()
-    wanted = "ActiveState,SubState,StatusText,NRestarts,MainPID,UnitFileState,FragmentPath"
+    wanted = "ActiveState,Job,StatusText,NRestarts,MainPID,UnitFileState,FragmentPath"
     of = systemctl.properties(SERVICE, wanted)
     return {
         "installed": bool(of["FragmentPath"]),
         "enabled": of["UnitFileState"] == "enabled",
-        "state": of["ActiveState"] or "inactive",
+        "state": _state(of),
         "status": of["StatusText"],
         "restarts": int(of["NRestarts"] or 0),
         "pid": int(of["MainPID"] or 0) or None,
@@ -141,17 +141,23 @@ def standing(seconds: float) -> dict[str, object] | None:
     Nothing is started for it."""
     if not is_to_be_had():
         return None
-    wanted = "FragmentPath,ActiveState,Result,StatusText"
+    wanted = "FragmentPath,ActiveState,Job,Result,StatusText"
     try:
         of = systemctl.properties(SERVICE, wanted, seconds)
     except ConfigurationError:
         return None
     return {
         "installed": bool(of["FragmentPath"]),
-        "state": of["ActiveState"] or "inactive",
+        "state": _state(of),
         "result": of["Result"],
         "status": of["StatusText"],
     }
+
+
+def _state(of: dict[str, str]) -> str:
+    """As systemd calls it; also activating while it waits for its turn, right after a login."""
+    state = of["ActiveState"] or "inactive"
+    return "activating" if state == "inactive" and of["Job"] not in ("", "0") else state
 
 
 def held_ports() -> frozenset[int]:

@@ -133,6 +133,7 @@ class Facts:
     folders: tuple[Folder, ...] | None = None
     has_systemd: bool | None = None
     is_service: bool = False  # its unit is there
+    is_starting: bool = False  # by systemd, just now
     is_enabled: bool = False
     restarts: int = 0
     lingers: bool | None = None
@@ -208,6 +209,10 @@ def _node(facts: Facts) -> Iterator[Finding]:
             f"Your node is up, but does not do its work: {facts.refusal}",
             "Mend that; what else it says: postroad status, postroad log",
             "The node is up, but does not do its work.",
+        )
+    elif facts.runs is False and facts.is_starting:
+        yield Finding(
+            "node", ATTENTION, "Your node is starting, and does not answer yet.", "postroad doctor"
         )
     elif facts.runs is False:
         yield Finding(

@@ -91,6 +91,7 @@ class Facts:
 
     is_set_up: bool = True
     is_running: bool = True
+    is_coming: bool = False  # it does not answer yet, but is being started
     keeper: Keeper = Keeper.TERMINAL  # who starts it: what is typed for it depends on that
     cannot_start_because: str = ""  # what it needs and has not got; it looks again by itself
     locked_because: str = ""  # why the keys wait for their owner
@@ -208,6 +209,8 @@ def judge(facts: Facts) -> Verdict:
 
 
 def _sentence(facts: Facts, state: State) -> str:
+    if facts.is_set_up and facts.is_coming:
+        return _SENTENCES[State.STARTING]
     if facts.is_set_up and not facts.is_running:
         return "Your node is off: no letter comes or goes."
     if state is State.OFFLINE and facts.cannot_start_because:
@@ -218,6 +221,8 @@ def _sentence(facts: Facts, state: State) -> str:
 def _state(facts: Facts, problems: list[Problem]) -> State:
     if not facts.is_set_up:
         return State.SETUP_NEEDED
+    if facts.is_coming:
+        return State.STARTING
     if not facts.is_running:
         return State.OFFLINE
     if facts.locked_because:
@@ -259,7 +264,7 @@ def _of_owner(facts: Facts) -> Iterator[Problem]:
             "There are no keys and no address here yet.",
             "Make them: postroad setup",
         )
-    elif not facts.is_running:
+    elif not facts.is_running and not facts.is_coming:
         yield Problem(
             Code.OFF,
             Severity.BROKEN,

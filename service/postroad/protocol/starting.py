@@ -10,6 +10,8 @@ from enum import Enum, auto
 # What stands in the units, too: another value of it needs them to be laid anew.
 IN_UNITS = frozenset({"smtp_port", "imap_port", "pop3_port", "data", "runtime"})
 
+COMING = frozenset({"activating", "reloading"})  # as systemd calls it
+
 
 class Keeper(Enum):
     """Who sees to it that the node runs."""
