@@ -33,7 +33,7 @@ ALONE = [sys.executable, str(ROOT / "tools" / "alone.py")]
 OWN_PROCESSES = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 CODE = ("service", "tray", "tests", "tools", "benchmarks")
 CACHES_IN_TREE = (".mypy_cache", ".ruff_cache", ".pytest_cache", ".import_linter_cache")
-SETTINGS = ("ARGS", "CI", "KEY", "LINK", "ONLY", "OUT", "SEED", "STAY", "URL", "WITH")
+SETTINGS = ("ARGS", "CI", "JOBS", "KEY", "LINK", "ONLY", "OUT", "SEED", "STAY", "URL", "WITH")
 NOT_MEANT = "not for "  # a skip whose reason begins so lacks nothing (see tests/conftest.py)
 PROGRAMS = {  # what tests drive, and the package it comes in
     "mutt": "mutt",
@@ -91,13 +91,23 @@ def variables(**more: str) -> dict[str, str]:
     ours["PYTHONUNBUFFERED"] = "1"
     # Hypothesis keeps notes; they do not belong in the tree.
     ours["HYPOTHESIS_STORAGE_DIRECTORY"] = str(CACHE / "hypothesis")
+    keep_compiled(ours)
     ours.update(more)
     return ours
 
 
+def keep_compiled(surroundings: dict[str, str]) -> None:
+    """Modules are compiled once, as those of an installed node are, and outside the tree.
+
+    Where the environment says not to, each of the thousands of processes compiles all it imports.
+    """
+    surroundings["PYTHONPYCACHEPREFIX"] = str(CACHE / "compiled")
+    surroundings.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def alone(command: list[str]) -> tuple[list[str], dict[str, str]]:
     """The command as it runs with loopback as its only network, and the variables it gets."""
-    if subprocess.run([*ALONE, "--allowed"], check=False).returncode == 0:
+    if may_be_alone():
         return [*ALONE, *command], variables()
     if os.environ.get("POSTROAD_OPEN_NETWORK") == "1":
         say("No network namespace is allowed; POSTROAD_OPEN_NETWORK=1: nodes use this network.")
@@ -109,6 +119,11 @@ def alone(command: list[str]) -> tuple[list[str], dict[str, str]]:
         )
     say("No network namespace is allowed: nodes speak TLS over loopback, and iroh is left out.")
     return command, variables(LINK="tls")
+
+
+def may_be_alone() -> bool:
+    """Whether network namespaces are allowed to us."""
+    return subprocess.run([*ALONE, "--allowed"], check=False).returncode == 0
 
 
 def become(command: list[str], surroundings: dict[str, str]) -> int:
@@ -148,12 +163,17 @@ def run() -> int:
 
 
 def test() -> int:
-    """the tests (ARGS="-k word"; WITH=programs installs the mail programs that some drive)"""
+    """the tests (ARGS="-k word"; JOBS=1 one by one; WITH=programs installs what some drive)"""
     python = environment()
     install_programs(missing_programs())
     fetch_wheels()
     command = [python, "-m", "pytest", *(["--color=yes"] if sys.stdout.isatty() else [])]
-    status, told = show_and_keep(*alone([*command, *arguments_asked()]))
+    command += arguments_asked()
+    workers = workers_asked()
+    if workers > 1 and may_be_alone():
+        status, told = show_and_keep([*command, *spread(python, workers)], variables())
+    else:
+        status, told = show_and_keep(*alone(command))
     closings = [line.strip("= ") for line in told if re.search(r" in [\d.]+s\b", line)]
     closing = closings[-1] if closings else f"pytest ended with status {status}"
     left_out = reasons_of_skips(told)
@@ -169,6 +189,26 @@ def test() -> int:
         status = status or 1
     say(f"{closing}; {left_out.total()} could not run here: {reasons}")
     return status
+
+
+def workers_asked() -> int:
+    """How many run tests at once: what JOBS says, else one where ARGS chooses, else several."""
+    asked = os.environ.get("JOBS", "")
+    if asked and not (asked.isdecimal() and int(asked)):
+        raise Stopped(f"JOBS is how many tests run at once, and {asked!r} is no such number.")
+    if asked:
+        return int(asked)
+    # Tests of nodes wait for one another as much as they compute: one worker more than cores.
+    return 1 if arguments_asked() else len(os.sched_getaffinity(0)) + 1
+
+
+def spread(python: str, workers: int) -> list[str]:
+    """What has pytest spread the tests (see tests/spread.py) over workers.
+
+    Each is alone on its own loopback, since nodes of tests have ports that are written down."""
+    worker = shlex.join([*ALONE, python])
+    spec = f"--tx={workers}*popen//python={worker}"
+    return [spec, "--dist=loadfile", "--no-loadscope-reorder"]
 
 
 def fetch_wheels() -> None:

@@ -254,14 +254,10 @@ def people(purpose: str, *names: str) -> Iterator[list[Person]]:
 
 
 def surroundings() -> dict[str, str]:
-    """The environment of the node's processes.
-
-    Their modules are kept compiled, as those of an installed node are: where the environment says
-    not to, a start takes twice as long as any user's."""
+    """The environment of the node's processes."""
     rooms = os.pathsep.join([str(ROOT / "service"), str(ROOT / "tray")])
-    compiled = str(dev.CACHE / "compiled")
-    ours = {**os.environ, "PYTHONPATH": rooms, "PYTHONPYCACHEPREFIX": compiled}
-    ours.pop("PYTHONDONTWRITEBYTECODE", None)
+    ours = {**os.environ, "PYTHONPATH": rooms}
+    dev.keep_compiled(ours)
     return ours
 
 
