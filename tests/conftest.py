@@ -13,9 +13,6 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from xdist.remote import Producer
-
-import spread
 
 hypothesis.settings.register_profile(
     "postroad",
@@ -24,20 +21,6 @@ hypothesis.settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 hypothesis.settings.load_profile("postroad")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("dist") != "no" and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(spread.Roll())
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> spread.Scheduler:
-    return spread.Scheduler(config, log)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if hasattr(config, "workerinput"):  # alone, tests go in the order of their files' names
-        items.sort(key=lambda item: spread.place(item.nodeid))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""How `make test` has all tests run by several workers at once, and that it misses none.
+"""How `make test` has all tests run by several workers at once, and misses none (a pytest plugin).
 
 Purpose: which tests stay together with one worker, and in which order they are begun. Invariants: a
 file's tests go one after another in their order, with what they share; a test that no worker came
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 # What these share (nodes that have met, the package that was built) is worth more than any spread.
@@ -44,6 +45,23 @@ def place(nodeid: str) -> int:
     path = PurePath(nodeid.partition("::")[0])
     places = [number for number, long in enumerate(LONG) if path.is_relative_to(long)]
     return min(places, default=len(LONG))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        config.pluginmanager.register(Roll())
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    return Scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: place(item.nodeid))
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
 
 
 class Scheduler(LoadFileScheduling):

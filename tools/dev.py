@@ -203,12 +203,12 @@ def workers_asked() -> int:
 
 
 def spread(python: str, workers: int) -> list[str]:
-    """What has pytest spread the tests (see tests/spread.py) over workers.
+    """What has pytest spread the tests over workers, as tests/spread.py says.
 
     Each is alone on its own loopback, since nodes of tests have ports that are written down."""
     worker = shlex.join([*ALONE, python])
     spec = f"--tx={workers}*popen//python={worker}"
-    return [spec, "--dist=loadfile", "--no-loadscope-reorder"]
+    return ["-p", "tests.spread", spec, "--dist=loadfile", "--no-loadscope-reorder"]
 
 
 def fetch_wheels() -> None:
