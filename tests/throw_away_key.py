@@ -25,9 +25,12 @@ def keyring(folder: Path) -> Iterator[None]:
             os.environ["GNUPGHOME"] = before
 
 
-def made(name: str) -> str:
-    """Of this person; its fingerprint."""
-    subprocess.run([*QUIET, "--quick-generate-key", name, "ed25519", "sign", "1y"], check=True)
+def made(name: str, day: str = "") -> str:
+    """Of this person, good for a year, which began on another day if one is named; its
+    fingerprint."""
+    then = [f"--faked-system-time={day.replace('-', '')}T000000"] if day else []
+    make = [*QUIET, *then, "--quick-generate-key", name, "ed25519", "sign", "1y"]
+    subprocess.run(make, check=True)
     listed = subprocess.run(
         ["gpg", "--with-colons", "--list-keys", name], capture_output=True, text=True, check=True
     )

@@ -12,7 +12,6 @@ the same bytes, whoever builds where and when. Standard library only.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
 import os
 import platform
@@ -21,11 +20,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import lay_site
-from environment import CACHE, LOCKS, Stopped, environment, one_at_a_time, pip, quietly, say
+from environment import (
+    CACHE,
+    LOCKS,
+    Stopped,
+    environment,
+    one_at_a_time,
+    pip,
+    quietly,
+    readable_by_all,
+    say,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = LOCKS / "service.lock"
@@ -38,6 +46,11 @@ PACKAGES = {  # what the build runs, and the package it comes in
 GLIBC_MINOR = 34  # the newest that bookworm, trixie and noble all have
 # Nothing of the builder's surroundings gets in: their Python, tongue, time zone or options.
 SURROUNDINGS = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+# What a person may have told their git to do to files that it hands out.
+AS_COMMITTED = (
+    *("-c", "core.autocrlf=false", "-c", "core.eol=lf"),
+    *("-c", "core.attributesFile=", "-c", "tar.umask=0022"),
+)
 
 
 def lacking() -> list[str]:
@@ -55,7 +68,7 @@ def build(wheels: Path | None = None, into: Path = DIST) -> Path:
     if _git("status", "--porcelain", "--untracked-files=no"):
         say("There are changes that are not committed: the package is built without them.")
     wheels = wheels or fetched()
-    with tempfile.TemporaryDirectory(prefix="postroad-deb-") as scratch, _modes_of_packages():
+    with tempfile.TemporaryDirectory(prefix="postroad-deb-") as scratch, readable_by_all():
         tree = Path(scratch) / "postroad"
         _export(tree)
         _build(tree, wheels)
@@ -119,11 +132,9 @@ def _fetch(place: Path, lock: str, for_pip: bool) -> None:
 def _export(tree: Path) -> None:
     """The committed tree, with packaging/debian where dpkg wants it."""
     tree.mkdir()
-    packed = subprocess.run(
-        ["git", "archive", "HEAD"], cwd=ROOT, stdout=subprocess.PIPE, check=True
-    )
+    packed = _git(*AS_COMMITTED, "archive", "--format=tar", "HEAD")
     unpack = ["tar", "-x", "--warning=no-timestamp", "-C", str(tree)]
-    subprocess.run(unpack, input=packed.stdout, check=True)
+    subprocess.run(unpack, input=packed, env=SURROUNDINGS, check=True)
     (tree / "packaging" / "debian").rename(tree / "debian")
 
 
@@ -133,19 +144,13 @@ def _build(tree: Path, wheels: Path) -> None:
     quietly(command, "The package could not be built.", variables=ours, where=tree)
 
 
-@contextlib.contextmanager
-def _modes_of_packages() -> Iterator[None]:
-    before = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def _git(*words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+def _git(*words: str) -> bytes:
+    """A hook's GIT_DIR would be another repository; whom git trusts is told in its owner's home."""
+    ours = {**SURROUNDINGS, "HOME": os.environ.get("HOME", "/"), "GIT_ATTR_NOSYSTEM": "1"}
+    done = subprocess.run(["git", *words], cwd=ROOT, env=ours, capture_output=True, check=False)
     if done.returncode != 0:
-        raise Stopped(f"The package is built from what is committed, and git says: {done.stderr}")
+        why = done.stderr.decode(errors="replace").strip()
+        raise Stopped(f"The package is built from what is committed, and git says: {why}")
     return done.stdout
 
 

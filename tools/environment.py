@@ -93,6 +93,16 @@ def one_at_a_time(path: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def readable_by_all() -> Iterator[None]:
+    """What is made here may be read by everybody, whatever the caller's umask."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def _build(place: Path, lock: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
         without_pip = [] if _python_has_pip_inside() else ["--without-pip"]

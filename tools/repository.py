@@ -2,8 +2,9 @@
 """Lay out a signed apt repository for any host of plain files: `make repo KEY=... URL=...`.
 
 Purpose: dists/ and pool/ as apt reads them, a package with the key and the deb822 source, and both
-as files of their own. The key is the caller's, in their keyring; nothing else signs.
-Invariants: a package that was given out never gets other bytes; what was there stays installable,
+as files of their own. The key is the caller's, in their keyring; nothing else signs. Two of them,
+OLD,NEW, sign both until everybody has NEW.
+Invariants: nobody is told to trust a key that the caller has no secret part of; a package that was given out never gets other bytes; what was there stays installable,
 so that an older version can be pinned; the indices are exchanged as a whole, and those of the last
 time stay below by-hash/ for whoever is in the midst of reading. Standard library, dpkg-deb and gpg.
 
@@ -16,7 +17,6 @@ import argparse
 import email.utils
 import gzip
 import hashlib
-import itertools
 import lzma
 import os
 import re
@@ -25,9 +25,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
-from environment import Stopped, say
+from environment import Stopped, readable_by_all, say
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITE, COMPONENT = "stable", "main"
@@ -36,6 +38,8 @@ KEYRING = "postroad-archive-keyring"
 KEYRING_PATH = f"/usr/share/keyrings/{KEYRING}.gpg"
 SOURCE_PATH = "/etc/apt/sources.list.d/postroad.sources"
 MAINTAINER = "The Postroad authors <authors@postroad.invalid>"
+IDENTITY = ("Package", "Version", "Architecture")
+_NUMBERED = re.compile(rf"{KEYRING}_([\d.]+)(?:\+(\d+))?_all\.deb")
 PACKAGES = {"dpkg-deb": "dpkg", "gpg": "gnupg"}
 OVERRIDES = f"""\
 # To tell apt of its own repository, and of no other, is what this package is for.
@@ -62,14 +66,16 @@ def lay_out(packages: list[Path], key: str, url: str, into: Path) -> Path:
         )
     if not re.fullmatch(r"(https?|file)://\S+", url):
         raise Stopped(f"{url!r} is no address of a host: give URL=https://...")
-    public, made_at = _public(key)
-    for package in packages:
-        _give_out(package, into)
-    keyring = _keyring_package(public, made_at, url, into)
-    _exchange_indices(key, into)
-    shutil.copy(keyring, into / f"{KEYRING}.deb")
-    (into / f"{KEYRING}.gpg").write_bytes(public)
-    (into / Path(SOURCE_PATH).name).write_text(source(url))
+    keys = [_key(one.strip()) for one in key.split(",")]
+    with readable_by_all():
+        into.mkdir(parents=True, exist_ok=True)
+        for package in packages:
+            _give_out(package, into)
+        keyring = _keyring_package(keys, url, into)
+        _exchange_indices(keys, into)
+        shutil.copy(keyring, into / f"{KEYRING}.deb")
+        (into / f"{KEYRING}.gpg").write_bytes(_public(keys))
+        (into / Path(SOURCE_PATH).name).write_text(source(url))
     return into
 
 
@@ -85,18 +91,45 @@ def source(url: str) -> str:
 # --- the key --------------------------------------------------------------------------------------
 
 
-def _public(key: str) -> tuple[bytes, int]:
-    """What verifies, and when the newest part of it was made; Stopped where we could not sign."""
-    told = _gpg("--with-colons", "--list-secret-keys", key, check=False).decode()
-    public = _gpg("--export", "--export-options=export-minimal", key, check=False)
-    if not told or not public:
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One that signs. `signer`: as gpg is told of it; `made_at`: of the newest part of it."""
+
+    fingerprint: str
+    signer: str
+    made_at: int
+
+
+def _key(named: str) -> Key:
+    """The one that is meant; Stopped where it is none of the caller's, or not plain which."""
+    told = _gpg("--with-colons", "--list-secret-keys", "--", named, check=False) if named else b""
+    rows = [line.split(":") for line in told.decode().splitlines()]
+    primary = [number for number, row in enumerate(rows) if row[0] == "sec"]
+    if not primary:
         raise Stopped(
-            f"Your keyring has no secret key {key!r} to sign with; name one of yours, or make one.",
+            f"Your keyring has no secret key {named!r} to sign with; name one of yours, or make one.",
             "gpg --quick-generate-key 'NAME <ADDRESS>' ed25519 sign 3y",
         )
-    rows = [line.split(":") for line in told.splitlines()]
+    behind = [[row[9] for row in rows[number:] if row[0] == "fpr"] for number in primary]
+    if len(primary) > 1:
+        which = ", ".join(fingerprints[0] for fingerprints in behind)
+        raise Stopped(f"Several keys are called {named!r}: name one by its fingerprint: {which}")
+    fingerprint = behind[0][0]
+    if rows[primary[0]][1] in ("e", "r"):
+        raise Stopped(
+            f"The key {fingerprint} has expired or was revoked, and signs nothing more. If it has "
+            "expired, and everybody is to go on with it:",
+            f"gpg --quick-set-expire {fingerprint} 3y",
+        )
     dates = [int(row[5]) for row in rows if row[0] in ("sec", "ssb", "uid") and row[5].isdigit()]
-    return public, max(dates)
+    one_part = named.endswith("!")  # gpg's way to name a part of a key, which then signs alone
+    return Key(fingerprint, named if one_part else fingerprint, max(dates))
+
+
+def _public(keys: list[Key]) -> bytes:
+    """What verifies. By fingerprints: by a name gpg would export the keys of others, too."""
+    fingerprints = sorted({one.fingerprint for one in keys})
+    return b"".join(_gpg("--export", "--export-options=export-minimal", one) for one in fingerprints)
 
 
 def _gpg(*words: str, octets: bytes = b"", check: bool = True) -> bytes:
@@ -108,15 +141,22 @@ def _gpg(*words: str, octets: bytes = b"", check: bool = True) -> bytes:
     return done.stdout
 
 
-def _keyring_package(public: bytes, made_at: int, url: str, into: Path) -> Path:
-    """The package with the key and the source; with either of them it gets another version."""
+def _keyring_package(keys: list[Key], url: str, into: Path) -> Path:
+    """The package with the keys and the source; with others of them it gets a higher number.
+
+    A lower one that was given out before is of no use: apt has taken the higher one."""
+    made_at = max(one.made_at for one in keys)
     date = time.strftime("%Y%m%d.%H%M%S", time.gmtime(made_at))
+    folder = into / "pool" / COMPONENT / KEYRING[0] / KEYRING
+    given = [_NUMBERED.fullmatch(path.name) for path in folder.glob("*.deb")]
+    last = max(((one[1], int(one[2] or 0)) for one in given if one), default=("", 0))
+    following = (date, 0) if date > last[0] else (last[0], last[1] + 1)
     with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
-        for number in itertools.count():
-            version = f"{date}+{number}" if number else date
+        for day, number in filter(itemgetter(0), (last, following)):
+            version = f"{day}+{number}" if number else day
             made = Path(scratch) / f"{KEYRING}_{version}_all.deb"
-            _pack(Path(scratch) / version, made, version, public, made_at, url)
-            place = _place(made, KEYRING, into)
+            _pack(Path(scratch) / version, made, version, _public(keys), made_at, url)
+            place = _place(made, into)
             if not place.exists() or place.read_bytes() == made.read_bytes():
                 return _give_out(made, into)
     raise AssertionError
@@ -147,13 +187,9 @@ def _pack(tree: Path, made: Path, version: str, public: bytes, made_at: int, url
     files["DEBIAN/control"] = control.encode()
     files["DEBIAN/conffiles"] = f"{SOURCE_PATH}\n".encode()
     files["DEBIAN/md5sums"] = sums.encode()
-    before = os.umask(0o022)
-    try:
-        for name, octets in files.items():
-            (tree / name).parent.mkdir(parents=True, exist_ok=True)
-            (tree / name).write_bytes(octets)
-    finally:
-        os.umask(before)
+    for name, octets in files.items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(octets)
     tree.chmod(0o755)
     for path in [tree, *tree.rglob("*")]:
         os.utime(path, (made_at, made_at))
@@ -172,19 +208,25 @@ def _md5(octets: bytes) -> str:
 # --- pool and indices -----------------------------------------------------------------------------
 
 
-def _place(package: Path, source_name: str, into: Path) -> Path:
-    return into / "pool" / COMPONENT / source_name[0] / source_name / package.name
+def _place(package: Path, into: Path) -> Path:
+    """Where it lies: by what is in it, for its file may have any name."""
+    fields = _control(package)
+    found = [re.search(rf"^{name}: (\S+)$", fields, re.MULTILINE) for name in IDENTITY]
+    named = [one[1] for one in found if one]
+    if len(named) < len(IDENTITY) or "/" in "".join(named):
+        raise Stopped(f"{package} does not say which package it is.")
+    name, version, architecture = named
+    version = version.partition(":")[2] or version  # as Debian's own pool has it
+    folder = into / "pool" / COMPONENT / name[0] / name
+    return folder / f"{name}_{version}_{architecture}.deb"
 
 
 def _give_out(package: Path, into: Path) -> Path:
-    """Put it into the pool; Stopped when others have got something else by this name."""
-    fields = _control(package)
-    name = re.search(r"^Package: (\S+)$", fields, re.MULTILINE)
-    assert name is not None, "dpkg-deb has read it"
-    place = _place(package, name[1], into)
+    """Put it into the pool; Stopped when others have got something else with this number."""
+    place = _place(package, into)
     if place.exists() and place.read_bytes() != package.read_bytes():
         raise Stopped(
-            f"{package.name} is in {into} already, with other contents, and somebody may have it: "
+            f"{place.name} is in {into} already, with other contents, and somebody may have it: "
             "give what is new a number of its own in packaging/debian/changelog."
         )
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -202,20 +244,20 @@ def _control(package: Path) -> str:
     return done.stdout
 
 
-def _exchange_indices(key: str, into: Path) -> None:
+def _exchange_indices(keys: list[Key], into: Path) -> None:
     dists = into / "dists"
     with tempfile.TemporaryDirectory(prefix="making-", dir=into) as scratch:
         draft = Path(scratch) / "dists"
         if dists.exists():
             shutil.copytree(dists, draft)
-        _write_indices(key, into, draft / SUITE)
+        _write_indices(keys, into, draft / SUITE)
         os.chmod(draft, 0o755)
         if dists.exists():
             dists.rename(Path(scratch) / "last")
         draft.rename(dists)
 
 
-def _write_indices(key: str, into: Path, suite: Path) -> None:
+def _write_indices(keys: list[Key], into: Path, suite: Path) -> None:
     stanzas: dict[str, list[str]] = {one: [] for one in ARCHITECTURES}
     for package in sorted((into / "pool").rglob("*.deb")):
         fields = _control(package)
@@ -241,7 +283,8 @@ def _write_indices(key: str, into: Path, suite: Path) -> None:
             path.write_bytes(octets)
     release = _release(listed).encode()
     (suite / "Release").write_bytes(release)
-    sign = ("--local-user", key, "--digest-algo", "SHA512")
+    signers = [word for one in keys for word in ("--local-user", one.signer)]
+    sign = (*signers, "--digest-algo", "SHA512")
     clear = _gpg(*sign, "--clear-sign", octets=release)
     beside = _gpg(*sign, "--armor", "--detach-sign", octets=release)
     (suite / "InRelease").write_bytes(clear)
@@ -262,12 +305,11 @@ def _release(listed: dict[str, bytes]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Lay out a signed apt repository.")
     parser.add_argument("packages", nargs="*", type=Path, metavar="PACKAGE")
-    parser.add_argument("--key", required=True, help="the secret key of yours that signs")
+    parser.add_argument("--key", required=True, help="the secret key of yours that signs, or two: OLD,NEW")
     parser.add_argument("--url", required=True, help="where the folder will be served")
     parser.add_argument("--into", type=Path, default=ROOT / "dist" / "repo")
     asked = parser.parse_args()
     try:
-        asked.into.mkdir(parents=True, exist_ok=True)
         folder = lay_out(asked.packages, asked.key, asked.url.rstrip("/"), asked.into)
     except Stopped as stopped:
         say(f"\n{stopped}")

@@ -137,6 +137,9 @@ def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, clone], check=True)
     subprocess.run(["git", "-C", clone, "checkout", "--quiet", "--detach", commit], check=True)
     shutil.copytree(wheels, theirs)
+    settings = f"[core]\nautocrlf = true\nattributesFile = {elsewhere}/attributes\n"
+    (elsewhere / ".gitconfig").write_text(settings)
+    (elsewhere / "attributes").write_text("*.xml export-ignore\n")
     become = ["unshare", "--user", "--map-root-user"]
     if os.geteuid() == 0:
         subprocess.run(["chown", "-R", "nobody", elsewhere], check=True)
@@ -151,6 +154,8 @@ def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
             "LANG": "tr_TR.UTF-8",
             "TZ": "Pacific/Kiritimati",
             "DEB_BUILD_OPTIONS": "nostrip noopt",
+            "GIT_DIR": str(elsewhere / "the repository of a hook"),
+            "TAR_OPTIONS": "--exclude=*.ufw",
             "PYTHONHASHSEED": "1",
         },
         umask=0o077,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -136,6 +138,14 @@ def test_the_same_number_never_gets_other_bytes(key: str, served: Path, tmp_path
         repository.lay_out([other], key, f"file://{served}", served)
 
 
+def test_nor_does_it_under_another_name_of_the_file(
+    key: str, served: Path, tmp_path: Path
+) -> None:
+    other = package(tmp_path, "1.1", " else").rename(tmp_path / "postroad_mine.deb")
+    with pytest.raises(Stopped, match=r"postroad_1\.1_amd64\.deb is in .* with other contents"):
+        repository.lay_out([other], key, f"file://{served}", served)
+
+
 @pytest.mark.parametrize("what", ["Packages", "InRelease", "another key"])
 def test_whatever_was_changed_behind_the_signers_back_is_refused(
     served: Path, apt: Apt, tmp_path: Path, key: str, what: str
@@ -182,6 +192,103 @@ def test_it_is_one_package_for_one_key_and_place(key: str, served: Path) -> None
     assert names() == {first}
     repository.lay_out([], key, "https://elsewhere.invalid/postroad", served)
     assert len(names()) == 2
+
+
+def test_the_newest_of_them_is_always_the_one_that_counts(key: str, served: Path) -> None:
+    """A host that moved, and moved back: apt takes the highest number, wherever that leads."""
+    for url in ("https://elsewhere.invalid/postroad", f"file://{served}"):
+        repository.lay_out([], key, url, served)
+    numbered = served / "dists" / "stable" / "main" / "binary-amd64" / "Packages"
+    paths = re.findall(rf"^Filename: (.*{repository.KEYRING}_.*)$", numbered.read_text(), re.M)
+    assert len(paths) == 3
+    newest = max(paths, key=lambda path: int(path.partition("+")[2].partition("_")[0] or 0))
+    assert (served / newest).read_bytes() == (served / f"{repository.KEYRING}.deb").read_bytes()
+
+
+def test_whoever_may_see_files_may_read_all_of_it(key: str, tmp_path: Path) -> None:
+    """A web server is another user than the one who laid it out."""
+    before = os.umask(0o077)
+    try:
+        packages = [package(tmp_path, "1.0")]
+        folder = repository.lay_out(packages, key, "https://host.invalid", tmp_path / "new")
+    finally:
+        os.umask(before)
+    closed = [one for one in [folder, *folder.rglob("*")] if not one.stat().st_mode & 0o004]
+    assert closed == []
+
+
+# --- the keys -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def of_a_stranger(key: str, tmp_path: Path) -> Iterator[bytes]:
+    """The public key of somebody with the same name lies in the signer's keyring, too."""
+    with keyring(tmp_path / "stranger"):
+        public = repository._gpg("--export", made("Somebody <somebody@postroad.invalid>"))
+    repository._gpg("--import", octets=public)
+    yield public
+    (stranger,) = set(primaries(public)) - {key}
+    repository._gpg("--delete-keys", stranger)
+
+
+def primaries(public: bytes) -> list[str]:
+    """The fingerprints of the keys."""
+    rows = repository._gpg("--show-keys", "--with-colons", octets=public).decode().splitlines()
+    pairs = itertools.pairwise(row.split(":") for row in rows)
+    return [row[9] for before, row in pairs if (before[0], row[0]) == ("pub", "fpr")]
+
+
+def test_nobody_is_told_to_trust_a_stranger_of_the_same_name(
+    key: str, of_a_stranger: bytes, tmp_path: Path
+) -> None:
+    folder = tmp_path / "new"
+    assert primaries(of_a_stranger) != [key]
+    repository.lay_out([], "somebody@postroad.invalid", "https://host.invalid", folder)
+    assert primaries((folder / f"{repository.KEYRING}.gpg").read_bytes()) == [key]
+
+
+def test_a_new_key_comes_while_the_old_one_still_signs(tmp_path: Path) -> None:
+    """Whoever has only the old one gets the new one by it, and then needs it no more."""
+    served = tmp_path / "served"
+    url = f"file://{served}"
+    with keyring(tmp_path / "gnupg"):
+        old, new = made("Old <old@postroad.invalid>"), made("New <new@postroad.invalid>")
+        repository.lay_out([package(tmp_path, "1.0")], old, url, served)
+        apt = Apt(tmp_path / "apt", served)
+        trusted = tmp_path / "trusted.gpg"
+        sources = apt.folder / "etc" / "postroad.sources"
+        keys = served / f"{repository.KEYRING}.gpg"
+        sources.write_text(sources.read_text().replace(str(keys), str(trusted)))
+        trusted.write_bytes(keys.read_bytes())
+        for version, signing in (("1.1", f"{old},{new}"), ("1.2", new)):
+            repository.lay_out([package(tmp_path, version)], signing, url, served)
+            updated = apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
+            assert updated.returncode == 0, updated.stderr
+            assert apt.candidate() == version
+            fetched = apt("apt-get", "download", repository.KEYRING)  # the newest
+            assert fetched.returncode == 0, fetched.stderr
+            inside = tmp_path / version
+            (brought,) = apt.folder.glob(f"{repository.KEYRING}_*.deb")
+            subprocess.run(["dpkg-deb", "-x", brought, inside], check=True)
+            trusted.write_bytes((inside / repository.KEYRING_PATH[1:]).read_bytes())
+            assert sorted(primaries(trusted.read_bytes())) == sorted(signing.split(","))
+            brought.unlink()
+
+
+def test_a_name_that_several_keys_have_is_not_guessed_at(tmp_path: Path) -> None:
+    with keyring(tmp_path / "gnupg"):
+        both = [made(f"{name} <{name}@postroad.invalid>") for name in ("One", "Other")]
+        with pytest.raises(Stopped, match="by its fingerprint") as stopped:
+            repository.lay_out([], "postroad.invalid", "https://host.invalid", tmp_path / "new")
+    assert all(one in str(stopped.value) for one in both)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_key_that_has_expired_is_told_with_what_to_type(tmp_path: Path) -> None:
+    with keyring(tmp_path / "gnupg"):
+        key = made("Somebody <somebody@postroad.invalid>", "2000-01-01")
+        with pytest.raises(Stopped, match=f"gpg --quick-set-expire {key}"):
+            repository.lay_out([], key, "https://host.invalid", tmp_path / "new")
 
 
 def test_lintian_finds_no_error_in_it(served: Path, lintian: str) -> None:
