@@ -4,9 +4,10 @@
 Purpose: dists/ and pool/ as apt reads them, a package with the key and the deb822 source, and both
 as files of their own. The key is the caller's, in their keyring; nothing else signs. Two of them,
 OLD,NEW, sign both until everybody has NEW.
-Invariants: nobody is told to trust a key that the caller has no secret part of; a package that was given out never gets other bytes; what was there stays installable,
-so that an older version can be pinned; the indices are exchanged as a whole, and those of the last
-time stay below by-hash/ for whoever is in the midst of reading. Standard library, dpkg-deb and gpg.
+Invariants: nobody is told to trust a key that the caller has no secret part of; a package that was
+given out never gets other bytes; what was there stays installable, so that an older version can be
+pinned; the indices are exchanged as a whole, and those of the last time stay below by-hash/ for
+whoever is in the midst of reading. Standard library, dpkg-deb and gpg.
 
     tools/repository.py --key FINGERPRINT --url URL [--into FOLDER] PACKAGE ...
 """
@@ -107,7 +108,7 @@ def _key(named: str) -> Key:
     primary = [number for number, row in enumerate(rows) if row[0] == "sec"]
     if not primary:
         raise Stopped(
-            f"Your keyring has no secret key {named!r} to sign with; name one of yours, or make one.",
+            f"Your keyring has no secret key {named!r} to sign with; name one, or make one.",
             "gpg --quick-generate-key 'NAME <ADDRESS>' ed25519 sign 3y",
         )
     behind = [[row[9] for row in rows[number:] if row[0] == "fpr"] for number in primary]
@@ -129,7 +130,8 @@ def _key(named: str) -> Key:
 def _public(keys: list[Key]) -> bytes:
     """What verifies. By fingerprints: by a name gpg would export the keys of others, too."""
     fingerprints = sorted({one.fingerprint for one in keys})
-    return b"".join(_gpg("--export", "--export-options=export-minimal", one) for one in fingerprints)
+    export = ("--export", "--export-options=export-minimal")
+    return b"".join(_gpg(*export, one) for one in fingerprints)
 
 
 def _gpg(*words: str, octets: bytes = b"", check: bool = True) -> bytes:
@@ -305,7 +307,7 @@ def _release(listed: dict[str, bytes]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Lay out a signed apt repository.")
     parser.add_argument("packages", nargs="*", type=Path, metavar="PACKAGE")
-    parser.add_argument("--key", required=True, help="the secret key of yours that signs, or two: OLD,NEW")
+    parser.add_argument("--key", required=True, help="of yours, to sign with; or two: OLD,NEW")
     parser.add_argument("--url", required=True, help="where the folder will be served")
     parser.add_argument("--into", type=Path, default=ROOT / "dist" / "repo")
     asked = parser.parse_args()
