@@ -1,0 +1,21 @@
+"""Where our icons are, laid out as an icon theme has them, so that packages copy them as they are.
+
+Purpose: the file of an icon by its name, for where the icon theme of the desktop does not have it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from postroad_tray.state import APPLICATION
+
+THEME = Path(__file__).parent / "icons" / "hicolor"
+_SYMBOLIC = "-symbolic"
+
+
+def icon_path(name: str) -> Path:
+    """`state.icon_name`, or `state.APPLICATION`, with or without `-symbolic`."""
+    is_symbolic = name.endswith(_SYMBOLIC)
+    is_of_program = name.removesuffix(_SYMBOLIC) == APPLICATION
+    size = "symbolic" if is_symbolic else "scalable"
+    return THEME / size / ("apps" if is_of_program else "status") / f"{name}.svg"
