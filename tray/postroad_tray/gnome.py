@@ -26,9 +26,8 @@ ASK_SECONDS = 3.0
 
 
 class Icons(StrEnum):
-    """What there is for icons in this session."""
+    """Why no icon is shown."""
 
-    SHOWN = "shown"  # or it is another desktop, for which there is nothing that we know
     TO_ENABLE = "to-enable"  # the extension is there, and off
     TO_INSTALL = "to-install"
     AFTER_LOGIN = "after-login"  # it is on, and the running shell does not know it yet
@@ -61,10 +60,8 @@ def _is_enabled(told: Mapping[str, Any]) -> bool:
     return told.get("enabled") is True or told.get("state") == 1
 
 
-def advice(what: Icons) -> Advice | None:
+def advice(what: Icons) -> Advice:
     match what:
-        case Icons.SHOWN:
-            return None
         case Icons.TO_ENABLE:
             return Advice(
                 _("GNOME shows the icon of Postroad once an extension is switched on."),
@@ -84,35 +81,43 @@ def advice(what: Icons) -> Advice | None:
             return Advice(_("The icon of Postroad comes once you have logged out and in again."))
 
 
-class Shell:
-    """What is asked of GNOME, and what it said."""
+class Adviser:
+    """What to say of the icon on this desktop: told anew when something has changed."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(
+        self,
+        client: Client,
+        has_host: Callable[[], bool],
+        show: Callable[[Advice | None], None],
+        *,
+        variables: Mapping[str, str] = os.environ,
+    ) -> None:
+        """`has_host`: whether something shows icons now."""
         self._client = client
+        self._has_host = has_host
+        self._show = show
+        self._is_gnome = is_gnome(variables)
 
-    def look(self, has_host: bool, then: Callable[[Icons], None]) -> None:
-        """`has_host`: something shows icons already."""
-        if has_host or not is_gnome():
-            then(Icons.SHOWN)
+    def look(self) -> None:
+        if not self._is_gnome or self._has_host():
+            self._show(None)
             return
 
         def told(answer: Answer) -> None:
-            # A shell that does not say is one whose extensions are switched off altogether.
-            then(icons(answer.value))
+            # A shell that does not say is one that lets nobody switch extensions on.
+            self._show(None if self._has_host() else advice(icons(answer.value)))
 
         self._client.ask(_question("ListExtensions"), told)
 
-    def enable(self, then: Callable[[Icons], None]) -> None:
+    def enable(self) -> None:
         """Have it switched on, the first of ours that is there."""
         left = list(EXTENSIONS)
 
         def told(answer: Answer) -> None:
-            if answer.value is True:
-                then(Icons.AFTER_LOGIN)
-            elif left:
+            if answer.value is not True and left:
                 self._client.ask(_question("EnableExtension", "s", left.pop(0)), told)
             else:
-                then(Icons.TO_INSTALL)
+                self.look()
 
         told(Answer())
 
