@@ -16,7 +16,7 @@ from functools import partial
 
 from PySide6.QtCore import QObject, QTimer
 from PySide6.QtDBus import QDBusConnection, QDBusServiceWatcher
-from PySide6.QtGui import QAction, QGuiApplication, QIcon
+from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
 from postroad_tray.client import Client
@@ -28,6 +28,7 @@ from postroad_tray.menu import Item, menu
 from postroad_tray.state import icon_name, sign, tooltip
 
 HOSTS_REGISTER_AT = "org.kde.StatusNotifierWatcher"
+SETTLE_MS = 1000
 LOOK_MS = 30_000  # at a menu; some hosts never tell that it was closed
 Reason = QSystemTrayIcon.ActivationReason
 
@@ -55,6 +56,8 @@ class TrayIcon(QObject):
         self._menu = QMenu()
         self._drawn = DrawnMenu(self._menu, do, self._items, look)
         self._tray = self._made()
+        self._settling = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settling.timeout.connect(self._hosts_have_settled)
         hosts = QDBusServiceWatcher(HOSTS_REGISTER_AT, QDBusConnection.sessionBus(), parent=self)
         hosts.serviceOwnerChanged.connect(self._hosts_came_or_went)
         client.watch(self._draw)
@@ -75,12 +78,15 @@ class TrayIcon(QObject):
         tray.show()
         return tray
 
-    def _hosts_came_or_went(self, _name: str, before: str, after: str) -> None:
-        # On X11, Qt decides when an icon is made which kind of host it is for, and keeps to that.
-        if QGuiApplication.platformName() == "xcb" and bool(before) != bool(after):
-            self._tray.hide()
-            self._tray.deleteLater()
-            self._tray = self._made()
+    def _hosts_came_or_went(self, _name: str, _before: str, _after: str) -> None:
+        self._settling.start()
+
+    def _hosts_have_settled(self) -> None:
+        # Made anew: on X11 Qt decides when an icon is made for which kind of host it is, and keeps
+        # to that; and a bar that has just begun (waybar) misses whoever has been there before it.
+        self._tray.hide()
+        self._tray.deleteLater()
+        self._tray = self._made()
         self._host_changed()
 
     def _draw(self, picture: Picture) -> None:
