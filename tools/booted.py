@@ -468,7 +468,7 @@ def checked(done: Done, check: bool) -> Done:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Boot a system, and work in it.")
-    parser.add_argument("suite", choices=roots.SUITES)
+    parser.add_argument("suite", choices=roots.DISTRIBUTIONS)
     parser.add_argument("--deb", type=Path, action="append", default=[], help="install this")
     parser.add_argument("--user", choices=["root", *roots.PEOPLE], default="alice")
     mark = arguments.index("--") if "--" in arguments else len(arguments)

@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import lay_site
@@ -58,8 +59,13 @@ def lacking() -> list[str]:
     return [package for program, package in PACKAGES.items() if shutil.which(program) is None]
 
 
-def build(wheels: Path | None = None, into: Path = DIST) -> Path:
-    """The package, built from the last commit; `wheels`: where the locked ones lie already."""
+def build(
+    wheels: Path | None = None,
+    into: Path = DIST,
+    change: Callable[[Path], None] = lambda _: None,
+) -> Path:
+    """The package, built from the last commit; `wheels`: where the locked ones lie already;
+    `change`: makes another version of the exported tree."""
     if packages := lacking():
         raise Stopped(
             "Building the package needs programs of the distribution.",
@@ -71,6 +77,7 @@ def build(wheels: Path | None = None, into: Path = DIST) -> Path:
     with tempfile.TemporaryDirectory(prefix="postroad-deb-") as scratch, readable_by_all():
         tree = Path(scratch) / "postroad"
         _export(tree)
+        change(tree)
         _build(tree, wheels)
         (made,) = Path(scratch).glob("*.deb")
         into.mkdir(exist_ok=True)

@@ -138,8 +138,8 @@ def tried(suite: str, package: Path, arguments: list[str]) -> Told:
 
 def main() -> int:
     only, all_of_them = os.environ.get("ONLY", ""), [*roots.SUITES, TOGETHER]
-    if only and only not in all_of_them:
-        say(f"There is no suite {only!r}; there is {', '.join(all_of_them)}.")
+    if only and only not in (known := [*all_of_them, *roots.COMING]):
+        say(f"There is no suite {only!r}; there is {', '.join(known)}.")
         return 2
     suites = [only] if only else all_of_them
     try:

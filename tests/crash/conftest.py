@@ -1,11 +1,14 @@
-"""Nodes to be killed, for all tests of a session."""
+"""Nodes to be killed, for all tests of a session, and disks whose power can be cut."""
 
+import contextlib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from crash import harness
+from crash.disks import Disk
 
 SLOT = 30  # other tests use others: what is left of a killed node must not be in their way
 
@@ -17,3 +20,15 @@ def cast(tmp_path_factory: pytest.TempPathFactory, quiet_network: None) -> Itera
     people = harness.settle_in(folder, SLOT)
     yield people
     harness.kill(*people.everybody)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    made = Disk(tmp_path)
+    try:
+        made.make()
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"not for those who may not mount a loop device ({error})")
+    yield made
+    with contextlib.suppress(subprocess.SubprocessError):
+        made.unmount()
