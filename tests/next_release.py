@@ -32,10 +32,10 @@ MIGRATION = """
     ) STRICT, WITHOUT ROWID;
     INSERT INTO correspondent SELECT fingerprint, count(*) FROM statistics GROUP BY fingerprint;
 """
-SETTING = f'''    {KEY}: bool = field(
+SETTING = f"""    {KEY}: bool = field(
         default=True, metadata=_about("Whether your node counts how often you write to whom.")
     )
-'''
+"""
 CHANGELOG = f"""\
 postroad ({VERSION}) unstable; urgency=medium
 
@@ -93,4 +93,3 @@ def _replace(path: Path, pattern: str, replacement: str) -> None:
 def _append(path: Path, text: str) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
-

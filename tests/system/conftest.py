@@ -15,6 +15,7 @@ import pytest
 import booted
 from booted import Booted
 from roots import Unavailable
+from system.packages import next_version
 from system.people import MAIL_PROGRAM, Figure, Resident, meet
 
 SUITE = os.environ.get("POSTROAD_SUITE", "")
@@ -37,6 +38,7 @@ ORDER = (
     "test_upgraded",
     "test_backup",
     "test_removed",
+    "test_next_release",
     "test_downgraded",
     "test_repository",
     "test_from_source",
@@ -66,6 +68,12 @@ def system() -> Iterator[Booted]:
                     keep(running, Path(JOURNALS))
     except Unavailable as why:
         pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def newer() -> Path:
+    """The package of the next release."""
+    return next_version()
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,27 @@
-"""Other versions of the package under test: what an upgrade comes from, and a downgrade leaves.
+"""Other versions of the package under test: what an upgrade comes from, and what it leads to.
 
-They are the same files with another number; a newer one may write its stores in a newer form.
+An older one is the same files with another number; the next one is another program.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-OLDER, NEWER = "0.0.9", "9.9.0"
+import deb
+import next_release
+from environment import CACHE, one_at_a_time
+
+OLDER = "0.0.9"
 SITE = "usr/lib/postroad/site/postroad"
+KEPT_MAX = 3  # another run may use one of them
 
 
-def other_version(package: Path, version: str, folder: Path, *, newer_stores: bool = False) -> Path:
+def other_version(package: Path, version: str, folder: Path) -> Path:
     """Make it out of this package, into a folder."""
     made = folder / f"postroad_{version}_other.deb"
     with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
@@ -23,10 +30,6 @@ def other_version(package: Path, version: str, folder: Path, *, newer_stores: bo
         own = _change(raw / "DEBIAN" / "control", r"^Version: (.*)$", f"Version: {version}")
         _change(raw / "DEBIAN" / "preinst", re.escape(own), version)
         _change(raw / SITE / "__init__.py", rf'"{re.escape(own)}"', f'"{version}"')
-        if newer_stores:
-            _change(raw / "DEBIAN" / "preinst", r"KNOWN = (\d+), (\d+)", r"KNOWN = \1, 1\2")
-            with (raw / SITE / "store" / "schema.py").open("a") as schema:
-                schema.write('MIGRATIONS += ("CREATE TABLE newer (one INTEGER) STRICT",)\n')
         pack = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(raw), str(made)]
         subprocess.run(pack, stdout=subprocess.DEVNULL, check=True)
     return made
@@ -39,3 +42,30 @@ def _change(path: Path, pattern: str, replacement: str) -> str:
     assert found is not None, f"{path.name} has no {pattern}"
     path.write_text(re.sub(pattern, replacement, text, flags=re.MULTILINE), "utf-8")
     return found[found.lastindex or 0]
+
+
+def next_version() -> Path:
+    """The next release, built of the last commit as the package under test is, once for all
+    suites."""
+    folder = CACHE / "next-release"
+    asked = ["git", "rev-parse", "HEAD"]
+    commit = subprocess.check_output(asked, cwd=deb.ROOT)
+    changes = Path(next_release.__file__).read_bytes()
+    place = folder / hashlib.sha256(commit + changes).hexdigest()[:12]
+    with one_at_a_time(folder / "lock"):
+        if not place.exists():
+            made_before = filter(Path.is_dir, folder.iterdir())
+            for each in sorted(made_before, key=lambda one: one.stat().st_mtime)[:-KEPT_MAX]:
+                shutil.rmtree(each, ignore_errors=True)
+            with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as making:
+                made = Path(making) / "made"
+                deb.build(into=made, change=next_release.change)
+                made.rename(place)
+    (package,) = place.glob("*.deb")
+    return package
+
+
+def number_of(package: Path) -> str:
+    """Its version."""
+    asked = ["dpkg-deb", "--field", str(package), "Version"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()

@@ -16,6 +16,7 @@ from booted import Booted, Computer, Done
 from roots import PEOPLE
 
 MAIL_PROGRAM = Path(__file__).parent / "inside" / "mail.py"
+STORE_PROGRAM = Path(__file__).parent / "inside" / "store.py"
 SERVICE = "postroad.service"
 MAIL_SECONDS_MAX = 60
 Figure = Callable[[str, float], None]
@@ -109,9 +110,18 @@ class Resident:
 
     def begin_mail(self, do: str, seconds: float = 600, **request: Any) -> Callable[[], Any]:
         """The same beside something else; what it answered is got by a call."""
-        begun = self.booted.begin(self.name, "python3", f"/opt/{MAIL_PROGRAM.name}")
+        return self._begin(MAIL_PROGRAM, seconds, self._request(do, seconds, request))
+
+    def begin_with_store(self, do: str, **request: Any) -> Callable[[], Any]:
+        """See inside/store.py; what it answered is got by a call."""
+        store = f"/home/{self.name}/.local/share/postroad/postroad.sqlite"
+        return self._begin(STORE_PROGRAM, 300, {"do": do, "store": store, **request})
+
+    def _begin(self, program: Path, seconds: float, request: dict[str, Any]) -> Callable[[], Any]:
+        self.booted.write(f"/opt/{program.name}", program.read_bytes())
+        begun = self.booted.begin(self.name, "python3", f"/opt/{program.name}")
         assert begun.stdin is not None
-        begun.stdin.write(json.dumps(self._request(do, seconds, request)))
+        begun.stdin.write(json.dumps(request))
         begun.stdin.close()
         begun.stdin = None  # so that communicate() leaves it alone
 

@@ -1,25 +1,16 @@
 """An older version is wanted where a newer one has written people's mail: that is refused in words.
 
-The package has been purged before: what people have kept is still theirs when it comes back.
+The next release was installed before, and has brought their stores up to date.
 """
 
 from pathlib import Path
 
-import pytest
-
 from booted import Booted, Done
+from next_release import VERSION as NEWER
 from system.conftest import PACKAGE
-from system.packages import NEWER, other_version
+from system.packages import number_of
 from system.people import Resident
-from system.test_removed import start
 from system.test_upgraded import until_runs
-
-
-@pytest.fixture(scope="module")
-def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """It writes its stores in another form."""
-    folder = tmp_path_factory.mktemp("versions")
-    return other_version(PACKAGE, NEWER, folder, newer_stores=True)
 
 
 def installed(system: Booted) -> str:
@@ -27,25 +18,15 @@ def installed(system: Booted) -> str:
     return system.root(*asked).stdout
 
 
-def test_mail_is_there_again_when_the_package_comes_back(
-    system: Booted, alice: Resident, bora: Resident
-) -> None:
-    system.install(PACKAGE)
-    start(alice, bora)
-    alice.send(bora, "after a purge")
-    bora.expect("after a purge")
-
-
 def test_an_older_version_is_refused_where_it_could_not_read_the_mail(
     system: Booted, alice: Resident, bora: Resident, newer: Path
 ) -> None:
-    before = installed(system)
     system.install(newer)
     until_runs(NEWER, alice, bora)
     processes = alice.process(), bora.process()
     refused = downgrade(system)
     assert refused.returncode != 0
-    own = before.split()[0]
+    own = number_of(PACKAGE)
     told = " ".join(refused.stdout.split())
     assert f"Postroad {own} cannot read what version {NEWER} has written for: alice bora." in told
     assert "POSTROAD_DOWNGRADE=yes" in told
@@ -71,7 +52,9 @@ def test_whoever_insists_gets_it_and_the_mail_is_there_again_with_the_newer_one(
     bora.expect("back and forth")
 
 
-def test_a_home_keeps_nobody_from_a_newer_version(system: Booted, bora: Resident) -> None:
+def test_a_home_keeps_nobody_from_a_newer_version(
+    system: Booted, bora: Resident, newer: Path
+) -> None:
     """Whatever somebody writes into their own file, or puts in its place."""
     script = """
         mkdir -p fake && printf 'data = "%s/fake"\n' "$HOME" > .config/postroad/config.toml.fake
@@ -80,7 +63,7 @@ def test_a_home_keeps_nobody_from_a_newer_version(system: Booted, bora: Resident
             .config/postroad/config.toml
     """
     bora.type("sh", "-c", script)
-    system.apt("install", "--reinstall", f"/packages/postroad_{NEWER}_other.deb")
+    system.apt("install", "--reinstall", f"/packages/{newer.name}")
     done = downgrade(system)
     assert "has written for: alice." in " ".join(done.stdout.split())  # and nobody waited for bora
     bora.type("sh", "-c", "mv saved .config/postroad/config.toml; rm -r fake")

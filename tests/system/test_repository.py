@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 import repository
 from booted import Booted
 from system.conftest import PACKAGE
-from system.packages import OLDER, other_version
+from system.packages import OLDER, number_of, other_version
 from throw_away_key import keyring, made
 
 PORT = 18080
@@ -24,12 +23,7 @@ PIN = "/etc/apt/preferences.d/postroad"
 @pytest.fixture(scope="module")
 def own(system: Booted) -> str:
     """The number of the package under test."""
-    return control_of(PACKAGE)
-
-
-def control_of(package: Path) -> str:
-    asked = ["dpkg-deb", "--field", str(package), "Version"]
-    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return number_of(PACKAGE)
 
 
 @pytest.fixture(scope="module", autouse=True)
