@@ -10,8 +10,8 @@ from booted import Booted
 WARNING = 4
 ENTRIES_MIN = 20  # of a system in which people have lived, else it was not looked at
 NOTHING = re.compile(r"(?!)")
-# Debian 12's systemd does not know how to wait longer each time, and then does not. That of Debian 14
-# misses the controllers of cgroups, which a system that is booted here has not.
+# Debian 12's systemd does not know how to wait longer each time, and then does not. That of Debian
+# 14 misses the controllers of cgroups, which a system that is booted here has not.
 ALWAYS = re.compile(
     r"Unknown key '(RestartSteps|RestartMaxDelaySec)'"
     r"|Failed to read pids\.max for control group .*, ignoring: No data available"

@@ -5,14 +5,17 @@ Everything is done in a session of their own, by the programs that are installed
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import answer_check
 from booted import Booted, Computer, Done
+from person import until
 from roots import PEOPLE
 
 MAIL_PROGRAM = Path(__file__).parent / "inside" / "mail.py"
@@ -160,3 +163,43 @@ def meet(inviter: Resident, guest: Resident) -> None:
     guest.type("postroad", "accept", "--json", stdin=inviter.postroad("invite")["link"] + "\n")
     inviter.expect(f"{guest.name.capitalize()} accepted your invitation")
     guest.expect(f"You and {inviter.name.capitalize()} can write to each other now")
+
+
+@contextlib.contextmanager
+def letters_passing(one: Resident, other: Resident) -> Iterator[None]:
+    """While within, both write to each other all the time; then all of it has come, and once."""
+    name = uuid.uuid4().hex[:8]
+    end = f"/tmp/{name}"
+    begun = [
+        (reader, writer.begin_mail("load", prefix=name, to=reader.address, until=end))
+        for writer, reader in ((one, other), (other, one))
+    ]
+    yield
+    one.system.root("touch", end)
+    for reader, told_by in begun:
+        told = told_by()
+        assert told["gave_up"] == ""
+        found = reader.mail("subjects", expected=told["accepted"])["subjects"]
+        mine = [subject for subject in found if subject.startswith(name)]
+        assert set(mine) == set(told["accepted"])
+        # Whoever heard no answer sends again, and only then may a letter come twice.
+        assert len(mine) - len(set(mine)) <= told["again"]
+
+
+@contextlib.contextmanager
+def a_letter_in_two_halves(writer: Resident, reader: Resident) -> Iterator[None]:
+    """While within, one half of its octets is handed over; with the other half nobody is told that
+    it was accepted, and sent again it comes."""
+    name = uuid.uuid4().hex[:8]
+    begun, go_on = f"/tmp/{name}-begun", f"/tmp/{name}-go-on"
+    subject = f"{name} in two halves"
+    waiting = writer.begin_mail(
+        "half_a_letter", subject=subject, to=reader.address, begun=begun, until=go_on
+    )
+    is_there = ("test", "-e", begun)
+    until(lambda: writer.system.root(*is_there, check=False).returncode == 0, "it is begun")
+    yield
+    writer.system.root("touch", go_on)
+    assert waiting()["reply"] != 250
+    writer.send(reader, subject)
+    reader.expect(subject)

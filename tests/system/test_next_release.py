@@ -11,10 +11,10 @@ from typing import Any
 import next_release
 from booted import Booted, Done
 from system.conftest import PACKAGE
-from system.people import SERVICE, Resident
+from system.people import SERVICE, Resident, a_letter_in_two_halves, letters_passing
 from system.test_downgraded import installed
 from system.test_removed import start
-from system.test_upgraded import a_letter_in_two_halves, letters_passing, until_runs
+from system.test_upgraded import until_runs
 
 POLICY = "/etc/postroad/policy.toml"
 SITE = "/usr/lib/postroad/site"
@@ -37,11 +37,13 @@ def test_mail_is_there_again_when_the_package_comes_back(
     system: Booted, alice: Resident, bora: Resident
 ) -> None:
     """It was purged before; what people have kept is still theirs. And Alice has written for years:
-    much has to be rewritten of hers."""
-    alice.systemctl("stop", "postroad.socket", SERVICE, check=False)
+    much has to be rewritten of hers. The administrator has a policy."""
+    for person in (alice, bora):
+        person.systemctl("stop", "postroad.socket", SERVICE, check=False)
     grown = alice.begin_with_store("grow", rows=ROWS)()
     assert (grown["format"], grown["rows"]) == (next_release.FORMAT - 1, ROWS)
     system.install(PACKAGE)
+    system.write(POLICY, f"{system.root('cat', POLICY).stdout}lan = false\n".encode())
     start(alice, bora)
     alice.send(bora, "after a purge")
     bora.expect("after a purge")
@@ -52,9 +54,8 @@ def test_whoever_has_changed_the_policy_is_asked_and_meanwhile_mail_flows(
 ) -> None:
     """dpkg asks where nobody answers, and leaves the package half installed: the files are those of
     the next release, and the nodes still those that were begun before."""
-    system.write(POLICY, f"{system.root('cat', POLICY).stdout}lan = false\n".encode())
     processes = alice.process(), bora.process()
-    with letters_passing(alice, bora, "unpacked", 30):
+    with letters_passing(alice, bora):
         asked = install(system, newer)
     assert asked.returncode != 0
     assert f"Configuration file '{POLICY}'" in asked.stdout + asked.stderr
@@ -71,8 +72,8 @@ def test_letters_pass_while_the_change_of_a_store_is_killed_again_and_again(
     """The upgrade goes on, and whoever keeps their own policy says so by dpkg's own option."""
     killing = alice.begin_with_store("interrupt", sizes=KILLED_AT)
     with (
-        letters_passing(alice, bora, "changed", 30),
-        a_letter_in_two_halves(system, bora, alice),
+        letters_passing(alice, bora),
+        a_letter_in_two_halves(bora, alice),
     ):
         system.root("dpkg", "--configure", "--force-confold", "postroad", seconds=180)
         for found in killing()["found"]:
@@ -99,14 +100,19 @@ def expect_untouched(found: dict[str, Any]) -> None:
 
 
 def test_the_policy_stays_that_of_the_administrator_and_the_new_one_lies_beside(
-    system: Booted, alice: Resident
+    system: Booted, alice: Resident, bora: Resident
 ) -> None:
+    """Who then takes the new one has said nothing of their own."""
     kept, beside = (system.root("cat", path).stdout for path in (POLICY, f"{POLICY}.dpkg-dist"))
     assert kept.endswith("lan = false\n")
     assert next_release.KEY not in kept
     assert f"# {next_release.KEY} = true\n" in beside
     bound = {one["key"]: one["value"] for one in alice.postroad("policy")["settings"]}
     assert bound["lan"] is False
+    system.root("mv", f"{POLICY}.dpkg-dist", POLICY)
+    for person in (alice, bora):
+        person.systemctl("restart", SERVICE)
+    assert alice.postroad("policy")["policy"] is None
 
 
 def test_systemd_has_the_new_unit_and_the_node_runs_by_it(alice: Resident, bora: Resident) -> None:
@@ -129,6 +135,6 @@ def test_a_key_that_is_new_may_be_written_and_this_release_would_say_that_it_kno
 ) -> None:
     alice.configure(**{next_release.KEY: "no"})
     wrong = alice.type("postroad", "config", "check", check=False)
-    assert f'{next_release.KEY} = "no"' in wrong.stdout + wrong.stderr
+    assert f"{next_release.KEY} = 'no'" in wrong.stdout + wrong.stderr
     alice.configure(**{next_release.KEY: None})
     assert alice.type("postroad", "config", "check").returncode == 0

@@ -5,7 +5,7 @@ How long that takes is told, and not tested: other suites run beside this one.
 
 import json
 
-from system.people import SERVICE, Figure, Resident
+from system.people import SERVICE, Figure, Resident, letters_passing
 
 BACK_SECONDS_MAX = 2.0
 WATCHDOG_SECONDS = 4
@@ -96,16 +96,9 @@ def test_a_service_that_crashes_at_each_start_is_started_less_and_less(alice: Re
 
 
 def test_stops_and_starts_under_load_lose_no_letter(alice: Resident, bora: Resident) -> None:
-    sending = alice.begin_mail("load", letters=60, prefix="load", to=bora.address)
-    for _ in range(4):
-        alice.systemctl("stop", SERVICE)
-        bora.systemctl("restart", SERVICE)
-        alice.systemctl("start", SERVICE)
-        alice.systemctl("kill", "--signal=KILL", SERVICE)
-    told = sending()
-    assert len(told["accepted"]) == 60
-    found = bora.mail("subjects", expected=told["accepted"])["subjects"]
-    mine = [subject for subject in found if subject.startswith("load ")]
-    assert set(mine) == set(told["accepted"])
-    # Whoever heard no answer sends again, and only then may a letter come twice.
-    assert len(mine) - len(set(mine)) <= told["again"]
+    with letters_passing(alice, bora):
+        for _ in range(4):
+            alice.systemctl("stop", SERVICE)
+            bora.systemctl("restart", SERVICE)
+            alice.systemctl("start", SERVICE)
+            alice.systemctl("kill", "--signal=KILL", SERVICE)

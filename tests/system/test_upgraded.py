@@ -1,8 +1,5 @@
 """Another version is installed above one that runs: then that runs, and nothing is lost."""
 
-import contextlib
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +9,7 @@ from person import until
 from postroad.contract import BUS_NAME, MANAGER_INTERFACE, ROOT_PATH
 from system.conftest import PACKAGE
 from system.packages import OLDER, other_version
-from system.people import SERVICE, Figure, Resident
+from system.people import SERVICE, Figure, Resident, a_letter_in_two_halves, letters_passing
 
 
 @pytest.fixture(scope="module")
@@ -48,57 +45,19 @@ def test_an_upgrade_while_letters_pass_loses_none_and_doubles_none(
     system: Booted, alice: Resident, bora: Resident, older: Path
 ) -> None:
     system.install(older)
-    with letters_passing(alice, bora, "upgrade"):
+    with letters_passing(alice, bora):
         for package in (PACKAGE, older, PACKAGE):
             system.install(package)
-
-
-@contextlib.contextmanager
-def letters_passing(one: Resident, other: Resident, name: str, number: int = 80) -> Iterator[None]:
-    """While within, both write to each other without a pause; then all of it has come, and once."""
-    pairs = (one, other), (other, one)
-    begun = [
-        (reader, writer.begin_mail("load", letters=number, prefix=subject, to=reader.address))
-        for writer, reader in pairs
-        for subject in [f"{name} by {writer.name}"]
-    ]
-    yield
-    for reader, told_by in begun:
-        told = told_by()
-        assert len(told["accepted"]) == number
-        prefix = told["accepted"][0].rpartition(" ")[0]
-        found = reader.mail("subjects", expected=told["accepted"])["subjects"]
-        mine = [subject for subject in found if subject.startswith(f"{prefix} ")]
-        assert set(mine) == set(told["accepted"])
-        # Whoever heard no answer sends again, and only then may a letter come twice.
-        assert len(mine) - len(set(mine)) <= told["again"]
 
 
 def test_an_upgrade_in_the_midst_of_a_letter_leaves_it_with_its_sender(
     system: Booted, alice: Resident, bora: Resident, older: Path
 ) -> None:
     """A mail program that was told nothing keeps the letter in its outbox, and sends it again."""
-    with a_letter_in_two_halves(system, alice, bora):
+    with a_letter_in_two_halves(alice, bora):
         system.install(older)
         until_runs(OLDER, alice)
     system.install(PACKAGE)
-
-
-@contextlib.contextmanager
-def a_letter_in_two_halves(system: Booted, writer: Resident, reader: Resident) -> Iterator[None]:
-    """While within, one half of its octets is handed over; with the other half nobody is told that
-    it was accepted, and sent again it comes."""
-    begun, go_on = f"/tmp/{uuid.uuid4()}", f"/tmp/{uuid.uuid4()}"
-    subject = f"in two halves {begun}"
-    waiting = writer.begin_mail(
-        "half_a_letter", subject=subject, to=reader.address, begun=begun, until=go_on
-    )
-    until(lambda: system.root("test", "-e", begun, check=False).returncode == 0, "it is begun")
-    yield
-    system.root("touch", go_on)
-    assert waiting()["reply"] != 250
-    writer.send(reader, subject)
-    reader.expect(subject)
 
 
 def test_whoever_holds_their_node_or_their_service_manager_holds_nobody_else_up(
