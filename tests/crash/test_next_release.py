@@ -153,11 +153,10 @@ def test_two_releases_write_to_one_another(
     try:
         for one in people:
             one.set_up()
+        anna.sources = sources
+        for one in people:
             one.start()
         meet(anna, bora)
-        anna.stop()
-        anna.sources = sources
-        anna.start()
         for number, (writer, reader) in enumerate(((anna, bora), (bora, anna))):
             subject = f"from release to release {number}"
             writer.write(reader, subject)

@@ -187,6 +187,13 @@ TABLE: list[tuple[dict[str, Any], str, Health, str, str]] = [
         "does not hold: users of its own",
         "sudo sysctl a=1",
     ),
+    (
+        {"sandbox_fits": False},
+        "sandbox",
+        ATTENTION,
+        "not the one of this version",
+        "postroad service restart",
+    ),
     ({"sandbox_missing": None}, "sandbox", OK, "only a running node says", ""),
     ({"bus": False}, "bus", ATTENTION, "No session bus", "dbus-user-session"),
     ({"bus_name": False}, "bus", ATTENTION, "not on the session bus", "service restart"),

@@ -5,6 +5,7 @@ See tests/next_release.py for what it brings. Nothing goes back from it, and wha
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,23 @@ def test_systemd_has_the_new_unit_and_the_node_runs_by_it(alice: Resident, bora:
     for person in (alice, bora):
         assert person.shown("RestartUSec") == next_release.PAUSE
         assert person.shown("NeedDaemonReload") == "no"
+
+
+def test_a_sandbox_of_before_is_told_and_a_restart_by_postroad_lays_the_new_one(
+    alice: Resident,
+) -> None:
+    """It is a file of its owner's, made for their folders after a trial: no package changes it."""
+    assert next_release.CLOSED not in alice.shown("InaccessiblePaths")
+    assert "not the one of this version" in said_by_doctor(alice)
+    assert alice.postroad("service", "restart")["laid_anew"] is True
+    assert next_release.CLOSED in alice.shown("InaccessiblePaths")
+    assert "The sandbox is on, and holds." in said_by_doctor(alice)
+    assert alice.is_in_its_sandbox()
+
+
+def said_by_doctor(person: Resident) -> str:
+    told = json.loads(person.type("postroad", "doctor", "--json", check=False).stdout)
+    return " ".join(one["summary"] for one in told["findings"] if one["about"] == "sandbox")
 
 
 def test_nothing_compiled_of_this_release_is_left(system: Booted) -> None:

@@ -18,11 +18,12 @@ import booted
 import lab
 from roots import Unavailable
 from system.conftest import JOURNALS, PACKAGE, keep
+from system.packages import next_version
 from system.people import Resident, meet
 from together import mail_programs
 from together.computers import OWNERS, Computer
 
-ORDER = ("test_letters", "test_switched_off", "test_killed", "test_journals")
+ORDER = ("test_letters", "test_switched_off", "test_killed", "test_two_releases", "test_journals")
 
 IS_MEANT = bool(os.environ.get("POSTROAD_TOGETHER"))
 collect_ignore_glob = [] if IS_MEANT else ["test_*.py"]
@@ -31,6 +32,12 @@ collect_ignore_glob = [] if IS_MEANT else ["test_*.py"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if IS_MEANT:
         items.sort(key=lambda item: ORDER.index(item.path.stem))
+
+
+@pytest.fixture(scope="session")
+def newer() -> Path:
+    """The package of the next release."""
+    return next_version()
 
 
 @pytest.fixture(scope="session")

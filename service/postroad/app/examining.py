@@ -20,7 +20,7 @@ from typing import Any
 
 from postroad import __version__
 from postroad.app import config as configuration
-from postroad.app import keeper, session_bus, version_cli
+from postroad.app import keeper, sandbox, session_bus, version_cli
 from postroad.app import policy as policies
 from postroad.app import service as services
 from postroad.app.asking import NoAnswer, NotRunning, ask_soon
@@ -93,7 +93,7 @@ def examine(path: Path) -> Examined:
     alone = [
         _Look("the disk", LOOK_SECONDS_MAX, lambda: _disk(config)),
         _Look("permissions", LOOK_SECONDS_MAX, lambda: _permissions(config, path)),
-        _Look("the service", LOOK_SECONDS_MAX, _service),
+        _Look("the service", LOOK_SECONDS_MAX, lambda: _service(config)),
         _Look("the session bus", LOOK_SECONDS_MAX, _bus),
         _Look("firewalls", LOOK_SECONDS_MAX, lambda: _firewalls(config)),
         _Look("the clock", LOOK_SECONDS_MAX, lambda: _clock(config)),
@@ -300,7 +300,7 @@ def _folder(what: str, path: Path) -> Folder:
     )
 
 
-def _service() -> Known:
+def _service(config: Config) -> Known:
     known: Known = {"namespaces_line": looks.namespaces_line()}
     if not services.is_to_be_had():
         return {**known, "has_systemd": False, "lingers": None, "is_service": False}
@@ -315,6 +315,7 @@ def _service() -> Known:
         "lingers": told["linger"],
         "linger_line": f"sudo loginctl enable-linger {user}",
         "sandbox_wanted": told["sandbox"],
+        "sandbox_fits": sandbox.fits(config),
     }
 
 

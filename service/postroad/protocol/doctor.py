@@ -150,6 +150,7 @@ class Facts:
     running: str = ""
     versions: tuple[tuple[str, str], ...] = ()  # of what it rests on
     sandbox_wanted: bool = False  # the drop-in is there
+    sandbox_fits: bool = True  # it is the one that this version would lay for this configuration
     sandbox_missing: tuple[str, ...] | None = None  # what does not hold in the running process
     namespaces_line: str = ""  # to type where user namespaces are denied
     troubles: tuple[Trouble, ...] | None = None
@@ -478,12 +479,6 @@ def _sandbox(facts: Facts) -> Iterator[Finding]:
             f"The sandbox is off{reason}. What needs none of that is on.",
             f"{step}postroad service enable",
         )
-    elif facts.sandbox_missing is None:
-        yield Finding(
-            "sandbox",
-            OK,
-            "The sandbox is in place; what holds of it, only a running node says.",
-        )
     elif facts.sandbox_missing:
         yield Finding(
             "sandbox",
@@ -491,6 +486,19 @@ def _sandbox(facts: Facts) -> Iterator[Finding]:
             f"The sandbox is on, but this does not hold: {', '.join(facts.sandbox_missing)}"
             + (f"; {deny}." if facts.namespaces_line else "."),
             facts.namespaces_line or "postroad service enable",
+        )
+    elif not facts.sandbox_fits:
+        yield Finding(
+            "sandbox",
+            ATTENTION,
+            "The sandbox is on, but not the one of this version and configuration.",
+            "postroad service restart",
+        )
+    elif facts.sandbox_missing is None:
+        yield Finding(
+            "sandbox",
+            OK,
+            "The sandbox is in place; what holds of it, only a running node says.",
         )
     else:
         yield Finding("sandbox", OK, "The sandbox is on, and holds.")
