@@ -68,6 +68,7 @@ TABLE: list[tuple[dict[str, Any], str, Health, str, str]] = [
         "postroad service enable",
     ),
     ({"runs": False, "keeper": Keeper.TERMINAL}, "node", BROKEN, "does not run", "postroad run"),
+    ({"runs": False, "is_starting": True}, "node", ATTENTION, "is starting", "postroad doctor"),
     ({"hangs": True}, "node", BROKEN, "gives no answer", "type: postroad service restart"),
     ({"refusal": "Anna's store."}, "node", BROKEN, "its work: Anna's store.", "postroad status"),
     ({"is_locked": True}, "node", ATTENTION, "waits for your keys", "postroad unlock"),
