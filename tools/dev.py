@@ -380,7 +380,7 @@ def repo() -> int:
 
 
 def test_system() -> int:
-    """the package in booted Debian 12, 13 and Ubuntu 24.04, as root (ONLY=noble, or together)"""
+    """the package in booted Debian 12, 13, Ubuntu 24.04, as root (ONLY=noble, together or forky)"""
     install_programs([*debian.lacking(), *roots.lacking()])
     return become([sys.executable, str(ROOT / "tools" / "systems.py")], variables())
 

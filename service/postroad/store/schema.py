@@ -10,6 +10,9 @@ SHA-256, and the row says so; a row is written only after its file is durable.
 Long, because one migration is one text: what refers to what is seen side by side.
 """
 
+# Tables that have a text of their own are part of the first migration: once that is released, a
+# migration that changes one leaves its text alone, and what is made anew gets another.
+
 # The audit log: an entry as the line that is hashed (protocol/audit.py). Also made anew beside a
 # damaged one.
 AUDIT_TABLE = """
