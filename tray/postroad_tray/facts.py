@@ -189,7 +189,7 @@ class Picture:
         return self.link is Link.THERE
 
 
-_KINDS: Mapping[str, tuple[str, type[Any]]] = {
+KINDS: Mapping[str, tuple[str, type[Any]]] = {  # the field of a picture, and what is in it
     contract.PEER_INTERFACE: ("peers", Peer),
     contract.MESSAGE_INTERFACE: ("messages", Message),
     contract.CONTACT_INTERFACE: ("contacts", Contact),
@@ -198,17 +198,62 @@ _KINDS: Mapping[str, tuple[str, type[Any]]] = {
 }
 
 
-def picture(link: Link, objects: Mapping[str, Mapping[str, Told]]) -> Picture:
-    """What is told by these: properties by interface, by object path."""
-    node = Node()
-    found: dict[str, list[Any]] = {name: [] for name, _ in _KINDS.values()}
-    for path, interfaces in objects.items():
+class Objects:
+    """What was told of each object, as far as it is ours and there is room; read only once."""
+
+    def __init__(self) -> None:
+        self._node = Node()
+        self._found: dict[str, dict[str, Any]] = {name: {} for name, _ in KINDS.values()}
+
+    def add(self, path: object, interfaces: object) -> None:
+        """An object with these interfaces, and the properties of each."""
+        if not isinstance(path, str) or not isinstance(interfaces, Mapping) or not is_ours(path):
+            return
         if path == contract.ROOT_PATH and contract.MANAGER_INTERFACE in interfaces:
-            node = read(Node, interfaces[contract.MANAGER_INTERFACE])
-        for interface, (name, kind) in _KINDS.items():
-            if interface in interfaces and len(found[name]) < OBJECTS_MAX:
-                found[name].append(read(kind, interfaces[interface], object_path=path))
-    return Picture(link, node, **{name: tuple(some) for name, some in found.items()})
+            self._node = read(Node, interfaces[contract.MANAGER_INTERFACE])
+        for interface, (name, kind) in KINDS.items():
+            found = self._found[name]
+            if interface in interfaces and (path in found or len(found) < OBJECTS_MAX):
+                found[path] = read(kind, interfaces[interface], object_path=path)
+
+    def remove(self, path: object, interfaces: object) -> None:
+        named = interfaces if isinstance(interfaces, list | tuple) else []
+        for interface in named[: len(KINDS)]:
+            name, _ = KINDS.get(interface, ("", None)) if isinstance(interface, str) else ("", None)
+            if name and isinstance(path, str):
+                self._found[name].pop(path, None)
+
+    def change(self, path: object, interface: object, properties: object) -> None:
+        """What is told anew of an object that is known."""
+        if path == contract.ROOT_PATH and interface == contract.MANAGER_INTERFACE:
+            self._node = amended(self._node, properties)
+        elif isinstance(path, str) and isinstance(interface, str) and interface in KINDS:
+            found = self._found[KINDS[interface][0]]
+            if path in found:
+                found[path] = amended(found[path], properties)
+
+    def picture(self, link: Link) -> Picture:
+        found = {name: tuple(some.values()) for name, some in self._found.items()}
+        return Picture(link, self._node, **found)
+
+
+def is_ours(path: str) -> bool:
+    """Whether an object is below ours, and its name is none to wonder at."""
+    at = path.startswith(contract.ROOT_PATH) and path[len(contract.ROOT_PATH) :]
+    return at == "" or (bool(at) and at[0] == "/" and len(path) <= plain.LINE_MAX)
+
+
+def objects(told: object) -> Objects:
+    """Those of a whole answer of GetManagedObjects."""
+    found = Objects()
+    for path, interfaces in told.items() if isinstance(told, Mapping) else ():
+        found.add(path, interfaces)
+    return found
+
+
+def picture(link: Link, told: Mapping[str, Mapping[str, Told]]) -> Picture:
+    """What is told by these: properties by interface, by object path."""
+    return objects(told).picture(link)
 
 
 def read(kind: type[T], told: object, **known: object) -> T:
@@ -222,6 +267,21 @@ def read(kind: type[T], told: object, **known: object) -> T:
             if said is not None:
                 values[one.name] = _value(hints[one.name], said)
     return kind(**values)
+
+
+def amended(one: T, told: object) -> T:
+    """The same with what these properties say anew."""
+    return read(type(one), told, **_untold(one, told))
+
+
+def _untold(one: object, told: object) -> dict[str, object]:
+    """The fields of it that are not told of."""
+    properties = told if isinstance(told, Mapping) else {}
+    return {
+        each.name: getattr(one, each.name)
+        for each in dataclasses.fields(one)  # type: ignore[arg-type]
+        if each.name == "object_path" or properties.get(_spelt(each.name)) is None
+    }
 
 
 def _spelt(name: str) -> str:
