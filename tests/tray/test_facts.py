@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from postroad import contract
 from postroad.contract import Health, MessageState, Severity, State
 from postroad_tray import plain
-from postroad_tray.facts import OBJECTS_MAX, Link, Picture, picture
+from postroad_tray.facts import OBJECTS_MAX, Link, Picture, objects, picture
 
 INTERFACES = [
     contract.MANAGER_INTERFACE,
@@ -39,7 +39,7 @@ def of_the_node(**properties: object) -> Picture:
 
 @given(
     st.dictionaries(
-        st.sampled_from([contract.ROOT_PATH, "/other"]),
+        st.sampled_from([contract.ROOT_PATH, f"{contract.PEER_PATH}/1", "/other"]),
         st.dictionaries(
             st.sampled_from(INTERFACES), st.dictionaries(st.sampled_from(NAMES), ANYTHING)
         ),
@@ -80,8 +80,42 @@ def test_what_is_told_is_read_field_by_field() -> None:
 
 
 def test_of_a_flood_of_objects_a_bounded_number_is_kept() -> None:
-    flood: dict[str, Any] = {f"/{n}": {contract.PEER_INTERFACE: {}} for n in range(3 * OBJECTS_MAX)}
+    flood: dict[str, Any] = {
+        f"{contract.PEER_PATH}/{n}": {contract.PEER_INTERFACE: {}} for n in range(3 * OBJECTS_MAX)
+    }
     assert len(picture(Link.THERE, flood).peers) == OBJECTS_MAX
+
+
+def test_what_is_told_anew_changes_that_and_nothing_else() -> None:
+    path = f"{contract.PEER_PATH}/1"
+    told = objects({path: {contract.PEER_INTERFACE: {"Name": "Bora", "Address": "b@x"}}})
+    told.change(path, contract.PEER_INTERFACE, {"Name": "Bora B.", "ObjectPath": "/elsewhere"})
+    told.change(f"{contract.PEER_PATH}/2", contract.PEER_INTERFACE, {"Name": "nobody"})
+    told.change(contract.ROOT_PATH, contract.MANAGER_INTERFACE, {"State": "online"})
+    seen = told.picture(Link.THERE)
+    (peer,) = seen.peers
+    assert (peer.object_path, peer.name, peer.address) == (path, "Bora B.", "b@x")
+    assert seen.node.state is State.ONLINE
+    told.remove(path, [contract.PEER_INTERFACE])
+    assert not told.picture(Link.THERE).peers
+
+
+@given(ANYTHING, ANYTHING, ANYTHING)
+def test_a_change_of_whatever_kind_does_no_harm(path: Any, interface: Any, told: Any) -> None:
+    known = objects({f"{contract.PEER_PATH}/1": {contract.PEER_INTERFACE: {}}})
+    for one in (path, f"{contract.PEER_PATH}/1", contract.ROOT_PATH):
+        for each in (interface, contract.PEER_INTERFACE, contract.MANAGER_INTERFACE):
+            known.change(one, each, told)
+            known.add(one, {each: told} if isinstance(each, str) else told)
+            known.remove(one, [each])
+    assert len(objects(told).picture(Link.THERE).peers) == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/other/peer/1", f"{contract.ROOT_PATH}er/1", f"{contract.PEER_PATH}/{'1' * 300}"]
+)
+def test_what_is_not_below_our_objects_is_not_ours(path: str) -> None:
+    assert not picture(Link.THERE, {path: {contract.PEER_INTERFACE: {}}}).peers
 
 
 @pytest.mark.parametrize(

@@ -231,7 +231,7 @@ class Connection:
             return None
 
 
-async def _greeted(path: str | bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _greeted(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connected, and known to the bus as a program of this user."""
     reader, writer = await asyncio.open_unix_connection(path, limit=READ_BYTES)
     try:

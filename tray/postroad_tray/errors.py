@@ -28,18 +28,18 @@ def refused(name: str, said: str = "", destination: str = contract.BUS_NAME) -> 
     return Answer(error_name=name or BusError.FAILED, sentence=_sentence(name, said, destination))
 
 
-def not_started(name: str, said: str) -> Answer:
+def not_started(why: Answer) -> Answer:
     """The service was to be started, and was not."""
-    if name in _ABSENT:
+    if why.error_name in _ABSENT:
         text = _(
             "Postroad is not set up to be started from here. Type in a terminal: "
             "postroad service enable"
         )
-    elif name in (DISCONNECTED, NO_REPLY):
-        return refused(name)
+    elif why.error_name in (DISCONNECTED, NO_REPLY):
+        return refused(why.error_name)
     else:
         text = _("Postroad did not start. Type in a terminal: postroad log")
-    return Answer(error_name=name, sentence=text)
+    return Answer(error_name=why.error_name, sentence=text)
 
 
 def _sentence(name: str, said: str, destination: str) -> str:

@@ -239,8 +239,8 @@ class Objects:
 
 def is_ours(path: str) -> bool:
     """Whether an object is below ours, and its name is none to wonder at."""
-    at = path.startswith(contract.ROOT_PATH) and path[len(contract.ROOT_PATH) :]
-    return at == "" or (bool(at) and at[0] == "/" and len(path) <= plain.LINE_MAX)
+    is_below = path.startswith(f"{contract.ROOT_PATH}/") and len(path) <= plain.LINE_MAX
+    return is_below or path == contract.ROOT_PATH
 
 
 def objects(told: object) -> Objects:

@@ -4,8 +4,8 @@ Purpose: what is decided about a message before any of it is read: most of what 
 session can send us is of no interest, and is passed over for what it costs to count it. Pure.
 Invariants: of a message that is longer than was agreed nothing is kept but its head, if that is
 short; no head and no address, whatever it is made of, brings another error than ValueError.
-See: D-Bus Specification 0.43, "Message Format", "Marshaling", "Server Addresses"; what the libraries
-do instead stands in docs/adr/0029-tray.md.
+See: D-Bus Specification 0.43, "Message Format", "Marshaling", "Server Addresses"; what the
+libraries do instead stands in docs/adr/0029-tray.md.
 """
 
 from __future__ import annotations
@@ -133,10 +133,10 @@ def _read_fields(order: str, fields: bytes) -> tuple[str, int]:
     return sender, reply_to
 
 
-def addresses(text: str) -> list[str | bytes]:
+def addresses(text: str) -> list[str]:
     """Where to connect to, in this order: paths of sockets; those without a file begin with a zero.
     ValueError: none of them is one that we know."""
-    found: list[str | bytes] = []
+    found: list[bytes] = []
     for one in text.split(";"):
         transport, _, options = one.partition(":")
         named = dict(option.partition("=")[::2] for option in options.split(",") if option)
@@ -150,4 +150,4 @@ def addresses(text: str) -> list[str | bytes]:
             found.append(b"\0" + hidden)
     if not found:
         raise ValueError("The address of the session bus cannot be used.")
-    return found
+    return [one.decode("utf-8", "surrogateescape") for one in found]
