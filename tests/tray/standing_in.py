@@ -52,7 +52,7 @@ class StandIn:
     def start_service(self, then: Callable[[Answer], None] = lambda _: None) -> None:
         self.ask(Question("StartServiceByName"), then)
 
-    def look_closely(self, wanted: bool) -> None:
+    def look_closely(self, wanted: bool, who: str = "window") -> None:
         self.is_looked_at = wanted
 
     def close(self) -> None:

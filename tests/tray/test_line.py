@@ -68,12 +68,11 @@ def test_a_letter_is_seen_from_its_coming_to_its_end(
         (message,) = drawing.now.messages
         assert message.recipient == alive.bora.address
         assert message.state in (MessageState.WAITING, MessageState.HELD)
-        queued = [one for one in drawing.signals if one.member == "MessageQueued"]
-        assert [one.values for one in queued] == [(message.object_path,)]
+        drawing.until(lambda: drawing.signals, "its coming is told")
+        (queued,) = drawing.signals
+        assert (queued.member, queued.values) == ("MessageQueued", (message.object_path,))
         again = asking.answer(
-            Question(
-                "Retry", object_path=message.object_path, interface=contract.MESSAGE_INTERFACE
-            )
+            Question("Retry", object_path=message.object_path, interface=contract.MESSAGE_INTERFACE)
         )
         assert again.is_good, again
     finally:
@@ -95,9 +94,7 @@ def test_answers_and_refusals_come_as_they_were_meant(asking: Asking) -> None:
     )
     assert str(invited.value).startswith("postroad:")
     unknown = asking.answer(
-        Question(
-            "Remove", "b", (True,), f"{contract.CONTACT_PATH}/0", contract.CONTACT_INTERFACE
-        )
+        Question("Remove", "b", (True,), f"{contract.CONTACT_PATH}/0", contract.CONTACT_INTERFACE)
     )
     assert unknown.error_name == BusError.NO_SUCH_CONTACT
     assert unknown.sentence.endswith(".")
@@ -233,8 +230,7 @@ def test_only_whoever_wants_it_starts_the_service(
     services = tmp_path / "dbus-1" / "services"
     services.mkdir(parents=True)
     (services / f"{contract.BUS_NAME}.service").write_text(
-        f"[D-BUS Service]\nName={contract.BUS_NAME}\n"
-        f'Exec=/bin/sh -c "touch {started}; exit 1"\n'
+        f'[D-BUS Service]\nName={contract.BUS_NAME}\nExec=/bin/sh -c "touch {started}; exit 1"\n'
     )
     bus = SessionBus(folder, tmp_path)
     monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)

@@ -95,8 +95,8 @@ class Line:
     def start_service(self, then: Callable[[Answer], None] = _nothing) -> None:
         self._tell(self._worker.start_service, then)
 
-    def look_closely(self, wanted: bool) -> None:
-        self._tell(self._worker.look_closely, wanted)
+    def look_closely(self, wanted: bool, who: str = "window") -> None:
+        self._tell(self._worker.look_closely, wanted, who)
 
     def close(self) -> None:
         """It waits for nothing; `join` does."""

@@ -97,7 +97,8 @@ class Client(Protocol):
     def start_service(self, then: Callable[[Answer], None] = ...) -> None:
         """Have the bus start it; the only call here that does."""
 
-    def look_closely(self, wanted: bool) -> None:
-        """Ask each second whether it still answers: while somebody looks at us."""
+    def look_closely(self, wanted: bool, who: str = "window") -> None:
+        """Ask again and again whether it still answers: while somebody looks at us, at the window
+        or at whatever else calls itself otherwise."""
 
     def close(self) -> None: ...

@@ -96,7 +96,7 @@ class Worker:
         self._shown: Picture | None = None
         self._shown_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._is_looked_at = False
+        self._lookers: set[str] = set()
         self._stirred = asyncio.Event()  # there is a reason to ask the service now
         self._stopped = asyncio.Event()
         self._is_stopping = False
@@ -138,7 +138,7 @@ class Worker:
     async def _pause(self, seconds: float) -> None:
         """Before the bus is tried again; not so long when somebody begins to look."""
         self._stirred.clear()
-        if self._is_looked_at:
+        if self._lookers:
             seconds = min(seconds, AGAIN_SECONDS[0])
         await self._stirred_within(seconds if self._address else None)
 
@@ -179,7 +179,7 @@ class Worker:
             if owner := self._owners[contract.BUS_NAME]:
                 is_good = await self._look_at(connection, owner)
                 again = 0 if is_good else again + 1
-                if self._is_looked_at:
+                if self._lookers:
                     wait = LOOK_SECONDS
                 elif not is_good:
                     wait = _nth(AGAIN_SECONDS, again - 1)
@@ -252,8 +252,8 @@ class Worker:
 
     # What others want of us
 
-    def look_closely(self, wanted: bool) -> None:
-        self._is_looked_at = wanted
+    def look_closely(self, wanted: bool, who: str) -> None:
+        (self._lookers.add if wanted else self._lookers.discard)(who)
         if wanted:
             self._stirred.set()
 
