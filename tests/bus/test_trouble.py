@@ -46,7 +46,9 @@ class Pair:
     def inboxes(self) -> tuple[int, int]:
         return inbox(self.anna), inbox(self.bora)
 
-    def exchange_letters(self, count: int = LETTERS, before: tuple[int, int] | None = None) -> None:
+    def exchange_letters(
+        self, count: int = LETTERS, before: tuple[int, int] | None = None
+    ) -> None:
         """Letters there and back; all arrive within the time that a test has patience. `before`
         counts what is there without them, where some are still on their way."""
         before = before or self.inboxes()

@@ -99,7 +99,7 @@ def test_fetchmail_takes_the_mail_away(single: Person, tmp_path: Path) -> None:
     kept = tmp_path / "mail"
     settings = tmp_path / "fetchmailrc"
     settings.write_text(
-        f"poll 127.0.0.1 protocol POP3 port {single.pop3_port} auth password user "
+        f'poll 127.0.0.1 protocol POP3 port {single.pop3_port} auth password user '
         f'"{single.address}" password "{single.password}" sslproto "" no keep no rewrite\n'
         f'mda "cat >> {kept}"\n'
     )

@@ -63,6 +63,8 @@ def name(number: int) -> str:
     return NAMES[number % len(NAMES)] + (f" {number}" if number >= len(NAMES) else "")
 
 
+
+
 def address(number: int) -> str:
     digits = fingerprint(number).translate(str.maketrans("0189", "qzxk"))
     return f"{name(number).lower().replace(' ', '')}.{digits}@postroad.alt"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bus_scene import Scene, folder_of, scene, wait_for_name, write
-from drawing import Asking, drawn
+from drawing import Asking, Drawing, drawn
 from person import until
 from postroad import contract
 from postroad.contract import BusError, MessageState, State
@@ -43,6 +43,11 @@ def send(found: Scene, number: int) -> None:
     found.anna.process.send_signal(number)
 
 
+def told(drawing: Drawing, member: str, path: str) -> bool:
+    """Whether a signal of this kind came that is about this object."""
+    return any(one.member == member and one.values[0] == path for one in drawing.signals)
+
+
 def test_all_that_the_service_tells_is_in_the_picture(alive: Scene, asking: Asking) -> None:
     drawing = asking.drawing
     drawing.until(lambda: drawing.now.contacts and drawing.now.node.contact_count, "they have met")
@@ -68,9 +73,7 @@ def test_a_letter_is_seen_from_its_coming_to_its_end(
         (message,) = drawing.now.messages
         assert message.recipient == alive.bora.address
         assert message.state in (MessageState.WAITING, MessageState.HELD)
-        drawing.until(lambda: drawing.signals, "its coming is told")
-        (queued,) = drawing.signals
-        assert (queued.member, queued.values) == ("MessageQueued", (message.object_path,))
+        drawing.until(lambda: told(drawing, "MessageQueued", message.object_path), "it is told")
         again = asking.answer(
             Question("Retry", object_path=message.object_path, interface=contract.MESSAGE_INTERFACE)
         )
@@ -80,9 +83,7 @@ def test_a_letter_is_seen_from_its_coming_to_its_end(
             patch.delenv("DBUS_SESSION_BUS_ADDRESS")  # Anna's node alone is on the bus
             alive.bora.start()
     drawing.until(lambda: not drawing.now.messages, "the letter has gone", 60.0)
-    drawing.until(
-        lambda: any(one.member == "MessageDelivered" for one in drawing.signals), "it is told"
-    )
+    drawing.until(lambda: told(drawing, "MessageDelivered", message.object_path), "it is told")
 
 
 def test_answers_and_refusals_come_as_they_were_meant(asking: Asking) -> None:
