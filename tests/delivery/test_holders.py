@@ -16,6 +16,7 @@ from postroad.base import limits
 from postroad.base.ids import Contact, DropId, Instant, MailId
 from postroad.base.tlv import encode
 from postroad.delivery import holders as renting
+from postroad.doors.statistics import _hours
 from postroad.peers.client import Client
 from postroad.peers.exchange import Refused
 from postroad.protocol import wire, wire_holders
@@ -714,6 +715,11 @@ def test_hours_are_learnt_from_what_happens_anyway(tmp_path: Path) -> None:
         assert min(of_hana[9:15]) > 0.6
         assert max(*of_hana[:7], *of_hana[18:]) < 0.3
         assert min(known[bora.node.endpoint.me].chances()) > 0.6
+        told = await bora.node.database.read(lambda sql: _hours(sql, place.clock.now()))
+        (of_hana_told,) = [one for one in told if one["name"] == "hana"]
+        assert min(of_hana_told["seen"][9:15]) > max(of_hana_told["missed"][9:15])
+        assert not any(of_hana_told["seen"][:7])
+        assert all(of_hana_told["missed"][:7])
         await hana.wake()
         mine = await hana.node.database.read(lambda sql: hours.known(sql, place.clock.now()))
         own = mine[hana.node.endpoint.me].chances()

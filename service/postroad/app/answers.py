@@ -322,6 +322,17 @@ STATISTICS: Shape = {
         },
         "what the failing of holders cost",
     ),
+    "hours_by_contact": many(
+        nested(
+            {
+                "name": text("what the owner calls them"),
+                "address": _ADDRESS,
+                "seen": many(number("of one hour"), "how often a node of theirs was found on"),
+                "missed": many(number("of one hour"), "how often it was tried in vain"),
+            }
+        ),
+        "24 numbers each, for the hours of the day in UTC; old observations weigh less",
+    ),
     **_CAME_IF_KNOWN,
     "incoming_by_day": many(
         nested({"day": text("like 2026-11-30, in UTC"), **_CAME}),

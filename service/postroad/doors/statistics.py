@@ -14,7 +14,7 @@ from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant
 from postroad.base.seams import Clock
 from postroad.protocol.statistics import Journey, Numbers, Statistics, Times, count
-from postroad.store import incoming, people, rotations, statistics
+from postroad.store import hours, incoming, people, rotations, statistics
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
@@ -50,10 +50,17 @@ class StatisticsDesk:
         journeys, names = await self._database.read(lambda sql: _named(sql, found))
         mine = self._keyring.fingerprints
         came = await self._incoming(since, mine)
+        seen = await self._hours(now)
         # Not on the event loop: what a busy person wrote in 90 days is a hundred thousand letters.
         counted = await asyncio.to_thread(count, journeys, since, now)
-        return {"days": days, "since": since, "until": now, **_told(counted, names), **_came(came)}
-
+        return {
+            "days": days,
+            "since": since,
+            "until": now,
+            **_told(counted, names),
+            "hours_by_contact": seen,
+            **_came(came),
+        }
 
     async def _incoming(
         self, since: Instant, mine: Collection[Fingerprint]
@@ -66,12 +73,31 @@ class StatisticsDesk:
             return None
 
 
+    async def _hours(self, now: Instant) -> list[Reply]:
+        """When each contact was found on and off. None are known while that cannot be read."""
+        try:
+            return await self._database.read(lambda sql: _hours(sql, now))
+        except TemporaryFailure as error:
+            log.error("when contacts were found cannot be read: %s", error)
+            return []
+
+
 def _named(sql: Sql, journeys: list[Journey]) -> tuple[list[Journey], Names]:
     """The same, each to whom its recipient is now, or to nobody where they are no contact."""
     names = people.called_by_owner(sql)
     heirs = {old: rotations.heir(sql, old) for old in {one.to for one in journeys}}
     known = {old: heir if heir in names else NOBODY for old, heir in heirs.items()}
     return [replace(one, to=known[one.to]) for one in journeys], names
+
+
+def _hours(sql: Sql, now: Instant) -> list[Reply]:
+    names = people.called_by_owner(sql)
+    found = hours.of_contacts(sql, now)
+    return [
+        {"name": name, "address": address, "seen": [*of.on], "missed": [*of.off]}
+        for fingerprint, (name, address) in sorted(names.items(), key=lambda item: item[1])
+        if (of := found.get(fingerprint)) is not None
+    ]
 
 
 def _told(found: Statistics, names: Names) -> Reply:

@@ -132,6 +132,13 @@ class Hours:
         honesty = (on + _UNKNOWN_WEIGHT) / (on + off + _UNKNOWN_WEIGHT)
         return tuple(0.9 * honesty if is_said else 0.05 for is_said in said)
 
+    def and_of(self, other: "Hours") -> "Hours":
+        """What was observed of two nodes, in one; what either tells of itself is left out."""
+        return Hours(
+            tuple(map(float.__add__, self.on, other.on)),
+            tuple(map(float.__add__, self.off, other.off)),
+        )
+
     @property
     def is_always_on(self) -> bool:
         return min(self.chances()) >= ALWAYS_ON_CHANCE

@@ -8,7 +8,7 @@ import sqlite3
 from collections import defaultdict
 
 from postroad.base import limits
-from postroad.base.ids import Instant, PeerId, SureInstant
+from postroad.base.ids import Fingerprint, Instant, PeerId, SureInstant
 from postroad.protocol.holding import HOURS, Hours
 
 FADED_SECONDS = 10 * limits.HOURS_HALF_LIFE_SECONDS
@@ -46,6 +46,17 @@ def known(sql: sqlite3.Connection, now: Instant) -> dict[PeerId, Hours]:
         on[peer][hour] = seen * _faded(at, now)
         off[peer][hour] = missed * _faded(at, now)
     return {peer: Hours(tuple(on[peer]), tuple(off[peer])) for peer in on}
+
+
+def of_contacts(sql: sqlite3.Connection, now: Instant) -> dict[Fingerprint, Hours]:
+    """The same of each contact: what was seen of any node of theirs, in one."""
+    of_node = known(sql, now)
+    found: dict[Fingerprint, Hours] = {}
+    for peer, fingerprint in sql.execute("SELECT peer, fingerprint FROM device"):
+        if peer in of_node:
+            before = found.get(fingerprint, Hours())
+            found[Fingerprint(fingerprint)] = before.and_of(of_node[peer])
+    return found
 
 
 def forget_old(sql: sqlite3.Connection, now: SureInstant) -> None:

@@ -19,4 +19,12 @@ def contents(client: Client) -> Sequence[Entry]:
 
         return Overview(client)
 
-    return (Entry("overview", _("Overview"), Glyph.OVERVIEW, overview),)
+    def health() -> Page:
+        from postroad_tray.window.health import Health
+
+        return Health(client)
+
+    return (
+        Entry("overview", _("Overview"), Glyph.OVERVIEW, overview),
+        Entry("health", _("Health"), Glyph.HEALTH, health),
+    )

@@ -25,6 +25,7 @@ LISTS_OF_TABLES = {  # of these an empty one has a type, too
     "Faults",
     "Findings",
     "Helpers",
+    "HoursByContact",
     "IncomingByDay",
     "Invitations",
     "Outside",
