@@ -38,7 +38,7 @@ from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import CONTEXT, PersonRecord, is_from_the_future, read_person
 from postroad.sealing import certificate as certificates
 from postroad.sealing import keys, letter, stamp, wrapping
-from postroad.sealing.backup import KEY_BYTES, Sealer
+from postroad.sealing.backup import KEY_BYTES, BackupDamaged, Sealer
 from postroad.sealing.certificate import Certificate
 from postroad.sealing.letter import Header, NotOpened, Person, open_sealed, sealed_to
 from postroad.sealing.password import verifier
@@ -374,10 +374,10 @@ def _backup(octets: bytes) -> None:
     """What stands behind the seal of a backup; and the seal itself, which lets nothing by."""
     sealer = Sealer(bytes(range(KEY_BYTES)))
     mark = bytes(16)
-    with suppress(PeerMisbehaved):
+    with suppress(BackupDamaged):
         sealer.open(b"block", octets)
         raise AssertionError("it was never sealed")
-    with suppress(PeerMisbehaved):
+    with suppress(BackupDamaged):
         backup_format.read_index(sealer, "a", sealer.seal(b"index a", octets or b"x"))
     sealed = sealer.seal(b"catalogue", octets or b"x")
     backup_format.read_catalogue(sealer, backup_format.MAGIC + mark + sealed)
@@ -493,8 +493,8 @@ TARGETS = (
     Target(
         "backup",
         _backup,
-        ("sealing.backup.Sealer.open", "sealing.backup.Sealer.seal"),
+        ("sealing.backup.Sealer.open", "sealing.backup.Sealer.seal", "sealing.backup.read"),
         _backup_seeds,
-        (PeerMisbehaved,),
+        (BackupDamaged,),
     ),
 )

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes import FakeEntropy
 from postroad.base import tlv
-from postroad.base.errors import PeerMisbehaved
+from postroad.base.ids import Instant
 from postroad.sealing import backup
-from postroad.sealing.backup import Sealer
+from postroad.sealing.backup import BackupDamaged, Sealer
 from postroad.sealing.keys import Identity
 from postroad.store import backup_format as form
+from postroad.store import keyring
 from postroad.store.backup_format import Catalogue, File, Head
 
 IDENTITY = Identity(bytes(range(32)))
@@ -58,10 +60,26 @@ def test_a_pack_under_another_name_and_a_block_in_anothers_place_are_refused() -
     first, second = (form.seal_block(SEALER, octets) for octets in (b"one", b"two"))
     pack = form.write_pack(SEALER, "ab", [first[1]])
     index = pack[4 : 4 + form.index_bytes(pack[:4])]
-    with pytest.raises(PeerMisbehaved):
+    with pytest.raises(BackupDamaged):
         form.read_index(SEALER, "cd", index)
-    with pytest.raises(PeerMisbehaved):
+    with pytest.raises(BackupDamaged):
         form.open_block(SEALER, first[0], second[1])
+
+
+@pytest.mark.parametrize("behind", [b"\0\0\0\1x", b"\0\0\0\0", b"x", b"\0\0\0\2x"])
+def test_what_is_no_message_behind_a_good_seal_is_damage_and_nobodys_misbehaviour(
+    behind: bytes,
+) -> None:
+    octets = form.MAGIC + MARK + SEALER.seal(b"catalogue", behind)
+    with pytest.raises(BackupDamaged):
+        form.read_catalogue(SEALER, octets)
+    with pytest.raises(BackupDamaged):
+        keyring.restored(
+            Sealer(backup.keys_key(IDENTITY)).seal(b"keys", behind),
+            IDENTITY,
+            FakeEntropy(),
+            Instant(0.0),
+        )
 
 
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
@@ -73,7 +91,7 @@ def test_one_flipped_bit_is_never_believed(at: int, bit: int) -> None:
     if in_mark:  # it says whose it is, before anything is opened
         assert form.mark_of(bytes(octets)) != MARK
         return
-    with pytest.raises(PeerMisbehaved):
+    with pytest.raises(BackupDamaged):
         form.read_catalogue(SEALER, bytes(octets))
 
 

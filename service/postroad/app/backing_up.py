@@ -27,12 +27,11 @@ from postroad.base import limits
 from postroad.base.errors import (
     ConfigurationError,
     NotSetUp,
-    PeerMisbehaved,
     PostroadError,
     TemporaryFailure,
 )
 from postroad.base.ids import Instant
-from postroad.sealing.backup import Sealer
+from postroad.sealing.backup import BackupDamaged, Sealer
 from postroad.sealing.wrapping import Protection
 from postroad.store import backup_format as form
 from postroad.store import keyring, last_backup, snapshot
@@ -324,7 +323,7 @@ def octets_of(folder: Folder, catalogue: Catalogue, name: str) -> Iterator[bytes
     for block in catalogue.files[name][1]:
         try:
             yield folder.block(block)
-        except PeerMisbehaved:
+        except BackupDamaged:
             yield None
 
 

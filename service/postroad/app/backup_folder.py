@@ -23,8 +23,8 @@ from typing import TypeVar
 
 from postroad.app import durable
 from postroad.app.durable import NoPlainFile, OpenFolder
-from postroad.base.errors import ConfigurationError, PeerMisbehaved
-from postroad.sealing.backup import NAME_BYTES, Sealer
+from postroad.base.errors import ConfigurationError
+from postroad.sealing.backup import NAME_BYTES, BackupDamaged, Sealer
 from postroad.store import backup_format as form
 from postroad.store.backup_format import Catalogue, Place
 
@@ -82,7 +82,7 @@ class Folder:
                 marks.add(form.mark_of(octets))
                 found = form.read_catalogue(self._sealer, octets)
                 break
-            except PeerMisbehaved:
+            except BackupDamaged:
                 self.first_is_damaged = True
                 marks.add(b"")
         if found is not None or not marks:
@@ -101,7 +101,7 @@ class Folder:
     def catalogues(self) -> Iterator[Catalogue]:
         """All that can be read."""
         for name in CATALOGUES:
-            with suppress(PeerMisbehaved):
+            with suppress(BackupDamaged):
                 octets = self._read_whole(name)
                 if octets is not None:
                     yield form.read_catalogue(self._sealer, octets)
@@ -131,7 +131,7 @@ class Folder:
         for name in self.packs():
             try:
                 index, length = self._reading(partial(self._index, name))
-            except PeerMisbehaved:
+            except BackupDamaged:
                 self.damaged_packs.append(name)
                 continue
             if any(place.offset + place.size > length for place in index.values()):
@@ -167,22 +167,22 @@ class Folder:
         if block not in self._sound:
             try:
                 self.block(block)
-            except PeerMisbehaved:
+            except BackupDamaged:
                 self._places.pop(block, None)
                 return False
             self._sound.add(block)
         return True
 
     def block(self, name: bytes) -> bytes:
-        """The octets of this block; PeerMisbehaved when it is missing or damaged."""
+        """The octets of this block; BackupDamaged when it is missing or damaged."""
         if name not in self._places:
-            raise PeerMisbehaved("a block is missing")
+            raise BackupDamaged("a block is missing")
         others = self._others.get(name, [])
         while True:
             pack, place = self._places[name]
             try:
                 return self._reading(partial(self._open, name, pack, place))
-            except PeerMisbehaved:
+            except BackupDamaged:
                 self.rotten.add(pack)
                 if not others:
                     raise
@@ -194,12 +194,12 @@ class Folder:
             return form.open_block(self._sealer, name, file.read(place.size))
 
     def _reading(self, read: Callable[[], T]) -> T:
-        """What it reads; PeerMisbehaved where that is damaged. A medium that has gone, or does not
+        """What it reads; BackupDamaged where that is damaged. A medium that has gone, or does not
         answer for a moment, has damaged nothing: then ConfigurationError in words."""
         try:
             return read()
         except NoPlainFile as error:
-            raise PeerMisbehaved("it is no plain file") from error
+            raise BackupDamaged("it is no plain file") from error
         except OSError as error:
             if error.errno != errno.EIO:
                 raise in_words(self.path, error) from error
@@ -210,7 +210,7 @@ class Folder:
             if error.errno != errno.EIO:
                 raise in_words(self.path, error) from error
             self._expect_medium()
-            raise PeerMisbehaved(f"it cannot be read ({error.strerror})") from error
+            raise BackupDamaged(f"it cannot be read ({error.strerror})") from error
 
     def _expect_medium(self) -> None:
         """ConfigurationError in words unless the medium itself still answers: its catalogue is

@@ -19,12 +19,12 @@ from postroad.app.backing_up import Seen
 from postroad.app.backup_folder import Folder
 from postroad.app.config import Config
 from postroad.app.setting_up import DRAFT, ENDS, RESTORING, Means, has_begun
-from postroad.base.errors import ConfigurationError, DiskFull, PeerMisbehaved
+from postroad.base.errors import ConfigurationError, DiskFull
 from postroad.base.ids import Fingerprint
 from postroad.base.seams import Clock, Entropy
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address
-from postroad.sealing.backup import Sealer, mail_key, mark
+from postroad.sealing.backup import BackupDamaged, Sealer, mail_key, mark
 from postroad.sealing.keys import Identity
 from postroad.store import backup_format as form
 from postroad.store import keyring, snapshot
@@ -96,7 +96,7 @@ def _keys(catalogue: Catalogue, identity: Identity, means: Means) -> keyring.Key
     sealed = catalogue.head.keys
     try:
         return keyring.restored(sealed, identity, means.entropy, means.clock.now())
-    except PeerMisbehaved as error:
+    except BackupDamaged as error:
         raise ConfigurationError(
             f"The keys in the backup are damaged ({error}). Set up without it, with your 24 words: "
             "postroad setup --restore"

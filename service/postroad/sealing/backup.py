@@ -9,17 +9,25 @@ apart, so that what writes the mail of a running node into a folder never holds 
 See: docs/backup.md.
 """
 
+from typing import TypeVar
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from postroad.base.errors import PeerMisbehaved
+from postroad.base.errors import PeerMisbehaved, PostroadError
+from postroad.base.tlv import decode
 from postroad.sealing.keys import Identity
 
 KEY_BYTES = 64  # AES-256 twice
 NAME_BYTES = 16  # the synthetic IV
 MARK_BYTES = 16
+T = TypeVar("T")
+
+
+class BackupDamaged(PostroadError):
+    """A piece of a backup is missing, or is not, octet for octet, what was written."""
 
 
 class Sealer:
@@ -33,11 +41,19 @@ class Sealer:
         return self._siv.encrypt(octets, [purpose])
 
     def open(self, purpose: bytes, sealed: bytes) -> bytes:
-        """PeerMisbehaved unless it is, octet for octet, what was sealed for this purpose."""
+        """BackupDamaged unless it is, octet for octet, what was sealed for this purpose."""
         try:
             return self._siv.decrypt(sealed, [purpose])
         except (InvalidTag, ValueError) as error:
-            raise PeerMisbehaved("a piece of the backup is not what was written") from error
+            raise BackupDamaged("a piece of the backup is not what was written") from error
+
+
+def read(message: type[T], octets: bytes) -> T:
+    """What stood behind the seal; BackupDamaged where it is no such message."""
+    try:
+        return decode(message, octets)
+    except PeerMisbehaved as error:
+        raise BackupDamaged(f"a piece of the backup cannot be read: {error}") from error
 
 
 def mail_key(identity: Identity) -> bytes:

@@ -11,9 +11,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from postroad.base.errors import PeerMisbehaved
-from postroad.base.tlv import decode, encode, fixed, number, octets, text
-from postroad.sealing.backup import MARK_BYTES, NAME_BYTES, Sealer
+from postroad.base.tlv import encode, fixed, number, octets, text
+from postroad.sealing import backup
+from postroad.sealing.backup import MARK_BYTES, NAME_BYTES, BackupDamaged, Sealer
 
 MAGIC = b"postroad backup 1" + b"\n"
 CATALOGUE = "postroad-backup"
@@ -79,7 +79,7 @@ def seal_block(sealer: Sealer, block: bytes) -> tuple[bytes, bytes]:
 
 def open_block(sealer: Sealer, name: bytes, sealed: bytes) -> bytes:
     if sealed[:NAME_BYTES] != name:
-        raise PeerMisbehaved("another block stands where this one should")
+        raise BackupDamaged("another block stands where this one should")
     return sealer.open(_BLOCK, sealed)
 
 
@@ -93,10 +93,10 @@ def write_pack(sealer: Sealer, pack: str, blocks: list[bytes]) -> bytes:
 def index_bytes(head: bytes) -> int:
     """How long the sealed index is, by the first four octets of a pack."""
     if len(head) != _U32.size:
-        raise PeerMisbehaved("a pack is cut short")
+        raise BackupDamaged("a pack is cut short")
     (size,) = _U32.unpack(head)
     if size > PACK_BYTES_MAX:
-        raise PeerMisbehaved("a pack is damaged")
+        raise BackupDamaged("a pack is damaged")
     return int(size)
 
 
@@ -106,7 +106,7 @@ def read_index(sealer: Sealer, pack: str, sealed: bytes) -> dict[bytes, Place]:
     offset, found = _U32.size + len(sealed), {}
     width = NAME_BYTES + _U32.size
     if len(entries) % width:
-        raise PeerMisbehaved("the index of a pack is cut short")
+        raise BackupDamaged("the index of a pack is cut short")
     for at in range(0, len(entries), width):
         (size,) = _U32.unpack(entries[at + NAME_BYTES : at + width])
         found[entries[at : at + NAME_BYTES]] = Place(offset, size)
@@ -129,22 +129,22 @@ def write_catalogue(sealer: Sealer, mark: bytes, catalogue: Catalogue) -> bytes:
 
 
 def mark_of(octets: bytes) -> bytes:
-    """Whose backup it is (`sealing.backup.mark`); PeerMisbehaved where it is no backup."""
+    """Whose backup it is (`sealing.backup.mark`); BackupDamaged where it is no backup."""
     mark = octets[len(MAGIC) : len(MAGIC) + MARK_BYTES]
     if not octets.startswith(MAGIC) or len(mark) != MARK_BYTES:
-        raise PeerMisbehaved("it is no catalogue of a backup")
+        raise BackupDamaged("it is no catalogue of a backup")
     return mark
 
 
 def read_catalogue(sealer: Sealer, octets: bytes) -> Catalogue:
-    """PeerMisbehaved unless it is, octet for octet, what was written."""
+    """BackupDamaged unless it is, octet for octet, what was written."""
     mark_of(octets)
     frames = _frames(sealer.open(_LIST, octets[len(MAGIC) + MARK_BYTES :]))
-    found = Catalogue(decode(Head, next(frames, b"")), {})
+    found = Catalogue(backup.read(Head, next(frames, b"")), {})
     for frame in frames:
-        file, names = decode(File, frame), next(frames, b"")
+        file, names = backup.read(File, frame), next(frames, b"")
         if len(names) != -(-file.size // BLOCK_BYTES) * NAME_BYTES:
-            raise PeerMisbehaved("a file of the catalogue has too few blocks, or too many")
+            raise BackupDamaged("a file of the catalogue has too few blocks, or too many")
         found.files[file.name] = (
             file,
             tuple(names[at : at + NAME_BYTES] for at in range(0, len(names), NAME_BYTES)),
@@ -160,10 +160,10 @@ def _frames(octets: bytes) -> Iterator[bytes]:
     at = 0
     while at < len(octets):
         if at + _U32.size > len(octets):
-            raise PeerMisbehaved("the catalogue is cut short")
+            raise BackupDamaged("the catalogue is cut short")
         (size,) = _U32.unpack_from(octets, at)
         at += _U32.size
         if at + size > len(octets):
-            raise PeerMisbehaved("the catalogue is cut short")
+            raise BackupDamaged("the catalogue is cut short")
         yield octets[at : at + size]
         at += size

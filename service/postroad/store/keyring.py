@@ -200,8 +200,8 @@ def for_backup(keyring: Keyring) -> bytes:
 
 
 def restored(sealed: bytes, identity: Identity, entropy: Entropy, now: Instant) -> Keyring:
-    """The keyring of a new device, with what a backup kept; PeerMisbehaved when it is damaged."""
-    kept = decode(Kept, Sealer(keys_key(identity)).open(_KEPT, sealed))
+    """The keyring of a new device, with what a backup kept; BackupDamaged when it is damaged."""
+    kept = backup.read(Kept, Sealer(keys_key(identity)).open(_KEPT, sealed))
     device = SigningKey(entropy.token(32))
     certified = tuple(
         replace(one, certificate=certificates.certify(one.identity, device.peer, now))
