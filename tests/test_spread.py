@@ -12,6 +12,7 @@ import pytest
 
 import dev
 import spread
+from environment import Stopped
 
 ROOT = Path(__file__).resolve().parent.parent
 # Both have the port at the same time, and only then go on.
@@ -113,5 +114,5 @@ def test_a_number_that_is_none_is_refused_in_words(
     monkeypatch: pytest.MonkeyPatch, asked: str
 ) -> None:
     monkeypatch.setenv("JOBS", asked)
-    with pytest.raises(dev.Stopped, match=re.escape(repr(asked))):
+    with pytest.raises(Stopped, match=re.escape(repr(asked))):
         dev.workers_asked()

@@ -23,11 +23,10 @@ from pathlib import Path
 import deb as debian
 import lab
 import roots
-from environment import Stopped as NotFetched
+from environment import CACHE, LOCKS, Stopped
+from environment import environment as python_of
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ROOT / "packaging" / "locks"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "postroad"
 ALONE = [sys.executable, str(ROOT / "tools" / "alone.py")]
 # Whoever is killed takes all processes along that it began: no node stays behind.
 OWN_PROCESSES = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -62,13 +61,6 @@ QT_PACKAGES = (  # what Qt's binding, which is in our lock, wants of the distrib
 CAMEL_PACKAGES = ("evolution-data-server", "gir1.2-camel-1.2", "python3-gi")  # Evolution's library
 
 
-class Stopped(Exception):
-    """We cannot go on: a sentence for a person, and the line to type if there is one."""
-
-    def __init__(self, sentence: str = "", line: str = "") -> None:
-        super().__init__(sentence + (f" Type:\n    {line}" if line else ""))
-
-
 def say(text: str) -> None:
     print(text, flush=True)
 
@@ -78,11 +70,7 @@ def say(text: str) -> None:
 
 def environment(name: str = "dev") -> str:
     """The Python that has the packages of packaging/locks/NAME.lock."""
-    maker = [sys.executable, str(ROOT / "tools" / "environment.py"), name]
-    done = subprocess.run(maker, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise Stopped  # it has said why
-    return done.stdout.splitlines()[-1]
+    return str(python_of(name))
 
 
 def variables(**more: str) -> dict[str, str]:
@@ -216,7 +204,7 @@ def fetch_wheels() -> None:
     if not debian.lacking():
         try:
             debian.fetched()
-        except NotFetched as why:  # they will be counted as left out
+        except Stopped as why:  # they will be counted as left out
             say(str(why))
 
 
@@ -386,7 +374,7 @@ def test_system() -> int:
 
 
 def test_apparmor() -> int:
-    """the package on Ubuntu's own kernel in qemu, as root, 5 min with KVM, 15 without (ARGS=...)"""
+    """the package on Ubuntu's own kernel in qemu, as root, 5 to 8 min emulated (ARGS=...)"""
     return become([sys.executable, str(ROOT / "tools" / "emulated.py")], variables())
 
 
@@ -461,8 +449,9 @@ def clean() -> int:
 def show_help() -> int:
     """this list"""
     say("make TARGET [NAME=value ...]    (without make: python3 tools/dev.py TARGET ...)\n")
+    width = max(map(len, TARGETS))
     for name, target in TARGETS.items():
-        say(f"  {name:7} {target.__doc__}")
+        say(f"  {name:{width}} {target.__doc__}")
     return 0
 
 
@@ -508,8 +497,7 @@ def main(arguments: list[str]) -> int:
         os.chdir(ROOT)
         return TARGETS[target]()
     except Stopped as stopped:
-        if str(stopped):
-            print(f"\n{stopped}", file=sys.stderr)
+        print(f"\n{stopped}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

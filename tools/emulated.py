@@ -2,10 +2,10 @@
 """Boot Ubuntu 24.04 with its own kernel in an emulated computer, and run tests/apparmor in it.
 
 Purpose: what belongs to the kernel and not to the system, which systemd-nspawn shares with this
-machine: AppArmor, and what Ubuntu denies by it. qemu runs the kernel, with KVM where that works and
-without (ten times slower) where not. Invariants: it has no network but loopback; what is asked goes
-through a port (answering.py); it ends with us, and its disk with it. Every wait has an end. For
-root. Standard library only.
+machine: AppArmor, and what Ubuntu denies by it. qemu runs the kernel, with KVM where that knows all
+of its instructions, else by itself. Invariants: it has no network but loopback; what is asked goes
+through a port (inside_emulated.py); it ends with us, and its disk with it. Every wait has an end.
+For root. Standard library only.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ANSWERING = """[Unit]
 DefaultDependencies=no
 After=sysinit.target
 [Service]
-ExecStart=/usr/bin/python3 /opt/answering.py
+ExecStart=/usr/bin/python3 /opt/inside_emulated.py
 Environment=LANG=C.UTF-8 HOME=/root
 [Install]
 WantedBy=sysinit.target
@@ -148,7 +148,7 @@ def _with_kernel() -> Path:
 def _lay_disk(work: Path, package: Path) -> None:
     tree = work / "tree"
     _quietly("cp", "--archive", _with_kernel(), tree)
-    for file in (package, WHERE / "answering.py"):
+    for file in (package, WHERE / "inside_emulated.py"):
         shutil.copy(file, tree / "opt")
     (tree / "etc/systemd/system/answering.service").write_text(ANSWERING)
     _quietly("chroot", tree, "systemctl", "--quiet", "enable", "answering.service")

@@ -15,6 +15,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +37,9 @@ JOURNALS = CACHE / "journals"
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the tests of one suite came to, or those of all of them together."""
+    """What the tests of one folder came to. `name`: of a suite, TOGETHER or UBUNTU."""
 
-    suite: str
+    name: str
     status: int
     text: str
     seconds: float
@@ -72,18 +73,25 @@ def run(suites: list[str], arguments: list[str]) -> int:
     with ThreadPoolExecutor(len(able)) as pool:
         told = list(pool.map(lambda suite: tried(suite, package, arguments), able))
     for each in told:
-        say(f"\n== {each.suite}, {each.seconds:.0f} s\n{each.text.rstrip()}")
-    total = {word: sum(each.count(word) for each in told) for word in ("passed", "failed", "error")}
-    failed = total["failed"] + total["error"]
+        say(f"\n== {each.name}, {each.seconds:.0f} s\n{each.text.rstrip()}")
     reds = {each.status for each in told} - {0}
-    if reds == {NOTHING_CHOSEN} and total["passed"]:
+    if reds == {NOTHING_CHOSEN} and any(each.count("passed") for each in told):
         reds = set()  # ARGS chose tests of the others
     missing = f" (not run: {', '.join(set(suites) - set(able))})" if len(able) < len(suites) else ""
     say(f"\nSystems: {', '.join(able)}{missing}; {time.monotonic() - begun:.0f} s.")
     if reds:
         say(f"Their journals are in {JOURNALS}")
-    say(f"{total['passed']} passed, {failed} failed")
+    say(closing(told))
     return int(bool(reds))
+
+
+def closing(told: Sequence[Told]) -> str:
+    """What all of it came to; what could not be run is no failure, and is told."""
+    passed, failed, error, skipped = (
+        sum(each.count(word) for each in told) for word in ("passed", "failed", "error", "skipped")
+    )
+    left_out = f", {skipped} could not run here: see SKIPPED" if skipped else ""
+    return f"{passed} passed, {failed + error} failed{left_out}"
 
 
 def not_run(suites: list[str], why: str) -> int:
@@ -101,17 +109,18 @@ def made(suite: str) -> str:
     return ""
 
 
-def tried(suite: str, package: Path, arguments: list[str]) -> Told:
+def tried(name: str, package: Path, arguments: list[str]) -> Told:
+    """Run the tests of a suite, or what FOLDERS has by this name."""
     rooms = [str(ROOT / name) for name in ("service", "tests", "tools")]
     ours = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(rooms),
-        "POSTROAD_SUITE": "" if suite in FOLDERS else suite,
-        "POSTROAD_TOGETHER": "yes" if suite == TOGETHER else "",
+        "POSTROAD_SUITE": "" if name in FOLDERS else name,
+        "POSTROAD_TOGETHER": "yes" if name == TOGETHER else "",
         "POSTROAD_PACKAGE": str(package),
-        "POSTROAD_JOURNALS": str(JOURNALS / suite),
+        "POSTROAD_JOURNALS": str(JOURNALS / name),
     }
-    tests_of = FOLDERS.get(suite, "tests/system")
+    tests_of = FOLDERS.get(name, "tests/system")
     command = [str(environment("dev")), "-m", "pytest", tests_of, "--tb=short"]
     command += ["-p", "no:cacheprovider"]
     begun = time.monotonic()
@@ -133,7 +142,7 @@ def tried(suite: str, package: Path, arguments: list[str]) -> Told:
         except KeyboardInterrupt:
             tests.wait()  # it heard it, too, and tidies up
             raise
-    return Told(suite, tests.returncode, text, time.monotonic() - begun)
+    return Told(name, tests.returncode, text, time.monotonic() - begun)
 
 
 def main() -> int:
