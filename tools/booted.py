@@ -31,10 +31,10 @@ from pathlib import Path
 import roots
 from environment import CACHE, one_at_a_time
 from roots import Unavailable
+from whole_system import COMMAND_SECONDS_MAX, Done, WholeSystem, Words, checked, login, run
 
 BOOT_SECONDS_MAX = 90
 STOP_SECONDS_MAX = 20
-COMMAND_SECONDS_MAX = 60
 FETCH_SECONDS_MAX = 180
 LOOK_AGAIN_SECONDS = 0.05
 POWER_OFF = signal.SIGRTMIN + 4  # what systemd as the first process understands so
@@ -48,8 +48,6 @@ NSPAWN = (
 )
 IN_A_USER_NAMESPACE = "--private-users=identity"  # an option of nspawn: it maps each to itself
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-Words = Sequence[str | Path]
-Done = subprocess.CompletedProcess[str]
 
 
 def lacking() -> str:
@@ -67,40 +65,7 @@ def lacking() -> str:
     return ""
 
 
-class Computer:
-    """What runs a system, as whoever works in it has it."""
-
-    slowness = 1
-    """How many times longer than in a system that is booted here a command may take."""
-
-    def root(
-        self,
-        *command: str | Path,
-        stdin: str = "",
-        seconds: float = COMMAND_SECONDS_MAX,
-        check: bool = True,
-    ) -> Done:
-        """Run something as root. Raises AssertionError with its last words when it fails, unless
-        told not to check."""
-        raise NotImplementedError
-
-    def user(
-        self,
-        name: str,
-        *command: str | Path,
-        stdin: str = "",
-        seconds: float = COMMAND_SECONDS_MAX,
-        check: bool = True,
-    ) -> Done:
-        """Run something as somebody who has just logged in: PAM, logind, a session and its bus."""
-        whole = [*_login(name, seconds * self.slowness), *command]
-        return self.root(*whole, stdin=stdin, seconds=seconds + STOP_SECONDS_MAX, check=check)
-
-    def journal(self, *words: str) -> str:
-        return self.root("journalctl", "--no-pager", "--quiet", *words, check=False).stdout
-
-
-class Booted(Computer):
+class Booted(WholeSystem):
     """A system that runs: a whole computer, as far as its programs can tell."""
 
     def __init__(
@@ -201,26 +166,20 @@ class Booted(Computer):
         is the only one that is concerned."""
         assert IN_A_USER_NAMESPACE in self._options
         script = "echo 0 > /proc/sys/user/max_user_namespaces"
-        run(["nsenter", f"--target={self._leader}", "--user", "sh", "-c", script], "", 10, True)
+        checked(run(["nsenter", f"--target={self._leader}", "--user", "sh", "-c", script]))
 
     def console(self) -> str:
         return (self._work / "console").read_text(errors="replace")
 
     # --- working in it ----------------------------------------------------------------------------
 
-    def root(
-        self,
-        *command: str | Path,
-        stdin: str = "",
-        seconds: float = COMMAND_SECONDS_MAX,
-        check: bool = True,
-    ) -> Done:
-        return run([*self._enter(), *command], stdin, seconds, check)
+    def _run(self, words: Words, stdin: str, seconds: float) -> Done:
+        return run([*self._enter(), *words], stdin, seconds)
 
     def begin(self, name: str, *command: str | Path) -> subprocess.Popen[str]:
-        """The same of something that goes on; it is the caller's to end."""
+        """What `user` runs, of something that goes on; it is the caller's to end."""
         return subprocess.Popen(
-            [str(word) for word in [*self._enter(), *_login(name, 3600), *command]],
+            [str(word) for word in [*self._enter(), *login(name, 3600), *command]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -254,7 +213,7 @@ class Booted(Computer):
         self, *command: str | Path, seconds: float = COMMAND_SECONDS_MAX, check: bool = True
     ) -> Done:
         """Run something of this machine's that sees the system's files below `tree`."""
-        return run([*self._nsenter(), *command], "", seconds, check)
+        return checked(run([*self._nsenter(), *command], "", seconds), check)
 
     def at_a_terminal(self, name: str, line: str) -> list[str]:
         """The command by which somebody who lingers types a line, on the terminal of whoever runs
@@ -270,7 +229,7 @@ class Booted(Computer):
     def on_its_network(self, *command: str | Path) -> Done:
         """Run something of this machine's, with the system's loopback as its network."""
         words = ["nsenter", f"--target={self._leader}", "--net", "--", *command]
-        return run(words, "", COMMAND_SECONDS_MAX, True)
+        return checked(run(words))
 
     def add(self, *packages: str) -> None:
         """Have packages of its distribution, fetched over this machine's network once a week;
@@ -429,43 +388,6 @@ def _children(process: int) -> list[int]:
     return []
 
 
-def _login(name: str, seconds: float) -> list[str]:
-    session = ["systemd-run", "--quiet", "--pipe", "--wait", "--collect"]
-    settings = [
-        f"User={name}",
-        "PAMName=login",
-        "WorkingDirectory=~",
-        f"RuntimeMaxSec={seconds:.0f}",
-    ]
-    for setting in (*settings, "Environment=LANG=C.UTF-8"):
-        session += ["--property", setting]
-    return [*session, "--"]
-
-
-def run(command: Words, stdin: str, seconds: float, check: bool) -> Done:
-    words = [str(word) for word in command]
-    done = subprocess.run(
-        words,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=seconds,
-        check=False,
-    )
-    return checked(done, check)
-
-
-def checked(done: Done, check: bool) -> Done:
-    """The same, or AssertionError with its last words if it failed and that is to be checked."""
-    words: list[str] = done.args
-    shown = " ".join(words[words.index("--") + 1 :] if "--" in words else words)
-    assert not check or done.returncode == 0, (
-        f"{shown[-300:]}: status {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
-    )
-    return done
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Boot a system, and work in it.")
     parser.add_argument("suite", choices=roots.DISTRIBUTIONS)
@@ -480,7 +402,7 @@ def main(arguments: list[str]) -> int:
         with booted(asked.suite) as system:
             system.install(*asked.deb)
             words = command or ["bash", "-i"]
-            who = [] if asked.user == "root" else _login(asked.user, 86400)
+            who = [] if asked.user == "root" else login(asked.user, 86400)
             return subprocess.run([*system._enter(), *who, *words], check=False).returncode
     except Unavailable as why:
         print(why, file=sys.stderr)

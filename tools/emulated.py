@@ -26,9 +26,9 @@ from pathlib import Path
 import deb
 import roots
 import systems
-from booted import COMMAND_SECONDS_MAX, Computer, Done, checked
 from environment import CACHE, Stopped, one_at_a_time, say
 from roots import Unavailable
+from whole_system import Done, WholeSystem, Words
 
 SUITE = "noble"
 PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs"}
@@ -62,7 +62,7 @@ def lacking() -> str:
     return ""
 
 
-class Emulated(Computer):
+class Emulated(WholeSystem):
     """A computer that runs; see `emulated`, which makes it."""
 
     slowness = SLOWNESS
@@ -73,21 +73,14 @@ class Emulated(Computer):
         self._asking = port.makefile("w", encoding="ascii")
         self._answers = port.makefile("r", encoding="ascii")
 
-    def root(
-        self,
-        *command: str | Path,
-        stdin: str = "",
-        seconds: float = COMMAND_SECONDS_MAX,
-        check: bool = True,
-    ) -> Done:
-        words = [str(word) for word in command]
-        asked = {"command": words, "stdin": stdin, "seconds": seconds * self.slowness}
+    def _run(self, words: Words, stdin: str, seconds: float) -> Done:
+        command = [str(word) for word in words]
+        asked = {"command": command, "stdin": stdin, "seconds": seconds * self.slowness}
         with contextlib.suppress(BrokenPipeError):
             print(json.dumps(asked), file=self._asking, flush=True)
         answer = self._answers.readline()
         assert answer, f"qemu has ended: {self._machine.communicate()[1].decode(errors='replace')}"
-        status, stdout, stderr = json.loads(answer)
-        return checked(subprocess.CompletedProcess(words, status, stdout, stderr), check)
+        return subprocess.CompletedProcess(command, *json.loads(answer))
 
     def close(self) -> None:
         for each in (self._asking, self._answers, self._port):

@@ -4,18 +4,12 @@ A process without a profile that makes a user namespace gets that of `unprivileg
 has no capability: the namespace is there, and no mount can be made in it.
 """
 
-import re
 
 from emulated import Emulated
 from system.people import SERVICE, Resident, meet
 from together.mail_programs import read_by_curl, send_by_curl
 
 RESTRICTION = "kernel.apparmor_restrict_unprivileged_userns"
-
-
-def status(person: Resident) -> dict[str, str]:
-    text = person.system.root("cat", f"/proc/{person.process()}/status").stdout
-    return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))
 
 
 def denials(ubuntu: Emulated) -> list[str]:
@@ -47,16 +41,10 @@ def test_setup_makes_a_service_without_its_sandbox_and_says_what_denies_it(
 
 
 def test_what_needs_no_namespace_holds(alice: Resident) -> None:
-    told = status(alice)
+    told = alice.status_of_process()
     assert (told["NoNewPrivs"], told["Seccomp"]) == ("1", "2")
     assert int(told["CapEff"], 16) == 0
-    assert exposure(alice) <= 6.5
-
-
-def exposure(person: Resident) -> float:
-    told = person.type("systemd-analyze", "--user", "--no-pager", "security", SERVICE).stdout
-    (figure,) = re.findall(r"exposure level for \S+: ([\d.]+)", told)
-    return float(figure)
+    assert alice.exposure() <= 6.5
 
 
 def test_doctor_finds_nothing_broken(alice: Resident) -> None:
@@ -74,8 +62,8 @@ def test_without_the_restriction_the_sandbox_is_on(alice: Resident, ubuntu: Emul
     denied = len(denials(ubuntu))
     assert alice.postroad("service", "enable")["sandbox"] is True
     assert alice.is_in_its_sandbox()
-    assert int(status(alice)["CapBnd"], 16) == 0
-    assert exposure(alice) <= 2.0
+    assert int(alice.status_of_process()["CapBnd"], 16) == 0
+    assert alice.exposure() <= 2.0
     assert len(denials(ubuntu)) == denied
 
 
@@ -86,7 +74,7 @@ def test_a_restriction_that_comes_later_costs_no_mail(
     alice.systemctl("restart", SERVICE, check=False)  # the first start fails, and is told
     assert alice.greeting(alice.imap_port).startswith("* OK ")
     assert not alice.is_in_its_sandbox()
-    assert "sandbox" in [one["code"] for one in alice.postroad("status")["problems"]]
+    assert "sandbox" in alice.problems()
     carry(alice, bora, "restricted later")
 
 

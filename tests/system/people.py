@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import answer_check
-from booted import Booted, Computer, Done
+from booted import Booted
 from person import until
 from roots import PEOPLE
+from whole_system import Done, WholeSystem
 
 MAIL_PROGRAM = Path(__file__).parent / "inside" / "mail.py"
 STORE_PROGRAM = Path(__file__).parent / "inside" / "store.py"
@@ -29,7 +31,7 @@ Figure = Callable[[str, float], None]
 class Resident:
     """Their name in the system, and what setup told them."""
 
-    def __init__(self, system: Computer, name: str) -> None:
+    def __init__(self, system: WholeSystem, name: str) -> None:
         self.system, self.name = system, name
         self.address = self.password = self.words = ""
         self.smtp_port = self.imap_port = self.pop3_port = 0
@@ -90,6 +92,21 @@ class Resident:
         mapped = self.system.root("cat", f"/proc/{self.process()}/uid_map").stdout.split()
         return mapped[2] == "1"
 
+    def status_of_process(self) -> dict[str, str]:
+        """What the kernel says of the service, by its names for it."""
+        text = self.system.root("cat", f"/proc/{self.process()}/status").stdout
+        return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))
+
+    def exposure(self) -> float:
+        """How much of the service is exposed, as systemd counts it: 0 to 10."""
+        told = self.type("systemd-analyze", "--user", "--no-pager", "security", SERVICE).stdout
+        (figure,) = re.findall(r"exposure level for \S+: ([\d.]+)", told)
+        return float(figure)
+
+    def problems(self) -> list[str]:
+        """Their codes, as the node tells them."""
+        return [one["code"] for one in self.postroad("status")["problems"]]
+
     def set_up(self) -> None:
         made = self.postroad("setup", "--name", self.name)
         self.address, self.password = made["address"], made["password"]
@@ -138,6 +155,17 @@ class Resident:
             return json.loads(told)
 
         return answer
+
+    @contextlib.contextmanager
+    def trying_to_take(self, ports: Sequence[int], tries_min: int = 100) -> Iterator[None]:
+        """While within, they try to get these ports in every way; nobody's port is got by that."""
+        end = f"/tmp/{uuid.uuid4()}"
+        taking = self.begin_mail("take_ports", ports=ports, until=end)
+        yield
+        self.type("touch", end)
+        told = taking()
+        assert told["taken"] == []
+        assert told["tries"] > tries_min
 
     def _request(self, do: str, seconds: float, more: dict[str, Any]) -> dict[str, Any]:
         mine = {name: getattr(self, name) for name in ("address", "password")}

@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from booted import Done
 from person import until
 from postroad.contract import (
     BUS_NAME,
@@ -16,6 +15,7 @@ from postroad.contract import (
     BusError,
 )
 from system.people import Resident
+from whole_system import Done
 
 PROPERTIES = "org.freedesktop.DBus.Properties"
 

@@ -2,22 +2,16 @@
 
 import re
 
-from booted import Booted, Done
+from booted import Booted
 from roots import PEOPLE
-from system.people import SERVICE, Resident
+from system.people import Resident
+from whole_system import Done
 
 EXPOSURE_MAX = 2.0
 
 
-def status(person: Resident) -> dict[str, str]:
-    text = person.system.root("cat", f"/proc/{person.process()}/status").stdout
-    return dict(re.findall(r"^(\w+):\s*(.*)$", text, re.MULTILINE))
-
-
 def test_systemd_finds_little_exposed(alice: Resident) -> None:
-    told = alice.type("systemd-analyze", "--user", "--no-pager", "security", SERVICE).stdout
-    (exposure,) = re.findall(r"exposure level for \S+: ([\d.]+)", told)
-    assert float(exposure) <= EXPOSURE_MAX, told
+    assert alice.exposure() <= EXPOSURE_MAX
 
 
 def test_it_has_users_of_its_own(alice: Resident) -> None:
@@ -26,7 +20,7 @@ def test_it_has_users_of_its_own(alice: Resident) -> None:
 
 
 def test_it_has_no_privileges_and_gets_none(alice: Resident) -> None:
-    told = status(alice)
+    told = alice.status_of_process()
     assert told["NoNewPrivs"] == "1"
     assert told["Seccomp"] == "2"
     for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):

@@ -23,7 +23,7 @@ def giving(system: Booted, alice: Resident, bora: Resident) -> Iterator[Booted]:
     # Whoever did not ask for it has it again with the next boot.
     assert bora.greeting(bora.imap_port).startswith("* OK ")
     assert bora.is_in_its_sandbox()
-    assert "sandbox" not in codes(bora)
+    assert "sandbox" not in bora.problems()
     alice.postroad("service", "enable")
     assert alice.is_in_its_sandbox()
 
@@ -35,10 +35,6 @@ def denying(giving: Booted, alice: Resident, bora: Resident) -> Booted:
         assert person.is_in_its_sandbox()
     giving.deny_user_namespaces()
     return giving
-
-
-def codes(person: Resident) -> list[str]:
-    return [one["code"] for one in person.postroad("status")["problems"]]
 
 
 def test_user_namespaces_are_denied_indeed(denying: Booted) -> None:
@@ -58,7 +54,7 @@ def test_a_service_that_cannot_have_its_sandbox_again_comes_up_without(
         assert not person.is_in_its_sandbox()
         assert person.postroad("service", "status")["sandbox"] is False
         assert "This system denies the sandbox now (user namespaces)" in person.said_of_leaving()
-        assert "sandbox" in codes(person)
+        assert "sandbox" in person.problems()
         until(lambda: "its sandbox" in person.shown("StatusText"), "it is shown")  # noqa: B023
     alice.send(bora, "with the sandbox gone")
     bora.expect("with the sandbox gone")
@@ -74,7 +70,7 @@ def test_the_service_starts_and_mail_flows(
     assert told["sandbox"] is False
     assert alice.shown("ActiveState") == "active"
     assert not alice.is_in_its_sandbox()
-    assert "sandbox" not in codes(alice)  # its owner was told, and wanted it so
+    assert "sandbox" not in alice.problems()  # its owner was told, and wanted it so
     alice.send(bora, "with no namespaces")
     bora.expect("with no namespaces")
     bora.send(alice, "with no namespaces back")

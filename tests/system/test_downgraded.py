@@ -5,12 +5,13 @@ The next release was installed before, and has brought their stores up to date.
 
 from pathlib import Path
 
-from booted import Booted, Done
+from booted import Booted
 from next_release import VERSION as NEWER
 from system.conftest import PACKAGE
 from system.packages import number_of
 from system.people import Resident
 from system.test_upgraded import until_runs
+from whole_system import Done
 
 
 def installed(system: Booted) -> str:

@@ -2,6 +2,7 @@
 
 from person import until
 from system.people import Resident
+from together.mail_programs import read_by_curl, write_settings_of_curl
 
 
 def test_set_up_makes_the_node_a_service_in_its_sandbox(alice: Resident) -> None:
@@ -53,13 +54,5 @@ def test_letters_go_both_ways(alice: Resident, bora: Resident) -> None:
 def test_curl_fetches_a_letter(alice: Resident, bora: Resident) -> None:
     bora.send(alice, "For curl")
     alice.expect("For curl")
-    settings = f'url = "imap://127.0.0.1:{alice.imap_port}/INBOX?SUBJECT%20%22For%20curl%22"\n'
-    found = alice.type("curl", "--silent", "--config", "-", stdin=settings + login(alice))
-    number = found.stdout.split()[-1]
-    settings = f'url = "imap://127.0.0.1:{alice.imap_port}/INBOX;MAILINDEX={number}"\n'
-    letter = alice.type("curl", "--silent", "--config", "-", stdin=settings + login(alice))
-    assert "This is For curl." in letter.stdout
-
-
-def login(person: Resident) -> str:
-    return f'user = "{person.address}:{person.password}"\n'
+    write_settings_of_curl(alice)
+    assert "This is For curl." in read_by_curl(alice, "For curl")

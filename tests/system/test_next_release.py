@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import next_release
-from booted import Booted, Done
+from booted import Booted
 from system.conftest import PACKAGE
 from system.people import SERVICE, Resident, a_letter_in_two_halves, letters_passing
 from system.test_downgraded import installed
 from system.test_removed import start
 from system.test_upgraded import until_runs
+from whole_system import Done
 
 POLICY = "/etc/postroad/policy.toml"
 SITE = "/usr/lib/postroad/site"
