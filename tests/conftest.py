@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -39,3 +41,10 @@ def quiet_network() -> None:
     iroh only where loopback is the only network, as under `make test`."""
     if [name for _, name in socket.if_nameindex()] != ["lo"]:
         os.environ.setdefault("LINK", "tls")
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """For nodes: the path of a socket is short."""
+    with tempfile.TemporaryDirectory(prefix="pr-", dir="/tmp") as folder:
+        yield Path(folder)

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -253,6 +253,16 @@ def people(purpose: str, *names: str) -> Iterator[list[Person]]:
     shutil.rmtree(base)
 
 
+@contextlib.contextmanager
+def ended(everybody: Iterable[Person]) -> Iterator[None]:
+    """Whose node runs is killed when this is left, however that is."""
+    try:
+        yield
+    finally:
+        for person in everybody:
+            person.kill()
+
+
 def surroundings() -> dict[str, str]:
     """The environment of the node's processes."""
     rooms = os.pathsep.join([str(ROOT / "service"), str(ROOT / "tray")])
@@ -272,3 +282,20 @@ def meet(inviter: Person, guest: Person) -> None:
         lambda: guest.find(f"You and {inviter.title}") is not None,
         f"{inviter.title}'s introduction reaches {guest.title}",
     )
+
+
+def knock(author: Person, to: Person, subject: str) -> None:
+    """A stranger's letter, as soon as the directory shows whom it is for."""
+    octets = (
+        f"From: {author.title} <{author.address}>\r\nTo: {to.address}\r\n"
+        f"Subject: {subject}\r\n\r\nHello!\r\n"
+    )
+
+    def is_taken() -> bool:
+        try:
+            author.submit(to.address, octets.encode())
+        except OSError:  # smtplib's: 550 while nobody is found
+            return False
+        return True
+
+    until(is_taken, f"{to.title} is found in the directory", 60.0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +12,10 @@ from service_manager import ServiceManager
 
 
 @pytest.fixture
-def anna(tmp_path: Path) -> Iterator[Person]:
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = Person("anna", folder, 0)
+def anna(short_folder: Path) -> Iterator[Person]:
+    made = Person("anna", short_folder, 0)
     yield made
     made.kill()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,7 @@ from click.testing import CliRunner
 import answer_check
 from app.test_helper import Box
 from app.test_program import every_command
-from app.test_requests import write
-from person import ClaimFailed, Person, meet, until
+from person import ClaimFailed, Person, ended, knock, meet, until
 from postroad.app import shapes
 from postroad.app.answers import ANSWERS, fields_of
 from postroad.app.cli import main
@@ -43,23 +40,17 @@ def commands_with_json() -> set[str]:
 
 
 @pytest.fixture
-def crowd(tmp_path: Path, quiet_network: None) -> Iterator[list[Person]]:
+def crowd(short_folder: Path, quiet_network: None) -> Iterator[list[Person]]:
     """Hana, who knows Anna, Bora and Carl, who do not know each other."""
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
     names = ("hana", "anna", "bora", "carl")
-    made = [_Recorded(name, folder, SLOT + at) for at, name in enumerate(names)]
-    try:
+    made = [_Recorded(name, short_folder, SLOT + at) for at, name in enumerate(names)]
+    with ended(made):
         for one in made:
             one.set_up()
             one.start()
         for guest in made[1:]:
             meet(made[0], guest)
         yield list(made)
-    finally:
-        for one in made:
-            one.kill()
-        subprocess.run(["rm", "-r", str(folder)], check=True)
 
 
 typed: set[str] = set()
@@ -119,7 +110,7 @@ def people_and_letters(hana: Person, anna: Person, bora: Person, carl: Person) -
     hana.postroad("invitations", "withdraw", made["id"])
 
     for writer in (anna, carl):
-        write(writer, bora, f"of {writer.name}")
+        knock(writer, bora, f"of {writer.name}")
         until(lambda: bora.find(f"of {writer.name}", "Requests"), "it is in Requests")  # noqa: B023
     bora.postroad("requests")
     bora.postroad("requests", "show", "anna")

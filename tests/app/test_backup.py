@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app.test_node import all_subjects, letter
-from person import Person, meet, until
+from person import Person, ended, meet, until
 from postroad.store import backup_format as form
 from postroad.store.snapshot import UIDS_SKIPPED
 
@@ -57,11 +57,9 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, quiet_network: None) -> Iterator[Scene]:
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    anna, bora = (Person(name, folder, SLOT + at) for at, name in enumerate(("anna", "bora")))
-    try:
+def scene(short_folder: Path, quiet_network: None) -> Iterator[Scene]:
+    anna, bora = (Person(name, short_folder, SLOT + at) for at, name in enumerate(("anna", "bora")))
+    with ended((anna, bora)):
         made = anna.postroad("setup", "--name", "anna")
         anna.take_answer(made)
         bora.set_up()
@@ -70,11 +68,7 @@ def scene(tmp_path: Path, quiet_network: None) -> Iterator[Scene]:
         meet(anna, bora)
         until(lambda: not anna.postroad("queue")["queue"], "Anna has the receipts")
         until(lambda: not bora.postroad("queue")["queue"], "Bora has the receipts")
-        yield Scene(folder, anna, bora, made["words"], folder / "stick")
-    finally:
-        for one in (anna, bora):
-            one.kill()
-        subprocess.run(["rm", "-r", str(folder)], check=True)
+        yield Scene(short_folder, anna, bora, made["words"], short_folder / "stick")
 
 
 @pytest.fixture

@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.test_node import all_subjects, letter
-from person import Person
+from person import Person, ended
 from postroad.base import limits
 
 
 @pytest.fixture
-def people(tmp_path: Path) -> Iterator[list[Person]]:
+def people(short_folder: Path) -> Iterator[list[Person]]:
     """Anna and Bora, each with a node that was never on any network."""
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = [Person("anna", folder, 0), Person("bora", folder, 1)]
-    try:
+    made = [Person("anna", short_folder, 0), Person("bora", short_folder, 1)]
+    with ended(made):
         for one in made:
             one.set_up()
             (one.folder / "data" / "pause").touch()
             one.start()
             assert one.postroad("pause")["paused"]
         yield made
-    finally:
-        for one in made:
-            one.kill()
-        subprocess.run(["rm", "-r", str(folder)], check=True)
 
 
 def test_two_paused_nodes_meet_and_write_by_files(people: list[Person], tmp_path: Path) -> None:

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.test_node import all_subjects, letter
-from person import Person, meet, until
+from person import Person, ended, meet, until
 
 
 @pytest.fixture
-def couple(tmp_path: Path) -> Iterator[list[Person]]:
+def couple(short_folder: Path) -> Iterator[list[Person]]:
     """Anna and Bora, who have met."""
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = [Person("anna", folder, 0), Person("bora", folder, 1)]
-    try:
+    made = [Person("anna", short_folder, 0), Person("bora", short_folder, 1)]
+    with ended(made):
         for one in made:
             one.set_up()
             one.start()
         meet(*made)
         yield made
-    finally:
-        for one in made:
-            one.kill()
-        subprocess.run(["rm", "-r", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import getpass
 import json
 import os
 import re
-import shutil
 import socket
 import stat
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from person import Person, meet
+from person import Person, ended, meet
 from postroad.app.doctor_cli import scrubbed
 
 SLOT = 44
@@ -24,22 +23,16 @@ SECONDS_MAX = 10.0
 
 
 @pytest.fixture
-def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Person]]:
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    home = folder / "home"
+def people(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Person]]:
+    home = short_folder / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    made = [Person("anna", folder, SLOT), Person("bora", folder, SLOT + 1)]
-    try:
+    made = [Person("anna", short_folder, SLOT), Person("bora", short_folder, SLOT + 1)]
+    with ended(made):
         for one in made:
             one.config.chmod(0o600)
             one.set_up()
         yield made
-    finally:
-        for one in made:
-            one.kill()
-        shutil.rmtree(folder)
 
 
 def examined(person: Person, *words: str) -> dict[str, Any]:

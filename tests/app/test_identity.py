@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import smtplib
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.test_node import all_subjects, letter
-from person import Person, meet, until
+from person import Person, ended, meet, until
 
 
 @pytest.fixture
-def three(tmp_path: Path) -> Iterator[list[Person]]:
+def three(short_folder: Path) -> Iterator[list[Person]]:
     """Anna, Bora who knows her, and Carl who knows Bora."""
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = [Person(name, folder, slot) for slot, name in enumerate(("anna", "bora", "carl"))]
-    try:
+    made = [Person(name, short_folder, slot) for slot, name in enumerate(("anna", "bora", "carl"))]
+    with ended(made):
         for one in made:
             one.set_up()
             one.start()
         meet(made[0], made[1])
         meet(made[1], made[2])
         yield made
-    finally:
-        for one in made:
-            one.kill()
-        subprocess.run(["rm", "-r", str(folder)], check=True)
 
 
 def test_a_printed_sheet_ends_an_identity_from_somebody_elses_computer(

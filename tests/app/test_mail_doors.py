@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from person import Person, meet, until
+from person import Person, ended, meet, until
 from postroad.app import mail_doors
 from postroad.app.mail_doors import MailDoors, ShutDoor, Sockets
 from postroad.app.service import DOORS
@@ -23,16 +21,12 @@ SLOT = 92
 
 
 @pytest.fixture
-def people(tmp_path: Path) -> Iterator[list[Person]]:
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = [Person("anna", folder, SLOT), Person("bora", folder, SLOT + 1)]
-    for one in made:
-        one.set_up()
-    yield made
-    for one in made:
-        one.kill()
-    shutil.rmtree(folder)
+def people(short_folder: Path) -> Iterator[list[Person]]:
+    made = [Person("anna", short_folder, SLOT), Person("bora", short_folder, SLOT + 1)]
+    with ended(made):
+        for one in made:
+            one.set_up()
+        yield made
 
 
 @pytest.mark.parametrize("door", ["smtp", "imap", "pop3"])

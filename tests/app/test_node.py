@@ -18,25 +18,22 @@ from pathlib import Path
 import pytest
 
 import person
-from person import Person, meet, until
+from person import Person, ended, meet, until
 from postroad import __version__
 from postroad.app.config import load
 
 
 @pytest.fixture
-def people(tmp_path: Path) -> Iterator[list[Person]]:
+def people(short_folder: Path) -> Iterator[list[Person]]:
     """Anna and Bora with a node each, set up and not yet running; stopped at the end."""
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = [Person("anna", folder, 0, 'log_level = "debug"\n'), Person("bora", folder, 1)]
-    try:
+    made = [
+        Person("anna", short_folder, 0, 'log_level = "debug"\n'),
+        Person("bora", short_folder, 1),
+    ]
+    with ended(made):
         for one in made:
             one.set_up()
         yield made
-    finally:
-        for one in made:
-            one.kill()
-        subprocess.run(["rm", "-r", str(folder)], check=True)
 
 
 def letter(author: Person, to: Person, subject: str = "hello", body: str = "Hello!") -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import imaplib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,25 +14,19 @@ from pathlib import Path
 import pytest
 
 from app.test_node import letter
-from person import Person, meet, surroundings, until
+from person import Person, ended, meet, surroundings, until
 from service_manager import ServiceManager
 
 SLOT = 40
 
 
 @pytest.fixture
-def people(tmp_path: Path) -> Iterator[list[Person]]:
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = [Person("anna", folder, SLOT), Person("bora", folder, SLOT + 1)]
-    try:
+def people(short_folder: Path) -> Iterator[list[Person]]:
+    made = [Person("anna", short_folder, SLOT), Person("bora", short_folder, SLOT + 1)]
+    with ended(made):
         for one in made:
             one.set_up()
         yield made
-    finally:
-        for one in made:
-            one.kill()
-        shutil.rmtree(folder)
 
 
 def say(person: Person, *lines: str) -> None:

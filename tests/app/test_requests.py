@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from person import ClaimFailed, Person, meet, until
+from person import ClaimFailed, Person, ended, knock, meet, until
 
 
 @pytest.fixture
-def strangers(tmp_path: Path) -> Iterator[list[Person]]:
+def strangers(short_folder: Path) -> Iterator[list[Person]]:
     """Anna and Bora, who know Hana, and not each other."""
-    folder = Path("/tmp") / f"pr-{os.getpid()}-{tmp_path.name[-8:]}"  # a socket's path is short
-    folder.mkdir(mode=0o700)
-    made = [Person(name, folder, slot) for slot, name in enumerate(("hana", "anna", "bora"))]
-    try:
+    made = [Person(name, short_folder, slot) for slot, name in enumerate(("hana", "anna", "bora"))]
+    with ended(made):
         for one in made:
             one.set_up()
             one.start()
@@ -26,31 +22,11 @@ def strangers(tmp_path: Path) -> Iterator[list[Person]]:
         meet(hana, anna)
         meet(hana, bora)
         yield [anna, bora]
-    finally:
-        for one in made:
-            one.kill()
-        subprocess.run(["rm", "-r", str(folder)], check=True)
-
-
-def write(author: Person, to: Person, subject: str) -> None:
-    """A letter, as soon as the directory shows whom it is for."""
-    octets = (
-        f"From: Anna <{author.address}>\r\nTo: {to.address}\r\nSubject: {subject}\r\n\r\nHello!\r\n"
-    )
-
-    def is_taken() -> bool:
-        try:
-            author.submit(to.address, octets.encode())
-        except OSError:  # smtplib's: 550 while nobody is found
-            return False
-        return True
-
-    until(is_taken, f"{to.title} is found in the directory", 60)
 
 
 def test_a_request_is_listed_shown_accepted_and_answered(strangers: list[Person]) -> None:
     anna, bora = strangers
-    write(anna, bora, "first words")
+    knock(anna, bora, "first words")
     until(lambda: bora.find("first words", "Requests"), "the request is in Requests")
     assert bora.find("first words") is None
     (listed,) = bora.postroad("requests")["requests"]
@@ -79,7 +55,7 @@ def test_a_request_moved_in_a_mail_program_is_accepted_and_one_refused_is_gone(
     strangers: list[Person],
 ) -> None:
     anna, bora = strangers
-    write(anna, bora, "to be refused")
+    knock(anna, bora, "to be refused")
     until(lambda: bora.find("to be refused", "Requests"), "the request is in Requests")
     refused = bora.type("requests", "refuse", "anna").stdout
     assert "told that you do not want it" in refused
@@ -87,7 +63,7 @@ def test_a_request_moved_in_a_mail_program_is_accepted_and_one_refused_is_gone(
     until(lambda: anna.find("Not delivered: to be refused"), "Anna is told of the refusal")
     with bora.imap("Archive") as imap:
         before = imap.status("INBOX", "(MESSAGES RECENT UNSEEN UIDNEXT)")
-    write(anna, bora, "to be accepted")
+    knock(anna, bora, "to be accepted")
     until(lambda: bora.find("to be accepted", "Requests"), "the next one is there")
     with bora.imap("Archive") as imap:  # nothing of it is new in INBOX
         assert imap.status("INBOX", "(MESSAGES RECENT UNSEEN UIDNEXT)") == before

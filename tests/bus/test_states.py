@@ -7,12 +7,13 @@ import shutil
 import smtplib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bus_objects import Remote, below, variant
 from bus_scene import error_of, folder_of, wait_for_name
-from person import Person, meet, until
+from person import Person, knock, meet, until
 from postroad.app import asking
 from postroad.app.session_bus import LIBRARY
 from postroad.contract import (
@@ -49,68 +50,69 @@ def manager() -> Remote:
     return Remote(LibraryClient("dbus-next"), ROOT_PATH, MANAGER_INTERFACE)
 
 
-def test_a_node_that_is_not_set_up_comes_up_says_so_and_is_set_up_over_the_bus(
-    bus: SessionBus, folder: Path, manager: Remote
-) -> None:
-    anna = Person("anna", folder, 0)
-    systemd = ServiceManager(anna)
+@pytest.fixture
+def systemd(bus: SessionBus, folder: Path, manager: Remote) -> Iterator[ServiceManager]:
+    """It runs the node of Anna, who is not set up."""
+    made = ServiceManager(Person("anna", folder, 0))
     try:
-        systemd.start()
+        made.start()
         wait_for_name()
         assert manager["State"] == "setup-needed"
-        assert manager["Address"] == ""
-        assert manager["Problems"][0]["Code"] == "not-set-up"
-        assert error_of(manager, "Invite", {}).name == BusError.NOT_SET_UP
-        assert error_of(manager, "GetStatus").name == BusError.NOT_SET_UP
-        assert error_of(manager, "FinishSetup", ["a", "b", "c"]).name == BusError.FAILED
-        assert error_of(manager, "Setup", {}).name == BusError.INVALID_ARGUMENT
-        bad = {"Name": variant("s", "Anna Müller")}
-        assert error_of(manager, "Setup", bad).name == BusError.FAILED
-        drafted = manager("Setup", {"Name": variant("s", "anna")})
-        words = drafted["Words"].split()
-        assert (len(words), len(drafted["Asked"])) == (24, 3)
-        wrong = error_of(manager, "FinishSetup", ["abandon"] * 3)
-        assert "not the words" in wrong.sentence
-        assert not (folder / "anna" / "data" / "keys").exists()
-        made = manager("FinishSetup", [words[number - 1] for number in drafted["Asked"]])
-        until(lambda: manager["Address"] == made["Address"], "the node starts")
-        assert manager["State"] != "setup-needed"
-        assert manager["Endpoints"]["Smtp"] == systemd.port("smtp")
-        with smtplib.SMTP("127.0.0.1", systemd.port("smtp"), timeout=30) as smtp:
-            smtp.login(made["Address"], made["Password"])
-        for secret in (made["Password"], words[0] + " " + words[1]):
-            assert secret not in (folder / "anna" / "log").read_text()
-        again = error_of(manager, "Setup", {"Name": variant("s", "bora")})
-        assert again.name == BusError.FAILED
+        yield made
     finally:
-        systemd.close()
+        made.close()
+
+
+def finish_setup(manager: Remote, drafted: Any) -> Any:
+    words = drafted["Words"].split()
+    return manager("FinishSetup", [words[number - 1] for number in drafted["Asked"]])
+
+
+def test_a_node_that_is_not_set_up_comes_up_says_so_and_is_set_up_over_the_bus(
+    folder: Path, manager: Remote, systemd: ServiceManager
+) -> None:
+    assert manager["Address"] == ""
+    assert manager["Problems"][0]["Code"] == "not-set-up"
+    assert error_of(manager, "Invite", {}).name == BusError.NOT_SET_UP
+    assert error_of(manager, "GetStatus").name == BusError.NOT_SET_UP
+    assert error_of(manager, "FinishSetup", ["a", "b", "c"]).name == BusError.FAILED
+    assert error_of(manager, "Setup", {}).name == BusError.INVALID_ARGUMENT
+    bad = {"Name": variant("s", "Anna Müller")}
+    assert error_of(manager, "Setup", bad).name == BusError.FAILED
+    drafted = manager("Setup", {"Name": variant("s", "anna")})
+    words = drafted["Words"].split()
+    assert (len(words), len(drafted["Asked"])) == (24, 3)
+    wrong = error_of(manager, "FinishSetup", ["abandon"] * 3)
+    assert "not the words" in wrong.sentence
+    assert not (folder / "anna" / "data" / "keys").exists()
+    made = finish_setup(manager, drafted)
+    until(lambda: manager["Address"] == made["Address"], "the node starts")
+    assert manager["State"] != "setup-needed"
+    assert manager["Endpoints"]["Smtp"] == systemd.port("smtp")
+    with smtplib.SMTP("127.0.0.1", systemd.port("smtp"), timeout=30) as smtp:
+        smtp.login(made["Address"], made["Password"])
+    for secret in (made["Password"], words[0] + " " + words[1]):
+        assert secret not in (folder / "anna" / "log").read_text()
+    again = error_of(manager, "Setup", {"Name": variant("s", "bora")})
+    assert again.name == BusError.FAILED
 
 
 def test_a_node_that_looks_again_and_again_is_not_shown_as_one_that_starts(
-    bus: SessionBus, folder: Path, manager: Remote
+    folder: Path, manager: Remote, systemd: ServiceManager
 ) -> None:
-    anna = Person("anna", folder, 0)
-    systemd = ServiceManager(anna)
+    drafted = manager("Setup", {"Name": variant("s", "anna")})
+    systemd.heard("READY=1")
+    monitor = Monitor(folder, "type='signal'")
     try:
-        systemd.start()
-        wait_for_name()
-        assert manager["State"] == "setup-needed"
-        drafted = manager("Setup", {"Name": variant("s", "anna")})
-        systemd.heard("READY=1")
-        monitor = Monitor(folder, "type='signal'")
-        try:
-            for _ in range(3):
-                asking.ask(folder / "anna" / "run" / "control", do="look again")
-                systemd.heard("READY=1")
-                assert manager["State"] == "setup-needed"
-            assert b"starting" not in monitor.heard()
-        finally:
-            monitor.end()
-        words = drafted["Words"].split()
-        made = manager("FinishSetup", [words[number - 1] for number in drafted["Asked"]])
-        until(lambda: manager["Address"] == made["Address"], "the node starts")
+        for _ in range(3):
+            asking.ask(folder / "anna" / "run" / "control", do="look again")
+            systemd.heard("READY=1")
+            assert manager["State"] == "setup-needed"
+        assert b"starting" not in monitor.heard()
     finally:
-        systemd.close()
+        monitor.end()
+    made = finish_setup(manager, drafted)
+    until(lambda: manager["Address"] == made["Address"], "the node starts")
 
 
 def test_a_node_whose_keys_are_locked_comes_up_and_says_so(
@@ -182,17 +184,3 @@ def accept(request: Remote) -> None:
     answer = request("Accept")
     assert "Address" in answer
     assert "Secret" not in str(answer)  # subjects stay where they are
-
-
-def knock(author: Person, to: Person, subject: str) -> None:
-    """A letter, as soon as the directory shows whom it is for."""
-    octets = f"From: {author.address}\r\nTo: {to.address}\r\nSubject: {subject}\r\n\r\nHello!\r\n"
-
-    def is_taken() -> bool:
-        try:
-            author.submit(to.address, octets.encode())
-        except OSError:  # smtplib's: 550 while nobody is found
-            return False
-        return True
-
-    until(is_taken, f"{to.title} is found in the directory", 60.0)

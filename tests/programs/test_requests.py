@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import pytest
 
-from app.test_requests import strangers, write
-from person import Person, until
+from app.test_requests import strangers
+from person import Person, knock, until
 from programs import mutt, terminal
 from programs.mbsync import Account
 
@@ -30,7 +30,7 @@ def test_moved_in_a_maildir_and_synchronised_by_mbsync(
     strangers: list[Person], tmp_path: Path
 ) -> None:
     anna, bora = strangers
-    write(anna, bora, "first words")
+    knock(anna, bora, "first words")
     until(lambda: bora.find("first words", "Requests"), "the request is in Requests")
     account = Account(bora, tmp_path / "mbsync")
     account.set_up()
@@ -44,7 +44,7 @@ def test_moved_in_a_maildir_and_synchronised_by_mbsync(
 @pytest.mark.skipif(shutil.which("mutt") is None, reason="needs Debian packages: mutt")
 def test_saved_to_inbox_in_mutt(strangers: list[Person]) -> None:
     anna, bora = strangers
-    write(anna, bora, "first words")
+    knock(anna, bora, "first words")
     until(lambda: bora.find("first words", "Requests"), "the request is in Requests")
     at = f"imap://{quote(bora.address, safe='')}@127.0.0.1:{bora.imap_port}"
     terminal.run(
