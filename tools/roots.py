@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Make the systems that tests boot: Debian 12 and 13 and Ubuntu 24.04, freshly installed, and the
 next Debian where it is asked for.
 
@@ -5,6 +6,8 @@ Purpose: a folder for each with a whole system in it, kept in the cache and only
 booted.py lays what is written above it. Invariants: a folder is whole once it has its name; it is
 made anew in another week, or when what belongs in it is another list. Trust starts at the keys of
 this machine's own distribution. For root. Standard library only.
+
+    tools/roots.py SUITE            the path of a minimal one, not to be booted, is the last line
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from environment import CACHE, one_at_a_time, say
+from environment import CACHE, Stopped, one_at_a_time, say
 
 PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
@@ -40,6 +44,8 @@ PACKAGES = (
     "apt,systemd,systemd-sysv,libpam-systemd,dbus,dbus-user-session,python3,procps,iproute2,"
     "ca-certificates,curl,libglib2.0-bin"
 )
+MINIMAL = "apt,python3,git,make"  # what the README asks for, and nothing else: see tools/fresh
+LISTS = (PACKAGES, MINIMAL)
 NOT_NEEDED = "/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*"
 PEOPLE = {"alice": 1000, "bora": 1001}
 MAKE_SECONDS_MAX = 600
@@ -60,22 +66,23 @@ def lacking() -> list[str]:
     return [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
 
 
-def root(suite: str) -> Path:
+def root(suite: str, packages: str = PACKAGES) -> Path:
     """The folder of this suite's system, made now if this week's is not there, or Unavailable."""
     folder = CACHE / "roots"
-    place = folder / f"{suite}-{_week()}-{_contents(suite)}"
+    place = folder / f"{suite}-{_week()}-{_contents(suite, packages)}"
     with one_at_a_time(folder / f"{suite}.lock"):
         if not place.exists():
-            older = sorted(folder.glob(f"{suite}-*-{_contents(suite)}"))
+            older = sorted(folder.glob(f"{suite}-*-{_contents(suite, packages)}"))
             try:
-                _make(suite, place)
+                _make(suite, place, packages)
             except Unavailable as why:
                 if not older:
                     raise
                 say(f"{suite}: the system of an earlier week is used. {why}")
                 return older[-1]
+            this_weeks = {f"{suite}-{_week()}-{_contents(suite, each)}" for each in LISTS}
             for each in folder.glob(f"{suite}-*"):
-                if each != place and not _is_used(each):
+                if each.name not in this_weeks and not _is_used(each):
                     shutil.rmtree(each, ignore_errors=True)
     return place
 
@@ -96,8 +103,8 @@ def _week() -> str:
     return time.strftime("%Gw%V", time.gmtime())
 
 
-def _contents(suite: str) -> str:
-    asked = (suite, PACKAGES, NOT_NEEDED, PEOPLE, MASKED, COMPONENTS)
+def _contents(suite: str, packages: str = PACKAGES) -> str:
+    asked = (suite, packages, NOT_NEEDED, PEOPLE, MASKED, COMPONENTS)
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:8]
 
 
@@ -110,12 +117,12 @@ def _is_used(place: Path) -> bool:
     return False
 
 
-def _make(suite: str, place: Path) -> None:
+def _make(suite: str, place: Path, packages: str) -> None:
     distribution = DISTRIBUTIONS[suite]
-    say(f"Making a {suite} to boot, in {place} (once a week)")
+    say(f"Making a {suite} in {place} (once a week)")
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f"making-{suite}-") as scratch:
         made = Path(scratch) / "root"
-        options = [f"--components={COMPONENTS[distribution]}", f"--include={PACKAGES}"]
+        options = [f"--components={COMPONENTS[distribution]}", f"--include={packages}"]
         if distribution == "ubuntu":
             options.append(f"--keyring={_keys_of_ubuntu(Path(scratch))}")
         if suite in COMING:
@@ -128,7 +135,8 @@ def _make(suite: str, place: Path) -> None:
             options.append(
                 f'--customize-hook=chroot "$1" useradd -m -s /bin/bash -u {number} {name}'
             )
-        options.append(f'--customize-hook=chroot "$1" systemctl --quiet mask {MASKED}')
+        if packages == PACKAGES:
+            options.append(f'--customize-hook=chroot "$1" systemctl --quiet mask {MASKED}')
         options.append('--customize-hook=echo booted > "$1/etc/hostname"; : > "$1/etc/machine-id"')
         _mmdebstrap(*options, suite, str(made), _mirror(distribution))
         made.rename(place)
@@ -190,3 +198,21 @@ def _answers(mirror: str) -> bool:
             [*helper, "download-file", *wanted], capture_output=True, timeout=60, check=False
         )
     return done.returncode == 0
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1 or arguments[0] not in DISTRIBUTIONS:
+        print(f"usage: tools/roots.py {'|'.join(DISTRIBUTIONS)}", file=sys.stderr)
+        return 2
+    try:
+        print(root(arguments[0], MINIMAL))
+    except (Unavailable, Stopped) as why:
+        print(why, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
