@@ -47,6 +47,10 @@ NSPAWN = (
     f"--kill-signal={int(POWER_OFF)}",
 )
 IN_A_USER_NAMESPACE = "--private-users=identity"  # an option of nspawn: it maps each to itself
+NOT_ALLOWED = (
+    "Namespaces and mounts are not allowed here: take a machine where root may make them, or a"
+    " container that is begun with --privileged."
+)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -57,11 +61,14 @@ def lacking() -> str:
     if packages := roots.lacking():
         return f"Booting systems needs: sudo apt-get install -y {' '.join(packages)}"
     if _cgroups() is None:
-        return "There are no cgroups of version 2 here, which a booted system needs."
+        return (
+            "There are no cgroups of version 2 here, which a booted system needs. Type:"
+            f" sudo mkdir -p {CGROUPS[-1]} && sudo mount -t cgroup2 none {CGROUPS[-1]}"
+        )
     with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
         trial = ["unshare", "--mount", "--pid", "--fork", "mount", "-t", "tmpfs", "none", scratch]
         if subprocess.run(trial, capture_output=True, check=False).returncode != 0:
-            return "Namespaces and mounts are not allowed here."
+            return NOT_ALLOWED
     return ""
 
 
@@ -323,7 +330,7 @@ def _hold() -> subprocess.Popen[bytes]:
     ends = time.monotonic() + STOP_SECONDS_MAX
     while not any(_is_cat(child) for child in _children(holder.pid)):
         if holder.poll() is not None or time.monotonic() > ends:
-            raise Unavailable("Namespaces and mounts are not allowed here.")
+            raise Unavailable(NOT_ALLOWED)
         time.sleep(LOOK_AGAIN_SECONDS)
     return holder
 
