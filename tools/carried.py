@@ -31,6 +31,8 @@ from lay_site import Refused
 
 # The bill of cryptography names OpenSSL without its licence.
 KNOWN = {"openssl": "Apache-2.0"}
+# What is linked into a library that brings no bill along; nor does it say which version.
+LINKED = {"cffi": {"libffi": "MIT"}}
 
 
 @dataclass(slots=True)
@@ -103,6 +105,10 @@ def parts(wheels: Path, copyright_text: str) -> dict[str, Part]:
         needs[library.purl] = about.get_all("Requires-Dist", [])
         for bill in bills:
             _add_linked(bill, library, found)
+        for linked, licence in LINKED.get(name, {}).items():
+            purl = f"pkg:generic/{linked}"
+            found[purl] = Part(purl, linked, "", licence)
+            library.rests_on.add(purl)
     by_name = {part.name: purl for purl, part in found.items() if purl.startswith("pkg:pypi/")}
     for purl, wanted in needs.items():
         named = {_name(one) for one in wanted if not re.search(r";.*\bextra\b", one)}
@@ -168,7 +174,9 @@ def _component(part: Part) -> dict[str, Any]:
     told: dict[str, Any] = {"type": "library", "bom-ref": part.purl}
     if part.authors:
         told["authors"] = [{"name": part.authors}]
-    told |= {"name": part.name, "version": part.version}
+    told["name"] = part.name
+    if part.version:
+        told["version"] = part.version
     if part.sha256:
         told["hashes"] = _hashes(part.sha256)
     told |= {"licenses": [{"expression": part.licence}], "purl": part.purl}

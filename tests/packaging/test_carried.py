@@ -105,6 +105,23 @@ def test_what_is_linked_into_a_wheel_stands_in_it(bill: dict[str, Any]) -> None:
     assert len(names) > 400
 
 
+def test_a_library_of_c_that_is_linked_into_a_module_stands_in_it(
+    bill: dict[str, Any], wheels: Path
+) -> None:
+    """No bill comes with the wheel, but its modules bring the functions along."""
+    holding = set()
+    for wheel in wheels.glob("*.whl"):
+        with zipfile.ZipFile(wheel) as archive:
+            modules = [archive.read(one) for one in archive.namelist() if one.endswith(".so")]
+        if any(b"\0ffi_prep_cif\0" in one and b"libffi.so" not in one for one in modules):
+            holding.add(lay_site.package_of(wheel)[0])
+    assert holding == {"cffi"}
+    (linked,) = [one for one in bill["components"] if one["name"] == "libffi"]
+    assert linked["licenses"] == [{"expression": "MIT"}]
+    told = {one["ref"].partition("@")[0]: one.get("dependsOn") for one in bill["dependencies"]}
+    assert linked["purl"] in told["pkg:pypi/cffi"]
+
+
 def test_whatever_rests_on_something_names_something_that_is_there(bill: dict[str, Any]) -> None:
     refs = {one["bom-ref"] for one in bill["components"]}
     own = bill["metadata"]["component"]["bom-ref"]
@@ -183,6 +200,7 @@ def test_every_licence_that_is_named_has_its_text() -> None:
 
 def test_the_licences_of_a_compiled_library_cover_every_crate_in_it(wheels: Path) -> None:
     compiled = {
+        "cffi": "usr/lib/postroad/site/_cffi_backend.*",
         "blake3": "usr/lib/postroad/site/blake3/*.so",
         "cryptography": "usr/lib/postroad/site/cryptography/hazmat/bindings/_rust.abi3.so",
         "iroh": "usr/lib/postroad/site/iroh/libiroh_ffi.so",

@@ -36,6 +36,7 @@ ORDER = (
     "test_denied",
     "test_reboot",
     "test_upgraded",
+    "test_anybodys_manager",
     "test_backup",
     "test_removed",
     "test_next_release",

@@ -10,6 +10,7 @@ from next_release import VERSION as NEWER
 from system.conftest import PACKAGE
 from system.packages import number_of
 from system.people import Resident
+from system.test_removed import HELPERS
 from system.test_upgraded import until_runs
 from whole_system import Done
 
@@ -36,6 +37,22 @@ def test_an_older_version_is_refused_where_it_could_not_read_the_mail(
     alice.send(bora, "nothing has changed")
     bora.expect("nothing has changed")
     assert system.root("dpkg", "--audit").stdout == ""
+
+
+def test_a_helper_is_named_whose_store_it_could_not_read(
+    system: Booted, newer: Path
+) -> None:
+    store = f"{HELPERS}/postroad.sqlite"
+    write = "import contextlib, sqlite3, sys\n"
+    write += "with contextlib.closing(sqlite3.connect(sys.argv[1])) as sql:\n"
+    write += "    print(sql.execute('PRAGMA user_version').fetchone()[0])\n"
+    write += "    sql.execute(f'PRAGMA user_version = {sys.argv[2]}')\n"
+    before = system.root("python3", "-c", write, store, "99").stdout.strip()
+    try:
+        told = " ".join(downgrade(system).stdout.split())
+    finally:
+        system.root("python3", "-c", write, store, before)
+    assert f"version {NEWER} has written for: postroad-helper alice bora." in told
 
 
 def test_whoever_insists_gets_it_and_the_mail_is_there_again_with_the_newer_one(

@@ -39,7 +39,9 @@ def test_a_removal_stops_a_helper_whose_unit_waits_for_the_program(
     system.root("systemctl", "start", HELPER)  # as the next start of the computer would
     asked = ("systemctl", "show", "--value", "--property=ActiveState,ConditionResult", HELPER)
     assert set(system.root(*asked).stdout.split()) == {"inactive", "no"}
-    system.install(PACKAGE)
+    system.install(PACKAGE)  # with which it runs again, as it did before
+    until(lambda: "active" in system.root(*asked).stdout.split(), "the helper runs")
+    system.root("systemctl", "stop", HELPER)
     start(alice, bora)
 
 
@@ -55,7 +57,8 @@ def test_a_purge_stops_everything_and_leaves_only_what_is_peoples_own(
 ) -> None:
     told = system.apt("purge", "postroad").stdout
     for person in (alice, bora):
-        assert f"\n    /home/{person.name}/.local/share/postroad\n" in told
+        for folder in (".local/share/postroad", ".config/postroad"):
+            assert f"\n    /home/{person.name}/{folder}\n" in told
     assert system.root("pgrep", "-f", "postroad", check=False).stdout == ""
     search = "find / -xdev -iname '*postroad*' -not -path '/proc/*' -not -path '/packages/*'"
     left = system.root("sh", "-c", f"{search} || true").stdout.split()
@@ -63,6 +66,8 @@ def test_a_purge_stops_everything_and_leaves_only_what_is_peoples_own(
     assert [path for path in left if not path.startswith(kept)] == []
     assert f"\n    {HELPERS}\n" in told
     assert system.root("systemctl", "cat", HELPER, check=False).returncode != 0
+    wanted = "/etc/systemd/system/multi-user.target.wants"
+    assert "postroad" not in system.root("ls", wanted).stdout
     assert "/home/alice/.local/share/postroad" in left
     for person in (alice, bora):
         assert person.type("test", "-s", ".local/share/postroad/keys").returncode == 0
