@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,6 +93,21 @@ def test_a_pinned_version_is_taken_and_kept(system: Booted, own: str) -> None:
     system.root("rm", PIN)
     system.apt("upgrade")
     assert installed(system) == own
+
+
+def test_a_new_key_comes_as_an_upgrade_signed_by_the_old_one(
+    system: Booted, served: Path
+) -> None:
+    new = made("Somebody else <else@postroad.invalid>")
+    for signing in (f"somebody@postroad.invalid,{new}", new):
+        repository.lay_out([], signing, URL, served)
+        put(system, served)
+        told = system.apt("update")
+        assert not re.search("^[EW]:", told.stdout + told.stderr, re.MULTILINE), signing
+        system.apt("upgrade")
+    brought = system.root("sha256sum", repository.KEYRING_PATH).stdout.split()[0]
+    public = (served / f"{repository.KEYRING}.gpg").read_bytes()
+    assert brought == hashlib.sha256(public).hexdigest()
 
 
 def test_what_another_key_has_signed_is_not_installed(
