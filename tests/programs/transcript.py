@@ -31,6 +31,7 @@ PROMPTS = (
     "Your name in your address (like anna): ",
     "Your mailbox password: ",
     "The invitation, or the link to a helper (it begins with postroad): ",
+    "Do you want to continue? [Y/n] ",  # of apt
 )
 ADDRESS = re.compile(r"\b([a-z]+)\.[a-z2-7]{32}@postroad\.alt")
 LINK = re.compile(r"postroad:[\w-]+")

@@ -23,6 +23,7 @@ PACKAGE = Path(os.environ.get("POSTROAD_PACKAGE", ""))
 JOURNALS = os.environ.get("POSTROAD_JOURNALS", "")
 ORDER = (
     "test_page",
+    "test_readme",
     "test_installed",
     "test_first_run",
     "test_log",

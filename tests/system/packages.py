@@ -14,6 +14,7 @@ from pathlib import Path
 
 import deb
 import next_release
+from booted import Booted
 from environment import CACHE, one_at_a_time
 
 OLDER = "0.0.9"
@@ -33,6 +34,12 @@ def other_version(package: Path, version: str, folder: Path) -> Path:
         pack = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(raw), str(made)]
         subprocess.run(pack, stdout=subprocess.DEVNULL, check=True)
     return made
+
+
+def forget_distribution(system: Booted) -> None:
+    """There is no network, so what its distribution has is not asked."""
+    system.root("sh", "-c", "mkdir /etc/apt/away; mv /etc/apt/sources.list* /etc/apt/away")
+    system.root("mkdir", "/etc/apt/sources.list.d")
 
 
 def _change(path: Path, pattern: str, replacement: str) -> str:

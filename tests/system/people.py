@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import subprocess
 import uuid
@@ -17,6 +18,7 @@ from typing import Any
 import answer_check
 from booted import Booted
 from person import until
+from programs.transcript import Somebody
 from roots import PEOPLE
 from whole_system import Done, WholeSystem
 
@@ -26,6 +28,20 @@ SERVICE = "postroad.service"
 MAIL_SECONDS_MAX = 60
 Figure = Callable[[str, float], None]
 """Takes what was measured, and the seconds."""
+
+
+class Inhabitant(Somebody):
+    """Somebody of a page who has an account in a booted system."""
+
+    def __init__(self, system: Booted, name: str) -> None:
+        super().__init__(name, Path(f"/home/{name}"), dict(os.environ))
+        self._system = system
+
+    def at_a_terminal(self, line: str) -> list[str]:
+        return self._system.at_a_terminal(self.name, line)
+
+    def kept(self, name: str) -> str:
+        return self._system.root("cat", self.home / name, check=False).stdout
 
 
 class Resident:

@@ -6,11 +6,9 @@ says, and nobody types `postroad run`.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,26 +19,12 @@ from programs.transcript import Replay, Somebody, Step, steps
 from roots import Unavailable
 from system import journals
 from system.conftest import PACKAGE, SUITE
-from system.people import Figure
+from system.people import Figure, Inhabitant
 
 PAGE = ROOT / "docs" / "first-run.md"
 SECONDS_MAX = 120.0  # the promise
 NAMES = ("anna", "bora")
 RUN = "postroad run"
-
-
-class Inhabitant(Somebody):
-    """Somebody of the page who has an account in a booted system."""
-
-    def __init__(self, system: Booted, name: str) -> None:
-        super().__init__(name, Path(f"/home/{name}"), dict(os.environ))
-        self._system = system
-
-    def at_a_terminal(self, line: str) -> list[str]:
-        return self._system.at_a_terminal(self.name, line)
-
-    def kept(self, name: str) -> str:
-        return self._system.root("cat", self.home / name, check=False).stdout
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 import repository
 from booted import Booted
 from system.conftest import PACKAGE
-from system.packages import OLDER, number_of, other_version
+from system.packages import OLDER, forget_distribution, number_of, other_version
 from throw_away_key import keyring, made
 
 PORT = 18080
@@ -44,9 +44,7 @@ def served(system: Booted, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             *("systemd-run", "--quiet", "--unit=served", "--collect"),
             *(f"--property=WorkingDirectory={SERVED}", *serve),
         )
-        # There is no network: what the distribution has is not asked.
-        system.root("sh", "-c", "mkdir /etc/apt/away; mv /etc/apt/sources.list* /etc/apt/away")
-        system.root("mkdir", "/etc/apt/sources.list.d")
+        forget_distribution(system)
         if system.root("dpkg", "-s", "postroad", check=False).returncode == 0:
             system.apt("purge", "postroad")
         # Those that a newer version has written would keep out an older one, and rightly so.
