@@ -28,7 +28,7 @@ from system.people import Inhabitant
 from throw_away_key import keyring, made
 
 SECONDS_MAX = 400.0
-PEOPLE = {FILE: ("anna", "bora"), REPOSITORY: ("carla", "dora")}
+PEOPLE = {FILE: ("anna", "boris"), REPOSITORY: ("carla", "dirk")}
 CERTIFICATE = "/srv/certificate.pem"
 SERVE = f"""
 import http.server, ssl
