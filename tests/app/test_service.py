@@ -282,6 +282,24 @@ def test_an_upgrade_of_the_socket_unit_lets_no_port_go(
     assert systemd.asked() == [TRIED, "restart postroad.service"]
 
 
+@pytest.mark.parametrize("version", ["252", "257"])
+def test_disabling_leaves_nothing_of_it_and_all_that_is_its_owners(
+    config: configuration.Config, systemd: Systemd, version: str
+) -> None:
+    systemd.say("version", version)
+    own = units.of_service("90-own.conf")
+    for left in ([], [own]):
+        service.enable(replace(config, smtp_port=10588))
+        assert own.parent.is_dir()
+        for path in left:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("[Service]\nNice=5\n")
+        service.disable()
+        assert [path for path in units.folder().rglob("*") if path.is_file()] == left
+        assert own.parent.is_dir() == bool(left)
+        assert not (units.folder() / f"{SOCKET}.d").exists()
+
+
 @pytest.mark.parametrize("key", ["data", "runtime"])
 def test_a_folder_that_cannot_be_made_is_named_and_nothing_is_laid(
     config: configuration.Config, systemd: Systemd, tmp_path: Path, key: str

@@ -32,7 +32,9 @@ PEOPLE = {FILE: ("anna", "boris"), REPOSITORY: ("carla", "dirk")}
 CERTIFICATE = "/srv/certificate.pem"
 SERVE = f"""
 import http.server, ssl
-server = http.server.ThreadingHTTPServer(("", 443), http.server.SimpleHTTPRequestHandler)
+served = http.server.SimpleHTTPRequestHandler
+served.protocol_version = "HTTP/1.1"  # for Python ends a TLS connection without a word
+server = http.server.ThreadingHTTPServer(("", 443), served)
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 context.load_cert_chain({CERTIFICATE!r})
 server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -90,10 +90,7 @@ def disable() -> None:
             systemctl.ask("disable", "--now", unit)
     sandbox.take_away()
     for path in ours():
-        path.unlink(missing_ok=True)
-        with suppress(OSError):  # something of its owner's is in there
-            if path.parent.name.endswith(".d"):
-                path.parent.rmdir()
+        units.take_away(path)
     systemctl.ask("daemon-reload")
     _reload_bus()
 

@@ -5,6 +5,7 @@ Invariant: only what begins with our own line is written anew or removed.
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -57,10 +58,13 @@ def lay(path: Path, content: str) -> bool:
 
 
 def take_away(path: Path) -> bool:
-    """Whether there was one of ours."""
+    """Whether there was one of ours; a folder for drop-ins that is empty then goes with it."""
     if not is_ours(path):
         return False
     path.unlink()
+    if path.parent.suffix == ".d":
+        with suppress(OSError):  # something of its owner's is in there
+            path.parent.rmdir()
     return True
 
 
