@@ -7,6 +7,7 @@ to is told, and is a failure. See tools/dev.py for the network that each worker 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -89,6 +90,6 @@ class Roll:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        for nodeid in self._missing:
-            path = nodeid.partition("::")[0]
-            terminalreporter.write_line(f"SKIPPED [1] {path}: no worker came to {nodeid}")
+        files = Counter(nodeid.partition("::")[0] for nodeid in self._missing)
+        for path, count in files.items():
+            terminalreporter.write_line(f"SKIPPED [{count}] {path}: no worker came to it")

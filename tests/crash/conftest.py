@@ -1,14 +1,12 @@
 """Nodes to be killed, for all tests of a session, and disks whose power can be cut."""
 
-import contextlib
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from crash import harness
-from crash.disks import Disk
+from crash.disks import Disk, small_disk
 
 SLOT = 30  # other tests use others: what is left of a killed node must not be in their way
 
@@ -24,11 +22,5 @@ def cast(tmp_path_factory: pytest.TempPathFactory, quiet_network: None) -> Itera
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    made = Disk(tmp_path)
-    try:
-        made.make()
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"not for those who may not mount a loop device ({error})")
-    yield made
-    with contextlib.suppress(subprocess.SubprocessError):
-        made.unmount()
+    with small_disk(tmp_path, 256) as made:
+        yield made

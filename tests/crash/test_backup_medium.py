@@ -3,42 +3,27 @@ middle: it is told in words, and the backup of before stays whole. Takes root, f
 
 from __future__ import annotations
 
-import fcntl
 import os
-import shutil
-import struct
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from crash.disks import Disk, small_disk
 from mail_to_back_up import Mail
 from postroad.base.errors import ConfigurationError
 
-EXT4_IOC_SHUTDOWN = 0x8004587D
-WITHOUT_FLUSH = 2  # EXT4_GOING_FLAGS_NOLOGFLUSH
 
-
-def run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    with small_disk(tmp_path, 12, "-m", "0") as made:
+        yield made
 
 
 @pytest.fixture
-def stick(tmp_path: Path) -> Iterator[Path]:
-    """The root of an ext4 of 12 MiB in a file."""
-    image, folder = tmp_path / "image", tmp_path / "stick"
-    folder.mkdir()
-    with image.open("wb") as file:
-        file.truncate(12 << 20)
-    where = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    try:
-        run(shutil.which("mkfs.ext4", path=where) or "mkfs.ext4", "-q", "-m", "0", str(image))
-        run("mount", "-o", "loop", str(image), str(folder))
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"not for those who may not mount a loop device ({error})")
-    yield folder
-    run("umount", str(folder))
+def stick(disk: Disk) -> Path:
+    """The root of that disk."""
+    return disk.folder
 
 
 @pytest.fixture
@@ -62,49 +47,48 @@ def test_a_full_disk_is_told_and_after_room_was_made_it_goes_on(mail: Mail, stic
     assert mail.messages_in(stick) == 7
 
 
-def test_a_disk_that_may_only_be_read_is_told_and_can_be_checked(mail: Mail, stick: Path) -> None:
+def test_a_disk_that_may_only_be_read_is_told_and_can_be_checked(
+    mail: Mail, disk: Disk, stick: Path
+) -> None:
     mail.add(b"one more")
-    run("mount", "-o", "remount,ro", str(stick))
+    disk.remount("ro")
     with pytest.raises(ConfigurationError, match=r"cannot be written .*Read-only"):
         mail.back_up(stick)
     assert mail.check(stick)["whole"]
     assert mail.messages_in(stick) == 2
-    run("mount", "-o", "remount,rw", str(stick))
+    disk.remount("rw")
     mail.back_up(stick)
     assert mail.messages_in(stick) == 3
 
 
 def test_a_disk_that_dies_in_the_middle_is_told_and_has_the_backup_of_before(
-    mail: Mail, stick: Path
+    mail: Mail, disk: Disk, stick: Path
 ) -> None:
     mail.add(*(os.urandom(1 << 20) for _ in range(4)))
 
     def unplug(done: int, total: int) -> None:
         if done > total // 2:
-            handle = os.open(stick, os.O_RDONLY)
-            fcntl.ioctl(handle, EXT4_IOC_SHUTDOWN, struct.pack("I", WITHOUT_FLUSH))
-            os.close(handle)
+            disk.switch_off()
 
     with pytest.raises(ConfigurationError, match="Was the disk unplugged"):
         mail.back_up(stick, unplug)
-    run("umount", str(stick))
-    run("mount", "-o", "loop", str(stick.parent / "image"), str(stick))
+    disk.switch_on()
     assert mail.messages_in(stick) == 2
     mail.back_up(stick)
     assert mail.messages_in(stick) == 6
 
 
 def test_a_disk_that_is_taken_away_in_the_middle_is_not_where_the_backup_is(
-    mail: Mail, stick: Path
+    mail: Mail, disk: Disk, stick: Path
 ) -> None:
     """What is open goes on working, so only a look at the end tells."""
     mail.add(b"one more")
 
     def take_away(done: int, total: int) -> None:
         if done == total:
-            run("umount", "--lazy", str(stick))
+            disk.unmount("--lazy")
 
     with pytest.raises(ConfigurationError, match="has gone"):
         mail.back_up(stick, take_away)
-    run("mount", "-o", "loop", str(stick.parent / "image"), str(stick))
+    disk.mount()
     assert mail.messages_in(stick) in (2, 3)

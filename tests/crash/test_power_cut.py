@@ -6,7 +6,9 @@ What was not flushed is gone then, as it is not after kill -9. It takes root and
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,22 @@ from crash.disks import Disk
 from person import Person, meet, until
 
 SLOT = 45
+
+
+def test_the_power_comes_back_although_somebody_else_has_the_disk_mounted(disk: Disk) -> None:
+    """Another test may enter a mount namespace of its own at any time."""
+    kept = disk.folder / "kept"
+    with kept.open("wb", buffering=0) as file:
+        file.write(b"octets")
+        os.fsync(file.fileno())
+    told = ["unshare", "--mount", "sh", "-c", "echo; read end"]
+    with subprocess.Popen(told, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        assert other.stdout.readline() == b"\n"
+        disk.cut()
+        assert kept.read_bytes() == b"octets"
+        other.stdin.close()
 
 
 def test_what_setup_has_written_survives_a_power_cut(disk: Disk) -> None:
