@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import Host, Kind, Lab
+from lab import Host, Kind, Lab, Space
 
 PORT = 7777
 
@@ -168,18 +168,29 @@ def test_ipv6_is_routed_but_nobody_comes_in_uncalled(lab: Lab) -> None:
 
 def test_nothing_leads_out_and_nothing_is_left() -> None:
     links = socket.if_nameindex()
-    spaces = spaces_in_use()
-    with Lab() as lab:
+    with contextlib.ExitStack() as kept, Lab() as lab:
         host = lab.host("host", Kind.CONE)
+        assert host.router is not None
+        # Held until the end, so that no other namespace on this computer gets the number of one.
+        spaces = [held(each, kept) for each in (host, host.router, lab.backbone)]
         left = host.inside(lambda: subprocess.Popen(["sleep", "600"]))
         assert socket.if_nameindex() == links
-        assert len(spaces_in_use()) == len(spaces) + 1
+        assert spaces_in_use() & {*spaces} == {spaces[0]}
         with host.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
             sender.sendto(b"?", ("192.0.2.1", PORT))  # the backbone has no way on
             passed = lab.backbone.run("ip", "-o", "route", "show", "default")
             assert passed == ""
-    assert left.wait(10) == -9
-    assert spaces_in_use() == spaces
+        lab.close()
+        assert left.wait(10) == -9
+        assert spaces_in_use() & {*spaces} == set()
+        assert socket.if_nameindex() == links
+
+
+def held(space: Space, until: contextlib.ExitStack) -> int:
+    """The number of this namespace, which is there until then."""
+    handle = os.open(space.path, os.O_RDONLY)
+    until.callback(os.close, handle)
+    return os.fstat(handle).st_ino
 
 
 def spaces_in_use() -> set[int]:
