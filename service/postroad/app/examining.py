@@ -308,6 +308,7 @@ def _service(config: Config) -> Known:
     user = pwd.getpwuid(os.getuid()).pw_name
     return {
         **known,
+        "has_systemd": True,
         "is_service": told["installed"],
         "is_enabled": told["enabled"],
         "is_starting": told["state"] in starting.COMING and not told["restarts"],
