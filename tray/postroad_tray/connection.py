@@ -12,8 +12,10 @@ See: D-Bus Specification 0.43; docs/adr/0029-tray.md.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
+import termios
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -33,7 +35,7 @@ UNSENT_BYTES_MAX = 256 * wire.KIB
 ASIDE_BYTES_MAX = 256 * wire.KIB  # of what is no answer: the service's are a few KiB
 PROCESSOR_SHARE = 0.25  # of one core, in the long run
 PROCESSOR_BURST_SECONDS = 0.5  # the first answer of a node with many contacts
-FLOOD_SECONDS_MAX = 10.0  # in debt for so long, we hang up: the bus keeps what we do not take
+FLOOD_SECONDS_MAX = 5.0  # there is always more: we hang up, since the bus keeps what we do not take
 PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
 NO_AUTO_START = 0x2  # of the flags of a message
 
@@ -65,6 +67,10 @@ class Came:
     signature: str = ""
     body: list[Any] = field(default_factory=list)
     error_name: str = ""
+
+
+class Flooded(ConnectionError):
+    """There was no end of what came."""
 
 
 class Kit(Protocol):
@@ -179,6 +185,7 @@ class Connection:
     async def listen(self) -> None:
         """Deal with what comes until the connection ends, and raise ConnectionError then."""
         stream = wire.Stream()
+        dry_at = time.monotonic()
         while True:
             octets = await self._reader.read(READ_BYTES)
             if not octets:
@@ -187,16 +194,29 @@ class Connection:
                 for piece in stream.feed(octets):
                     self._take(piece)
                     await self._pace.keep()
-                await asyncio.sleep(0)  # others have their turn, also while there is no end of it
             except ValueError as error:
                 raise ConnectionError(str(error)) from error
+            if not self._has_more():
+                dry_at = time.monotonic()
+            elif time.monotonic() - dry_at > FLOOD_SECONDS_MAX:
+                raise Flooded("The session bus was full of messages to this program.")
+            await asyncio.sleep(0)  # others have their turn, also while there is no end of it
+
+    def _has_more(self) -> bool:
+        """Whether something waits in the socket already."""
+        sock = self._writer.get_extra_info("socket")
+        count = fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4))
+        return count != bytes(4)
 
     def _take(self, piece: wire.Piece) -> None:
         head = piece.head
         self._listener.alive(head.sender)
         if head.kind in (Kind.RETURN, Kind.ERROR):
             waiting = self._waiting.get(head.reply_to)
-            if waiting is not None and waiting.of_whom in ("", head.sender):
+            # Of somebody who has gone, the bus says so in their place.
+            if waiting is not None and (
+                waiting.of_whom in ("", head.sender) or head.sender == DAEMON
+            ):
                 self._take_answer(waiting, piece)
         elif self._listener.wants(head):
             is_short = piece.octets is not None and len(piece.octets) <= ASIDE_BYTES_MAX
@@ -260,20 +280,13 @@ class _Pace:
         self._used = time.thread_time()
         self._looked = time.monotonic()
         self._debt = 0.0
-        self._flooded_since: float | None = None
 
     async def keep(self) -> None:
-        """Wait as long as it takes; ConnectionError, when there is no end of it."""
+        """Wait as long as it takes."""
         used, now = time.thread_time(), time.monotonic()
-        self._debt += used - self._used - (now - self._looked) * PROCESSOR_SHARE
+        earned = (now - self._looked) * PROCESSOR_SHARE
+        self._debt = max(self._debt + used - self._used - earned, 0.0)
         self._used, self._looked = used, now
-        if self._debt <= PROCESSOR_BURST_SECONDS:
-            if self._debt <= 0.0:
-                self._debt = 0.0
-                self._flooded_since = None
-            return
-        self._flooded_since = now if self._flooded_since is None else self._flooded_since
-        if now - self._flooded_since > FLOOD_SECONDS_MAX:
-            raise ConnectionError("The session bus was full of messages to this program.")
-        pause = (self._debt - PROCESSOR_BURST_SECONDS) / PROCESSOR_SHARE
-        await asyncio.sleep(min(max(pause, PAUSE_SECONDS_MIN), PAUSE_SECONDS_MAX))
+        if self._debt > PROCESSOR_BURST_SECONDS:
+            pause = (self._debt - PROCESSOR_BURST_SECONDS) / PROCESSOR_SHARE
+            await asyncio.sleep(min(max(pause, PAUSE_SECONDS_MIN), PAUSE_SECONDS_MAX))

@@ -58,7 +58,7 @@ class Lock:
             self._file = None
 
 
-def offer(activate: Callable[[str, str], None]) -> Offer:
+def offer(name: str, activate: Callable[[str, str], None]) -> Offer:
     """What the first one does for the second: `activate` gets a page (or nothing) and the token of
     the click, if there was one."""
 
@@ -68,13 +68,15 @@ def offer(activate: Callable[[str, str], None]) -> Offer:
         is_token = isinstance(token, str) and len(token) <= TOKEN_LENGTH_MAX and token.isprintable()
         activate(page[:PAGE_LENGTH_MAX], token if is_token else "")
 
-    return Offer(NAME, OBJECT_PATH, NAME, {"Activate": ("sa{sv}", activated)})
+    return Offer(name, OBJECT_PATH, NAME, {"Activate": ("sa{sv}", activated)})
 
 
-def ask_first(client: Client, page: str, token: str, then: Callable[[Answer], None]) -> None:
+def ask_first(
+    client: Client, name: str, page: str, token: str, then: Callable[[Answer], None]
+) -> None:
     """Have the first one show its window."""
     options = {TOKEN: Typed("s", token)} if token else {}
     client.ask(
-        Question("Activate", "sa{sv}", (page, options), OBJECT_PATH, NAME, NAME, ACTIVATE_SECONDS),
+        Question("Activate", "sa{sv}", (page, options), OBJECT_PATH, NAME, name, ACTIVATE_SECONDS),
         then,
     )

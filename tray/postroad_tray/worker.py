@@ -22,7 +22,7 @@ from typing import Any
 from postroad import contract
 from postroad_tray import errors, facts, library
 from postroad_tray.client import SILENT_SECONDS, Answer, Question, Signal
-from postroad_tray.connection import DAEMON, DAEMON_PATH, Came, Connection, Kit, Sent
+from postroad_tray.connection import DAEMON, DAEMON_PATH, Came, Connection, Flooded, Kit, Sent
 from postroad_tray.facts import Link, Picture
 from postroad_tray.library import Library
 from postroad_tray.outbox import Outbox
@@ -39,6 +39,7 @@ NAME_IS_OURS = (1, 4)  # of its answers: since now, or before
 PICTURE_SECONDS = 0.1  # between two pictures
 LOOK_SECONDS = 0.4  # between two questions whether it answers: with SILENT_SECONDS less than 2
 AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # while nobody looks: the pauses get longer
+FLOODED_SECONDS = 5.0  # before we come back
 LAST_SECONDS = 10.0  # a connection that lasted so long was one
 GREET_SECONDS_MAX = 5.0
 START_SECONDS_MAX = 60.0  # a service that finds a large store broken looks at all of it first
@@ -124,16 +125,19 @@ class Worker:
         again = 0
         while True:
             began = self._loop.time()
+            link, pause = Link.NO_BUS, _nth(AGAIN_SECONDS, again)
             try:
                 await self._on_the_bus(kit)
+            except* Flooded as why:
+                log.warning("%s", why.exceptions[0])
+                link, pause = Link.SILENT, FLOODED_SECONDS
             except* (OSError, ValueError) as why:
                 log.info("no session bus: %s", why.exceptions[0])
             except* Exception:
                 log.exception("the session bus: a fault of ours")
-            again = 0 if self._loop.time() - began > LAST_SECONDS else again
-            self._lost()
-            await self._pause(_nth(AGAIN_SECONDS, again))
-            again += 1
+            again = 0 if self._loop.time() - began > LAST_SECONDS else again + 1
+            self._lost(link)
+            await self._pause(pause)
 
     async def _pause(self, seconds: float) -> None:
         """Before the bus is tried again; not so long when somebody begins to look."""
@@ -158,10 +162,10 @@ class Worker:
             self._connection = None
             await connection.close()
 
-    def _lost(self) -> None:
+    def _lost(self, link: Link) -> None:
         self._owners = dict.fromkeys(self._owners, "")
         self._told_by = ""
-        self._show(Link.NO_BUS)
+        self._show(link)
         self._is_settled.set()
 
     async def _attend(self, connection: Connection) -> None:

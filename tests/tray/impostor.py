@@ -1,0 +1,226 @@
+"""A program that has the name of the service and is not the service: one that tests start.
+
+impostor.py WHAT       prints "ready" once it has the name; ends when its stdin does
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from dbus_fast import Message, MessageType, Variant
+from dbus_fast.aio import MessageBus
+
+from postroad import contract
+from postroad.doors.dbus.carried import Patient
+
+ROOT, MANAGER = contract.ROOT_PATH, contract.MANAGER_INTERFACE
+PROPERTIES = "org.freedesktop.DBus.Properties"
+OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
+TREE = "a{oa{sa{sv}}}"
+MANY = 1000
+TURNED = "gnp.exe\u202e"
+ODD: list[tuple[str, list[Any]]] = [
+    ("", []),
+    ("as", [["no", "objects"]]),
+    ("i", [-1]),
+    ("a{sv}", [{"State": Variant("s", "online")}]),
+    ("a{os}", [{ROOT: "online"}]),
+    ("a{oa{ss}}", [{ROOT: {MANAGER: "online"}}]),
+    ("a{oa{sa{ss}}}", [{ROOT: {MANAGER: {"State": "online"}}}]),
+    ("ay", [bytes(1000)]),
+    ("v", [Variant("v", Variant("s", "in one another"))]),
+]
+
+
+def node(**properties: Variant) -> dict[str, Any]:
+    return {ROOT: {MANAGER: properties}}
+
+
+def changed(path: str, interface: str, properties: dict[str, Variant]) -> Message:
+    body = [interface, properties, []]
+    return Message.new_signal(path, PROPERTIES, "PropertiesChanged", "sa{sv}as", body)
+
+
+class Impostor:
+    def __init__(self, bus: MessageBus) -> None:
+        self.bus = bus
+        self.answers: Callable[[], tuple[str, list[Any]]] = lambda: (
+            TREE,
+            [node(State=Variant("s", "online"), ParcelsUnderWay=Variant("u", 0))],
+        )
+        self.wait_seconds = 0.0
+        self.asked = asyncio.Event()
+
+    def heard(self, message: Message) -> bool:
+        if message.message_type is not MessageType.METHOD_CALL:
+            return False
+        if message.member == "GetManagedObjects":
+            self.asked.set()
+            signature, body = self.answers()
+        elif message.member == "Exit":
+            os._exit(0)
+        else:
+            signature, body = "", []
+        reply = Message.new_method_return(message, signature, body)
+        asyncio.get_running_loop().call_later(self.wait_seconds, self.bus.send, reply)
+        return True
+
+    async def take(self) -> None:
+        await self.bus.request_name(contract.BUS_NAME)
+
+
+async def a_burst(self: Impostor) -> None:
+    await self.asked.wait()
+    for number in range(1, MANY + 1):
+        await self.bus.send(changed(ROOT, MANAGER, {"ParcelsUnderWay": Variant("u", number)}))
+
+
+async def a_flood(self: Impostor) -> None:
+    await self.asked.wait()
+    many = {f"P{number}": Variant("s", "x" * 50) for number in range(100)}
+    path = f"{contract.PEER_PATH}/1"
+    while True:
+        await self.bus.send(changed(ROOT, MANAGER, {"ParcelsUnderWay": Variant("u", 1), **many}))
+        added = [path, {contract.PEER_INTERFACE: {"Name": Variant("s", "x" * 10_000)}}]
+        await self.bus.send(
+            Message.new_signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", added)
+        )
+
+
+async def hints(self: Impostor) -> None:
+    await self.asked.wait()
+    while True:
+        body = [f"{contract.MESSAGE_PATH}/1", "failed", "x" * 10_000]
+        await self.bus.send(Message.new_signal(ROOT, MANAGER, "MessageFailed", "oss", body))
+
+
+async def ever_more_objects(self: Impostor) -> None:
+    await self.asked.wait()
+    for number in range(1_000_000):
+        path = f"{contract.PEER_PATH}/{number}"
+        added = [path, {contract.PEER_INTERFACE: {"Name": Variant("s", str(number))}}]
+        await self.bus.send(
+            Message.new_signal(ROOT, OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", added)
+        )
+
+
+async def ever_other_types(self: Impostor) -> None:
+    """A library keeps each signature that it sees."""
+    await self.asked.wait()
+    for number in range(1_000_000):
+        of = "".join("biuxtd"[int(digit) % 6] for digit in f"{number:08d}")
+        value = Variant(f"a({of})", [])
+        await self.bus.send(changed(ROOT, MANAGER, {"ParcelsUnderWay": value}))
+
+
+async def odd_answers(self: Impostor) -> None:
+    turn = 0
+
+    def answers() -> tuple[str, list[Any]]:
+        nonlocal turn
+        turn += 1
+        return ODD[(turn - 1) % len(ODD)]
+
+    self.answers = answers
+    await self.asked.wait()
+    for signature, body in ODD:
+        for member in ("InterfacesAdded", "InterfacesRemoved", "PropertiesChanged"):
+            of = PROPERTIES if member == "PropertiesChanged" else OBJECT_MANAGER
+            await self.bus.send(Message.new_signal(ROOT, of, member, signature, body))
+
+
+async def huge(self: Impostor) -> None:
+    flood: dict[str, Any] = {
+        f"{contract.PEER_PATH}/{n}": {contract.PEER_INTERFACE: {}} for n in range(60_000)
+    }
+    self.answers = lambda: (TREE, [flood])
+    await self.asked.wait()
+    for _ in range(3):
+        value = {"Sentence": Variant("ay", bytes(5_000_000))}
+        await self.bus.send(changed(ROOT, MANAGER, value))
+    await asyncio.sleep(1.0)
+    self.answers = lambda: (TREE, [node(Address=Variant("s", "of.normal@size"))])
+
+
+async def many_small_things(self: Impostor) -> None:
+    """As many values as fit into what is read at most."""
+    values = Variant("av", [Variant("y", 1)] * 900_000)
+    self.answers = lambda: (TREE, [node(Problems=values)])
+
+
+async def deep(self: Impostor) -> None:
+    value = Variant("s", "at the bottom")
+    for _ in range(50):  # the bus itself lets 64 through, with all around
+        value = Variant("v", value)
+    self.answers = lambda: (TREE, [node(Sentence=value)])
+    await self.asked.wait()
+    self.answers = lambda: (TREE, [node(Address=Variant("s", "of.normal@depth"))])
+
+
+async def elsewhere(self: Impostor) -> None:
+    other = {contract.PEER_INTERFACE: {"Name": Variant("s", "nobody")}}
+    found = node(Address=Variant("s", TURNED), Sentence=Variant("s", "<b>bold</b>\nand more"))
+    self.answers = lambda: (TREE, [{**found, "/": other, "/org/other/peer/1": other}])
+    await self.asked.wait()
+    await self.bus.send(
+        Message.new_signal(
+            "/org/other", OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}", ["/org/other/2", other]
+        )
+    )
+
+
+async def slow(self: Impostor) -> None:
+    self.wait_seconds = 4.0
+
+
+async def now_and_then(self: Impostor) -> None:
+    """It lets the name go and takes it again."""
+    await self.asked.wait()
+    for _ in range(500):
+        await self.bus.release_name(contract.BUS_NAME)
+        await self.take()
+
+
+async def deaf(self: Impostor) -> None:
+    """It answers nothing, and says a lot."""
+    self.wait_seconds = 1e6
+    await self.asked.wait()
+    while True:
+        await self.bus.send(changed(ROOT, MANAGER, {"ParcelsUnderWay": Variant("u", 1)}))
+        await asyncio.sleep(0.001)
+
+
+async def honest(self: Impostor) -> None:
+    self.answers = lambda: (TREE, [node(Address=Variant("s", "of.the@impostor"))])
+
+
+WHAT: dict[str, Callable[[Impostor], Coroutine[Any, Any, None]]] = {
+    one.__name__: one
+    for one in (
+        a_burst, a_flood, hints, ever_more_objects, ever_other_types, odd_answers, huge,
+        many_small_things, deep, elsewhere, slow, now_and_then, deaf, honest,
+    )
+}  # fmt: skip
+
+
+async def main(what: str) -> None:
+    bus = await MessageBus(bus_address=os.environ["DBUS_SESSION_BUS_ADDRESS"]).connect()
+    writer: Any = bus._writer
+    writer.sock = Patient(writer.sock)  # it takes a socket that is full for a broken one
+    impostor = Impostor(bus)
+    bus.add_message_handler(impostor.heard)
+    work = asyncio.create_task(WHAT[what](impostor))
+    await asyncio.sleep(0)  # what it answers is decided now
+    await impostor.take()
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    work.cancel()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))

@@ -1,0 +1,250 @@
+"""The tray as Qt draws it: icon, window and notifications put together.
+
+Invariants: no window comes by itself, but for the one that was asked for by starting us. Qt's
+thread waits for nothing. SIGTERM, SIGINT and the end of the session end it cleanly.
+See: docs/adr/0029-tray.md.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from PySide6.QtCore import (
+    QCoreApplication,
+    QLibraryInfo,
+    QLocale,
+    QMessageLogContext,
+    QObject,
+    QSocketNotifier,
+    Qt,
+    QTimer,
+    QtMsgType,
+    QTranslator,
+    Signal,
+    qInstallMessageHandler,
+)
+from PySide6.QtGui import QSessionManager
+from PySide6.QtWidgets import QApplication
+
+from postroad_tray import gnome, notices, notifier
+from postroad_tray.autostart import Autostart
+from postroad_tray.doer import Doer
+from postroad_tray.gnome import Icons
+from postroad_tray.notifier import Notifier
+from postroad_tray.outbox import Deliver
+from postroad_tray.program import FAILED, PROGRAM, Started, again, now, tell
+from postroad_tray.qt_icon import TrayIcon, load
+from postroad_tray.state import APPLICATION
+from postroad_tray.tongue import _
+from postroad_tray.window import Frame, open_window
+
+HOST_SECONDS = 20.0  # at login a panel may come so much later than we do
+
+
+def run(started: Started) -> int:
+    """Until somebody wants it to end; its exit status."""
+    application = _begun(started)
+    poster = _Poster()
+    started.post.to(poster.post)
+    with _signals(application.quit):
+        tray = _Tray(started, application)
+        application.exec()
+        tray.close()
+    return 0
+
+
+def _begun(started: Started) -> QApplication:
+    """Qt ends a program that it finds no display for, and asks nobody: until we know that there is
+    one, its last words are ours."""
+
+    def heard(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+        if kind == QtMsgType.QtFatalMsg:
+            _become_light(started)
+        elif kind == QtMsgType.QtCriticalMsg:
+            tell(text)
+
+    before = qInstallMessageHandler(heard)
+    QCoreApplication.setApplicationName("Postroad")
+    application = QApplication([PROGRAM])
+    qInstallMessageHandler(before)
+    application.setApplicationDisplayName("Postroad")
+    application.setDesktopFileName(APPLICATION)
+    application.setWindowIcon(load(APPLICATION))
+    application.setQuitOnLastWindowClosed(False)
+    application.saveStateRequest.connect(_come_by_autostart_only)
+    words = QTranslator(application)
+    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    if words.load(QLocale(), "qtbase", "_", folder):
+        application.installTranslator(words)
+    return application
+
+
+def _become_light(started: Started) -> None:
+    sentence = _("Qt cannot open the display of this session.")
+    if started.options.is_window or not started.options.has_icon:
+        tell(f"{sentence} " + _("Without it there is no window."))
+        os._exit(FAILED)
+    tell(f"{sentence} " + _("The light icon takes its place."))
+    os.execv(sys.executable, again("--light", *sys.argv[1:]))  # noqa: S606
+
+
+def _come_by_autostart_only(manager: QSessionManager) -> None:
+    """A session that is restored would start us beside our entry in its autostart."""
+    manager.setRestartHint(QSessionManager.RestartHint.RestartNever)
+
+
+class _Poster(QObject):
+    """From any thread into Qt's."""
+
+    _posted = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._posted.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    def post(self, deliver: Deliver) -> None:
+        self._posted.emit(deliver)
+
+    def _deliver(self, deliver: Deliver) -> None:
+        deliver()
+
+
+class _signals:
+    """While within, SIGTERM and SIGINT end the program: Qt waits in a system call of its own, where
+    Python hears of no signal."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+        self._near, self._far = socket.socketpair()
+
+    def __enter__(self) -> None:
+        self._near.setblocking(False)
+        self._far.setblocking(False)
+        self._notifier = QSocketNotifier(self._near.fileno(), QSocketNotifier.Type.Read)
+        self._notifier.activated.connect(self._woken)
+        signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_ignored: self._leave())
+
+    def _woken(self, *_ignored: object) -> None:
+        with suppress(OSError):
+            self._near.recv(64)
+
+    def __exit__(self, *_ignored: object) -> None:
+        signal.set_wakeup_fd(-1)
+        self._notifier.setEnabled(False)
+        self._near.close()
+        self._far.close()
+
+
+class _Tray:
+    """All that is seen, and what a click does."""
+
+    def __init__(self, started: Started, application: QApplication) -> None:
+        self._line = started.line
+        self._options = started.options
+        self._leave = application.quit
+        self._frame: Frame | None = None
+        self._icon: TrayIcon | None = None
+        self._notifier: Notifier | None = None
+        self._autostart = Autostart.of_this_user()
+        self._shell = gnome.Shell(started.line)
+        self._doer = Doer(
+            started.line,
+            now,
+            open_window=self.open,
+            open_or_hide=self._open_or_hide,
+            leave=self._leave,
+            start_at_login=self._autostart.want,
+            enable_icons=self._enable_icons,
+            say=self._say,
+        )
+        started.doorbell.answer = self._rung
+        started.doorbell.leave = self._leave
+        if not self._options.is_window:
+            self._notifier = Notifier(
+                started.line, self._doer.do, now, _later, notifier.memory_path()
+            )
+            if self._options.has_icon:
+                self._icon = self._made_icon()
+        if not self._options.in_background and not started.doorbell.is_taken:
+            self.open(self._options.page)
+
+    def _made_icon(self) -> TrayIcon:
+        icon = TrayIcon(
+            self._line,
+            self._doer.do,
+            now,
+            look=lambda wanted: self._line.look_closely(wanted, "menu"),
+            starts_at_login=self._autostart.is_wanted,
+        )
+        QTimer.singleShot(int(HOST_SECONDS * 1000), self._look_for_a_host)
+        return icon
+
+    def close(self) -> None:
+        if self._icon is not None:
+            self._icon.hide()
+        if self._notifier is not None:
+            self._notifier.close()
+
+    def open(self, page: str = "") -> None:
+        if self._frame is None:
+            # A window that was closed is there no more, where nothing else goes on.
+            self._frame = open_window(
+                self._line,
+                page=page,
+                stays=lambda: not self._options.is_window,
+                leave=self._leave,
+                now=now,
+            )
+        else:
+            self._frame.come(page)
+
+    def _open_or_hide(self) -> None:
+        if self._frame is not None and self._frame.isVisible() and not self._frame.isMinimized():
+            self._frame.close()
+        else:
+            self.open()
+
+    def _rung(self, page: str, token: str) -> None:
+        if token:  # Qt gives it to the compositor with the next window that comes to the front
+            os.environ["XDG_ACTIVATION_TOKEN"] = token
+        self.open(page)
+
+    def _say(self, sentence: str) -> None:
+        self._doer.notify(sentence)
+
+    def _look_for_a_host(self) -> None:
+        """A desktop that shows no icon says so once, since nobody would look for one."""
+        self._shell.look(TrayIcon.is_shown(), self._tell_of_icons)
+
+    def _tell_of_icons(self, icons: Icons) -> None:
+        advice = gnome.advice(icons)
+        if advice is not None and self._notifier is not None:
+            self._notifier.tell_once("no-icon", notices.about_icons(advice.sentence))
+
+    def _enable_icons(self) -> None:
+        def done(icons: Icons) -> None:
+            advice = gnome.advice(icons)
+            if advice is not None:
+                self._say(advice.sentence)
+
+        self._shell.enable(done)
+
+
+def _later(seconds: float, call: Callable[[], None]) -> Callable[[], None]:
+    timer = QTimer(singleShot=True, timerType=Qt.TimerType.CoarseTimer)
+    timer.timeout.connect(call)
+    timer.start(int(min(seconds * 1000 + 1, 2**31 - 1)))
+    return partial(_called_off, timer)
+
+
+def _called_off(timer: QTimer) -> None:
+    timer.stop()
+    timer.deleteLater()
