@@ -63,6 +63,9 @@ class Impostor:
             signature, body = self.answers()
         elif message.member == "Exit":
             os._exit(0)
+        elif message.member == "Ping":
+            print("ping", flush=True)
+            signature, body = "", []
         else:
             signature, body = "", []
         reply = Message.new_method_return(message, signature, body)

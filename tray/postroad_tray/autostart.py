@@ -15,7 +15,7 @@ from pathlib import Path
 from postroad_tray.state import APPLICATION
 
 NAME = f"{APPLICATION}.desktop"
-COMMAND = "postroad-tray --hidden"  # at login no window comes
+COMMAND = "postroad-tray --background"  # at login no window comes
 READ_BYTES_MAX = 64 * 1024
 _ENTRY = f"""[Desktop Entry]
 Type=Application

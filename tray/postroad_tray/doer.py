@@ -28,7 +28,7 @@ from postroad_tray.tongue import _
 
 
 class Doer:
-    """`start_at_login` answers a sentence that says why it cannot be; empty: it is done."""
+    """`start_at_login` answers whether it stands so now."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Doer:
         open_window: Callable[[str], None],
         open_or_hide: Callable[[], None],
         leave: Callable[[], None],
-        start_at_login: Callable[[bool], str],
+        start_at_login: Callable[[bool], bool],
         enable_icons: Callable[[], None],
         say: Callable[[str], None],
     ) -> None:
@@ -64,8 +64,8 @@ class Doer:
             case StartService():
                 self._client.start_service(self._said)
             case StartAtLogin(wanted):
-                if sentence := self._start_at_login(wanted):
-                    self._say(sentence)
+                if not self._start_at_login(wanted):
+                    self._say(_("The entry in your desktop's autostart could not be written."))
             case EnableIcons():
                 self._enable_icons()
             case Quit():

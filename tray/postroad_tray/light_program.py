@@ -39,20 +39,18 @@ def run(started: Started) -> int:
 class _Tray:
     def __init__(self, started: Started) -> None:
         self._window = WindowProgram(started.post, self._say)
-        autostart = Autostart.of_this_user(("postroad-tray", "--light", "--background"))
+        autostart = Autostart()
         self._doer = Doer(
             started.line,
             now,
             open_window=self._window.open,
             open_or_hide=self._window.open_or_end,
             leave=self._leave,
-            start_at_login=autostart.want,
+            start_at_login=autostart.turn,
             enable_icons=lambda: None,  # whoever sees this icon has them
             say=self._say,
         )
-        self._icon = LightIcon(
-            started.line, self._doer.do, now, starts_at_login=autostart.is_wanted
-        )
+        self._icon = LightIcon(started.line, self._doer.do, now, starts_at_login=autostart.is_on)
         started.post.to(self._icon.post)
         self._notifier = Notifier(
             started.line, self._doer.do, now, self._icon.later, notifier.memory_path()

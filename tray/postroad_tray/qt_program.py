@@ -32,10 +32,10 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QSessionManager
 from PySide6.QtWidgets import QApplication
 
-from postroad_tray import gnome, notices, notifier
+from postroad_tray import notices, notifier
 from postroad_tray.autostart import Autostart
 from postroad_tray.doer import Doer
-from postroad_tray.gnome import Icons
+from postroad_tray.gnome import Advice, Adviser
 from postroad_tray.notifier import Notifier
 from postroad_tray.outbox import Deliver
 from postroad_tray.program import FAILED, PROGRAM, Started, again, now, tell
@@ -153,16 +153,16 @@ class _Tray:
         self._frame: Frame | None = None
         self._icon: TrayIcon | None = None
         self._notifier: Notifier | None = None
-        self._autostart = Autostart.of_this_user()
-        self._shell = gnome.Shell(started.line)
+        self._adviser = Adviser(started.line, TrayIcon.is_shown, self._advise)
+        self._autostart = Autostart()
         self._doer = Doer(
             started.line,
             now,
             open_window=self.open,
             open_or_hide=self._open_or_hide,
             leave=self._leave,
-            start_at_login=self._autostart.want,
-            enable_icons=self._enable_icons,
+            start_at_login=self._autostart.turn,
+            enable_icons=self._adviser.enable,
             say=self._say,
         )
         started.doorbell.answer = self._rung
@@ -182,9 +182,10 @@ class _Tray:
             self._doer.do,
             now,
             look=lambda wanted: self._line.look_closely(wanted, "menu"),
-            starts_at_login=self._autostart.is_wanted,
+            starts_at_login=self._autostart.is_on,
+            host_changed=self._adviser.look,
         )
-        QTimer.singleShot(int(HOST_SECONDS * 1000), self._look_for_a_host)
+        QTimer.singleShot(int(HOST_SECONDS * 1000), self._adviser.look)
         return icon
 
     def close(self) -> None:
@@ -220,22 +221,10 @@ class _Tray:
     def _say(self, sentence: str) -> None:
         self._doer.notify(sentence)
 
-    def _look_for_a_host(self) -> None:
+    def _advise(self, advice: Advice | None) -> None:
         """A desktop that shows no icon says so once, since nobody would look for one."""
-        self._shell.look(TrayIcon.is_shown(), self._tell_of_icons)
-
-    def _tell_of_icons(self, icons: Icons) -> None:
-        advice = gnome.advice(icons)
-        if advice is not None and self._notifier is not None:
-            self._notifier.tell_once("no-icon", notices.about_icons(advice.sentence))
-
-    def _enable_icons(self) -> None:
-        def done(icons: Icons) -> None:
-            advice = gnome.advice(icons)
-            if advice is not None:
-                self._say(advice.sentence)
-
-        self._shell.enable(done)
+        if advice is not None and self._notifier is not None and self._icon is not None:
+            self._notifier.tell_once(advice.sentence, notices.about_icons(advice.sentence))
 
 
 def _later(seconds: float, call: Callable[[], None]) -> Callable[[], None]:
