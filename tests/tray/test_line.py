@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -214,6 +216,36 @@ def test_after_the_end_nothing_is_called_any_more(alive: Scene) -> None:
         found.drawing.pump(1.0)
         found.line.ask(Question("GetStatus"), lambda answer: pytest.fail("it was closed"))
         found.drawing.pump(0.5)
+
+
+NOTHING_IS_LOADED = """
+import os, queue, sys, time
+from postroad_tray.bus import Line
+from postroad_tray.client import Question
+posted = queue.Queue()
+answers = []
+line = Line(posted.put)
+line.ask(Question("GetStatus"), answers.append)
+before = set(sys.modules)
+line.start()
+while not answers:
+    posted.get(timeout=20)()
+print(answers[0].is_good, *set(sys.modules) - before)
+os._exit(0)
+"""
+
+
+def test_the_other_thread_loads_nothing(alive: Scene) -> None:
+    """Qt walks through all that is loaded while it is loaded itself, which fails then."""
+    done = subprocess.run(
+        [sys.executable, "-c", NOTHING_IS_LOADED],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "True\n", done.stdout + done.stderr
 
 
 def test_questions_before_the_first_answer_are_answered(alive: Scene) -> None:

@@ -59,7 +59,8 @@ class Line:
         self._worker = Worker(
             self._loop,
             address() if bus_address is None else bus_address,
-            spoken_by or library.wanted(),
+            # Loaded here: Qt walks through what is loaded, and fails where another thread loads.
+            library.kit(spoken_by or library.wanted()),
             offer,
             Delivery(self._outbox, self._draw, self._hear, offered),
         )

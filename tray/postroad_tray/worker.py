@@ -20,11 +20,10 @@ from functools import partial
 from typing import Any
 
 from postroad import contract
-from postroad_tray import errors, facts, library
+from postroad_tray import errors, facts
 from postroad_tray.client import SILENT_SECONDS, Answer, Question, Signal
 from postroad_tray.connection import DAEMON, DAEMON_PATH, Came, Connection, Flooded, Kit, Sent
 from postroad_tray.facts import Link, Picture
-from postroad_tray.library import Library
 from postroad_tray.outbox import Outbox
 from postroad_tray.wire import Head, Kind
 
@@ -77,13 +76,13 @@ class Worker:
         self,
         loop: asyncio.AbstractEventLoop,
         bus_address: str,
-        spoken_by: Library,
+        kit: Kit,
         offer: Offer | None,
         delivery: Delivery,
     ) -> None:
         self._loop = loop
         self._address = bus_address
-        self._spoken_by = spoken_by
+        self._kit = kit
         self._offer = offer
         self._delivery = delivery
         self._tasks: asyncio.TaskGroup | None = None
@@ -108,9 +107,8 @@ class Worker:
 
     async def work(self) -> None:
         """Until `stop`."""
-        kit = library.kit(self._spoken_by)
         async with asyncio.TaskGroup() as self._tasks:
-            staying = self._tasks.create_task(self._stay(kit), name="bus: stay")
+            staying = self._tasks.create_task(self._stay(), name="bus: stay")
             await self._stopped.wait()
             self._is_stopping = True
             staying.cancel()
@@ -120,14 +118,14 @@ class Worker:
     def stop(self) -> None:
         self._stopped.set()
 
-    async def _stay(self, kit: Kit) -> None:
+    async def _stay(self) -> None:
         """On the bus; and back there when it was lost."""
         again = 0
         while True:
             began = self._loop.time()
             link, pause = Link.NO_BUS, _nth(AGAIN_SECONDS, again)
             try:
-                await self._on_the_bus(kit)
+                await self._on_the_bus()
             except* Flooded as why:
                 log.warning("%s", why.exceptions[0])
                 link, pause = Link.SILENT, FLOODED_SECONDS
@@ -151,9 +149,9 @@ class Worker:
             async with asyncio.timeout(seconds):
                 await self._stirred.wait()
 
-    async def _on_the_bus(self, kit: Kit) -> None:
+    async def _on_the_bus(self) -> None:
         """As long as the connection lasts."""
-        connection = await Connection.open(kit, self, self._address)
+        connection = await Connection.open(self._kit, self, self._address)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(connection.listen(), name="bus: listen")
