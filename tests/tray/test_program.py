@@ -168,13 +168,13 @@ def test_without_an_icon_the_window_comes_when_it_is_asked_for(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("words", [(), ("--background",)])
+@pytest.mark.parametrize(("words", "after"), [((), 0.0), ((), 1.5), (("--background",), 0.3)])
 def test_a_signal_ends_it_cleanly(
-    session: Session, number: signal.Signals, words: tuple[str, ...]
+    session: Session, number: signal.Signals, words: tuple[str, ...], after: float
 ) -> None:
     with session.begun(*words) as process:
         session.wait_for_it()
-        time.sleep(0.5)
+        time.sleep(after)
         process.send_signal(number)
         assert process.wait(10) == 0
     assert not session.has_name()

@@ -7,7 +7,6 @@ See: docs/adr/0029-tray.md.
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import threading
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from postroad_tray.doer import Doer
 from postroad_tray.light import Lacking, LightIcon
 from postroad_tray.notifier import Notifier
 from postroad_tray.outbox import Post
-from postroad_tray.program import FAILED, PROGRAM, Started, again, now, tell
+from postroad_tray.program import ENDS, FAILED, PROGRAM, Started, again, now, tell
 from postroad_tray.tongue import _
 
 
@@ -57,13 +56,16 @@ class _Tray:
         )
         started.doorbell.answer = lambda page, token: self._window.open(page)
         started.doorbell.leave = self._leave
+        self._doorbell = started.doorbell
         if started.options.page and not started.options.in_background:
             self._window.open(started.options.page)
 
     def run(self) -> None:
         glib = import_module("gi.repository.GLib")
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in ENDS:
             glib.unix_signal_add(glib.PRIORITY_DEFAULT, number, self._signalled)
+        if self._doorbell.is_leaving:
+            glib.idle_add(self._signalled)
         self._icon.run()
         self._notifier.close()
         self._window.end()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from postroad_tray.tongue import _
 
 PROGRAM = "postroad-tray"
 FAILED = 1
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SWITCH_SECONDS = 0.001  # after so long another thread may have the interpreter: the one that draws
 DISPLAYS = ("WAYLAND_DISPLAY", "DISPLAY", "QT_QPA_PLATFORM")
 WINDOW_NAME = "org.postroad.TrayWindow1"  # of a window that the light icon has opened
@@ -41,13 +43,19 @@ class Options:
 
 
 class Doorbell:
-    """Rung by a second start: whoever draws says what is done then. `is_taken`: there was a first
-    one after all, which shows its window now: this one is to leave."""
+    """What others want of us: that the window is shown (a second start), or that we go (a signal,
+    or a first one that was there after all). Whoever draws says how, as soon as they can;
+    `is_leaving` tells them what was wanted before; `is_second`, that no window is."""
 
     def __init__(self) -> None:
         self.answer: Callable[[str, str], None] = lambda page, token: None
         self.leave: Callable[[], None] = lambda: None
-        self.is_taken = False
+        self.is_leaving = False
+        self.is_second = False
+
+    def go(self) -> None:
+        self.is_leaving = True
+        self.leave()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +76,11 @@ def main(words: Sequence[str] | None = None) -> int:
     tongue.speak()
     logging.basicConfig(level=logging.WARNING, format=f"{PROGRAM}: %(message)s")
     options = _parsed(sys.argv[1:] if words is None else words)
+    doorbell = Doorbell()
+    for number in ENDS:
+        signal.signal(number, lambda *_ignored: doorbell.go())
     try:
-        return _run(options)
-    except KeyboardInterrupt:
-        return 0
+        return _run(options, doorbell)
     except ValueError as error:  # of the environment
         return _failed(str(error))
 
@@ -114,20 +123,19 @@ def _parsed(words: Sequence[str]) -> Options:
     return Options(said.light, not said.no_icon, said.background, said.page, said.window)
 
 
-def _run(options: Options) -> int:
+def _run(options: Options, doorbell: Doorbell) -> int:
     address = bus.address()
     name = WINDOW_NAME if options.is_window else instance.NAME
     lock = instance.Lock.taken(f"{name} {address}")
     if lock is None:
         return _show_the_first(options, address, name)
     sys.setswitchinterval(SWITCH_SECONDS)
-    doorbell = Doorbell()
     post = Post()
 
     def offered(is_ours: bool) -> None:
         if not is_ours:
-            doorbell.is_taken = True
-            instance.ask_first(line, name, options.page, _token(), lambda answer: doorbell.leave())
+            doorbell.is_second = True
+            instance.ask_first(line, name, options.page, _token(), lambda answer: doorbell.go())
 
     line = bus.Line(
         post,

@@ -52,8 +52,9 @@ def run(started: Started) -> int:
     application = _begun(started)
     poster = _Poster()
     started.post.to(poster.post)
-    with _signals(application.quit):
+    with _signals():
         tray = _Tray(started, application)
+        QTimer.singleShot(0, lambda: application.exit(0) if started.doorbell.is_leaving else None)
         application.exec()
         tray.close()
     return 0
@@ -116,11 +117,9 @@ class _Poster(QObject):
 
 
 class _signals:
-    """While within, SIGTERM and SIGINT end the program: Qt waits in a system call of its own, where
-    Python hears of no signal."""
+    """While within, Python hears of signals: Qt waits in a system call of its own."""
 
-    def __init__(self, leave: Callable[[], None]) -> None:
-        self._leave = leave
+    def __init__(self) -> None:
         self._near, self._far = socket.socketpair()
 
     def __enter__(self) -> None:
@@ -129,8 +128,6 @@ class _signals:
         self._notifier = QSocketNotifier(self._near.fileno(), QSocketNotifier.Type.Read)
         self._notifier.activated.connect(self._woken)
         signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_ignored: self._leave())
 
     def _woken(self, *_ignored: object) -> None:
         with suppress(OSError):
@@ -173,7 +170,7 @@ class _Tray:
             )
             if self._options.has_icon:
                 self._icon = self._made_icon()
-        if not self._options.in_background and not started.doorbell.is_taken:
+        if not self._options.in_background and not started.doorbell.is_second:
             self.open(self._options.page)
 
     def _made_icon(self) -> TrayIcon:
