@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -278,9 +279,9 @@ def test_whatever_stands_in_the_store_is_examined(rows: list[Row], unreadable: i
 
 @given(st.text(), st.dictionaries(st.text(max_size=9), st.text(max_size=300), max_size=8))
 def test_any_name_and_fact_can_be_noted(event: str, facts: dict[str, str]) -> None:
-    sql = sqlite3.connect(":memory:")
-    sql.execute("CREATE TABLE value (name TEXT PRIMARY KEY, octets BLOB)")
-    sql.execute(AUDIT_TABLE)
-    audit.note(sql, NOW, event, **facts)
-    assert says(sql) == ""
-    assert len(audit.rows(sql)[0]) == 1
+    with contextlib.closing(sqlite3.connect(":memory:")) as sql:
+        sql.execute("CREATE TABLE value (name TEXT PRIMARY KEY, octets BLOB)")
+        sql.execute(AUDIT_TABLE)
+        audit.note(sql, NOW, event, **facts)
+        assert says(sql) == ""
+        assert len(audit.rows(sql)[0]) == 1
