@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from dataclasses import replace
 
 from postroad import contract
@@ -56,18 +58,16 @@ def key(number: int) -> str:
 
 
 def fingerprint(number: int) -> str:
-    return f"{number:032x}"
+    digest = hashlib.sha256(str(number).encode()).digest()
+    return base64.b32encode(digest)[:32].decode().lower()
 
 
 def name(number: int) -> str:
     return NAMES[number % len(NAMES)] + (f" {number}" if number >= len(NAMES) else "")
 
 
-
-
 def address(number: int) -> str:
-    digits = fingerprint(number).translate(str.maketrans("0189", "qzxk"))
-    return f"{name(number).lower().replace(' ', '')}.{digits}@postroad.alt"
+    return f"{name(number).lower().replace(' ', '')}.{fingerprint(number)}@postroad.alt"
 
 
 OWN_ADDRESS = "anna.k7q2m5tx4wz6c5v3k7q2m5tx4wz6c5v3@postroad.alt"

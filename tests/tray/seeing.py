@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
+import shiboken6
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QLabel,
+    QLineEdit,
     QMessageBox,
     QWidget,
 )
@@ -16,10 +21,12 @@ ACTIVE_MS = 10_000
 
 
 def seen(widget: QWidget) -> list[str]:
-    """The texts of all labels and buttons that show, from the top of the tree down."""
+    """The texts of labels, fields and buttons that show, from the top of the tree down."""
     texts = []
     for one in widget.findChildren(QWidget):
-        if one.isVisibleTo(widget) and isinstance(one, QLabel | QAbstractButton) and one.text():
+        if not isinstance(one, QLabel | QLineEdit | QAbstractButton):
+            continue
+        if one.isVisibleTo(widget) and one.text():
             texts.append(one.text())
     return texts
 
@@ -56,7 +63,10 @@ def press(widget: QWidget, keys: str) -> None:
             "Shift": Qt.KeyboardModifier.ShiftModifier,
             "Alt": Qt.KeyboardModifier.AltModifier,
         }[one]
-    QTest.keyClick(widget, getattr(Qt.Key, f"Key_{last}"), modifiers)
+    key = getattr(Qt.Key, f"Key_{last}")
+    QTest.keyPress(widget, key, modifiers)
+    if shiboken6.isValid(widget):  # it may have closed what it was in
+        QTest.keyRelease(widget, key, modifiers)
 
 
 def question() -> QMessageBox:
@@ -68,6 +78,14 @@ def question() -> QMessageBox:
     ]
     assert len(found) == 1, f"{len(found)} questions are open"
     return found[0]
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Let Qt work until it is so."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < ends, "it did not come about"
+        QTest.qWait(10)
 
 
 def settle() -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import gettext
 from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QWidget,
+)
 
+from postroad_tray import tongue
 from postroad_tray.client import Answer
 from postroad_tray.facts import Picture
-from postroad_tray.window import Frame, open_window
-from postroad_tray.window.marks import Glyph
+from postroad_tray.window import open_window
+from postroad_tray.window.frame import Frame
+from postroad_tray.window.marks import MarkSign
 from postroad_tray.window.page import Entry, Page
+from postroad_tray.window.shapes import Glyph
 from tray import pictures, seeing
 from tray.standing_in import StandIn
 
@@ -199,7 +212,8 @@ def test_what_is_not_there_is_said_and_goes_when_it_is_there(
 def test_dark_and_light_have_marks_that_stand_out(qt: QApplication) -> None:
     from PySide6.QtGui import QColor, QPalette
 
-    from postroad_tray.window.marks import Mark, tone
+    from postroad_tray.window.marks import tone
+    from postroad_tray.window.shapes import Mark
 
     for ground in ("#efefef", "#ffffff", "#323232", "#1b1b1b"):
         palette = QPalette(QColor(ground))
@@ -220,3 +234,58 @@ def luminance(colour: str) -> float:
         each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels
     ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+class Longer(gettext.NullTranslations):
+    """A language whose words are half as long again."""
+
+    def gettext(self, message: str) -> str:
+        return message + "ẞ" * (len(message) // 2)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
+
+@pytest.mark.parametrize("name", ["healthy", "trouble", "paused", "off", "hostile"])
+def test_in_a_language_of_long_words_nothing_is_cut_off(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tongue, "_said", Longer())
+    frame = open_window(StandIn(pictures.ALL[name]()), now=lambda: pictures.NOW)
+    frame.resize(760, 600)
+    for entry in frame._entries:
+        frame.turn_to(entry)
+        seeing.settle()
+        for one in frame.findChildren(QWidget):
+            if one.isVisibleTo(frame) and isinstance(one, QLabel | QAbstractButton):
+                needed = one.minimumSizeHint().width()
+                assert one.width() >= needed, (entry, one.text() or one.accessibleName())
+                if isinstance(one, QLabel) and one.wordWrap():
+                    assert one.height() >= one.heightForWidth(one.width()), (entry, one.text())
+        for area in frame.findChildren(QScrollArea):
+            assert not area.horizontalScrollBar().isVisible(), entry
+
+
+def test_everything_is_reached_and_told_without_a_mouse() -> None:
+    """Whatever can be clicked takes the focus by Tab, and says what it is."""
+    frame = open_window(StandIn(pictures.trouble()), now=lambda: pictures.NOW)
+    for entry in frame._entries:
+        frame.turn_to(entry)
+        seeing.settle()
+        assert frame.page is not None
+        reached: set[QWidget] = set()
+        one = frame.page.nextInFocusChain()
+        while one is not None and one is not frame.page:
+            if one.focusPolicy() & Qt.FocusPolicy.TabFocus and one.isVisibleTo(frame):
+                reached.add(one)
+            one = one.nextInFocusChain()
+        for each in frame.page.findChildren(QWidget):
+            is_active = isinstance(each, QAbstractButton | QAbstractItemView)
+            if is_active and each.isVisibleTo(frame) and not isinstance(each, QHeaderView):
+                corner = "QTableCornerButton" in each.metaObject().className()
+                assert corner or each in reached, (entry, each)
+        for button in frame.page.findChildren(QPushButton):
+            is_named = bool(button.accessibleName() or button.text())
+            assert is_named or not button.isVisibleTo(frame), entry
+        for sign in frame.page.findChildren(MarkSign):
+            assert sign.accessibleName() or not sign.isVisibleTo(frame), entry

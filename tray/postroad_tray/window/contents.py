@@ -9,15 +9,26 @@ from collections.abc import Sequence
 
 from postroad_tray.client import Client
 from postroad_tray.tongue import _
-from postroad_tray.window.marks import Glyph
+from postroad_tray.trails import Trails
 from postroad_tray.window.page import Entry, Page
+from postroad_tray.window.shapes import Glyph
 
 
-def contents(client: Client) -> Sequence[Entry]:
+def contents(client: Client, trails: Trails) -> Sequence[Entry]:
     def overview() -> Page:
         from postroad_tray.window.overview import Overview
 
         return Overview(client)
+
+    def peers() -> Page:
+        from postroad_tray.window.peers import Peers
+
+        return Peers(client, trails)
+
+    def queue() -> Page:
+        from postroad_tray.window.queue import Queue
+
+        return Queue(client)
 
     def health() -> Page:
         from postroad_tray.window.health import Health
@@ -26,5 +37,13 @@ def contents(client: Client) -> Sequence[Entry]:
 
     return (
         Entry("overview", _("Overview"), Glyph.OVERVIEW, overview),
-        Entry("health", _("Health"), Glyph.HEALTH, health),
+        Entry("peers", _("Peers"), Glyph.PEERS, peers),
+        Entry(
+            "queue",
+            _("Queue"),
+            Glyph.QUEUE,
+            queue,
+            waits=lambda picture: picture.node.parcels_under_way,
+        ),
+        Entry("health", _("Health"), Glyph.HEALTH, health, begins=("connection",)),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QByteArray, QDateTime, QEvent, QSettings, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -26,29 +26,10 @@ from postroad_tray.facts import Picture
 from postroad_tray.tongue import _
 from postroad_tray.window import telling
 from postroad_tray.window.bars import BannerBar, OutcomeBar
-from postroad_tray.window.contents import contents
 from postroad_tray.window.page import Entry, Page
 from postroad_tray.window.page_list import PageList
 
 REDRAWN_MS = 10_000
-
-
-def open_window(
-    client: Client,
-    *,
-    page: str = "",
-    stays: Callable[[], bool] = lambda: False,
-    leave: Callable[[], None] = lambda: None,
-    now: Callable[[], float] = QDateTime.currentSecsSinceEpoch,
-    entries: Sequence[Entry] | None = None,
-) -> Frame:
-    """Make the window and show it, at the page of that name or where it was left.
-
-    `stays`: whether the tray goes on without a window (there is an icon), so that closing only
-    hides it; `leave` ends the tray. A window that is there already is shown with `Frame.come`."""
-    frame = Frame(client, entries or contents(client), stays=stays, leave=leave, now=now)
-    frame.come(page)
-    return frame
 
 
 class Frame(QMainWindow):
@@ -61,6 +42,7 @@ class Frame(QMainWindow):
         leave: Callable[[], None],
         now: Callable[[], float],
     ) -> None:
+        """See `postroad_tray.window.open_window`."""
         super().__init__()
         self._client = client
         self._entries = {one.name: one for one in entries}
@@ -99,8 +81,14 @@ class Frame(QMainWindow):
         self.activateWindow()
 
     def turn_to(self, name: str) -> None:
-        """Show that page, where there is one of that name in the list."""
-        self._list.choose(name)
+        """Show the page of that name, or on which what is called so is begun; where none of the
+        list is meant, all stays."""
+        for one in self._entries.values():
+            if name == one.name or name in one.begins:
+                self._list.choose(one.name)
+                page = self._made(one.name)
+                if name in one.begins and page is not None and self.page is page:
+                    page.begin(name)
 
     @property
     def page_name(self) -> str:
@@ -162,10 +150,9 @@ class Frame(QMainWindow):
         picture = self._client.picture
         self._fill_list(picture)
         page = self._made(self.page_name)
-        banner = telling.link_banner(picture)
-        if banner is None and not (page and page.tells_problems):
-            banner = telling.problem_banner(picture)
-        self._banner.show_banner(banner)
+        is_told = page is not None and page.tells_problems
+        banner = telling.link_banner(picture) or telling.problem_banner(picture)
+        self._banner.show_banner(None if is_told else banner)
         if page is not None:
             page.draw(picture, self._now())
 

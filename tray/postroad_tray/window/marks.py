@@ -7,34 +7,12 @@ the palette's colours, or of tones that stand out on it, light or dark.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-
-class Mark(Enum):
-    """How something is."""
-
-    OK = "ok"  # a disc with a hook
-    WORKING = "working"  # three dots
-    WAITING = "waiting"  # a clock
-    ATTENTION = "attention"  # a triangle
-    BROKEN = "broken"  # an octagon with a cross
-    OFF = "off"  # a ring with a bar
-
-
-class Glyph(Enum):
-    """What a page is about."""
-
-    OVERVIEW = "overview"
-    PEERS = "peers"
-    QUEUE = "queue"
-    HEALTH = "health"
-    CONTACTS = "contacts"
-    SETUP = "setup"
-
+from postroad_tray.window.shapes import Glyph, Mark
 
 # On a light window and on a dark one; contrast of 4.5 to 1 and more with both of Qt's own.
 _TONES: Mapping[Mark, tuple[str, str]] = {
@@ -56,10 +34,11 @@ def tone(mark: Mark, palette: QPalette) -> QColor:
     return QColor(dark if is_dark(palette) else light)
 
 
-def paint_mark(painter: QPainter, place: QRectF, mark: Mark, palette: QPalette) -> None:
-    """Fill a square with it."""
-    colour = tone(mark, palette)
-    with_units(painter, place, lambda: _MARKS[mark](painter, colour, palette.window().color()))
+def paint_mark(
+    painter: QPainter, place: QRectF, mark: Mark, colour: QColor, paper: QColor
+) -> None:
+    """Fill a square with it; `paper` shines through where it has a picture inside."""
+    with_units(painter, place, lambda: _MARKS[mark](painter, colour, paper))
 
 
 def paint_glyph(painter: QPainter, place: QRectF, glyph: Glyph, colour: QColor) -> None:
@@ -238,5 +217,7 @@ class MarkSign(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        paint_mark(painter, QRectF(self.rect()), self._mark, self.palette())
+        palette = self.palette()
+        paper = palette.color(self.backgroundRole())
+        paint_mark(painter, QRectF(self.rect()), self._mark, tone(self._mark, palette), paper)
         painter.end()

@@ -1,14 +1,35 @@
-"""The first page: how everything is, in one sentence, and what to do next."""
+"""The first page: how everything is, what to do next, the last day, and what mail programs need."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from collections.abc import Callable
 
-from postroad_tray.client import Client
-from postroad_tray.facts import Picture
-from postroad_tray.window import pieces, telling
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFontDatabase
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from postroad.contract import State
+from postroad_tray.client import Answer, Client, Question, Typed
+from postroad_tray.facts import Endpoints, Picture
+from postroad_tray.tongue import _
+from postroad_tray.window import overview_words, pieces, telling
 from postroad_tray.window.marks import MarkSign
+from postroad_tray.window.overview_words import Step
 from postroad_tray.window.page import Page
+from postroad_tray.window.shapes import Mark
+
+STATISTICS_SECONDS = 60  # after which the numbers of the last day are asked for again
+STEPS_SHOWN_MAX = 3
 
 
 class Overview(Page):
@@ -19,18 +40,236 @@ class Overview(Page):
         self._client = client
         self._sign = MarkSign(2.4)
         self._sentence = pieces.words(size=1.5)
-        self._next_step = pieces.taken_words()
-        head = pieces.row(self._sentence)
-        head.insertWidget(0, self._sign, alignment=Qt.AlignmentFlag.AlignTop)
+        self._pause = pieces.words(faint=True)
+        head = QHBoxLayout()
         head.setSpacing(pieces.space(self, 0.7))
+        head.addWidget(self._sign)
+        head.addWidget(self._sentence, 1)
+        self._steps = [StepLine(self._do) for _number in range(STEPS_SHOWN_MAX)]
+        self._day = DayCard()
+        self._address = AddressCard()
+        self._doors = DoorsCard(client, self.said.emit)
         self.column.addLayout(head)
-        self.column.addWidget(self._next_step)
+        self.column.addWidget(self._pause)
+        for line in self._steps:
+            self.column.addWidget(line)
+        for card in (self._day, self._address, self._doors):
+            self.column.addWidget(card)
         self.column.addStretch(1)
+        self._asked_at = 0.0
+        self._asked_for: object = None
 
     def draw(self, picture: Picture, now: float) -> None:
         mark, sentence = telling.headline(picture)
         self._sign.show_mark(mark, sentence)
         pieces.say(self._sentence, sentence)
-        banner = telling.problem_banner(picture)
-        parts = (banner.sentence, banner.next_step) if banner else ()
-        pieces.say(self._next_step, "\n".join(parts))
+        pieces.say(self._pause, overview_words.pause_words(picture, now))
+        steps = overview_words.steps(picture)
+        for number, line in enumerate(self._steps):
+            line.show_step(steps[number] if number < len(steps) else None)
+        is_set_up = picture.node.state not in (State.SETUP_NEEDED, State.LOCKED)
+        has_address = bool(picture.node.address) and is_set_up
+        self._day.setVisible(has_address)
+        self._address.show_address(picture.node.address if has_address else "")
+        self._doors.show_doors(picture.node.endpoints, is_set_up=has_address)
+        if has_address and picture.is_there:
+            self._ask_for_the_day(picture, now)
+
+    def _ask_for_the_day(self, picture: Picture, now: float) -> None:
+        """Now and then, and when letters have come to an end or were written."""
+        about = (picture.node.parcels_under_way, picture.node.version)
+        if about == self._asked_for and now - self._asked_at < STATISTICS_SECONDS:
+            return
+        self._asked_for, self._asked_at = about, now
+        day = {"Days": Typed("u", 1)}
+        self._client.ask(Question("GetStatistics", "a{sv}", (day,)), self._day.show_answer)
+
+    def _do(self, step: Step) -> None:
+        if step.place is not None:
+            self.turned_to.emit(step.place)
+        if step.question is not None:
+            self._client.ask(step.question, self._answered)
+        if step.starts:
+            self._steps[0].wait(_("Starting …"))
+            self._client.start_service(self._answered)
+
+    def _answered(self, answer: Answer) -> None:
+        self._steps[0].wait("")
+        if not answer.is_good:
+            self.said.emit(answer.sentence)
+
+
+class StepLine(QWidget):
+    """One thing to do next, with its button."""
+
+    def __init__(self, do: Callable[[Step], None]) -> None:
+        super().__init__()
+        self._step = Step(Mark.OK, "")
+        self._sign = MarkSign(1.2)
+        self._sentence = pieces.taken_words()
+        self._next_step = pieces.taken_words()
+        self._button = pieces.button("", lambda: do(self._step))
+        lines = QVBoxLayout()
+        lines.setSpacing(pieces.space(self, 0.15))
+        lines.addWidget(self._sentence)
+        lines.addWidget(self._next_step)
+        across = QHBoxLayout(self)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.setSpacing(pieces.space(self, 0.7))
+        across.addWidget(self._sign, alignment=Qt.AlignmentFlag.AlignTop)
+        across.addLayout(lines, 1)
+        across.addWidget(self._button, alignment=Qt.AlignmentFlag.AlignTop)
+        self.hide()
+
+    def wait(self, words: str) -> None:
+        """The button says this and cannot be pressed, until there is nothing more to wait for."""
+        self._button.setEnabled(not words)
+        self._button.setText(words or self._step.label)
+
+    def show_step(self, step: Step | None) -> None:
+        self.setVisible(step is not None)
+        if step is None or step == self._step:
+            return
+        self._step = step
+        self._sign.show_mark(step.mark, step.sentence)
+        pieces.say(self._sentence, step.sentence)
+        pieces.say(self._next_step, step.next_step)
+        self._button.setText(step.label)
+        self._button.setVisible(bool(step.label))
+
+
+class DayCard(pieces.Card):
+    """The last 24 hours in five numbers."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Letters of the last 24 hours"))
+        self._numbers: list[QLabel] = []
+        across = QHBoxLayout()
+        across.setSpacing(pieces.space(self, 1.5))
+        self.inside.addLayout(across)
+        self._pace = pieces.words(faint=True)
+        self.inside.addWidget(self._pace)
+        for figure in overview_words.figures({}):
+            number, label = pieces.words("–", size=1.8), pieces.words(figure.label, faint=True)
+            column = QVBoxLayout()
+            column.setSpacing(0)
+            column.addWidget(number)
+            column.addWidget(label)
+            column.addStretch(1)
+            across.addLayout(column, 1)
+            self._numbers.append(number)
+
+    def show_answer(self, answer: Answer) -> None:
+        if not answer.is_good:
+            pieces.say(self._pace, answer.sentence)
+            return
+        found = overview_words.figures(answer.fields)
+        for number, figure in zip(self._numbers, found, strict=True):
+            number.setText(figure.number)
+            number.setAccessibleName(f"{figure.number} {figure.label}")
+        pieces.say(self._pace, overview_words.pace(answer.fields))
+
+
+class AddressCard(pieces.Card):
+    def __init__(self) -> None:
+        super().__init__(_("Your address"))
+        self._address = pieces.value_field(_("Your address"), size=1.1)
+        self.inside.addLayout(
+            pieces.row(self._address, pieces.copy_button(_("your address"), self._address.text))
+        )
+        self.hide()
+
+    def show_address(self, address: str) -> None:
+        pieces.show_value(self._address, address)
+        self.setVisible(bool(address))
+
+
+class DoorsCard(pieces.Card):
+    """What a mail program asks for when it is told of Postroad."""
+
+    def __init__(self, client: Client, said: Callable[[str], object]) -> None:
+        super().__init__(_("For your mail program"))
+        self._client = client
+        self._said = said
+        grid = QGridLayout()
+        grid.setColumnStretch(1, 1)
+        grid.setHorizontalSpacing(pieces.space(self, 0.8))
+        self.inside.addLayout(grid)
+        self._lines: list[tuple[QLineEdit, QPushButton]] = []
+        for number, door in enumerate(overview_words.doors(Endpoints())):
+            label, value = pieces.words(door.label, faint=True), pieces.value_field(door.label)
+            label.setWordWrap(False)
+            button = pieces.copy_button(door.label, value.text)
+            for across, widget in enumerate((label, value, button)):
+                grid.addWidget(widget, number, across)
+            self._lines.append((value, button))
+        self._hint = pieces.words(overview_words.doors_hint(), faint=True)
+        self._password = pieces.button(
+            _("&New password …"),
+            self._ask_for_password,
+            _("Make another mailbox password; it is shown once"),
+        )
+        self.inside.addLayout(pieces.row(self._hint, self._password))
+        self.hide()
+
+    def show_doors(self, endpoints: Endpoints, *, is_set_up: bool) -> None:
+        self.setVisible(is_set_up)
+        found = overview_words.doors(endpoints)
+        for (value, button), door in zip(self._lines, found, strict=True):
+            pieces.show_value(value, door.value or door.shut)
+            button.setEnabled(bool(door.value))
+
+    def _ask_for_password(self) -> None:
+        pieces.ask_first(
+            self,
+            _("Make a new mailbox password?"),
+            _(
+                "The one before counts no more: each mail program in which it stands will ask for "
+                "the new one. It is shown once."
+            ),
+            _("&Make a new one"),
+            lambda: self._client.ask(Question("NewMailboxPassword"), self._answered),
+        )
+
+    def _answered(self, answer: Answer) -> None:
+        if answer.is_good and isinstance(answer.value, str):
+            SecretDialog(self, answer.value).open()
+        else:
+            self._said(answer.sentence)
+
+
+class SecretDialog(QDialog):
+    """A new password, once; it is gone when this closes."""
+
+    def __init__(self, parent: QWidget, secret: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(_("New mailbox password"))
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._secret = pieces.value_field(_("The new mailbox password"), size=1.4)
+        pieces.show_value(self._secret, secret)
+        family = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
+        font = self._secret.font()
+        font.setFamily(family)
+        self._secret.setFont(font)
+        column = QVBoxLayout(self)
+        column.setSpacing(pieces.space(self, 0.8))
+        column.addWidget(
+            pieces.words(
+                _("Type it into your mail program now. Nobody can show it to you again; you can "
+                  "make another at any time.")
+            )
+        )  # fmt: skip
+        column.addLayout(
+            pieces.row(
+                self._secret, pieces.copy_button(_("the new password"), self._secret.text)
+            )
+        )
+        buttons = QDialogButtonBox()
+        done: QPushButton = buttons.addButton(
+            _("&I have it"), QDialogButtonBox.ButtonRole.AcceptRole
+        )
+        done.setDefault(True)
+        buttons.accepted.connect(self.accept)
+        column.addWidget(buttons)
+        self.finished.connect(lambda *_ignored: self._secret.clear())
+        self.resize(pieces.space(self, 28), self.sizeHint().height())

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from postroad_tray.facts import Picture
 from postroad_tray.window import pieces
-from postroad_tray.window.marks import Glyph
+from postroad_tray.window.shapes import Glyph
 
 
 class Page(QWidget):
@@ -20,7 +20,7 @@ class Page(QWidget):
 
     said = Signal(str)  # what came of something, in a sentence that is shown below the page
     turned_to = Signal(str)  # the name of another page that is wanted now
-    tells_problems = False  # it shows them itself, so that the window need not do it above
+    tells_problems = False  # and whether the service answers: nothing need be said above it
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,6 +31,9 @@ class Page(QWidget):
 
     def draw(self, picture: Picture, now: float) -> None:
         raise NotImplementedError
+
+    def begin(self, what: str) -> None:
+        """Do what one of the entry's `begins` names; the page is drawn already, or soon."""
 
 
 def nothing_waits(picture: Picture) -> int:
@@ -44,7 +47,8 @@ def always(picture: Picture) -> bool:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A page in the list at the left. `name` is for programs, `title` for people; `waits` counts
-    what waits there; an entry that is not `listed` now has no place in the list."""
+    what waits there; an entry that is not `listed` now has no place in the list; `begins` are the
+    names (of `deeds.Place`) of what can be begun on it."""
 
     name: str
     title: str
@@ -52,3 +56,4 @@ class Entry:
     make: Callable[[], Page]
     waits: Callable[[Picture], int] = nothing_waits
     listed: Callable[[Picture], bool] = always
+    begins: tuple[str, ...] = ()

@@ -7,16 +7,17 @@ Nothing has a size in pixels; spaces follow the font.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QPalette
 from PySide6.QtWidgets import (
     QAbstractButton,
     QFrame,
     QHBoxLayout,
     QLabel,
-    QLayout,
+    QLineEdit,
     QMessageBox,
     QPushButton,
     QSizePolicy,
@@ -27,14 +28,36 @@ from PySide6.QtWidgets import (
 from postroad_tray.tongue import _
 
 COPIED_SHOWN_MS = 2000
+WIDTH_MAX_LINES = 12  # that the longest word of a text may ask for, in lines of its font
+_ENDLESS = re.compile(r"\S{65,}")
+_BREAK = "\u200b"
+
+
+class Words(QLabel):
+    """Plain text in lines that break. Its hints ask for as little room as it can do with, since
+    QLabel's own make a page taller than its lines, and as wide as its longest word."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setWordWrap(True)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self.setText(text)
+
+    def minimumSizeHint(self) -> QSize:
+        metrics = self.fontMetrics()
+        if not self.wordWrap():
+            return QSize(metrics.horizontalAdvance(self.text()), metrics.height())
+        longest = max(self.text().split(), key=len, default="")
+        width = min(metrics.horizontalAdvance(longest), WIDTH_MAX_LINES * metrics.height())
+        return QSize(width, metrics.height())
 
 
 def words(text: str = "", *, size: float = 1.0, bold: bool = False, faint: bool = False) -> QLabel:
     """A text in lines that break; `size` in sizes of the font."""
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+    label = Words(breakable(text))
     font = label.font()
     font.setPointSizeF(font.pointSizeF() * size)
     font.setBold(bold)
@@ -54,11 +77,37 @@ def taken_words(text: str = "", *, size: float = 1.0, bold: bool = False) -> QLa
     return label
 
 
+def value_field(name: str, *, size: float = 1.0) -> QLineEdit:
+    """For what is copied as a whole: it is one line, which scrolls where there is no room."""
+    field = QLineEdit()
+    field.setReadOnly(True)
+    field.setFrame(False)
+    field.setAccessibleName(name)
+    font = field.font()
+    font.setPointSizeF(font.pointSizeF() * size)
+    field.setFont(font)
+    return field
+
+
+def show_value(field: QLineEdit, text: str) -> None:
+    """Its beginning; what is selected stays so while it says the same."""
+    if field.text() != text:
+        field.setText(text)
+        field.setCursorPosition(0)
+
+
 def say(label: QLabel, text: str) -> None:
     """Show it, or no label where there is nothing to say."""
-    if label.text() != text:
-        label.setText(text)
+    shown = breakable(text)
+    if label.text() != shown:
+        label.setText(shown)
     label.setVisible(bool(text))
+
+
+def breakable(text: str) -> str:
+    """It, with places to break in words that nobody would read: all others stay as they are, so
+    that a copy of them is true."""
+    return _ENDLESS.sub(lambda found: _BREAK.join(found[0]), text)
 
 
 def without_mnemonic(text: str) -> str:
@@ -132,17 +181,6 @@ def row(*widgets: QWidget, stretch_first: bool = True) -> QHBoxLayout:
     for number, one in enumerate(widgets):
         made.addWidget(one, 1 if stretch_first and number == 0 else 0)
     return made
-
-
-def empty(layout: QLayout) -> None:
-    """Take out and delete all that is in it."""
-    while (item := layout.takeAt(0)) is not None:
-        widget = item.widget()
-        if widget is not None:
-            widget.deleteLater()
-        inner = item.layout()
-        if inner is not None:
-            empty(inner)
 
 
 def ask_first(

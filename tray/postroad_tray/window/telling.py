@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from postroad.contract import Severity, State
 from postroad_tray.facts import Link, Picture, Problem
 from postroad_tray.tongue import _, many
-from postroad_tray.window.marks import Mark
+from postroad_tray.window.shapes import Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,22 @@ def headline(picture: Picture) -> tuple[Mark, str]:
     banner = link_banner(picture)
     if banner is not None:
         return banner.mark, banner.sentence
-    node = picture.node
+    state = picture.node.state
     grave = worth_a_banner(picture)
-    mark = STATE_MARKS[node.state]
+    mark = STATE_MARKS[state]
     if grave and (mark is Mark.OK or grave[0].severity is Severity.BROKEN):
         mark = SEVERITY_MARKS[grave[0].severity]
-    return mark, node.sentence
+    return mark, state_sentence(state)
+
+
+def state_sentence(state: State) -> str:
+    """As the service says it, in the language of whoever reads it."""
+    return {
+        State.SETUP_NEEDED: _("Postroad is not set up yet: you have no address."),
+        State.LOCKED: _("Your node is locked: its keys wait for you."),
+        State.STARTING: _("Your node is starting."),
+        State.ONLINE: _("Your node is online: letters come and go."),
+        State.OFFLINE: _("Your node is offline: letters wait until it reaches other nodes."),
+        State.DEGRADED: _("Your node is running, but not all is as it should be."),
+        State.PAUSED: _("Your node is paused: no letter comes or goes."),
+    }[state]

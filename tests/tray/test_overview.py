@@ -1,0 +1,211 @@
+"""The first page, with the real widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
+
+from postroad.contract import State
+from postroad_tray.client import Answer, Typed
+from postroad_tray.deeds import Place
+from postroad_tray.facts import Endpoints, Picture
+from postroad_tray.window import open_window, overview_words, telling
+from postroad_tray.window.frame import Frame
+from postroad_tray.window.overview import Overview, SecretDialog
+from postroad_tray.window.shapes import Mark
+from tray import pictures, seeing
+from tray.standing_in import StandIn
+
+pytestmark = pytest.mark.usefixtures("qt")
+NOW = pictures.NOW
+DAY = {
+    "Accepted": 14, "Delivered": 11, "UnderWay": 2, "Late": 0, "Failed": 1, "FromContacts": 9,
+    "FromStrangers": 1, "SecondsToReceipt": {"Letters": 11, "Median": 1.24, "Percentile95": 42.0},
+}  # fmt: skip
+
+
+def opened(client: StandIn, now: Callable[[], float] = lambda: NOW) -> tuple[Frame, Overview]:
+    frame = open_window(client, page="overview", now=now)
+    assert isinstance(frame.page, Overview)
+    return frame, frame.page
+
+
+def dialogs() -> list[QDialog]:
+    return [
+        one
+        for one in QApplication.topLevelWidgets()
+        if isinstance(one, SecretDialog) and one.isVisible()
+    ]
+
+
+def test_all_is_said_in_one_sentence_with_a_shape() -> None:
+    _frame, page = opened(StandIn(pictures.healthy()))
+    assert page._sentence.text() == "Your node is online: letters come and go."
+    assert page._sign.mark is Mark.OK
+    assert page._sign.accessibleName() == page._sentence.text()
+
+
+@pytest.mark.parametrize(
+    ("picture", "mark"),
+    [
+        (pictures.trouble(), Mark.BROKEN),
+        (pictures.crowded(), Mark.ATTENTION),
+        (pictures.offline(), Mark.WAITING),
+        (pictures.paused(), Mark.OFF),
+        (pictures.off(), Mark.OFF),
+        (pictures.silent(), Mark.ATTENTION),
+        (Picture(), Mark.WORKING),
+    ],
+)
+def test_each_state_has_its_shape(picture: Picture, mark: Mark) -> None:
+    assert telling.headline(picture)[0] is mark
+
+
+def test_every_state_of_the_service_has_a_sentence_that_is_ours() -> None:
+    for state in State:
+        picture = replace(pictures.hostile(), node=pictures.node(state=state, sentence="<b>"))
+        mark, sentence = telling.headline(picture)
+        assert sentence == telling.state_sentence(state)
+        assert isinstance(mark, Mark)
+
+
+def test_what_to_do_next_has_a_button_that_leads_there() -> None:
+    client = StandIn(pictures.crowded())
+    frame, page = opened(client)
+    assert seeing.shows(page, pictures.LATE.summary)
+    seeing.click(seeing.button(page, "Look at the queue"))
+    assert frame.page_name == "queue"
+
+
+@pytest.mark.parametrize(
+    ("picture", "place", "member"),
+    [
+        (pictures.empty(), Place.INVITE, None),
+        (pictures.healthy(), Place.INVITE, None),
+        (pictures.with_people(7, requests=2), Place.REQUESTS, None),
+        (pictures.offline(), None, None),
+        (pictures.not_set_up(), Place.FIRST_RUN, None),
+        (pictures.locked(), None, "Unlock"),
+        (pictures.paused(), None, "Resume"),
+    ],
+)
+def test_the_next_step(picture: Picture, place: Place | None, member: str | None) -> None:
+    step = overview_words.steps(picture)[0]
+    assert step.place == place
+    assert (step.question.member if step.question else None) == member
+    assert step.sentence
+
+
+def test_a_service_that_is_off_is_started_here() -> None:
+    client = StandIn(pictures.off())
+    frame, page = opened(client)
+    assert seeing.shows(page, "Postroad is off: no letter comes or goes.")
+    assert frame._banner.isHidden()
+    client.answers["StartServiceByName"] = Answer((), "x.Failed", "It is not installed.")
+    seeing.click(seeing.button(page, "Start Postroad"))
+    assert [one.member for one in client.asked] == ["StartServiceByName"]
+    assert frame.outcome == "It is not installed."
+    assert seeing.button(page, "Start Postroad").isEnabled()
+
+
+def test_a_pause_can_be_ended_here() -> None:
+    client = StandIn(pictures.paused())
+    frame, page = opened(client)
+    assert seeing.shows(page, "It is back on the network in 1 h.")
+    client.answers["Resume"] = Answer((), "x.Failed", "It does not want to.")
+    seeing.click(seeing.button(page, "Resume"))
+    assert client.asked[-1].member == "Resume"
+    assert frame.outcome == "It does not want to."
+
+
+def test_the_last_day_is_counted_now_and_then() -> None:
+    client = StandIn(pictures.healthy())
+    client.answers["GetStatistics"] = Answer((DAY,))
+    moment = [float(NOW)]
+    frame, page = opened(client, now=lambda: moment[0])
+    assert client.asked[-1].body == ({"Days": Typed("u", 1)},)
+    for number, label in (("14", "written"), ("11", "arrived"), ("10", "received")):
+        found = [one for one in page.findChildren(QLabel) if one.text() == number]
+        assert found[0].accessibleName() == f"{number} {label}"
+    assert seeing.shows(page, "Half of them arrived within 1.2 s, 95 of 100 within 42 s.")
+    asked = len(client.asked)
+    frame._draw()
+    assert len(client.asked) == asked
+    moment[0] += 61
+    frame._draw()
+    assert len(client.asked) == asked + 1
+    client.show(pictures.with_people(7, letters=3))
+    assert len(client.asked) == asked + 2
+
+
+def test_numbers_that_cannot_be_had_say_why() -> None:
+    client = StandIn(pictures.healthy())
+    client.answers["GetStatistics"] = Answer((), "x.Busy", "Try again.")
+    _frame, page = opened(client)
+    assert seeing.shows(page, "Try again.")
+    assert overview_words.figures({"Accepted": "many", "Late": -3, "Failed": True})[0].number == "0"
+    assert overview_words.pace({"SecondsToReceipt": {"Median": "soon"}}) == ""
+
+
+def test_what_a_mail_program_asks_for_can_be_copied() -> None:
+    _frame, page = opened(StandIn(pictures.healthy()))
+    seeing.click(seeing.button(page, "Copy: your address"))
+    assert QGuiApplication.clipboard().text() == pictures.OWN_ADDRESS
+    seeing.click(seeing.button(page, "Copy: Outgoing mail, SMTP"))
+    assert QGuiApplication.clipboard().text() == "127.0.0.1:10587"
+    assert seeing.shows(page, "Copied")
+
+
+def test_a_door_that_is_shut_says_so() -> None:
+    client = StandIn(pictures.healthy())
+    _frame, page = opened(client)
+    closed = replace(client.picture.node, endpoints=Endpoints(imap=10143, user_name="anna"))
+    client.show(replace(client.picture, node=closed))
+    seeing.settle()
+    assert len([text for text in seeing.seen(page) if text == "shut"]) == 2
+    assert not [text for text in seeing.seen(page) if "10587" in text]
+
+
+def test_a_new_password_is_made_after_a_yes_shown_once_and_forgotten() -> None:
+    client = StandIn(pictures.healthy())
+    client.answers["NewMailboxPassword"] = Answer(("correct-horse",))
+    _frame, page = opened(client)
+    seeing.click(seeing.button(page, "New password …"))
+    seeing.press(seeing.question(), "Escape")
+    assert "NewMailboxPassword" not in {one.member for one in client.asked}
+    seeing.click(seeing.button(page, "New password …"))
+    seeing.click(seeing.button(seeing.question(), "Make a new one"))
+    shown = dialogs()[0]
+    assert seeing.shows(shown, "correct-horse")
+    seeing.click(seeing.button(shown, "Copy: the new password"))
+    assert QGuiApplication.clipboard().text() == "correct-horse"
+    field = shown.findChild(QLineEdit)
+    assert field is not None
+    seeing.click(seeing.button(shown, "I have it"))
+    assert not dialogs()
+    assert field.text() == ""
+
+
+def test_where_no_password_could_be_made_it_says_why() -> None:
+    client = StandIn(pictures.healthy())
+    client.answers["NewMailboxPassword"] = Answer((), "x.NotPermitted", "The policy forbids it.")
+    frame, page = opened(client)
+    seeing.click(seeing.button(page, "New password …"))
+    seeing.click(seeing.button(seeing.question(), "Make a new one"))
+    assert not dialogs()
+    assert frame.outcome == "The policy forbids it."
+
+
+def test_before_there_is_an_address_nothing_else_is_offered() -> None:
+    client = StandIn(pictures.not_set_up())
+    _frame, page = opened(client)
+    assert seeing.seen(page) == [
+        "Postroad is not set up yet: you have no address.",
+        "You choose a name, and write down 24 words. It takes a few minutes.",
+        "&Set up Postroad …",
+    ]
+    assert not client.asked
