@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QComboBox, QTableWidget, QToolButton
 from postroad_tray import numbers
 from postroad_tray.client import Answer
 from postroad_tray.numbers import HOURS, Outages, Presence, statistics
-from postroad_tray.window import Frame, health, health_words, open_window
+from postroad_tray.window import health, health_words, open_window
+from postroad_tray.window.frame import Frame
 from postroad_tray.window.plots import Bars, HourStrip, Spans
 from tray import pictures, seeing
 from tray.standing_in import StandIn

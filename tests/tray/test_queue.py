@@ -100,6 +100,19 @@ def test_giving_up_is_asked_first_and_return_means_no() -> None:
     assert frame.outcome == "1 letter is given up."
 
 
+def test_it_is_told_which_letters_had_left_already() -> None:
+    client = StandIn(pictures.trouble())
+    client.answers["Cancel"] = Answer(({"HasLeft": True, "Holders": 2},))
+    frame, page = opened(client)
+    choose(page, 1)
+    seeing.press(page._table, "Delete")
+    seeing.click(seeing.button(seeing.question(), "Give up"))
+    until_it_is_done(page)
+    assert frame.outcome == (
+        "1 letter is given up. 1 had left this computer, and may still be delivered."
+    )
+
+
 def test_what_is_refused_is_told_with_what_went_well() -> None:
     client = StandIn(pictures.trouble())
     client.answers["Cancel"] = Answer((), contract.BusError.NO_SUCH_MESSAGE, "It has gone.")

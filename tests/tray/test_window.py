@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -21,11 +22,11 @@ from PySide6.QtWidgets import (
 from postroad_tray import tongue
 from postroad_tray.client import Answer
 from postroad_tray.facts import Picture
-from postroad_tray.window import open_window
+from postroad_tray.window import open_window, pieces
 from postroad_tray.window.frame import Frame
-from postroad_tray.window.marks import MarkSign
+from postroad_tray.window.marks import MarkSign, tone
 from postroad_tray.window.page import Entry, Page
-from postroad_tray.window.shapes import Glyph
+from postroad_tray.window.shapes import Glyph, Mark
 from tray import pictures, seeing
 from tray.standing_in import StandIn
 
@@ -209,17 +210,32 @@ def test_what_is_not_there_is_said_and_goes_when_it_is_there(
     assert frame._banner.sentence == ""
 
 
-def test_dark_and_light_have_marks_that_stand_out(qt: QApplication) -> None:
-    from PySide6.QtGui import QColor, QPalette
-
-    from postroad_tray.window.marks import tone
-    from postroad_tray.window.shapes import Mark
-
+def test_marks_and_faint_words_stand_out_on_light_and_dark() -> None:
     for ground in ("#efefef", "#ffffff", "#323232", "#1b1b1b"):
         palette = QPalette(QColor(ground))
         palette.setColor(QPalette.ColorRole.Window, QColor(ground))
         for mark in Mark:
             assert contrast(tone(mark, palette).name(), ground) >= 4.5, (mark, ground)
+        faint = pieces.faint_ink(palette).name()
+        assert contrast(faint, ground) >= 4.5, ground
+        assert contrast(faint, palette.color(QPalette.ColorRole.Base).name()) >= 4.5, ground
+
+
+def test_faint_words_follow_from_light_to_dark(qt: QApplication) -> None:
+    card = pieces.Card("A card")
+    label = pieces.words("faint", faint=True)
+    card.inside.addWidget(label)
+    card.show()
+    before = qt.palette()
+    try:
+        for ground in ("#efefef", "#323232"):
+            qt.setPalette(QPalette(QColor(ground)))
+            seeing.settle()
+            shown = label.palette().color(label.foregroundRole())
+            assert shown == pieces.faint_ink(card.palette())
+            assert shown != card.palette().color(QPalette.ColorRole.Text)
+    finally:
+        qt.setPalette(before)
 
 
 def contrast(one: str, other: str) -> float:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout
+from PySide6.QtGui import QAccessible, QAccessibleEvent, QPalette
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from postroad_tray.tongue import _
 from postroad_tray.window import pieces
 from postroad_tray.window.marks import MarkSign
 from postroad_tray.window.telling import Banner
+
+
+def announce(widget: QWidget) -> None:
+    """Have a screen reader say what has come to be there."""
+    QAccessible.updateAccessibility(QAccessibleEvent(widget, QAccessible.Event.Alert))
 
 
 class BannerBar(QFrame):
@@ -42,6 +47,7 @@ class BannerBar(QFrame):
         self.hide()
 
     def show_banner(self, banner: Banner | None) -> None:
+        is_new = banner is not None and banner.sentence != self.sentence
         if banner is not None:
             self._sign.show_mark(banner.mark, banner.sentence)
             pieces.say(self._sentence, banner.sentence)
@@ -51,6 +57,8 @@ class BannerBar(QFrame):
             self.setAccessibleDescription(f"{banner.next_step} {banner.more}".strip())
         self._button.setVisible(banner is not None and banner.may_start)
         self.setVisible(banner is not None)
+        if is_new:
+            announce(self)
 
     @property
     def sentence(self) -> str:
@@ -92,3 +100,5 @@ class OutcomeBar(QFrame):
         pieces.say(self._words, sentence)
         self.setAccessibleName(sentence)
         self.setVisible(bool(sentence))
+        if sentence:
+            announce(self)

@@ -47,6 +47,7 @@ class Frame(QMainWindow):
         self._client = client
         self._entries = {one.name: one for one in entries}
         self._pages: dict[str, Page] = {}
+        self._areas: dict[str, QScrollArea] = {}
         self._stays = stays
         self._leave = leave
         self._now = now
@@ -169,13 +170,10 @@ class Frame(QMainWindow):
             page.turned_to.connect(self.turn_to)
             page.setAccessibleName(self._entries[name].title)
             self._pages[name] = page
-            self._stack.addWidget(_scrolled(page))
-        page = self._pages[name]
-        for number in range(self._stack.count()):
-            area = self._stack.widget(number)
-            if isinstance(area, QScrollArea) and area.widget() is page:
-                self._stack.setCurrentIndex(number)
-        return page
+            self._areas[name] = _scrolled(page)
+            self._stack.addWidget(self._areas[name])
+        self._stack.setCurrentWidget(self._areas[name])
+        return self._pages[name]
 
     def _turned(self) -> None:
         self._outcome.say("")

@@ -30,9 +30,10 @@ from postroad_tray.facts import Picture
 from postroad_tray.numbers import Presence, Statistics, statistics
 from postroad_tray.tongue import _, many
 from postroad_tray.window import health_words, pieces
-from postroad_tray.window.marks import Mark, MarkSign
+from postroad_tray.window.marks import MarkSign
 from postroad_tray.window.page import Page
 from postroad_tray.window.plots import Bars, Column, HourAxis, HourStrip, Sample, Series, Spans
+from postroad_tray.window.shapes import Mark
 
 ASKED_AGAIN_SECONDS = 60
 NETCHECK_SECONDS = 60.0

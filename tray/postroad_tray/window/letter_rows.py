@@ -152,5 +152,14 @@ def tried(count: int) -> str:
     return many("{n} letter is tried now.", "{n} letters are tried now.", count)
 
 
-def cancelled(count: int) -> str:
-    return many("{n} letter is given up.", "{n} letters are given up.", count)
+def cancelled(count: int, had_left: int) -> str:
+    """`had_left`: how many of them were on their way already."""
+    said = many("{n} letter is given up.", "{n} letters are given up.", count)
+    if not had_left:
+        return said
+    more = many(
+        "{n} had left this computer, and may still be delivered.",
+        "{n} had left this computer, and may still be delivered.",
+        had_left,
+    )
+    return f"{said} {more}"

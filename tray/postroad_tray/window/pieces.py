@@ -10,13 +10,15 @@ import html
 import re
 from collections.abc import Callable
 
-from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QGuiApplication, QPalette
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLayout,
     QLineEdit,
     QMessageBox,
     QPushButton,
@@ -27,6 +29,7 @@ from PySide6.QtWidgets import (
 
 from postroad_tray.tongue import _
 
+FAINT = 0.68  # of the ink in words that are read last
 COPIED_SHOWN_MS = 2000
 WIDTH_MAX_LINES = 12  # that the longest word of a text may ask for, in lines of its font
 _ENDLESS = re.compile(r"\S{65,}")
@@ -39,12 +42,34 @@ class Words(QLabel):
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self._is_faint = False
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setWordWrap(True)
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.setText(text)
+
+    def make_faint(self) -> None:
+        """For what is read last; still dark enough to be read well."""
+        self._is_faint = True
+        self._tint()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.ParentChange):
+            self._tint()
+
+    def _tint(self) -> None:
+        if not self._is_faint:
+            return
+        around = self.parentWidget()
+        palette = around.palette() if around is not None else QApplication.palette()
+        ink = faint_ink(palette)
+        if self.palette().color(QPalette.ColorRole.Text) != ink:
+            for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text):
+                palette.setColor(role, ink)
+            self.setPalette(palette)
 
     def minimumSizeHint(self) -> QSize:
         metrics = self.fontMetrics()
@@ -55,7 +80,9 @@ class Words(QLabel):
         return QSize(width, metrics.height())
 
 
-def words(text: str = "", *, size: float = 1.0, bold: bool = False, faint: bool = False) -> QLabel:
+def words(
+    text: str = "", *, size: float = 1.0, bold: bool = False, faint: bool = False
+) -> QLabel:
     """A text in lines that break; `size` in sizes of the font."""
     label = Words(breakable(text))
     font = label.font()
@@ -63,8 +90,19 @@ def words(text: str = "", *, size: float = 1.0, bold: bool = False, faint: bool 
     font.setBold(bold)
     label.setFont(font)
     if faint:
-        label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        label.make_faint()
     return label
+
+
+def faint_ink(palette: QPalette) -> QColor:
+    """Between the ink and the paper, nearer to the ink."""
+    ink = palette.color(QPalette.ColorRole.Text)
+    paper = palette.color(QPalette.ColorRole.Base)
+    return QColor.fromRgbF(
+        FAINT * ink.redF() + (1 - FAINT) * paper.redF(),
+        FAINT * ink.greenF() + (1 - FAINT) * paper.greenF(),
+        FAINT * ink.blueF() + (1 - FAINT) * paper.blueF(),
+    )
 
 
 def taken_words(text: str = "", *, size: float = 1.0, bold: bool = False) -> QLabel:
@@ -181,6 +219,17 @@ def row(*widgets: QWidget, stretch_first: bool = True) -> QHBoxLayout:
     for number, one in enumerate(widgets):
         made.addWidget(one, 1 if stretch_first and number == 0 else 0)
     return made
+
+
+def empty(layout: QLayout) -> None:
+    """Take out and delete all that is in it."""
+    while (item := layout.takeAt(0)) is not None:
+        widget = item.widget()
+        if widget is not None:
+            widget.deleteLater()
+        inner = item.layout()
+        if inner is not None:
+            empty(inner)
 
 
 def ask_first(

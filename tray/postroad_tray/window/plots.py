@@ -17,7 +17,8 @@ from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPalette, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from postroad_tray import numbers
-from postroad_tray.window.marks import Mark, tone
+from postroad_tray.window.marks import tone
+from postroad_tray.window.shapes import Mark
 
 _LINES_HIGH = 9.0
 _STRIP_LINES_HIGH = 1.5

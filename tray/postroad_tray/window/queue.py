@@ -84,7 +84,7 @@ class Queue(Page):
     # --- what its owner may do -------------------------------------------------------------------
 
     def _try_chosen(self) -> None:
-        self._ask_for_each("Retry", self._chosen_letters(), letter_rows.tried)
+        self._ask_for_each("Retry", self._chosen_letters(), _tried)
 
     def _try_all(self) -> None:
         def answered(answer: Answer) -> None:
@@ -102,11 +102,11 @@ class Queue(Page):
             letter_rows.cancel_question(len(chosen), letter_rows.whom(chosen[0], self._names)),
             letter_rows.cancel_warning(),
             _("&Give up"),
-            lambda: self._ask_for_each("Cancel", chosen, letter_rows.cancelled),
+            lambda: self._ask_for_each("Cancel", chosen, _cancelled),
         )
 
     def _ask_for_each(
-        self, member: str, letters: list[Message], said: Callable[[int], str]
+        self, member: str, letters: list[Message], said: Callable[[list[Answer]], str]
     ) -> None:
         if not letters or not self._is_there or self._errands.is_running:
             return
@@ -116,7 +116,7 @@ class Queue(Page):
                 self.said.emit(_("{n} of {all} …").format(n=number, all=len(letters)))
 
         def done(good: list[Answer], sentence: str) -> None:
-            told = said(len(good)) if good or not sentence else ""
+            told = said(good) if good or not sentence else ""
             self.said.emit(f"{told} {sentence}".strip())
             self._tell()
 
@@ -133,3 +133,12 @@ class Queue(Page):
             step,
         )
         self._tell()
+
+
+def _tried(good: list[Answer]) -> str:
+    return letter_rows.tried(len(good))
+
+
+def _cancelled(good: list[Answer]) -> str:
+    had_left = sum(one.fields.get("HasLeft") is True for one in good)
+    return letter_rows.cancelled(len(good), had_left)
