@@ -81,6 +81,20 @@ def test_what_to_do_next_has_a_button_that_leads_there() -> None:
     assert frame.page_name == "queue"
 
 
+def test_the_connection_is_checked_with_one_click() -> None:
+    client = StandIn(pictures.offline())
+    known = client.picture.node.problems[0]
+    blocked = replace(known, code="nobody-answers")
+    client.show(replace(client.picture, node=replace(client.picture.node, problems=(blocked,))))
+    frame, page = opened(client)
+    seeing.click(seeing.button(page, "Check the connection …"))
+    assert frame.page_name == "health"
+    assert [one.member for one in client.asked].count("Netcheck") == 1
+    assert frame.page is not None
+    found = seeing.button(frame.page, "Check now")
+    seeing.until(lambda: not found.visibleRegion().isEmpty())
+
+
 @pytest.mark.parametrize(
     ("picture", "place", "member"),
     [

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from postroad_tray import plain
 from postroad_tray.client import Answer, Client, Question, Typed
+from postroad_tray.deeds import Place
 from postroad_tray.facts import Picture
 from postroad_tray.numbers import Presence, Statistics, statistics
 from postroad_tray.tongue import _, many
@@ -80,6 +81,11 @@ class Health(Page):
         elif not picture.is_there and self._shown is None:
             self._show_nothing(_("There is nothing to show while Postroad does not answer."))
         self._reach.may_check(picture.is_there)
+
+    def begin(self, what: str) -> None:
+        if what == Place.CONNECTION:
+            self._reach.check()
+            pieces.bring_into_view(self._reach)
 
     def _chosen(self) -> None:
         self._ask()
@@ -301,6 +307,11 @@ class ReachCard(pieces.Card):
 
     def may_check(self, allowed: bool) -> None:
         self._button.setEnabled(allowed and self._button.text() == _("&Check now"))
+
+    def check(self) -> None:
+        """Begin, unless it is at work or there is nobody to ask."""
+        if self._button.isEnabled():
+            self._check()
 
     def _check(self) -> None:
         self._button.setText(_("Checking …"))

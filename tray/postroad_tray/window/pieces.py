@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMessageBox,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
@@ -219,6 +220,19 @@ def row(*widgets: QWidget, stretch_first: bool = True) -> QHBoxLayout:
     for number, one in enumerate(widgets):
         made.addWidget(one, 1 if stretch_first and number == 0 else 0)
     return made
+
+
+def bring_into_view(widget: QWidget) -> None:
+    """Scroll what is around it, once there is a place for it."""
+
+    def bring() -> None:
+        around = widget.parentWidget()
+        while around is not None and not isinstance(around, QScrollArea):
+            around = around.parentWidget()
+        if around is not None:
+            around.ensureWidgetVisible(widget)
+
+    QTimer.singleShot(0, widget, bring)
 
 
 def empty(layout: QLayout) -> None:
