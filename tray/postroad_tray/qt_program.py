@@ -42,7 +42,9 @@ from postroad_tray.program import FAILED, PROGRAM, Started, again, now, tell
 from postroad_tray.qt_icon import TrayIcon, load
 from postroad_tray.state import APPLICATION
 from postroad_tray.tongue import _
-from postroad_tray.window import Frame, open_window
+from postroad_tray.trails import Trails
+from postroad_tray.window import open_window
+from postroad_tray.window.frame import Frame
 
 HOST_SECONDS = 20.0  # at login a panel may come so much later than we do
 
@@ -148,6 +150,8 @@ class _Tray:
         self._options = started.options
         self._leave = application.quit
         self._frame: Frame | None = None
+        self._trails = Trails()
+        started.line.watch(lambda picture: self._trails.note(picture, now()))
         self._icon: TrayIcon | None = None
         self._notifier: Notifier | None = None
         self._adviser = Adviser(started.line, TrayIcon.is_shown, self._advise)
@@ -197,6 +201,7 @@ class _Tray:
             self._frame = open_window(
                 self._line,
                 page=page,
+                trails=self._trails,
                 stays=lambda: not self._options.is_window,
                 leave=self._leave,
                 now=now,
