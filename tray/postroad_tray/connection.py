@@ -1,7 +1,7 @@
 """One connection to a bus: calls and their answers, signals, and calls to us.
 
 Purpose: what goes to and fro, whatever is meant by it; what it means is `bus.Line`'s business. The
-socket is ours (asyncio's streams); a library writes and reads the messages (`Kit`).
+socket is ours (asyncio's streams), and so is reading (`wire`); a library writes (`Kit`).
 Invariants: every call has an end. Nothing is read but what is an answer that we wait for, of whom
 it was asked, or what `Listener.wants` by its head; nothing that comes raises out of here but
 ConnectionError. The processor is ours for a share of the time only: whoever floods us is read
@@ -19,12 +19,12 @@ import termios
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from postroad_tray import wire
 from postroad_tray.errors import DISCONNECTED, INVALID_ARGUMENTS, NO_REPLY
-from postroad_tray.wire import Head, Kind
+from postroad_tray.wire import Came, Kind
 
 log = logging.getLogger(__name__)
 DAEMON, DAEMON_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
@@ -56,19 +56,6 @@ class Sent:
     error_name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
-    """A message as it came, variants unwrapped; `octets` of an answer that was too long: none."""
-
-    head: Head
-    path: str = ""
-    interface: str = ""
-    member: str = ""
-    signature: str = ""
-    body: list[Any] = field(default_factory=list)
-    error_name: str = ""
-
-
 class Flooded(ConnectionError):
     """There was no end of what came."""
 
@@ -79,18 +66,15 @@ class Kit(Protocol):
     def write(self, serial: int, sent: Sent) -> bytes:
         """ValueError: it cannot be written so."""
 
-    def read(self, head: Head, octets: bytes) -> Came:
-        """ValueError: it cannot be read."""
-
 
 class Listener(Protocol):
-    def wants(self, head: Head) -> bool:
+    def wants(self, head: Came) -> bool:
         """Whether a signal or a call is worth being read."""
 
     def heard(self, came: Came) -> None:
         """A signal, or a call to us."""
 
-    def missed(self, head: Head) -> None:
+    def missed(self, head: Came) -> None:
         """One that was wanted and could not be read."""
 
     def alive(self, sender: str) -> None:
@@ -230,7 +214,7 @@ class Connection:
                 log.exception("what came over the session bus could not be dealt with")
 
     def _take_answer(self, waiting: _Waiting, piece: wire.Piece) -> None:
-        came = self._read(piece) or _error(NO_REPLY, "", piece.head)
+        came = self._read(piece) or _error(NO_REPLY, "", piece.head.sender)
         if waiting.answered.done():
             return
         try:
@@ -242,10 +226,8 @@ class Connection:
 
     def _read(self, piece: wire.Piece) -> Came | None:
         """None: it was too long, or is none that can be read."""
-        if piece.octets is None:
-            return None
         try:
-            return self._kit.read(piece.head, piece.octets)
+            return piece.read()
         except ValueError as error:
             log.info("a message over the session bus cannot be read: %s", error)
             return None
@@ -268,9 +250,8 @@ async def _greeted(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
     return reader, writer
 
 
-def _error(name: str, sentence: str, head: Head | None = None) -> Came:
-    found = head or Head(Kind.ERROR, 0, "")
-    return Came(Head(Kind.ERROR, found.serial, found.sender), error_name=name, body=[sentence])
+def _error(name: str, sentence: str, sender: str = "") -> Came:
+    return Came(Kind.ERROR, sender=sender, error_name=name, body=[sentence])
 
 
 class _Pace:

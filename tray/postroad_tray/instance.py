@@ -12,7 +12,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ def offer(name: str, activate: Callable[[str, str], None]) -> Offer:
     """What the first one does for the second: `activate` gets a page (or nothing) and the token of
     the click, if there was one."""
 
-    def activated(body: list[Any]) -> None:
+    def activated(body: Sequence[Any]) -> None:
         page, options = body
         token = options.get(TOKEN, "")
         is_token = isinstance(token, str) and len(token) <= TOKEN_LENGTH_MAX and token.isprintable()

@@ -11,20 +11,25 @@ libraries do instead stands in docs/adr/0029-tray.md.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 from urllib.parse import unquote_to_bytes
+
+from postroad_tray import values
 
 KIB, MIB = 1024, 1024 * 1024
 HEAD_BYTES = 16  # of what is always there; the rest of a head are fields
 FIELDS_BYTES_MAX = 4 * KIB
-# 2,000 contacts and as many nodes are 3 MiB. Of four octets a library makes an object of 200.
+# 2,000 contacts and as many nodes are 3 MiB.
 MESSAGE_BYTES_MAX = 4 * MIB
 LINE_BYTES_MAX = KIB  # of the greeting
 _LITTLE, _BIG = ord("l"), ord("B")
-_REPLY_SERIAL, _SENDER = 5, 7  # of the fields
-_STRINGS = {b"s": 4, b"o": 4, b"g": 1}  # how many octets tell the length
+_FIELDS = {
+    1: "path", 2: "interface", 3: "member", 4: "error_name", 5: "reply_to", 7: "sender",
+    8: "signature",
+}  # fmt: skip
 
 
 class Kind(IntEnum):
@@ -35,21 +40,39 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What the bus itself says of a message: nobody can send under another's unique name."""
+class Came:
+    """A message: what its head says, and, once that was read, its body. `sender` is the bus's word:
+    nobody can send under the unique name of another."""
 
     kind: int
-    serial: int
-    sender: str
+    serial: int = 0
+    sender: str = ""
     reply_to: int = 0
+    path: str = ""
+    interface: str = ""
+    member: str = ""
+    error_name: str = ""
+    signature: str = ""
+    body: Sequence[Any] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A message. `octets`: None, where it is too long to be kept."""
+    """A message, its body unread. `octets`: None, where it is too long to be kept."""
 
-    head: Head
+    head: Came
     octets: bytes | None
+
+    def read(self) -> Came:
+        """With its body. ValueError: it cannot be read, or was not kept."""
+        if self.octets is None:
+            raise ValueError("it is too long")
+        order = _order(self.octets[0])
+        (fields,) = struct.unpack_from(f"{order}I", self.octets, 12)
+        begin = HEAD_BYTES + fields + -fields % 8
+        return replace(
+            self.head, body=values.read(self.octets[begin:], self.head.signature, order=order)
+        )
 
 
 class Stream:
@@ -89,48 +112,35 @@ class Stream:
         mark, kind, _, version = self._octets[at : at + 4]
         if mark not in (_LITTLE, _BIG) or version != 1:
             raise ValueError("The session bus sent what is no message of D-Bus.")
-        order = "<" if mark == _LITTLE else ">"
+        order = _order(mark)
         body, serial, fields = struct.unpack_from(f"{order}III", self._octets, at + 4)
         length = HEAD_BYTES + fields + -fields % 8 + body
         is_kept = length <= self._length_max and fields <= FIELDS_BYTES_MAX
         wanted = length if is_kept else HEAD_BYTES + min(fields, FIELDS_BYTES_MAX)
         if len(self._octets) - at < wanted:
             return None
-        sender, reply_to = "", 0
-        if fields <= FIELDS_BYTES_MAX:
-            told = bytes(self._octets[at + HEAD_BYTES : at + HEAD_BYTES + fields])
-            sender, reply_to = _read_fields(order, told)
-        whole = bytes(self._octets[at : at + length]) if is_kept else None
-        return Piece(Head(kind, serial, sender, reply_to), whole), length
+        told = bytes(self._octets[at : at + wanted]) if fields <= FIELDS_BYTES_MAX else b""
+        head = _head(order, kind, serial, told)
+        return Piece(head, told if is_kept else None), length
 
 
-def _read_fields(order: str, fields: bytes) -> tuple[str, int]:
-    """The sender, and to which serial it is a reply. Fields that cannot be read are none."""
-    sender, reply_to, at = "", 0, 0
+def _order(mark: int) -> str:
+    return "<" if mark == _LITTLE else ">"
+
+
+def _head(order: str, kind: int, serial: int, octets: bytes) -> Came:
+    """What the fields say; of those that cannot be read, nothing."""
     try:
-        while at < len(fields):
-            at += -at % 8
-            code, length = fields[at], fields[at + 1]
-            signature = fields[at + 2 : at + 2 + length]
-            at += 3 + length
-            if signature == b"u":
-                at += -at % 4
-                (number,) = struct.unpack_from(f"{order}I", fields, at)
-                reply_to = number if code == _REPLY_SERIAL else reply_to
-                at += 4
-            elif (width := _STRINGS.get(signature)) is not None:
-                at += -at % width
-                size = fields[at]
-                if width == 4:
-                    (size,) = struct.unpack_from(f"{order}I", fields, at)
-                text = fields[at + width : at + width + size]
-                sender = text.decode("ascii") if code == _SENDER else sender
-                at += width + size + 1
-            else:
-                break
-    except (IndexError, struct.error, UnicodeDecodeError):
-        pass
-    return sender, reply_to
+        (fields,) = values.read(octets, "a(yv)", order=order, at=HEAD_BYTES - 4)
+    except ValueError:
+        fields = []
+    known = {_FIELDS[code]: value for code, value in fields if code in _FIELDS}
+    fit: dict[str, Any] = {
+        name: value
+        for name, value in known.items()
+        if isinstance(value, int if name == "reply_to" else str)
+    }
+    return Came(kind, serial, **fit)
 
 
 def addresses(text: str) -> list[str]:

@@ -6,14 +6,14 @@ Invariants: nothing but `start_service` has the bus start the service. What coun
 service came from the one that has its name, and is read into the types of `facts`; nothing of it is
 ever called, opened or run. A flood of changes is one picture in PICTURE_SECONDS, and the last one
 is always among them. While nothing happens and nobody looks, this thread sleeps.
-See: docs/dbus.md; docs/adr/0029-tray.md. How octets become messages: `connection`, `library`.
+See: docs/dbus.md; docs/adr/0029-tray.md. How octets become messages: `connection`, `wire`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,10 +22,10 @@ from typing import Any
 from postroad import contract
 from postroad_tray import errors, facts
 from postroad_tray.client import SILENT_SECONDS, Answer, Question, Signal
-from postroad_tray.connection import DAEMON, DAEMON_PATH, Came, Connection, Flooded, Kit, Sent
+from postroad_tray.connection import DAEMON, DAEMON_PATH, Connection, Flooded, Kit, Sent
 from postroad_tray.facts import Link, Picture
 from postroad_tray.outbox import Outbox
-from postroad_tray.wire import Head, Kind
+from postroad_tray.wire import Came, Kind
 
 log = logging.getLogger(__name__)
 OBJECT_MANAGER = f"{DAEMON}.ObjectManager"
@@ -56,7 +56,7 @@ class Offer:
     name: str
     object_path: str
     interface: str
-    methods: Mapping[str, tuple[str, Callable[[list[Any]], None]]]
+    methods: Mapping[str, tuple[str, Callable[[Sequence[Any]], None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +345,7 @@ class Worker:
 
     # What comes (`connection.Listener`)
 
-    def wants(self, head: Head) -> bool:
+    def wants(self, head: Came) -> bool:
         if head.kind == Kind.CALL:
             return self._offer is not None
         is_of_somebody = head.sender == DAEMON or head.sender in self._owners.values()
@@ -355,16 +355,16 @@ class Worker:
         if self._link is Link.SILENT and sender == self._owners[contract.BUS_NAME]:
             self._stirred.set()
 
-    def missed(self, head: Head) -> None:
+    def missed(self, head: Came) -> None:
         """There is something that we do not know: have all told again."""
         if head.sender == self._told_by:
             self._told_by = ""
             self._stirred.set()
 
     def heard(self, came: Came) -> None:
-        if came.head.kind == Kind.CALL:
+        if came.kind == Kind.CALL:
             self._called(came)
-        elif came.head.sender == DAEMON:
+        elif came.sender == DAEMON:
             if came.member == "NameOwnerChanged" and came.signature == "sss":
                 self._owned(came.body[0], came.body[2])
         else:
@@ -380,7 +380,7 @@ class Worker:
             self._stirred.set()
 
     def _signalled(self, came: Came) -> None:
-        sender = came.head.sender
+        sender = came.sender
         if sender == self._owners[contract.BUS_NAME] and facts.is_ours(came.path):
             self._told_more(came)
         for name, interface in self._interfaces:
@@ -392,13 +392,13 @@ class Worker:
         match came.interface, came.member, came.signature:
             case contract.MANAGER_INTERFACE, _, _:
                 self._hint(came)
-            case _ if self._told_by != came.head.sender:
+            case _ if self._told_by != came.sender:
                 pass  # it is older than all that we shall be told
             case "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as":
                 interface, properties, unknown = came.body
                 self._objects.change(came.path, interface, properties)
                 if unknown:
-                    self.missed(came.head)
+                    self.missed(came)
                 self._show()
             case "org.freedesktop.DBus.ObjectManager", "InterfacesAdded", "oa{sa{sv}}":
                 self._objects.add(*came.body)
@@ -432,8 +432,8 @@ class Worker:
             self._delivery.outbox.put_hint(partial(work, came.body))
         reply = Sent(
             Kind.ERROR if error else Kind.RETURN,
-            destination=came.head.sender,
-            reply_to=came.head.serial,
+            destination=came.sender,
+            reply_to=came.serial,
             error_name=error,
         )
         with suppress(ConnectionError, ValueError):
@@ -491,6 +491,6 @@ def _nth(seconds: tuple[float, ...], number: int) -> float:
     return seconds[min(number, len(seconds) - 1)]
 
 
-def _text(body: list[Any]) -> str:
+def _text(body: Sequence[Any]) -> str:
     """The first value, where it is a text."""
     return body[0] if body and isinstance(body[0], str) else ""
