@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from postroad_tray.client import Client
+from postroad_tray.deeds import Place
 from postroad_tray.tongue import _
 from postroad_tray.trails import Trails
 from postroad_tray.window.page import Entry, Page
@@ -35,6 +36,11 @@ def contents(client: Client, trails: Trails) -> Sequence[Entry]:
 
         return Health(client)
 
+    def contacts() -> Page:
+        from postroad_tray.window.contacts import Contacts
+
+        return Contacts(client)
+
     return (
         Entry("overview", _("Overview"), Glyph.OVERVIEW, overview),
         Entry("peers", _("Peers"), Glyph.PEERS, peers),
@@ -45,5 +51,13 @@ def contents(client: Client, trails: Trails) -> Sequence[Entry]:
             queue,
             waits=lambda picture: picture.node.parcels_under_way,
         ),
-        Entry("health", _("Health"), Glyph.HEALTH, health, begins=("connection",)),
+        Entry("health", _("Health"), Glyph.HEALTH, health, begins=(Place.CONNECTION,)),
+        Entry(
+            "contacts",
+            _("Contacts"),
+            Glyph.CONTACTS,
+            contacts,
+            waits=lambda picture: picture.node.requests_waiting,
+            begins=(Place.REQUESTS, Place.INVITE, Place.ACCEPT),
+        ),
     )

@@ -44,8 +44,8 @@ def row(peer: Peer, trail: Trail, now: float) -> Row:
             ),
             Cell("–" if not trail else "", _last(trail), trend(trail), points=line(trail, now)),
             Cell(seen(peer, now), -float(peer.seen_at)),
-            Cell(holding(peer), -(2 * peer.holds_for_us + peer.we_hold_for_them)),
-            Cell(trust(peer.trust), _TRUST_RANKS[peer.trust], mark=_TRUST_MARKS[peer.trust]),
+            holding_cell(peer.holds_for_us, peer.we_hold_for_them),
+            trust_cell(peer.trust),
         ),
     )
 
@@ -70,9 +70,8 @@ def sentence(peer: Peer, trail: Trail, now: float) -> str:
         _("Last seen: {when}.").format(when=seen(peer, now)),
         trend(trail),
     ]
-    if peer.holds_for_us or peer.we_hold_for_them:
-        parts.append(f"{_HOLDING_SENTENCES[(peer.holds_for_us, peer.we_hold_for_them)]()}")
-    return " ".join(parts)
+    parts.append(holding_sentence(peer.holds_for_us, peer.we_hold_for_them))
+    return " ".join(one for one in parts if one)
 
 
 def way(peer: Peer) -> str:
@@ -89,23 +88,34 @@ def seen(peer: Peer, now: float) -> str:
     return _("now") if peer.online else ago(peer.seen_at, now)
 
 
-def holding(peer: Peer) -> str:
-    match peer.holds_for_us, peer.we_hold_for_them:
+def holding_cell(for_us: bool, for_them: bool) -> Cell:
+    """Who keeps letters for whom."""
+    match for_us, for_them:
         case True, True:
-            return _("for each other")
+            said = _("for each other")
         case True, False:
-            return _("for you")
+            said = _("for you")
         case False, True:
-            return _("you for them")
+            said = _("you for them")
         case _other:
-            return "–"
+            said = "–"
+    return Cell(said, -(2.0 * for_us + for_them))
 
 
-_HOLDING_SENTENCES = {
-    (True, True): lambda: _("You keep letters for each other."),
-    (True, False): lambda: _("It keeps letters for you."),
-    (False, True): lambda: _("You keep letters for its owner."),
-}
+def holding_sentence(for_us: bool, for_them: bool) -> str:
+    match for_us, for_them:
+        case True, True:
+            return _("You keep letters for each other.")
+        case True, False:
+            return _("They keep letters for you.")
+        case False, True:
+            return _("You keep letters for them.")
+        case _other:
+            return ""
+
+
+def trust_cell(one: Trust) -> Cell:
+    return Cell(trust(one), _TRUST_RANKS[one], mark=_TRUST_MARKS[one])
 
 
 def trust(one: Trust) -> str:

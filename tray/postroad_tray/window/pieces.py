@@ -179,14 +179,16 @@ def button(text: str, does: Callable[[], None], explained: str = "") -> QPushBut
     return made
 
 
-def copy_button(what: str, value: Callable[[], str]) -> QPushButton:
-    """A button that copies; `what` it copies, in words, for whoever does not see its place."""
-    made = QPushButton(_("Copy"))
+def copy_button(what: str, value: Callable[[], str], text: str = "") -> QPushButton:
+    """A button that copies; `what` it copies, in words, for whoever does not see its place;
+    `text`: on it, where its place does not tell."""
+    shown = text or _("Copy")
+    made = QPushButton(shown)
     made.setAccessibleName(_("Copy: {what}").format(what=what))
     tip(made, made.accessibleName())
     back = QTimer(made)
     back.setSingleShot(True)
-    back.timeout.connect(lambda: made.setText(_("Copy")))
+    back.timeout.connect(lambda: made.setText(shown))
 
     def copy() -> None:
         QGuiApplication.clipboard().setText(value())

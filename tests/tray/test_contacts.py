@@ -1,0 +1,344 @@
+"""Contacts and requests, with the real widgets: what is said of people, and what is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDialog, QLabel
+
+from postroad import contract
+from postroad_tray.client import Answer
+from postroad_tray.facts import Picture, Trust
+from postroad_tray.window import contact_rows, open_window
+from postroad_tray.window.contacts import Contacts
+from postroad_tray.window.frame import Frame
+from postroad_tray.window.people_dialogs import Accept, Invite, QrCode, Rename, Verify
+from tray import pictures, seeing
+from tray.standing_in import StandIn
+
+LINK = "postroad:" + "a7b3" * 60
+NUMBER = [f"{n:05d}" for n in range(12)]
+D = TypeVar("D", bound=QDialog)
+
+
+def opened(picture: Picture) -> tuple[Frame, StandIn, Contacts]:
+    client = StandIn(picture)
+    frame = open_window(client, page="contacts", now=lambda: pictures.NOW)
+    assert isinstance(frame.page, Contacts)
+    return frame, client, frame.page
+
+
+def dialog(page: Contacts, kind: type[D]) -> D:
+    (found,) = page.findChildren(kind)
+    seeing.settle()
+    return found
+
+
+def choose(page: Contacts, number: int = 0) -> str:
+    key = page._table.rows.row(number).key
+    page._table.choose([key])
+    return key
+
+
+def test_of_each_way_to_trust_there_is_a_sentence() -> None:
+    one = pictures.contact(1)
+    said = {
+        trust: contact_rows.sentence(replace(one, trust=trust, verified_at=1), pictures.NOW)
+        for trust in Trust
+    }
+    assert len(set(said.values())) == len(Trust)
+    assert "never compared" in said[Trust.UNVERIFIED]
+    assert all(one.address in sentence for sentence in said.values())
+
+
+def test_only_what_can_still_be_accepted_is_listed() -> None:
+    told = [
+        {"Id": "a", "State": "open", "ExpiresAt": pictures.NOW + 10, "Name": "Dora"},
+        {"Id": "b", "State": "used", "ExpiresAt": pictures.NOW + 10},
+        {"Id": "c", "State": "open", "ExpiresAt": pictures.NOW - 10},
+        "nonsense",
+    ]
+    assert [one.id for one in contact_rows.invitations(told, pictures.NOW)] == ["a"]
+    assert contact_rows.invitations("nonsense", pictures.NOW) == []
+    assert [one.id for one in contact_rows.proposals(told, pictures.NOW)] == ["a"]
+
+
+def test_a_safety_number_is_read_in_three_lines() -> None:
+    assert contact_rows.number_lines(NUMBER).splitlines()[1] == "00004  00005  00006  00007"
+    assert contact_rows.number_lines(17) == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"Name": "bora", "Address": "b@x", "IsNew": True}, "bora is your contact now."),
+        ({"Name": "bora", "Address": "b@x", "IsNew": False}, "was your contact already"),
+        ({"Helper": "box"}, "box helps you"),
+    ],
+)
+def test_what_came_of_an_invitation_is_said(told: dict[str, object], said: str) -> None:
+    assert said in contact_rows.accepted(told)
+
+
+@pytest.mark.usefixtures("qt")
+class TestPage:
+    def test_nobody_is_known_yet_and_that_is_no_empty_table(self) -> None:
+        frame, _, page = opened(pictures.empty())
+        assert seeing.shows(frame, "You have no contacts yet.")
+        assert not page._table.isVisibleTo(frame)
+        assert seeing.button(frame, "Invite someone …").isEnabled()
+
+    def test_whoever_is_chosen_is_told_in_a_sentence_and_copied(self) -> None:
+        frame, client, page = opened(pictures.with_people(7))
+        choose(page)
+        assert seeing.shows(frame, "Anna, anna.")
+        seeing.click(seeing.button(frame, "Copy: the address"))
+        assert QGuiApplication.clipboard().text() == client.picture.contacts[0].address
+
+    def test_who_was_chosen_stays_so_when_the_picture_changes(self) -> None:
+        _, client, page = opened(pictures.with_people(7))
+        key = choose(page, 2)
+        client.show(pictures.with_people(9))
+        assert page._table.chosen() == [key]
+
+    def test_blocking_asks_first_and_no_is_the_answer_to_return(self) -> None:
+        frame, client, page = opened(pictures.with_people(3))
+        key = choose(page)
+        seeing.click(seeing.button(frame, "Block …"))
+        seeing.press(seeing.question(), "Return")
+        assert "Block" not in [one.member for one in client.asked]
+        seeing.click(seeing.button(frame, "Block …"))
+        seeing.click(seeing.button(seeing.question(), "Block"))
+        asked = client.asked[-1]
+        assert (asked.member, asked.object_path) == ("Block", key)
+        assert asked.interface == contract.CONTACT_INTERFACE
+        assert frame.outcome == "Anna is blocked."
+
+    def test_who_is_blocked_can_be_unblocked_without_a_question(self) -> None:
+        one = replace(pictures.contact(0), blocked=True, trust=Trust.BLOCKED)
+        frame, client, page = opened(replace(pictures.with_people(1), contacts=(one,)))
+        choose(page)
+        seeing.click(seeing.button(frame, "Unblock"))
+        assert client.asked[-1].member == "Unblock"
+
+    def test_removing_gives_up_the_letters_on_their_way_and_says_so(self) -> None:
+        frame, client, page = opened(pictures.with_people(3))
+        choose(page)
+        seeing.click(seeing.button(frame, "Remove …"))
+        box = seeing.question()
+        assert "given up" in box.informativeText()
+        seeing.click(seeing.button(box, "Remove"))
+        assert (client.asked[-1].member, client.asked[-1].body) == ("Remove", [True])
+
+    def test_a_request_is_accepted_or_refused_where_it_stands(self) -> None:
+        frame, client, _ = opened(pictures.with_people(2, requests=1))
+        request = client.picture.requests[0]
+        seeing.settle()
+        assert seeing.shows(frame, f"{request.address} wrote to you 1 h ago")
+        seeing.click(seeing.button(frame, "Accept"))
+        assert (client.asked[-1].member, client.asked[-1].object_path) == (
+            "Accept",
+            request.object_path,
+        )
+        seeing.click(seeing.button(frame, "Refuse …"))
+        seeing.click(seeing.button(seeing.question(), "Refuse"))
+        assert (client.asked[-1].member, client.asked[-1].body) == ("Refuse", [{}])
+        client.show(pictures.with_people(3))
+        assert not seeing.shows(frame, "wrote to you")
+
+    def test_a_button_keeps_the_focus_while_others_come(self) -> None:
+        frame, client, _ = opened(pictures.with_people(2, requests=1))
+        seeing.settle()
+        button = seeing.button(frame, "Accept")
+        button.setFocus()
+        client.show(pictures.with_people(2, requests=2))
+        assert button.hasFocus()
+
+    def test_an_error_of_the_service_is_said(self) -> None:
+        frame, client, page = opened(pictures.with_people(3))
+        client.answers["Unblock"] = Answer(error_name="x", sentence="It is not permitted.")
+        page._ask_contact(client.picture.contacts[0], "Unblock", said="good")
+        assert frame.outcome == "It is not permitted."
+
+    def test_nothing_can_be_begun_while_the_service_is_off(self) -> None:
+        frame, client, page = opened(pictures.with_people(3))
+        choose(page)
+        client.show(pictures.off())
+        for name in ("Invite someone …", "Accept an invitation …"):
+            assert not seeing.button(frame, name).isEnabled()
+
+    def test_open_invitations_and_proposals_are_told_and_ended(self) -> None:
+        client = StandIn(pictures.with_people(1))
+        open_one = {"Id": "i1", "State": "open", "ExpiresAt": pictures.NOW + 90_000}
+        client.answers["ListInvitations"] = Answer(([{**open_one, "Name": "Dora"}],))
+        proposal = {**open_one, "Id": "p1", "Name": "Carla", "Introducer": "Anna", "Address": "c@x"}
+        client.answers["ListProposals"] = Answer(([proposal],))
+        frame = open_window(client, page="contacts", now=lambda: pictures.NOW)
+        seeing.settle()
+        assert seeing.shows(frame, "For Dora, made never; it works for 25 h more.")
+        assert seeing.shows(frame, "Anna proposes Carla to you (c@x).")
+        seeing.click(seeing.button(frame, "Withdraw"))
+        withdrawn = [one.body for one in client.asked if one.member == "WithdrawInvitation"]
+        assert withdrawn == [["i1"]]
+        seeing.click(seeing.button(frame, "Decline"))
+        declined = [one.body for one in client.asked if one.member == "DeclineProposal"]
+        assert declined == [["p1"]]
+
+
+@pytest.mark.usefixtures("qt")
+class TestInvite:
+    def test_a_link_is_made_for_a_name_and_shown_as_a_code_too(self) -> None:
+        frame, client, page = opened(pictures.with_people(1))
+        client.answers["Invite"] = Answer((LINK, {"Seconds": 7 * 86400.0}))
+        seeing.click(seeing.button(frame, "Invite someone …"))
+        asked = dialog(page, Invite)
+        asked.name.setText(" Dora ")
+        seeing.press(asked.name, "Return")
+        invite = next(one for one in client.asked if one.member == "Invite")
+        assert invite.body[0]["Name"].value == "Dora"
+        assert asked.link.toPlainText() == LINK
+        assert asked.findChildren(QrCode)[0].isVisibleTo(asked)
+        assert "It works once, for 7 days." in asked.outcome.text()
+        seeing.click(seeing.button(asked, "Copy: the link"))
+        assert QGuiApplication.clipboard().text() == LINK
+
+    def test_what_the_service_will_not_do_is_said(self) -> None:
+        frame, client, page = opened(pictures.with_people(1))
+        client.answers["Invite"] = Answer(error_name="x", sentence="Not by this policy.")
+        seeing.click(seeing.button(frame, "Invite someone …"))
+        asked = dialog(page, Invite)
+        seeing.click(asked.make)
+        assert asked.outcome.text() == "Not by this policy."
+        assert asked.make.isEnabled()
+
+    def test_a_code_can_be_read_by_a_machine(self) -> None:
+        code = QrCode()
+        code.show_text(LINK, "")
+        code.resize(code.sizeHint())
+        image = code.grab().toImage()
+        side = code._module()
+        rows = [
+            [
+                image.pixelColor((x + 4) * side + 1, (y + 4) * side + 1).lightness() < 128
+                for x in range(len(code._rows))
+            ]
+            for y in range(len(code._rows))
+        ]
+        assert rows == [[bool(one) for one in row] for row in code._rows]
+        assert image.pixelColor(side, side).lightness() == 255
+
+
+@pytest.mark.usefixtures("qt")
+class TestAccept:
+    def test_a_link_that_was_copied_is_there_already(self) -> None:
+        QGuiApplication.clipboard().setText(f" {LINK}\n")
+        frame, client, page = opened(pictures.empty())
+        client.answers["Accept"] = Answer(
+            ("/x", {"Name": "bora", "Address": "bora@x", "IsNew": True})
+        )
+        seeing.click(seeing.button(frame, "Accept an invitation …"))
+        asked = dialog(page, Accept)
+        seeing.click(asked.accept_it)
+        assert client.asked[-1].body == [LINK]
+        assert asked.outcome.text() == "bora is your contact now. Write to them: bora@x"
+
+    def test_what_is_no_invitation_is_said_and_can_be_mended(self) -> None:
+        QGuiApplication.clipboard().clear()
+        frame, client, page = opened(pictures.empty())
+        seeing.click(seeing.button(frame, "Accept an invitation …"))
+        asked = dialog(page, Accept)
+        assert not asked.accept_it.isEnabled()
+        client.answers["Accept"] = Answer(
+            error_name=contract.BusError.INVALID_CODE, sentence="That is no invitation."
+        )
+        asked.link.setPlainText("a line that\nwas broken")
+        seeing.click(asked.accept_it)
+        assert client.asked[-1].body == ["alinethatwasbroken"]
+        assert asked.outcome.text() == "That is no invitation."
+        asked.link.setPlainText("x" * 3000)
+        before = len(client.asked)
+        seeing.click(asked.accept_it)
+        assert len(client.asked) == before
+
+    def test_an_answer_after_the_dialog_is_for_nobody(self) -> None:
+        _, client, page = opened(pictures.empty())
+        page.accept()
+        asked = dialog(page, Accept)
+        late = asked.while_open(asked._told)
+        asked.reject()
+        late(Answer(error_name="x", sentence="Too late."))
+        assert asked.outcome.text() == ""
+        assert client.asked
+
+
+@pytest.mark.usefixtures("qt")
+class TestVerify:
+    def test_the_number_is_shown_and_confirmed(self) -> None:
+        _, client, page = opened(pictures.with_people(2))
+        client.answers["GetSafetyNumber"] = Answer((NUMBER, "postroad-number:abc"))
+        key = choose(page, 1)
+        page._verify()
+        asked = dialog(page, Verify)
+        assert "00004  00005" in asked.number.text()
+        assert asked.code.isVisibleTo(asked)
+        assert not seeing.shows(asked, "Forget that it was compared")
+        seeing.click(asked.same)
+        assert client.asked[-1].member == "Verify"
+        assert client.asked[-1].object_path == key
+        assert client.asked[-1].body == [" ".join(NUMBER)]
+        assert asked.outcome.text() == "Bora is verified."
+        seeing.click(asked.forget)
+        assert client.asked[-1].member == "ForgetVerification"
+
+    def test_another_number_is_refused_by_the_service_and_that_is_said(self) -> None:
+        _, client, page = opened(pictures.with_people(1))
+        client.answers["GetSafetyNumber"] = Answer((NUMBER, "code"))
+        client.answers["Verify"] = Answer(error_name="x", sentence="That is not their number.")
+        choose(page)
+        page._verify()
+        asked = dialog(page, Verify)
+        assert not asked.compare.isEnabled()
+        asked.theirs.setText("12345")
+        seeing.click(asked.compare)
+        assert client.asked[-1].body == ["12345"]
+        assert asked.outcome.text() == "That is not their number."
+
+
+@pytest.mark.usefixtures("qt")
+def test_a_contact_is_renamed_by_the_keyboard() -> None:
+    frame, client, page = opened(pictures.with_people(1))
+    choose(page)
+    seeing.click(seeing.button(frame, "Rename …"))
+    asked = dialog(page, Rename)
+    asked.name.setText("Anna B.")
+    seeing.press(asked.name, "Return")
+    assert client.asked[-1].body == ["Anna B."]
+
+
+@pytest.mark.usefixtures("qt")
+def test_hostile_names_are_text_in_every_dialog() -> None:
+    hostile = replace(pictures.contact(0), name="<img src=x> & <b>bold</b>")
+    frame, client, page = opened(replace(pictures.with_people(1), contacts=(hostile,)))
+    choose(page)
+    client.answers["GetSafetyNumber"] = Answer((["<b>1</b>"] * 12, "x" * 9000))
+    page._verify()
+    page._rename()
+    for one in page.findChildren(QDialog):
+        for label in one.findChildren(QLabel):
+            is_ours = label.buddy() is not None
+            assert is_ours or label.textFormat().name == "PlainText"
+    assert not dialog(page, Verify).code.isVisibleTo(page)
+    assert seeing.shows(frame, "<img src=x> & <b>bold</b>")
+
+
+@pytest.mark.usefixtures("qt")
+@pytest.mark.parametrize(("place", "kind"), [("invite", Invite), ("accept", Accept)])
+def test_the_menu_can_begin_it(place: str, kind: type[QDialog]) -> None:
+    client = StandIn(pictures.with_people(1))
+    frame = open_window(client, page=place, now=lambda: pictures.NOW)
+    assert frame.page_name == "contacts"
+    assert isinstance(frame.page, Contacts)
+    assert len(frame.page.findChildren(kind)) == 1

@@ -1,0 +1,319 @@
+"""Contacts and requests: who may write, who wants to, and how somebody becomes one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from postroad import contract
+from postroad_tray import plain
+from postroad_tray.client import Answer, Client, Question
+from postroad_tray.deeds import Place
+from postroad_tray.facts import Contact, Picture, Request
+from postroad_tray.tongue import _
+from postroad_tray.window import contact_rows, pieces
+from postroad_tray.window.contact_rows import Invitation, Proposal
+from postroad_tray.window.page import Page
+from postroad_tray.window.people_dialogs import Accept, Invite, Rename, Verify
+from postroad_tray.window.rows import Rows, Table
+
+ASKED_AGAIN_SECONDS = 60
+REQUESTS_SHOWN_MAX = 20
+
+
+class Contacts(Page):
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self._client = client
+        self._contacts: dict[str, Contact] = {}
+        self._now = 0.0
+        self._asked_at = 0.0
+        self._is_there = False
+        self._summary = pieces.words(size=1.3)
+        self.invite_button = pieces.button(_("&Invite someone …"), self.invite)
+        self.accept_button = pieces.button(_("A&ccept an invitation …"), self.accept)
+        self.column.addLayout(
+            pieces.row(self._summary, self.invite_button, self.accept_button)
+        )
+        self._requests = Lines(_("They want to write to you"))
+        self._proposals = Lines(_("Proposed to you"))
+        self._table = Table(Rows(contact_rows.columns()), _("Contacts"))
+        self._chosen = pieces.taken_words()
+        self._buttons = {
+            "verify": pieces.button(_("&Safety number …"), self._verify),
+            "rename": pieces.button(_("&Rename …"), self._rename),
+            "block": pieces.button(_("&Block …"), self._block),
+            "remove": pieces.button(_("Re&move …"), self._remove),
+        }
+        self._copy = pieces.copy_button(_("the address"), self._address, _("C&opy address"))
+        self._invitations = Lines(_("Invitations that nobody has accepted yet"))
+        for widget in (self._requests, self._proposals):
+            self.column.addWidget(widget)
+        self.column.addWidget(self._table, 1)
+        self.column.addWidget(self._chosen)
+        line = pieces.row(*self._buttons.values(), self._copy, stretch_first=False)
+        line.addStretch(1)
+        self.column.addLayout(line)
+        self.column.addWidget(self._invitations)
+        self._table.selectionModel().selectionChanged.connect(lambda *_ignored: self._tell())
+        self._table.activated.connect(lambda *_ignored: self._verify())
+
+    def draw(self, picture: Picture, now: float) -> None:
+        self._now = now
+        self._is_there = picture.is_there
+        self._contacts = {one.object_path: one for one in picture.contacts}
+        pieces.say(self._summary, contact_rows.summary(picture))
+        self._table.show_rows(contact_rows.row(one, now) for one in picture.contacts)
+        self._table.setVisible(bool(picture.contacts))
+        self._show_requests(picture.requests)
+        for button in (self.invite_button, self.accept_button):
+            button.setEnabled(picture.is_there)
+        if picture.is_there and now - self._asked_at >= ASKED_AGAIN_SECONDS:
+            self._ask_lists()
+        self._tell()
+
+    def begin(self, what: str) -> None:
+        match what:
+            case Place.INVITE:
+                self.invite()
+            case Place.ACCEPT:
+                self.accept()
+
+    def invite(self) -> None:
+        Invite(self, self._client, self._ask_lists).open()
+
+    def accept(self) -> None:
+        Accept(self, self._client).open()
+
+    # --- contacts --------------------------------------------------------------------------------
+
+    def _one(self) -> Contact | None:
+        chosen = self._table.chosen()
+        return self._contacts.get(chosen[0]) if chosen else None
+
+    def _tell(self) -> None:
+        contact = self._one()
+        said = contact_rows.sentence(contact, self._now) if contact is not None else ""
+        pieces.say(self._chosen, said)
+        for button in (*self._buttons.values(), self._copy):
+            button.setVisible(bool(self._contacts))
+            button.setEnabled(contact is not None and self._is_there)
+        is_blocked = contact is not None and contact.blocked
+        self._buttons["block"].setText(_("Un&block") if is_blocked else _("&Block …"))
+
+    def _address(self) -> str:
+        contact = self._one()
+        return contact.address if contact is not None else ""
+
+    def _verify(self) -> None:
+        contact = self._one()
+        if contact is not None and self._is_there:
+            Verify(self, self._client, contact).open()
+
+    def _rename(self) -> None:
+        contact = self._one()
+        if contact is not None:
+            Rename(self, self._client, contact).open()
+
+    def _block(self) -> None:
+        contact = self._one()
+        if contact is None:
+            return
+        if contact.blocked:
+            self._ask_contact(contact, "Unblock", said=_("{name} is not blocked any more."))
+            return
+        pieces.ask_first(
+            self,
+            contact_rows.block_question(contact),
+            contact_rows.block_warning(),
+            _("&Block"),
+            lambda: self._ask_contact(contact, "Block", said=_("{name} is blocked.")),
+        )
+
+    def _remove(self) -> None:
+        contact = self._one()
+        if contact is None:
+            return
+        pieces.ask_first(
+            self,
+            contact_rows.remove_question(contact),
+            contact_rows.remove_warning(),
+            _("&Remove"),
+            lambda: self._ask_contact(
+                contact, "Remove", "b", [True], said=_("{name} is no contact any more.")
+            ),
+        )
+
+    def _ask_contact(
+        self,
+        contact: Contact,
+        member: str,
+        signature: str = "",
+        body: Sequence[object] = (),
+        *,
+        said: str,
+    ) -> None:
+        question = Question(
+            member,
+            signature,
+            body,
+            object_path=contact.object_path,
+            interface=contract.CONTACT_INTERFACE,
+        )
+        self._client.ask(question, self._outcome(said.format(name=contact.name)))
+
+    def _outcome(
+        self, good: str, then: Callable[[], None] = lambda: None
+    ) -> Callable[[Answer], None]:
+        def told(answer: Answer) -> None:
+            self.said.emit(good if answer.is_good else plain.paragraph(answer.sentence))
+            then()
+
+        return told
+
+    # --- requests, proposals, invitations --------------------------------------------------------
+
+    def _show_requests(self, requests: Sequence[Request]) -> None:
+        lines = [
+            Line(
+                one.object_path,
+                contact_rows.request_line(one, self._now),
+                (
+                    (_("&Accept"), self._accepts(one)),
+                    (_("&Refuse …"), self._refuses(one)),
+                ),
+            )
+            for one in requests[:REQUESTS_SHOWN_MAX]
+        ]
+        self._requests.show_lines(lines)
+
+    def _accepts(self, request: Request) -> Callable[[], None]:
+        said = _("{address} is your contact now, and their letter is in your INBOX.")
+        return lambda: self._ask_request(request, "Accept", "", [], said)
+
+    def _refuses(self, request: Request) -> Callable[[], None]:
+        """Whether they are told is as the configuration says."""
+
+        def refuse() -> None:
+            said = _("The letter of {address} is gone.")
+            self._ask_request(request, "Refuse", "a{sv}", [{}], said)
+
+        def ask() -> None:
+            pieces.ask_first(
+                self,
+                contact_rows.refuse_question(request),
+                contact_rows.refuse_warning(),
+                _("&Refuse"),
+                refuse,
+            )
+
+        return ask
+
+    def _ask_request(
+        self, request: Request, member: str, signature: str, body: Sequence[object], said: str
+    ) -> None:
+        question = Question(
+            member,
+            signature,
+            body,
+            object_path=request.object_path,
+            interface=contract.REQUEST_INTERFACE,
+        )
+        self._client.ask(question, self._outcome(said.format(address=request.address)))
+
+    def _ask_lists(self) -> None:
+        """Nothing of these is told by signals."""
+        self._asked_at = self._now
+        self._client.ask(Question("ListInvitations"), self._show_invitations)
+        self._client.ask(Question("ListProposals"), self._show_proposals)
+
+    def _show_invitations(self, answer: Answer) -> None:
+        found = contact_rows.invitations(answer.value, self._now) if answer.is_good else []
+        self._invitations.show_lines(
+            [
+                Line(
+                    one.id,
+                    contact_rows.invitation_line(one, self._now),
+                    ((_("&Withdraw"), self._withdraws(one)),),
+                )
+                for one in found
+            ]
+        )
+
+    def _withdraws(self, one: Invitation) -> Callable[[], None]:
+        question = Question("WithdrawInvitation", "s", [one.id])
+        told = self._outcome(_("The invitation works no more."), self._ask_lists)
+        return lambda: self._client.ask(question, told)
+
+    def _show_proposals(self, answer: Answer) -> None:
+        found = contact_rows.proposals(answer.value, self._now) if answer.is_good else []
+        self._proposals.show_lines(
+            [
+                Line(
+                    one.id,
+                    contact_rows.proposal_line(one),
+                    (
+                        (_("Acc&ept"), self._decides(one, "AcceptProposal")),
+                        (_("&Decline"), self._decides(one, "DeclineProposal")),
+                    ),
+                )
+                for one in found
+            ]
+        )
+
+    def _decides(self, one: Proposal, member: str) -> Callable[[], None]:
+        said = _("It is done. You hear of {name} when their node answers.").format(name=one.name)
+        declined = _("{name} was declined.").format(name=one.name)
+        told = self._outcome(said if member == "AcceptProposal" else declined, self._ask_lists)
+        return lambda: self._client.ask(Question(member, "s", [one.id]), told)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A sentence and what may be done about it; known by its key."""
+
+    key: str
+    sentence: str
+    buttons: Sequence[tuple[str, Callable[[], None]]]
+
+
+class Lines(pieces.Card):
+    """Some lines with their buttons, below a title; nothing where there are none."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self._shown: dict[str, QWidget] = {}
+        self._words: dict[str, QLabel] = {}
+        self.hide()
+
+    def show_lines(self, lines: Sequence[Line]) -> None:
+        """What stays keeps its widgets, and with them the focus."""
+        wanted = {one.key: one for one in lines}
+        for key in [key for key in self._shown if key not in wanted]:
+            self._words.pop(key)
+            widget = self._shown.pop(key)
+            self.inside.removeWidget(widget)
+            widget.hide()
+            widget.deleteLater()
+        for key, line in wanted.items():
+            if key not in self._shown:
+                self._shown[key], self._words[key] = _widget(line)
+                self.inside.addWidget(self._shown[key])
+            pieces.say(self._words[key], line.sentence)
+        self.setVisible(bool(wanted))
+
+
+def _widget(line: Line) -> tuple[QWidget, QLabel]:
+    words = pieces.taken_words()
+    across = QWidget()
+    column = QVBoxLayout(across)
+    column.setContentsMargins(0, 0, 0, 0)
+    buttons: list[QPushButton] = []
+    for text, does in line.buttons:
+        button = pieces.button(text, does)
+        button.setAccessibleDescription(line.sentence)
+        buttons.append(button)
+    column.addLayout(pieces.row(words, *buttons))
+    return across, words

@@ -1,0 +1,347 @@
+"""Inviting, accepting, comparing safety numbers: each in a dialog that waits for nothing.
+
+Invariants: a link or a number that is shown here was asked for by whoever looks, and goes with the
+dialog; what comes back is said in it. Text of others is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import segno
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QFontDatabase, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from postroad import contract
+from postroad_tray import plain
+from postroad_tray.ages import lasting
+from postroad_tray.client import Answer, Client, Question, Typed
+from postroad_tray.facts import Contact
+from postroad_tray.tongue import _
+from postroad_tray.window import contact_rows, pieces
+
+LINK_LENGTH_MAX = 2000
+NAME_LENGTH_MAX = 64
+QUIET = 4  # modules of white around the code (ISO/IEC 18004)
+ACCEPT_SECONDS = 60.0  # others are asked for the inviter's record
+
+
+class QrCode(QWidget):
+    """A text as a code for a camera: always black on white, whatever the window looks like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: tuple[bytes, ...] = ()
+
+    def show_text(self, text: str, spoken: str) -> None:
+        self._rows = tuple(map(bytes, segno.make(text, micro=False).matrix))
+        self.setAccessibleName(spoken)
+        self.updateGeometry()
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        side = self._module() * (len(self._rows) + 2 * QUIET)
+        return QSize(side, side)
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
+
+    def _module(self) -> int:
+        return max(self.fontMetrics().height() // 4, 3)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        side = self._module()
+        across = side * (len(self._rows) + 2 * QUIET)
+        left = (self.width() - across) // 2
+        painter.fillRect(QRectF(left, 0, across, across), Qt.GlobalColor.white)
+        for line, row in enumerate(self._rows):
+            for place, is_dark in enumerate(row):
+                if is_dark:
+                    x, y = left + (place + QUIET) * side, (line + QUIET) * side
+                    painter.fillRect(x, y, side, side, Qt.GlobalColor.black)
+
+
+class _Dialog(QDialog):
+    """What they share: a column, a sentence on what came of it, a button that closes."""
+
+    def __init__(self, parent: QWidget, title: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._is_open = True
+        self.finished.connect(self._over)
+        self.column = QVBoxLayout(self)
+        self.column.setSpacing(pieces.space(self, 0.6))
+        self.outcome = pieces.taken_words()
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        self.buttons.rejected.connect(self.reject)
+
+    def end_column(self) -> None:
+        self.column.addWidget(self.outcome)
+        self.column.addWidget(self.buttons)
+        self.setMinimumWidth(pieces.space(self, 26))
+        pieces.say(self.outcome, "")
+
+    def _over(self) -> None:
+        self._is_open = False
+
+    def while_open(self, then: Callable[[Answer], None]) -> Callable[[Answer], None]:
+        """An answer that comes when nobody looks any more is for nobody."""
+        return lambda answer: then(answer) if self._is_open else None
+
+
+class Invite(_Dialog):
+    """Make an invitation for one person: a link, and the same as a code for their camera."""
+
+    def __init__(self, parent: QWidget, client: Client, made: Callable[[], None]) -> None:
+        super().__init__(parent, _("Invite someone"))
+        self._client = client
+        self._made = made
+        self._link = ""
+        self.column.addWidget(
+            pieces.words(
+                _(
+                    "An invitation is for one person. Send them the link by any way that you "
+                    "trust, or have them take a picture of the code."
+                )
+            )
+        )
+        self.name = QLineEdit()
+        self.name.setMaxLength(NAME_LENGTH_MAX)
+        self.name.setPlaceholderText(_("their name, for your list (may be empty)"))
+        label = QLabel(_("&For:"))
+        label.setBuddy(self.name)
+        self.make = pieces.button(_("&Make the invitation"), self._make)
+        self.make.setDefault(True)
+        for widget in (label, self.name, self.make):
+            self.column.addWidget(widget)
+        self.link = QPlainTextEdit()
+        self.link.setReadOnly(True)
+        self.link.setAccessibleName(_("The link"))
+        self.link.setTabChangesFocus(True)
+        self.link.setFixedHeight(pieces.space(self, 6))
+        self.copy = pieces.copy_button(_("the link"), lambda: self._link)
+        self.code = QrCode()
+        self._later: tuple[QWidget, ...] = (self.link, self.copy, self.code)
+        for later in self._later:
+            later.hide()
+            self.column.addWidget(later)
+        self.end_column()
+
+    def _make(self) -> None:
+        self.make.setEnabled(False)
+        self.make.setText(_("Making it …"))
+        name = self.name.text().strip()
+        options = {"Name": Typed("s", name)} if name else {}
+        question = Question("Invite", "a{sv}", [options])
+        self._client.ask(question, self.while_open(self._told))
+
+    def _told(self, answer: Answer) -> None:
+        self.make.setEnabled(True)
+        self.make.setText(_("&Make the invitation"))
+        link = answer.value if answer.is_good and isinstance(answer.value, str) else ""
+        if not link or len(link) > LINK_LENGTH_MAX:
+            pieces.say(self.outcome, plain.paragraph(answer.sentence))
+            return
+        self._link = link
+        self.link.setPlainText(link)
+        self.code.show_text(link, _("The link, as a code for a camera"))
+        for widget in self._later:
+            widget.show()
+        self.name.setEnabled(False)
+        self.make.hide()
+        details = answer.values[1] if len(answer.values) > 1 else {}
+        pieces.say(self.outcome, _works(details))
+        self.copy.setFocus()
+        self.adjustSize()
+        self._made()
+
+
+def _works(details: object) -> str:
+    seconds = details.get("Seconds") if isinstance(details, dict) else None
+    said = _("They need Postroad, too: they click on Accept an invitation and paste it.")
+    if isinstance(seconds, int | float) and 0 < seconds < 10**9:
+        works = _("It works once, for {time}.").format(time=lasting(float(seconds)))
+        return f"{works} {said}"
+    return said
+
+
+class Accept(_Dialog):
+    """Take the link that somebody sent."""
+
+    def __init__(self, parent: QWidget, client: Client) -> None:
+        super().__init__(parent, _("Accept an invitation"))
+        self._client = client
+        label = QLabel(_("&Paste the link that you were sent:"))
+        self.link = QPlainTextEdit()
+        self.link.setTabChangesFocus(True)
+        self.link.setFixedHeight(pieces.space(self, 6))
+        label.setBuddy(self.link)
+        self.accept_it = pieces.button(_("&Accept"), self._accept)
+        self.accept_it.setDefault(True)
+        self.link.textChanged.connect(self._changed)
+        for widget in (label, self.link, self.accept_it):
+            self.column.addWidget(widget)
+        self.end_column()
+        copied = QGuiApplication.clipboard().text()[:LINK_LENGTH_MAX].strip()
+        if copied.startswith("postroad:"):
+            self.link.setPlainText(copied)
+        self._changed()
+
+    def _changed(self) -> None:
+        self.accept_it.setEnabled(bool(self.link.toPlainText().strip()))
+
+    def _accept(self) -> None:
+        link = "".join(self.link.toPlainText().split())
+        if len(link) > LINK_LENGTH_MAX:
+            pieces.say(self.outcome, _("That is too long to be an invitation."))
+            return
+        self.accept_it.setEnabled(False)
+        self.accept_it.setText(_("Asking their node …"))
+        pieces.say(self.outcome, "")
+        question = Question("Accept", "s", [link], seconds=ACCEPT_SECONDS)
+        self._client.ask(question, self.while_open(self._told))
+
+    def _told(self, answer: Answer) -> None:
+        self.accept_it.setText(_("&Accept"))
+        self.accept_it.setEnabled(True)
+        if not answer.is_good:
+            pieces.say(self.outcome, plain.paragraph(answer.sentence))
+            return
+        details = answer.values[1] if len(answer.values) > 1 else {}
+        said = contact_rows.accepted(details if isinstance(details, dict) else {})
+        pieces.say(self.outcome, said)
+        self.link.clear()
+
+
+class Verify(_Dialog):
+    """Compare the safety number: the same twelve groups on both screens, read out or filmed."""
+
+    def __init__(self, parent: QWidget, client: Client, contact: Contact) -> None:
+        name = contact.name
+        super().__init__(parent, _("Safety number of {name}").format(name=name))
+        self._client = client
+        self._contact = contact
+        self._number = ""
+        self.column.addWidget(
+            pieces.words(
+                _(
+                    "Call {name}, or meet them, and compare: their Postroad shows the same number. "
+                    "Is it the same, nobody is between you."
+                ).format(name=name)
+            )
+        )
+        self.number = pieces.taken_words()
+        font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+        font.setPointSizeF(self.font().pointSizeF() * 1.4)
+        self.number.setFont(font)
+        self.number.setAccessibleName(_("The safety number"))
+        self.code = QrCode()
+        self.same = pieces.button(_("It is the &same"), self._is_same)
+        self.forget = pieces.button(_("&Forget that it was compared"), self._forget)
+        self.theirs = QLineEdit()
+        self.theirs.setMaxLength(LINK_LENGTH_MAX)
+        self.theirs.setPlaceholderText(_("what their code says, or their number"))
+        label = QLabel(_("&Or paste what they sent:"))
+        label.setBuddy(self.theirs)
+        self.compare = pieces.button(_("&Compare"), self._compare)
+        self.theirs.textChanged.connect(lambda text: self.compare.setEnabled(bool(text.strip())))
+        self.compare.setEnabled(False)
+        for widget in (self.number, self.code, self.same, label, self.theirs, self.compare):
+            self.column.addWidget(widget)
+        self.column.addWidget(self.forget)
+        self.forget.setVisible(bool(contact.verified_at))
+        self.end_column()
+        self.code.hide()
+        self.same.setEnabled(False)
+        self._ask("GetSafetyNumber", "", [], self._shown)
+
+    def _ask(
+        self, member: str, signature: str, body: list[object], then: Callable[[Answer], None]
+    ) -> None:
+        question = Question(
+            member,
+            signature,
+            body,
+            object_path=self._contact.object_path,
+            interface=contract.CONTACT_INTERFACE,
+        )
+        self._client.ask(question, self.while_open(then))
+
+    def _shown(self, answer: Answer) -> None:
+        shown = contact_rows.number_lines(answer.value) if answer.is_good else ""
+        if not shown:
+            pieces.say(self.outcome, plain.paragraph(answer.sentence))
+            return
+        self._number = " ".join(shown.split())
+        pieces.say(self.number, shown)
+        code = answer.values[1] if len(answer.values) > 1 else ""
+        if isinstance(code, str) and 0 < len(code) <= LINK_LENGTH_MAX:
+            self.code.show_text(code, _("The safety number, as a code for a camera"))
+            self.code.show()
+        self.same.setEnabled(True)
+        self.adjustSize()
+
+    def _is_same(self) -> None:
+        self._ask("Verify", "s", [self._number], self._verified)
+
+    def _compare(self) -> None:
+        self._ask("Verify", "s", [self.theirs.text().strip()], self._verified)
+
+    def _verified(self, answer: Answer) -> None:
+        good = _("{name} is verified.").format(name=self._contact.name)
+        pieces.say(self.outcome, good if answer.is_good else plain.paragraph(answer.sentence))
+        self.forget.setVisible(answer.is_good)
+
+    def _forget(self) -> None:
+        def told(answer: Answer) -> None:
+            good = _("{name} is not verified any more.").format(name=self._contact.name)
+            pieces.say(self.outcome, good if answer.is_good else plain.paragraph(answer.sentence))
+            self.forget.setVisible(not answer.is_good)
+
+        self._ask("ForgetVerification", "", [], told)
+
+
+class Rename(_Dialog):
+    """Call a contact otherwise."""
+
+    def __init__(self, parent: QWidget, client: Client, contact: Contact) -> None:
+        super().__init__(parent, _("Rename {name}").format(name=contact.name))
+        self._client = client
+        self._contact = contact
+        label = QLabel(_("&Name, for you alone:"))
+        self.name = QLineEdit(contact.name)
+        self.name.setMaxLength(NAME_LENGTH_MAX)
+        self.name.selectAll()
+        label.setBuddy(self.name)
+        self.rename = pieces.button(_("&Rename"), self._rename)
+        self.rename.setDefault(True)
+        for widget in (label, self.name, self.rename):
+            self.column.addWidget(widget)
+        self.end_column()
+
+    def _rename(self) -> None:
+        def told(answer: Answer) -> None:
+            if answer.is_good:
+                self.accept()
+            else:
+                pieces.say(self.outcome, plain.paragraph(answer.sentence))
+
+        question = Question(
+            "Rename",
+            "s",
+            [self.name.text().strip()],
+            object_path=self._contact.object_path,
+            interface=contract.CONTACT_INTERFACE,
+        )
+        self._client.ask(question, self.while_open(told))
