@@ -75,11 +75,10 @@ class Contacts(Page):
         self._tell()
 
     def begin(self, what: str) -> None:
-        match what:
-            case Place.INVITE:
-                self.invite()
-            case Place.ACCEPT:
-                self.accept()
+        if what == Place.INVITE:
+            self.invite()
+        elif what == Place.ACCEPT:
+            self.accept()
 
     def invite(self) -> None:
         Invite(self, self._client, self._ask_lists).open()
