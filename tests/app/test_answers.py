@@ -145,6 +145,7 @@ def keys_and_identity(anna: Person, carl: Person, tmp_path: Path) -> None:
     for program in ("thunderbird", "mutt"):
         anna.postroad("mail-client", program)
     anna.password = anna.postroad("password")["password"]
+    assert anna.postroad("test-letter")["mailbox"] == "INBOX"
     anna.postroad("unlock")
     anna.postroad("keys", "protect", "--plain")
     anna.postroad("identity", "sheet", str(tmp_path / "sheet.html"))

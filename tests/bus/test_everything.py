@@ -31,6 +31,7 @@ ON_THE_BUS: dict[str, list[tuple[str, str]]] = {  # commands, and the methods th
     "status": [(_M, "GetStatus")],
     "statistics": [(_M, "GetStatistics")],
     "config reload": [(_M, "ReloadConfiguration")],
+    "test-letter": [(_M, "WriteTestLetter")],
     "queue retry": [(_LETTER, "Retry"), (_M, "RetryAll")],
     "queue cancel": [(_LETTER, "Cancel")],
     "password": [(_M, "NewMailboxPassword")],

@@ -762,6 +762,9 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             ),
         },
     ),
+    "test-letter": (
+        {"mailbox": text("where the letter is"), "address": text("of the owner, to whom it is")},
+    ),
     "mail-client": (
         {
             "program": text("as it was named; other: none was"),

@@ -54,6 +54,7 @@ COMMANDS = {  # each is imported when it is typed: one answers sooner, and a nod
     "statistics": "health_cli:statistics",
     "status": "health_cli:status",
     "store": "store_cli:store",
+    "test-letter": "trial_cli:test_letter",
     "unlock": "keys_cli:unlock",
     "verify": "contacts_cli:verify",
     "version": "version_cli:version",

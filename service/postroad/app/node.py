@@ -52,6 +52,7 @@ from postroad.doors.queue import QueueDesk
 from postroad.doors.requests import RequestsDesk
 from postroad.doors.statistics import StatisticsDesk
 from postroad.doors.store import StoreDesk
+from postroad.doors.trial import TrialDesk
 from postroad.peers.admission import Admission
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
@@ -338,6 +339,9 @@ class Node:
                 keyring, self.database, self.machine.clock, entropy, owners_word
             ).questions,
             StoreDesk(self.database).questions,
+            TrialDesk(
+                self.database, self.mailboxes, keyring, self.machine.clock, entropy
+            ).questions,
             BackupDesk(keyring, self.database, self.machine.clock).questions,
             QueueDesk(Outgoing(self.database, self.sender, self.timekeeper), self.pauses).questions,
             IdentityDesk(self.changes, self.own_devices, keyring, entropy, owners_word).questions,

@@ -17,7 +17,7 @@ TOKEN_BYTES = 16
 
 def ended(name: str, address: str, to: str, *, now: Instant, token: bytes) -> bytes:
     """A contact's identity was revoked."""
-    return _letter(
+    return letter_to_owner(
         to,
         f"{name} has revoked their identity",
         [
@@ -43,7 +43,7 @@ def own_ended(address: str, *, is_whole: bool, now: Instant, token: bytes) -> by
         else "To go on with this computer, move its data folder away and run: postroad setup "
         "--restore"
     )
-    return _letter(
+    return letter_to_owner(
         address,
         f"{what} revoked",
         [
@@ -61,7 +61,7 @@ def own_ended(address: str, *, is_whole: bool, now: Instant, token: bytes) -> by
 
 def root_ended(name: str, address: str, to: str, *, now: Instant, token: bytes) -> bytes:
     """The identity that a contact went on from was revoked, and nobody had compared the new one."""
-    return _letter(
+    return letter_to_owner(
         to,
         f"The key that {name} had before was revoked",
         [
@@ -80,7 +80,7 @@ def root_ended(name: str, address: str, to: str, *, now: Instant, token: bytes) 
 
 def rotated(name: str, before: str, after: str, to: str, *, now: Instant, token: bytes) -> bytes:
     """A contact's identity named its heir."""
-    return _letter(
+    return letter_to_owner(
         to,
         f"{name} has a new key",
         [
@@ -99,7 +99,7 @@ def rotated(name: str, before: str, after: str, to: str, *, now: Instant, token:
 
 def forked(name: str, address: str, other: str, to: str, *, now: Instant, token: bytes) -> bytes:
     """Two identities claim to be a contact's next one."""
-    return _letter(
+    return letter_to_owner(
         to,
         f"Two different keys claim to be {name}",
         [
@@ -118,7 +118,7 @@ def forked(name: str, address: str, other: str, to: str, *, now: Instant, token:
 
 def taken(address: str, heir: str, *, now: Instant, token: bytes) -> bytes:
     """The owner's own identity was handed on to one that this node does not have."""
-    return _letter(
+    return letter_to_owner(
         address,
         "Your identity was handed on to another one",
         [
@@ -136,7 +136,10 @@ def taken(address: str, heir: str, *, now: Instant, token: bytes) -> bytes:
     )
 
 
-def _letter(to: str, subject: str, paragraphs: list[str], now: Instant, token: bytes) -> bytes:
+def letter_to_owner(
+    to: str, subject: str, paragraphs: list[str], now: Instant, token: bytes
+) -> bytes:
+    """From this program to whoever runs it; nobody can answer it."""
     assert len(token) == TOKEN_BYTES
     lines = [
         "Return-Path: <>",

@@ -227,6 +227,7 @@ METHODS: Mapping[tuple[str, str], _Asks] = {
     (_M, "Netcheck"): _Asks("netcheck"),
     (_M, "GetStatistics"): _Asks("statistics", _statistics),
     (_M, "NewMailboxPassword"): _Asks("new password", gives=lambda reply: [reply["password"]]),
+    (_M, "WriteTestLetter"): _Asks("test letter"),
     (_M, "GetPolicy"): _Asks("policy"),
     (_M, "ReloadConfiguration"): _Asks("reload"),
     (_M, "RetryAll"): _Asks("retry parcel", lambda _: {"id": "all"}, _tried),
