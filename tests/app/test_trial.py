@@ -25,10 +25,11 @@ def test_a_letter_of_our_own_is_in_the_inbox_at_once_and_one_is_enough(tmp_path:
         assert "One was written just now." in again.stderr
         with anna.imap() as imap:
             assert imap.select("INBOX")[1] == [b"1"]
-            ((_, octets), _) = imap.fetch("1", "(RFC822)")[1]
+            fetched = imap.fetch("1", "(RFC822)")[1][0]
     finally:
         anna.kill()
-    assert isinstance(octets, bytes)
+    assert isinstance(fetched, tuple)
+    octets = fetched[1]
     letter = email.message_from_bytes(octets, policy=email.policy.default)
     assert letter["Subject"] == "Your mail program reads your mailbox"
     assert str(letter["To"]) == anna.address
