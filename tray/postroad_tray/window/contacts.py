@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from postroad import contract
 from postroad_tray import plain
@@ -34,9 +34,8 @@ class Contacts(Page):
         self._summary = pieces.words(size=1.3)
         self.invite_button = pieces.button(_("&Invite someone …"), self.invite)
         self.accept_button = pieces.button(_("A&ccept an invitation …"), self.accept)
-        self.column.addLayout(
-            pieces.row(self._summary, self.invite_button, self.accept_button)
-        )
+        self.column.addWidget(self._summary)
+        self.column.addLayout(_from_the_left(self.invite_button, self.accept_button))
         self._requests = Lines(_("They want to write to you"))
         self._proposals = Lines(_("Proposed to you"))
         self._table = Table(Rows(contact_rows.columns()), _("Contacts"))
@@ -53,9 +52,9 @@ class Contacts(Page):
             self.column.addWidget(widget)
         self.column.addWidget(self._table, 1)
         self.column.addWidget(self._chosen)
-        line = pieces.row(*self._buttons.values(), self._copy, stretch_first=False)
-        line.addStretch(1)
-        self.column.addLayout(line)
+        verify, rename, block, remove = self._buttons.values()
+        self.column.addLayout(_from_the_left(verify, rename, self._copy))
+        self.column.addLayout(_from_the_left(block, remove))
         self.column.addWidget(self._invitations)
         self._table.selectionModel().selectionChanged.connect(lambda *_ignored: self._tell())
         self._table.activated.connect(lambda *_ignored: self._verify())
@@ -302,6 +301,12 @@ class Lines(pieces.Card):
                 self.inside.addWidget(self._shown[key])
             pieces.say(self._words[key], line.sentence)
         self.setVisible(bool(wanted))
+
+
+def _from_the_left(*buttons: QWidget) -> QHBoxLayout:
+    across = pieces.row(*buttons, stretch_first=False)
+    across.addStretch(1)
+    return across
 
 
 def _widget(line: Line) -> tuple[QWidget, QLabel]:
