@@ -3,9 +3,8 @@
 Purpose: icon and menu for a panel that knows application indicators, at no cost in packages but
 GTK's binding of the distribution.
 Invariants: never pystray's `xorg` back end, which loses clicks and has no menu. What is missing is
-said in a sentence with the line to type. Icons are told by their names, with the folder in which
-they are; nothing is written. Words change in place; the menu is laid anew only when a line comes or
-goes, which closes it where somebody looks at it.
+said in a sentence with the line to type. No icon is written anywhere. Words change in place; the
+menu is laid anew only when a line comes or goes, which closes it where somebody looks at it.
 See: docs/adr/0029-tray.md. pystray is pinned in our lock: `_Icon` replaces three methods of its
 GTK back end, which write each icon to a file, and ask for the notification daemon and wait for it.
 """
@@ -21,7 +20,7 @@ from postroad_tray.client import Client
 from postroad_tray.deeds import Do
 from postroad_tray.facts import Picture
 from postroad_tray.gnome import is_gnome
-from postroad_tray.icon_files import THEME
+from postroad_tray.icon_files import icon_path
 from postroad_tray.menu import Item, menu
 from postroad_tray.state import APPLICATION, icon_name, sign, tooltip
 from postroad_tray.tongue import _
@@ -82,12 +81,15 @@ class LightIcon:
     ) -> None:
         self._pystray = back_end()
         self._glib = importlib.import_module("gi.repository.GLib")
+        self._gtk = importlib.import_module("gi.repository.Gtk")
         self._client = client
         self._do = do
         self._now = now
         self._starts_at_login = starts_at_login
         self._items: dict[str, Item] = {}
-        self._icon = _of(self._pystray)(APPLICATION, icon_name(sign(client.picture)), "Postroad")
+        self._icon = _of(self._pystray)(
+            APPLICATION, self._told(icon_name(sign(client.picture))), "Postroad"
+        )
         client.watch(self._draw)
 
     def run(self) -> None:
@@ -122,9 +124,9 @@ class LightIcon:
         return call_off
 
     def _draw(self, picture: Picture) -> None:
-        name = icon_name(sign(picture), symbolic=is_gnome())
-        if name != self._icon.icon:
-            self._icon.icon = name
+        icon = self._told(icon_name(sign(picture), symbolic=is_gnome()))
+        if icon != self._icon.icon:
+            self._icon.icon = icon
         self._icon.title = tooltip(picture, self._now())
         login = self._starts_at_login()
         items = menu(picture, self._now(), starts_at_login=login)
@@ -132,14 +134,22 @@ class LightIcon:
         if [_shape(one) for one in before.values()] == [_shape(one) for one in _all(items)]:
             self._icon.amend(items)
         else:
-            self._icon.menu = self._pystray.Menu(*(self._line(one) for one in items))
+            self._icon.menu = self._menu(items)
+
+    def _told(self, name: str) -> str:
+        """As a panel is told it: by its name where the theme has it, else by its file."""
+        if self._gtk.IconTheme.get_default().has_icon(name):
+            return name
+        return str(icon_path(name.removesuffix("-symbolic")))
+
+    def _menu(self, items: tuple[Item, ...]) -> Any:
+        return self._pystray.Menu(*(self._line(one) for one in items))
 
     def _line(self, item: Item) -> Any:
         if item.is_separator:
             return self._pystray.Menu.SEPARATOR
         if item.items:
-            inner = self._pystray.Menu(*(self._line(one) for one in item.items))
-            return self._pystray.MenuItem(item.text, inner)
+            return self._pystray.MenuItem(item.text, self._menu(item.items))
         key = item.key
         is_checked = item.checked is True
         return self._pystray.MenuItem(
@@ -174,16 +184,12 @@ def _once(deliver: Callable[[], None]) -> Callable[[], bool]:
 
 
 def _of(pystray: Any) -> Any:
-    """Its icon, which is told what the theme calls it, and notifies nobody (`notifier` does)."""
+    """Its icon, whose image is a name or a file, and which notifies nobody (`notifier` does)."""
 
     class _Silent:
         def hide(self) -> None: ...
 
     class _Icon(pystray.Icon):  # type: ignore[misc]
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            self._appindicator.set_icon_theme_path(str(THEME.parent))
-
         def amend(self, items: tuple[Item, ...]) -> None:
             """Say what these say, in the lines that are there."""
             lines = self._menu_handle.get_children() if self._menu_handle is not None else []
