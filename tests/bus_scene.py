@@ -36,17 +36,17 @@ def folder_of(name: str) -> Path:
     return folder
 
 
-def wait_for_name(owned: bool = True, seconds: float = 30.0) -> None:
-    """Until a node has the name on the bus, or none has."""
+def wait_for_name(name: str = BUS_NAME, *, owned: bool = True, seconds: float = 30.0) -> None:
+    """Until a node (or another service) has its name on the bus, or none has."""
     asker = LibraryClient("dbus-next")
 
     def holds() -> bool:
         path = "/org/freedesktop/DBus"
         return bool(
-            asker.call(path, DAEMON, "NameHasOwner", "s", BUS_NAME, destination=DAEMON) == owned
+            asker.call(path, DAEMON, "NameHasOwner", "s", name, destination=DAEMON) == owned
         )
 
-    until(holds, "the name comes" if owned else "the name goes", seconds)
+    until(holds, f"the name {name} {'comes' if owned else 'goes'}", seconds)
 
 
 @contextmanager

@@ -50,9 +50,21 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "gpg": "gnupg",
     "lintian": "lintian",
     "faketime": "faketime",
+    "openbox": "openbox",
+    "xdotool": "xdotool",
+    "trayer": "trayer",
+    "xfce4-panel": "xfce4-panel",
+    "lxqt-panel": "lxqt-panel",
+    "sway": "sway",
+    "waybar": "waybar",
 }
 
 CAMEL = "import gi; gi.require_version('Camel', '1.2'); from gi.repository import Camel"
+INDICATOR = (
+    "import gi; gi.require_version('AyatanaAppIndicator3', '0.1');"
+    " from gi.repository import AyatanaAppIndicator3"
+)
+INDICATOR_PACKAGES = ("python3-gi", "gir1.2-ayatanaappindicator3-0.1")  # of the light icon
 QT = "import PySide6.QtWidgets"
 QT_PACKAGES = (  # what Qt's binding, which is in our lock, wants of the distribution
     "libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1", "libglib2.0-0",
@@ -234,16 +246,26 @@ def reasons_of_skips(told: list[str]) -> collections.Counter[str]:
 def missing_programs() -> list[str]:
     missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
     missing += () if has_camel() else CAMEL_PACKAGES
+    missing += () if has_indicator() else INDICATOR_PACKAGES
     missing += () if has_qt() else QT_PACKAGES
     return missing
 
 
 def has_camel() -> bool:
     """Whether the system's Python can drive Evolution's mail library."""
+    return _system_python_can(CAMEL)
+
+
+def has_indicator() -> bool:
+    """Whether it can show an application indicator."""
+    return _system_python_can(INDICATOR)
+
+
+def _system_python_can(words: str) -> bool:
     python = Path("/usr/bin/python3")
     if not python.exists():
         return False
-    return subprocess.run([python, "-c", CAMEL], capture_output=True, check=False).returncode == 0
+    return subprocess.run([python, "-c", words], capture_output=True, check=False).returncode == 0
 
 
 def has_qt() -> bool:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from person import Person
+from screens import screen
 
 NEEDED = {"thunderbird": "thunderbird", "Xvfb": "xvfb", "import": "imagemagick"}
 KNOWN = Path("/usr/share/thunderbird/isp")  # what Debian's Thunderbird knows of providers
@@ -238,7 +239,7 @@ def running(owner: Person, folder: Path) -> Iterator[Thunderbird]:
     home.mkdir()
     port = free_port()
     (profile / "user.js").write_text(_preferences(owner, port))
-    with _screen(folder) as display, open(folder / "thunderbird.log", "wb") as log:
+    with screen(folder, "1100x720") as display, open(folder / "thunderbird.log", "wb") as log:
         surroundings = os.environ | {
             "HOME": str(home),
             "DISPLAY": display,
@@ -275,24 +276,6 @@ def _with_our_file(folder: Path) -> list[str]:
     script = 'mount --bind "$0" "$1" && shift && exec "$@"'
     return ["unshare", "--mount", "sh", "-c", script, str(known), str(KNOWN)]
 
-
-@contextlib.contextmanager
-def _screen(folder: Path) -> Iterator[str]:
-    reading, writing = os.pipe()
-    with open(folder / "screen.log", "wb") as log:
-        process = subprocess.Popen(
-            ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1100x720x24", "-nolisten", "tcp"],
-            pass_fds=[writing],
-            stdout=log,
-            stderr=log,
-        )
-    os.close(writing)
-    try:
-        with open(reading) as said:
-            yield f":{said.readline().strip()}"
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def _connect(port: int, process: "subprocess.Popen[bytes]") -> socket.socket:

@@ -6,14 +6,14 @@ import os
 import subprocess
 import sys
 import types
-from pathlib import Path
 
 import pytest
 
+import dev
 from person import surroundings
 from postroad_tray.light import PACKAGES, Lacking, back_end
 
-DISTRIBUTION = Path("/usr/lib/python3/dist-packages")
+DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where python3-gi is
 ASK = "from postroad_tray.light import Lacking, back_end\ntry: back_end()\n"
 ASK += "except Lacking as lacking: print(lacking.sentence, lacking.line, sep='|')"
 
@@ -52,7 +52,7 @@ def test_without_the_library_of_indicators_the_same_is_said(
 
 
 def test_without_a_display_it_is_said_so() -> None:
-    if not (DISTRIBUTION / "gi").exists():
+    if not dev.has_indicator():
         pytest.skip(f"needs Debian packages: {', '.join(PACKAGES)}")
     ours = surroundings()
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
