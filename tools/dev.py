@@ -57,6 +57,7 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "lxqt-panel": "lxqt-panel",
     "sway": "sway",
     "waybar": "waybar",
+    "dunst": "dunst",
 }
 
 CAMEL = "import gi; gi.require_version('Camel', '1.2'); from gi.repository import Camel"

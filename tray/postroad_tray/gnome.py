@@ -71,7 +71,7 @@ def advice(what: Icons) -> Advice:
             return Advice(
                 _(
                     "GNOME shows no icons of programs by itself. For that of Postroad install the "
-                    "package {package}, then log out and in again. Until then this window and "
+                    "package {package}, then log out and in again. Until then the window and "
                     "notifications tell how your mail is."
                 ).format(package=PACKAGE),
                 _("Copy the command"),

@@ -44,6 +44,7 @@ from postroad_tray.state import APPLICATION
 from postroad_tray.tongue import _
 from postroad_tray.trails import Trails
 from postroad_tray.window import open_window
+from postroad_tray.window.advice_bar import AdviceBar
 from postroad_tray.window.frame import Frame
 
 HOST_SECONDS = 20.0  # at login a panel may come so much later than we do
@@ -150,6 +151,7 @@ class _Tray:
         self._options = started.options
         self._leave = application.quit
         self._frame: Frame | None = None
+        self._advice_bar: AdviceBar | None = None
         self._trails = Trails()
         started.line.watch(lambda picture: self._trails.note(picture, now()))
         self._icon: TrayIcon | None = None
@@ -206,6 +208,9 @@ class _Tray:
                 leave=self._leave,
                 now=now,
             )
+            self._advice_bar = AdviceBar(self._adviser.enable)
+            self._frame.put_above(self._advice_bar)
+            self._adviser.look()
         else:
             self._frame.come(page)
 
@@ -224,8 +229,13 @@ class _Tray:
         self._doer.notify(sentence)
 
     def _advise(self, advice: Advice | None) -> None:
-        """A desktop that shows no icon says so once, since nobody would look for one."""
-        if advice is not None and self._notifier is not None and self._icon is not None:
+        """On a desktop that shows no icon the window says what to do; while there is no window, a
+        notification says so, once, since nobody would look for one."""
+        if self._advice_bar is not None and self._icon is not None:
+            self._advice_bar.show_advice(advice)
+        if self._notifier is None or self._icon is None or advice is None:
+            return
+        if not (self._frame is not None and self._frame.isVisible()):
             self._notifier.tell_once(advice.sentence, notices.about_icons(advice.sentence))
 
 

@@ -107,8 +107,12 @@ class Frame(QMainWindow):
 
     # --- arranging -------------------------------------------------------------------------------
 
+    def put_above(self, bar: QWidget) -> None:
+        """Above every page, and above what is said of the picture."""
+        self._right.insertWidget(0, bar)
+
     def _arranged(self) -> QWidget:
-        right = QVBoxLayout()
+        right = self._right = QVBoxLayout()
         right.setSpacing(0)
         right.addWidget(self._banner)
         right.addWidget(self._stack, 1)

@@ -1,0 +1,154 @@
+"""The tray on the panels that people have, over a real service with a real peer.
+
+Four panels: one that speaks XEmbed, and three that speak StatusNotifierItem, of GTK, of Qt, and on
+Wayland. The icon is found in what the screen shows, the menu is opened and used, the window is
+opened by a click.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dev
+from bus_scene import Scene, scene, wait_for_name
+from person import surroundings, until
+from postroad import contract
+from postroad_tray.instance import NAME
+from session_bus import LibraryClient
+from tray.panels import COMMANDS, ON_WAYLAND, Desktop, WaylandDesktop, desktop
+
+SECONDS_MAX = 30.0
+DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where python3-gi is
+# From the bottom of the menu of a node that is well: see postroad_tray/menu.py.
+QUIT, OPEN = 1, 7
+NO_ICON = "Postroad is running without an icon"
+
+
+@pytest.fixture(scope="module")
+def network(quiet_network: None) -> Iterator[Scene]:
+    """Anna's node is on the bus, and Bora is her contact."""
+    with scene("dbus-next") as found:
+        yield found
+
+
+@pytest.fixture
+def place(network: Scene, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desktop]:
+    """The desktop on which the panel of this test is at home."""
+    named = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+    kind = WaylandDesktop if named.get("panel") in ON_WAYLAND else Desktop
+    with desktop(tmp_path, network.bus.address, kind) as found:
+        found.surroundings["PYTHONPATH"] = surroundings()["PYTHONPATH"]
+        yield found
+
+
+class Tray:
+    """`postroad-tray` as a desktop starts it."""
+
+    def __init__(self, place: Desktop, *words: str) -> None:
+        self._place = place
+        self.process = start(place, *words)
+        wait_for_name(NAME)
+
+    def wait_for_its_end(self) -> None:
+        assert self.process.wait(SECONDS_MAX) == 0, self._place.log()
+
+
+def start(place: Desktop, *words: str) -> subprocess.Popen[bytes]:
+    return place.begin(sys.executable, "-m", "postroad_tray", *words)
+
+
+def manager(member: str, signature: str = "", *arguments: object) -> None:
+    asker = LibraryClient("dbus-next")
+    asker.call(contract.ROOT_PATH, contract.MANAGER_INTERFACE, member, signature, *arguments)
+
+
+def wait_for_window(place: Desktop, open_: bool = True) -> None:
+    what = f"the window {'opens' if open_ else 'goes'}\n{place.log()}"
+    until(lambda: bool(place.windows()) == open_, what, SECONDS_MAX)
+
+
+@pytest.mark.parametrize("panel", COMMANDS)
+def test_the_icon_comes_with_the_panel_and_does_what_it_is_clicked_for(
+    place: Desktop, panel: str
+) -> None:
+    tray = Tray(place, "--background")  # at login it is often there before the panel
+    assert place.windows() == []
+    host = place.begin_panel(panel)
+    place.wait_for_icon()
+    assert place.windows() == []
+
+    place.click(1)
+    wait_for_window(place)
+    place.click(1)
+    wait_for_window(place, open_=False)
+
+    place.open_menu()
+    place.choose(OPEN)
+    wait_for_window(place)
+    place.press("Escape")
+    wait_for_window(place, open_=False)
+
+    manager("Pause", "u", 600)  # the letter is grey now
+    place.leave()
+    place.wait_for_icon(there=False)
+    manager("Resume")
+    place.wait_for_icon()
+
+    host.kill()  # a panel that crashes
+    host.wait(10)
+    place.wait_for_icon(there=False)
+    assert tray.process.poll() is None
+    place.begin_panel(panel)
+    place.wait_for_icon()
+
+    place.open_menu()
+    place.choose(QUIT)
+    tray.wait_for_its_end()
+    place.wait_for_icon(there=False)
+
+
+@pytest.mark.parametrize("panel", COMMANDS)
+def test_the_light_icon_has_the_same_menu(place: Desktop, panel: str) -> None:
+    if not dev.has_indicator():
+        pytest.skip(f"needs Debian packages: {', '.join(dev.INDICATOR_PACKAGES)}")
+    place.surroundings["PYTHONPATH"] += f":{DISTRIBUTION}"
+    place.begin_panel(panel)
+    tray = Tray(place, "--light")
+    place.wait_for_icon()
+    place.open_menu()
+    place.choose(OPEN)  # the window is a program of its own, with Qt
+    wait_for_window(place)
+    place.press("Escape")
+    wait_for_window(place, open_=False)
+    place.open_menu()
+    place.choose(QUIT)
+    tray.wait_for_its_end()
+    place.wait_for_icon(there=False)
+
+
+def test_without_any_panel_nothing_opens_until_somebody_asks_for_it(place: Desktop) -> None:
+    tray = Tray(place, "--background")
+    assert place.windows() == []
+    second = start(place)  # from the list of programs
+    assert second.wait(SECONDS_MAX) == 0
+    wait_for_window(place)
+    assert tray.process.poll() is None
+
+
+def test_gnome_without_icons_says_so_and_a_click_opens_the_window(place: Desktop) -> None:
+    if shutil.which("dunst") is None:
+        pytest.skip("needs the Debian package: dunst")
+    place.surroundings["XDG_CURRENT_DESKTOP"] = "GNOME"
+    place.begin("dunst", "-print")
+    wait_for_name("org.freedesktop.Notifications")
+    Tray(place, "--background")
+    until(lambda: NO_ICON in place.log(), f"it is said\n{place.log()}", 2 * SECONDS_MAX)
+    assert place.windows() == []
+    place.begin("dunstctl", "action", "0")
+    wait_for_window(place)
