@@ -25,6 +25,7 @@ LONG = (
     "tests/programs",
     "tests/app",
     "tests/bus",
+    "tests/tray",
     "tests/packaging",
     "tests/delivery",
     "tests/machine",
