@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
     QCoreApplication,
@@ -45,7 +46,9 @@ from postroad_tray.tongue import _
 from postroad_tray.trails import Trails
 from postroad_tray.window import open_window
 from postroad_tray.window.advice_bar import AdviceBar
-from postroad_tray.window.frame import Frame
+
+if TYPE_CHECKING:
+    from postroad_tray.window.frame import Frame
 
 HOST_SECONDS = 20.0  # at login a panel may come so much later than we do
 
