@@ -266,18 +266,3 @@ def test_where_qt_cannot_be_the_light_icon_takes_its_place(session: Session) -> 
         first, last = done.stderr.splitlines()
         assert (done.returncode, "light icon takes its place" in first) == (1, True)
         assert "sudo apt install" in last
-
-
-def test_qts_binding_is_there_before_another_thread_loads_anything(session: Session) -> None:
-    """Shiboken ends the program where a module is loaded meanwhile."""
-    with subprocess.Popen(
-        [sys.executable, "-X", "importtime", "-m", "postroad_tray", "--background"],
-        env=session.variables,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        session.wait_for_it()
-        process.terminate()
-        _nothing, said = process.communicate()
-    loaded = [line.rpartition("|")[2].strip() for line in said.splitlines() if "|" in line]
-    assert loaded.index("shiboken6.Shiboken") < loaded.index("dbus_next")

@@ -16,9 +16,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 
 from postroad import __version__
 from postroad_tray import bus, instance, tongue
@@ -132,8 +130,6 @@ def _run(options: Options, doorbell: Doorbell) -> int:
     if lock is None:
         return _show_the_first(options, address, name)
     sys.setswitchinterval(SWITCH_SECONDS)
-    if not options.is_light:
-        _load_binding()
     post = Post()
 
     def offered(is_ours: bool) -> None:
@@ -154,13 +150,6 @@ def _run(options: Options, doorbell: Doorbell) -> int:
         line.close()
         line.join(1.0)
         lock.free()
-
-
-def _load_binding() -> None:
-    """Shiboken walks through all modules when it is loaded, and ends the program where another
-    thread loads one meanwhile; so it is here before there is another thread."""
-    with suppress(ImportError):  # it will be said when Qt is loaded
-        import_module("shiboken6")
 
 
 def _drawn(started: Started) -> int:
