@@ -8,11 +8,12 @@ of the bills that the wheels bring along.
 Invariants: the same wheels give the same bytes; a wheel whose licence nobody wrote down is refused.
 Standard library only: the build runs this.
 
-    tools/carried.py WHEELS COPYRIGHT PYPROJECT > FILE
+    tools/carried.py [--tray] WHEELS COPYRIGHT PYPROJECT > FILE
 """
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import email
 import hashlib
@@ -32,7 +33,18 @@ from lay_site import Refused
 # The bill of cryptography names OpenSSL without its licence.
 KNOWN = {"openssl": "Apache-2.0"}
 # What is linked into a library that brings no bill along; nor does it say which version.
-LINKED = {"cffi": {"libffi": "MIT"}}
+LINKED = {
+    "cffi": {"libffi": "MIT"},
+    "pyside6-essentials": {
+        "qt": "LGPL-3.0-only",
+        "icu": "Unicode-DFS-2016",
+        "double-conversion": "BSD-3-Clause",
+        "harfbuzz": "MIT",
+        "libpng": "libpng-2.0",
+        "md4c": "MIT",
+        "pcre2": "BSD-3-Clause",
+    },
+}
 
 
 @dataclass(slots=True)
@@ -204,21 +216,30 @@ def _name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found[0]).lower()
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 3:
-        print("usage: tools/carried.py WHEELS COPYRIGHT PYPROJECT", file=sys.stderr)
-        return 2
-    wheels, copyright_file, pyproject = map(Path, arguments)
+def project_of_tray(project: dict[str, Any]) -> dict[str, Any]:
+    """The tray as a thing of its own, which rests on what its optional part names."""
+    needs = project["optional-dependencies"]["tray"]
+    return {**project, "name": f"{project['name']}-tray", "dependencies": needs}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Tell what the package carries.")
+    parser.add_argument("--tray", action="store_true", help="the package of the tray")
+    for name in ("wheels", "copyright", "pyproject"):
+        parser.add_argument(name, type=Path)
+    asked = parser.parse_args()
     made_at = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
     try:
-        carried = parts(wheels, copyright_file.read_text("utf-8"))
+        carried = parts(asked.wheels, asked.copyright.read_text("utf-8"))
     except Refused as refused:
         print(f"carried: {refused}", file=sys.stderr)
         return 1
-    project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
+    project = tomllib.loads(asked.pyproject.read_text("utf-8"))["project"]
+    if asked.tray:
+        project = project_of_tray(project)
     print(json.dumps(bill_of(carried, project, made_at), indent=1, ensure_ascii=False))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

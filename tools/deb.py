@@ -6,7 +6,9 @@ Invariants: what is not committed is not in the package, and the tree stays as i
 into the cache without a locked hash; the same commit and the same tools of the distribution give
 the same bytes, whoever builds where and when. Standard library only.
 
-    tools/deb.py [--wheels FOLDER] [--into FOLDER]     the path of the package is the last line
+    tools/deb.py [--wheels FOLDER] [--tray-wheels FOLDER] [--into FOLDER]
+
+The path of the package is the last line; that of the tray lies beside it (`tray_beside`).
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ from environment import (
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = LOCKS / "service.lock"
+TRAY_LOCK = LOCKS / "tray.lock"
+WITHOUT_TRAY = "pkg.postroad.notray"  # a build profile; see debian/control
 DIST = ROOT / "dist"
 PACKAGES = {  # what the build runs, and the package it comes in
     "dpkg-buildpackage": "dpkg-dev",
@@ -63,6 +67,9 @@ def build(
     wheels: Path | None = None,
     into: Path = DIST,
     change: Callable[[Path], None] = lambda _: None,
+    *,
+    tray_wheels: Path | None = None,
+    with_tray: bool = True,
 ) -> Path:
     """The package, built from the last commit; `wheels`: where the locked ones lie already;
     `change`: makes another version of the exported tree."""
@@ -73,22 +80,40 @@ def build(
         )
     if _git("status", "--porcelain", "--untracked-files=no"):
         say("There are changes that are not committed: the package is built without them.")
-    wheels = wheels or fetched()
+    folders = {"POSTROAD_WHEELS": wheels or fetched()}
+    if with_tray and has_tray():
+        folders["POSTROAD_TRAY_WHEELS"] = tray_wheels or fetched(tray_lock())
     with tempfile.TemporaryDirectory(prefix="postroad-deb-") as scratch, readable_by_all():
         tree = Path(scratch) / "postroad"
         _export(tree)
         change(tree)
-        _build(tree, wheels)
-        (made,) = Path(scratch).glob("*.deb")
+        _build(tree, folders)
         into.mkdir(exist_ok=True)
-        shutil.copy(made, into / made.name)
-    return into / made.name
+        for made in Path(scratch).glob("*.deb"):
+            shutil.copy(made, into / made.name)
+        (service,) = Path(scratch).glob("postroad_*.deb")
+    return into / service.name
 
 
-def fetched(lock: Path = LOCK, *, for_pip: bool = False) -> Path:
-    """A folder in the cache with the wheels of a lock, for each Python that is served; `for_pip`:
-    also those that the package does without."""
-    text = lock.read_text()
+def has_tray() -> bool:
+    """Whether Qt's binding is published for the oldest system that we serve, on this processor."""
+    return platform.machine() == "x86_64"
+
+
+def tray_beside(package: Path) -> Path:
+    """The tray's, of the same build."""
+    return package.with_name(package.name.replace("postroad_", "postroad-tray_", 1))
+
+
+def tray_lock() -> str:
+    """Of what the tray's package carries, and the service's does not."""
+    return lay_site.rest(TRAY_LOCK.read_text(), LOCK.read_text())
+
+
+def fetched(text: str = "", *, for_pip: bool = False) -> Path:
+    """A folder in the cache with the wheels of a lock, the service's where none is given, for each
+    Python that is served; `for_pip`: also those that the package does without."""
+    text = text or LOCK.read_text()
     place, stamp = _place(text, for_pip)
     with one_at_a_time(CACHE / f"{place.name}.lock"):
         if not stamp.exists():
@@ -100,9 +125,9 @@ def fetched(lock: Path = LOCK, *, for_pip: bool = False) -> Path:
     return place
 
 
-def at_hand() -> Path | None:
+def at_hand(text: str = "") -> Path | None:
     """The folder of `fetched`, if it is there; nothing is fetched."""
-    place, stamp = _place(LOCK.read_text(), False)
+    place, stamp = _place(text or LOCK.read_text(), False)
     return place if stamp.exists() else None
 
 
@@ -118,13 +143,13 @@ def _fetch(place: Path, lock: str, for_pip: bool) -> None:
     """pip looks at the markers of a lock for its own Python, and we want other Pythons' wheels,
     too: it gets the lock without them."""
     python = environment("dev")
-    entries = re.findall(r"^[a-z0-9-]+==.*(?:\n +--hash=.*)+", lock, re.MULTILINE)
+    entries = lay_site.entries(lock)
     first = lay_site.PYTHONS[0]
     for version in lay_site.PYTHONS:
         with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
             asked = Path(scratch) / "asked"
             asked.write_text("\n".join(re.sub(r" ;.*\\", r" \\", entry) for entry in entries))
-            download = ["download", "--require-hashes", "-r", str(asked), "-d", str(place)]
+            download = ["download", "--no-deps", "--require-hashes", "-r", str(asked), "-d", str(place)]
             download += ["--implementation=cp", f"--python-version={version}"]
             for minor in range(GLIBC_MINOR, 16, -1):
                 download.append(f"--platform=manylinux_2_{minor}_{platform.machine()}")
@@ -145,8 +170,12 @@ def _export(tree: Path) -> None:
     (tree / "packaging" / "debian").rename(tree / "debian")
 
 
-def _build(tree: Path, wheels: Path) -> None:
-    ours = {**SURROUNDINGS, "HOME": str(tree.parent), "POSTROAD_WHEELS": str(wheels.resolve())}
+def _build(tree: Path, wheels: dict[str, Path]) -> None:
+    """`wheels`: the folders, under the names by which debian/rules knows them."""
+    ours = {**SURROUNDINGS, "HOME": str(tree.parent)}
+    ours |= {name: str(folder.resolve()) for name, folder in wheels.items()}
+    if "POSTROAD_TRAY_WHEELS" not in ours:
+        ours["DEB_BUILD_PROFILES"] = WITHOUT_TRAY
     command = ["dpkg-buildpackage", "--build=binary", "--unsigned-changes", "--unsigned-buildinfo"]
     quietly(command, "The package could not be built.", variables=ours, where=tree)
 
@@ -164,16 +193,18 @@ def _git(*words: str) -> bytes:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the Debian package from the last commit.")
     parser.add_argument("--wheels", type=Path, help="the locked wheels, in a folder of yours")
+    parser.add_argument("--tray-wheels", type=Path, help="those of the tray, likewise")
     parser.add_argument("--into", type=Path, default=DIST, help="where the package is put")
     asked = parser.parse_args()
     try:
-        made = build(asked.wheels, asked.into)
+        made = build(asked.wheels, asked.into, tray_wheels=asked.tray_wheels)
     except Stopped as stopped:
         say(f"\n{stopped}")
         return 1
     except KeyboardInterrupt:
         return 130
-    say(f"{made.name}: {made.stat().st_size / 1e6:.1f} MB")
+    for each in filter(Path.exists, (made, tray_beside(made))):
+        say(f"{each.name}: {each.stat().st_size / 1e6:.1f} MB")
     print(made)
     return 0
 

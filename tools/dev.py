@@ -217,6 +217,8 @@ def fetch_wheels() -> None:
     if not debian.lacking():
         try:
             debian.fetched()
+            if debian.has_tray():
+                debian.fetched(debian.tray_lock())
         except Stopped as why:  # they will be counted as left out
             say(str(why))
 
@@ -381,7 +383,8 @@ def repo() -> int:
             "A repository is signed with a key of yours, and names the host that will serve it.",
             "make repo KEY=FINGERPRINT URL=https://your.host/postroad",
         )
-    packages = sorted(map(str, (ROOT / "dist").glob("postroad_*.deb")))
+    dist = ROOT / "dist"
+    packages = [str(one) for name in ("postroad_", "postroad-tray_") for one in sorted(dist.glob(f"{name}*.deb"))]
     if not packages:
         raise Stopped("There is no package to give out yet.", "make deb")
     command = [sys.executable, str(ROOT / "tools" / "repository.py"), "--key", key, "--url", url]

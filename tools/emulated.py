@@ -221,7 +221,7 @@ def main() -> int:
         say(f"Tests with Ubuntu's own kernel: not run: {why}")
         return 0
     try:
-        package = deb.build()
+        package = deb.build(with_tray=False)
         told = systems.tried(systems.UBUNTU, package, shlex.split(os.environ.get("ARGS", "")))
     except Stopped as stopped:
         say(f"\n{stopped}")

@@ -4,14 +4,17 @@
 Purpose: the private site folder of the package. Pure and abi3 wheels are laid once; modules that
 are compiled for one Python each lie side by side, since their names say for which.
 Invariants: nothing is laid that the lock has no hash of, everything that it names is laid but what
-LEFT_OUT names, and no two wheels give different contents to one file. Standard library only: the
-build runs this.
+LEFT_OUT names, and no two wheels give different contents to one file. With --only, the file names
+all that is kept of the wheels, line by line, and each of its lines is good for something. With
+--beside, what that lock names lies in another package. Standard library only: the build runs this.
 
-    tools/lay_site.py WHEELS LOCK SITE
+    tools/lay_site.py [--beside LOCK] [--only FILE] WHEELS LOCK SITE
 """
 
 from __future__ import annotations
 
+import argparse
+import fnmatch
 import hashlib
 import re
 import sys
@@ -23,6 +26,8 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 WITHOUT_COMPILED = {"zeroconf"}
 # rich would colour code and Markdown with them, which we never ask of it; 5 MB.
 LEFT_OUT = {"markdown-it-py", "mdurl", "pygments"}
+# pystray would draw with them, or ask X11; ours tells its icon by a name, and talks to a bus.
+NOT_WANTED = {"pillow", "python-xlib"}
 # What says how a wheel was made and installed; wheels of one version differ in it.
 OF_INSTALLERS = {"RECORD", "WHEEL", "INSTALLER", "REQUESTED"}
 NOT_RUN = {".pyi", ".c", ".h", ".pxd"}
@@ -32,13 +37,51 @@ class Refused(Exception):
     """The folder cannot be laid; a sentence that says why."""
 
 
+class Kept:
+    """What is laid of wheels that bring more than is run here: globs, of which each is for
+    something. What a wheel tells about itself is always laid."""
+
+    def __init__(self, text: str) -> None:
+        lines = (line.strip() for line in text.splitlines())
+        self._used = {line: False for line in lines if line and not line.startswith("#")}
+
+    def has(self, path: PurePosixPath) -> bool:
+        if path.parts[0].endswith(".dist-info"):
+            return True
+        fitting = [glob for glob in self._used if fnmatch.fnmatchcase(str(path), glob)]
+        self._used.update(dict.fromkeys(fitting, True))
+        return bool(fitting)
+
+    def must_have_been_used(self) -> None:
+        if unused := [glob for glob, used in self._used.items() if not used]:
+            raise Refused(f"no wheel has {', '.join(unused)}.")
+
+
+def entries(lock: str) -> list[str]:
+    """Of a lock, the lines of each package."""
+    return re.findall(r"^[a-z0-9-]+==.*(?:\n +--hash=.*)+", lock, re.MULTILINE)
+
+
+def rest(lock: str, beside: str) -> str:
+    """What a lock names for Linux, and the one beside it does not, less what is not wanted."""
+    others = set(locked(beside)) | NOT_WANTED
+    left = (
+        entry
+        for entry in entries(lock)
+        if entry.partition("==")[0] not in others and "'darwin'" not in entry.partition("\n")[0]
+    )
+    return "".join(f"{entry}\n" for entry in left)
+
+
 def locked(lock: str) -> dict[str, set[str]]:
     """Of each package in a lock: the hashes of its files."""
-    entries = re.findall(r"^([a-z0-9-]+)==.*((?:\n +--hash=.*)+)", lock, re.MULTILINE)
-    return {name: set(re.findall(r"sha256:([0-9a-f]{64})", hashes)) for name, hashes in entries}
+    return {
+        entry.partition("==")[0]: set(re.findall(r"sha256:([0-9a-f]{64})", entry))
+        for entry in entries(lock)
+    }
 
 
-def lay(wheels: Path, lock: str, site: Path) -> None:
+def lay(wheels: Path, lock: str, site: Path, kept: Kept | None = None) -> None:
     """Raises Refused when a wheel is missing, unknown, or contradicts another."""
     left = locked(lock)
     laid: dict[str, set[str]] = {name: set() for name in left}
@@ -51,7 +94,9 @@ def lay(wheels: Path, lock: str, site: Path) -> None:
             raise Refused(f"{wheel.name}: the lock has another hash.")
         laid[name].add(python)
         if name not in LEFT_OUT:
-            _unpack(wheel, name, site)
+            _unpack(wheel, name, site, kept)
+    if kept is not None:
+        kept.must_have_been_used()
     for name, pythons in laid.items():
         missing = [each for each in PYTHONS if not pythons & {each, "any"}]
         if missing:
@@ -68,7 +113,7 @@ def package_of(wheel: Path) -> tuple[str, str]:
     return named, f"{one[1]}.{one[2]}"
 
 
-def _unpack(wheel: Path, name: str, site: Path) -> None:
+def _unpack(wheel: Path, name: str, site: Path, kept: Kept | None) -> None:
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             path = PurePosixPath(entry.filename)
@@ -76,6 +121,8 @@ def _unpack(wheel: Path, name: str, site: Path) -> None:
                 continue
             if path.is_absolute() or ".." in path.parts:
                 raise Refused(f"{wheel.name}: {path} points out of the folder.")
+            if kept is not None and not kept.has(path):
+                continue
             place, octets = site / path, archive.read(entry)
             if place.exists() and place.read_bytes() != octets:
                 raise Refused(f"{wheel.name}: {path} is there already, with other contents.")
@@ -94,13 +141,21 @@ def _is_wanted(path: PurePosixPath, name: str) -> bool:
     return not (path.suffix == ".so" and name in WITHOUT_COMPILED)
 
 
-def main(arguments: list[str]) -> int:
-    if len(arguments) != 3:
-        print("usage: tools/lay_site.py WHEELS LOCK SITE", file=sys.stderr)
-        return 2
-    wheels, lock, site = map(Path, arguments)
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Lay locked wheels into one folder of modules.")
+    parser.add_argument("--beside", type=Path, help="a lock of what another package carries")
+    parser.add_argument("--only", type=Path, help="a list of what is kept of the wheels")
+    for name in ("wheels", "lock", "site"):
+        parser.add_argument(name, type=Path)
+    asked = parser.parse_args()
+    lock = asked.lock.read_text()
     try:
-        lay(wheels, lock.read_text(), site)
+        lay(
+            asked.wheels,
+            rest(lock, asked.beside.read_text()) if asked.beside else lock,
+            asked.site,
+            Kept(asked.only.read_text("utf-8")) if asked.only else None,
+        )
     except Refused as refused:
         print(f"lay_site: {refused}", file=sys.stderr)
         return 1
@@ -108,4 +163,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

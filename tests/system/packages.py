@@ -66,7 +66,7 @@ def next_version() -> Path:
                 shutil.rmtree(each, ignore_errors=True)
             with tempfile.TemporaryDirectory(dir=folder, prefix="making-") as making:
                 made = Path(making) / "made"
-                deb.build(into=made, change=next_release.change)
+                deb.build(into=made, change=next_release.change, with_tray=False)
                 made.rename(place)
     (package,) = place.glob("*.deb")
     return package

@@ -23,7 +23,7 @@ def carol(system: Booted) -> Resident:
     assert system.root("test", "-e", "/usr/bin/postroad", check=False).returncode == 1
     system.root("useradd", "--create-home", "--shell=/bin/bash", "carol")
     system.root("loginctl", "enable-linger", "carol")
-    wheels = [deb.fetched(for_pip=True), deb.fetched(LOCKS / "build.lock", for_pip=True)]
+    wheels = [deb.fetched(for_pip=True), deb.fetched((LOCKS / "build.lock").read_text(), for_pip=True)]
     system.root("mkdir", "-p", WHEELS, SOURCE)
     for folder in wheels:
         for wheel in folder.glob("*.whl"):
