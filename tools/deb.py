@@ -149,8 +149,8 @@ def _fetch(place: Path, lock: str, for_pip: bool) -> None:
         with tempfile.TemporaryDirectory(prefix="postroad-") as scratch:
             asked = Path(scratch) / "asked"
             asked.write_text("\n".join(re.sub(r" ;.*\\", r" \\", entry) for entry in entries))
-            download = ["download", "--no-deps", "--require-hashes", "-r", str(asked), "-d", str(place)]
-            download += ["--implementation=cp", f"--python-version={version}"]
+            download = ["download", "--require-hashes", "-r", str(asked), "-d", str(place)]
+            download += ["--no-deps", "--implementation=cp", f"--python-version={version}"]
             for minor in range(GLIBC_MINOR, 16, -1):
                 download.append(f"--platform=manylinux_2_{minor}_{platform.machine()}")
             download.append(f"--platform=manylinux2014_{platform.machine()}")

@@ -58,6 +58,8 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "sway": "sway",
     "waybar": "waybar",
     "dunst": "dunst",
+    "appstreamcli": "appstream",
+    "desktop-file-validate": "desktop-file-utils",
 }
 
 CAMEL = "import gi; gi.require_version('Camel', '1.2'); from gi.repository import Camel"
@@ -384,7 +386,8 @@ def repo() -> int:
             "make repo KEY=FINGERPRINT URL=https://your.host/postroad",
         )
     dist = ROOT / "dist"
-    packages = [str(one) for name in ("postroad_", "postroad-tray_") for one in sorted(dist.glob(f"{name}*.deb"))]
+    names = ("postroad_*.deb", "postroad-tray_*.deb")
+    packages = [str(one) for name in names for one in sorted(dist.glob(name))]
     if not packages:
         raise Stopped("There is no package to give out yet.", "make deb")
     command = [sys.executable, str(ROOT / "tools" / "repository.py"), "--key", key, "--url", url]

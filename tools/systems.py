@@ -56,7 +56,8 @@ def run(suites: list[str], arguments: list[str]) -> int:
         return not_run(suites, why)
     if packages := deb.lacking():
         return not_run(suites, f"building it needs: sudo apt-get install -y {' '.join(packages)}")
-    package = deb.build()
+    # Half of the work of building is the tray's.
+    package = deb.build(with_tray=not arguments or any("tray" in each for each in arguments))
     needed = list(roots.SUITES) if TOGETHER in suites else suites
     with ThreadPoolExecutor(len(needed)) as pool:
         ready = dict(zip(needed, pool.map(made, needed), strict=True))
@@ -111,7 +112,7 @@ def made(suite: str) -> str:
 
 def tried(name: str, package: Path, arguments: list[str]) -> Told:
     """Run the tests of a suite, or what FOLDERS has by this name."""
-    rooms = [str(ROOT / name) for name in ("service", "tests", "tools")]
+    rooms = [str(ROOT / name) for name in ("service", "tray", "tests", "tools")]
     ours = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(rooms),

@@ -32,7 +32,12 @@ TITLES = {
     "Apache-2.0": "apache license",
     "CC0-1.0": "cc universal",
     "LGPL-2.1-or-later": "gnu lesser general public license",
+    "LGPL-3.0-or-later": "gnu lesser general public license",
 }
+# What wheels say in words of their own; pystray's sources say more than its metadata.
+OF_WORDS = {"LGPLv3": "LGPL-3.0-or-later"}
+# Qt's authors bring no text along, and Debian has all three.
+WITHOUT_TEXT = {"pyside6-essentials", "shiboken6"}
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +46,17 @@ def bill(wheels: Path) -> dict[str, Any]:
     return carried.bill_of(carried.parts(wheels, COPYRIGHT), project, 1_800_000_000)
 
 
-def laid(wheels: Path) -> dict[str, Path]:
+@pytest.fixture(scope="module")
+def bill_of_tray(tray_wheels: Path) -> dict[str, Any]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    parts = carried.parts(tray_wheels, COPYRIGHT)
+    return carried.bill_of(parts, carried.project_of_tray(project), 1_800_000_000)
+
+
+def laid(*folders: Path) -> dict[str, Path]:
     """Of each library that is carried, a wheel."""
-    named = {lay_site.package_of(wheel)[0]: wheel for wheel in wheels.glob("*.whl")}
+    wheels = (wheel for folder in folders for wheel in folder.glob("*.whl"))
+    named = {lay_site.package_of(wheel)[0]: wheel for wheel in wheels}
     return {name: wheel for name, wheel in named.items() if name not in lay_site.LEFT_OUT}
 
 
@@ -60,9 +73,12 @@ def words(text: str) -> str:
 # --- the bill of materials ------------------------------------------------------------------------
 
 
-def test_the_bill_keeps_to_the_schema_of_cyclonedx(bill: dict[str, Any]) -> None:
+def test_the_bill_keeps_to_the_schema_of_cyclonedx(
+    bill: dict[str, Any], bill_of_tray: dict[str, Any]
+) -> None:
     valid = validator()
-    valid(json.loads(json.dumps(bill)))
+    for one in (bill, bill_of_tray):
+        valid(json.loads(json.dumps(one)))
     with pytest.raises(fastjsonschema.JsonSchemaValueException):
         valid({**bill, "components": [{"name": "of no type"}]})
 
@@ -76,9 +92,11 @@ def validator() -> Any:
     return fastjsonschema.compile(schema, handlers={"http": beside, "https": beside})
 
 
-def test_every_licence_of_it_is_an_expression_of_spdx(bill: dict[str, Any]) -> None:
+def test_every_licence_of_it_is_an_expression_of_spdx(
+    bill: dict[str, Any], bill_of_tray: dict[str, Any]
+) -> None:
     spdx = get_spdx_licensing()
-    for one in bill["components"]:
+    for one in bill["components"] + bill_of_tray["components"]:
         (licence,) = one["licenses"]
         assert spdx.validate(licence["expression"]).errors == [], one["purl"]
 
@@ -122,7 +140,11 @@ def test_a_library_of_c_that_is_linked_into_a_module_stands_in_it(
     assert linked["purl"] in told["pkg:pypi/cffi"]
 
 
-def test_whatever_rests_on_something_names_something_that_is_there(bill: dict[str, Any]) -> None:
+@pytest.mark.parametrize("which", ["bill", "bill_of_tray"])
+def test_whatever_rests_on_something_names_something_that_is_there(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    bill = request.getfixturevalue(which)
     refs = {one["bom-ref"] for one in bill["components"]}
     own = bill["metadata"]["component"]["bom-ref"]
     told = {one["ref"]: one.get("dependsOn", []) for one in bill["dependencies"]}
@@ -141,19 +163,41 @@ def test_no_path_of_a_machine_that_built_something_is_in_it(bill: dict[str, Any]
     assert not re.search(r"file://|/home/|/tmp|/__w", json.dumps(bill))
 
 
+def test_the_tray_rests_on_qt_whose_parts_have_their_own_terms(
+    bill_of_tray: dict[str, Any],
+) -> None:
+    graph = bill_of_tray["dependencies"]
+    told = {one["ref"].partition("@")[0]: one.get("dependsOn") for one in graph}
+    assert {"pkg:generic/qt", "pkg:generic/icu"} <= set(told["pkg:pypi/pyside6-essentials"])
+    of_qt = {path: one.licence for one in carried.stanzas(COPYRIGHT) for path in one.files}
+    library = "usr/lib/postroad-tray/site/PySide6/Qt/lib/"
+    terms = {
+        word
+        for path, licence in of_qt.items()
+        if path.startswith(library)
+        for word in licence.split(" and ")
+    }
+    for one in bill_of_tray["components"]:
+        if one["purl"].startswith("pkg:generic/"):
+            assert one["licenses"][0]["expression"] in terms, one["name"]
+
+
 # --- debian/copyright -----------------------------------------------------------------------------
 
 
-def test_every_library_has_one_stanza_and_no_stanza_is_of_another(wheels: Path) -> None:
+def test_every_library_has_one_stanza_and_no_stanza_is_of_another(
+    wheels: Path, tray_wheels: Path
+) -> None:
     named = [name for one in carried.stanzas(COPYRIGHT) for name in one.libraries]
-    assert sorted(named) == sorted(laid(wheels))
+    assert sorted(named) == sorted(laid(wheels, tray_wheels))
 
 
-def test_each_stanza_says_what_the_wheel_itself_says(wheels: Path) -> None:
+def test_each_stanza_says_what_the_wheel_itself_says(wheels: Path, tray_wheels: Path) -> None:
     stanzas = {name: one for one in carried.stanzas(COPYRIGHT) for name in one.libraries}
-    for name, wheel in laid(wheels).items():
+    for name, wheel in laid(wheels, tray_wheels).items():
         about = metadata(wheel)
         said = about["License-Expression"] or about["License"]
+        said = OF_WORDS.get(said, said)
         ours = stanzas[name].licence.replace(" or ", " OR ")
         if said:
             assert ours == said, name
@@ -173,14 +217,17 @@ def metadata(wheel: Path) -> Any:
         return email.message_from_bytes(archive.read(found))
 
 
-def test_the_texts_are_those_that_the_wheels_bring_along(wheels: Path) -> None:
+def test_the_texts_are_those_that_the_wheels_bring_along(wheels: Path, tray_wheels: Path) -> None:
     known = texts()
     stanzas = {name: one for one in carried.stanzas(COPYRIGHT) for name in one.libraries}
-    for name, wheel in laid(wheels).items():
+    for name, wheel in laid(wheels, tray_wheels).items():
         with zipfile.ZipFile(wheel) as archive:
             files = [one for one in archive.namelist() if ".dist-info/" in one]
             legal = [one for one in files if re.search(r"/(LICEN[CS]E|COPYING|NOTICE)[^/]*$", one)]
             brought = words(" ".join(archive.read(one).decode() for one in legal))
+        assert (not brought) == (name in WITHOUT_TEXT), name
+        if not brought:
+            continue
         for licence in stanzas[name].licence.split(" or "):
             # Behind those are the names of people, or the text stands in a place of Debian's.
             text = TITLES.get(licence) or " ".join(known[licence].split()[:40])

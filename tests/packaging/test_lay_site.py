@@ -34,6 +34,9 @@ class Wheels:
 
     def lay(self) -> set[str]:
         lay_site.lay(self.folder, self.lock, self.site)
+        return self.laid()
+
+    def laid(self) -> set[str]:
         files = (path for path in self.site.rglob("*") if path.is_file())
         return {str(path.relative_to(self.site)) for path in files}
 
@@ -114,6 +117,38 @@ def test_a_path_out_of_the_folder_is_refused(wheels: Wheels) -> None:
     wheels.add("bad-1-py3-none-any", {"../outside.py": ""})
     with pytest.raises(lay_site.Refused, match="points out"):
         wheels.lay()
+
+
+def test_only_what_is_listed_is_laid_and_each_line_is_for_something(wheels: Wheels) -> None:
+    files = {"big/a.so": "", "big/b.so": "", "big/c.qm": "", "big-1.dist-info/METADATA": ""}
+    wheels.add("big-1-py3-none-any", files)
+    kept = lay_site.Kept("# the one that is run\nbig/a.*\n\nbig/*.qm\n")
+    lay_site.lay(wheels.folder, wheels.lock, wheels.site, kept)
+    assert wheels.laid() == {"big/a.so", "big/c.qm", "big-1.dist-info/METADATA"}
+    with pytest.raises(lay_site.Refused, match=r"no wheel has big/d\.so"):
+        lay_site.lay(wheels.folder, wheels.lock, wheels.site, lay_site.Kept("big/a.so\nbig/d.so"))
+
+
+def test_what_another_package_carries_or_is_for_another_system_is_not_in_the_rest() -> None:
+    digest = "    --hash=sha256:" + "1" * 64 + "\n"
+    other = f"shared==1 \\\n{digest}"
+    mine = f"{other}mine==2 \\\n{digest}apple==3 ; sys_platform == 'darwin' \\\n{digest}"
+    wanted = f"mine==2 \\\n{digest}"
+    assert lay_site.rest(f"{mine}pillow==1 \\\n{digest}", other) == wanted
+
+
+def test_the_tray_carries_what_the_service_does_not() -> None:
+    locks = ROOT / "packaging" / "locks"
+    rest = lay_site.rest((locks / "tray.lock").read_text(), (locks / "service.lock").read_text())
+    assert set(lay_site.locked(rest)) == {"pyside6-essentials", "pystray", "shiboken6", "six"}
+
+
+def test_what_both_carry_has_one_version() -> None:
+    service, tray = (
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / path).read_text(), re.MULTILINE))
+        for path in ("packaging/locks/service.lock", "packaging/locks/tray.lock")
+    )
+    assert service.items() <= tray.items()
 
 
 def test_every_package_of_the_lock_is_read() -> None:

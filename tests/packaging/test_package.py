@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import deb
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3"  # the distribution's, which the package is built and run with
 PACKAGE_BYTES_MAX = 12_000_000
@@ -55,11 +57,14 @@ def test_it_is_small_enough_for_a_slow_line_and_a_full_disk(package: Path, unpac
     assert installed <= INSTALLED_BYTES_MAX
 
 
-def test_everything_belongs_to_root_and_nobody_else_may_write_there(package: Path) -> None:
-    listed = subprocess.run(
-        ["dpkg-deb", "--contents", package], capture_output=True, text=True, check=True
-    )
-    for line in listed.stdout.splitlines():
+def test_everything_belongs_to_root_and_nobody_else_may_write_there(
+    package: Path, tray: Path
+) -> None:
+    listed = [
+        subprocess.run(["dpkg-deb", "--contents", one], capture_output=True, text=True, check=True)
+        for one in (package, tray)
+    ]
+    for line in "".join(one.stdout for one in listed).splitlines():
         mode, owner, *_, name = line.split()
         expected = r"drwxr-xr-x" if name.endswith("/") else r"-rw[-x]r-[-x]r-[-x]"
         assert owner == "root/root", line
@@ -67,11 +72,12 @@ def test_everything_belongs_to_root_and_nobody_else_may_write_there(package: Pat
 
 
 def test_no_symbols_of_debugging_and_nothing_compiled_for_one_python_are_in_it(
-    unpacked: Path,
+    unpacked: Path, unpacked_tray: Path
 ) -> None:
-    names = [path.name for path in files(unpacked)]
-    assert [name for name in names if name.endswith((".pyc", ".pyi", ".debug"))] == []
-    assert list(unpacked.rglob("__pycache__")) == []
+    for one in (unpacked, unpacked_tray):
+        names = [path.name for path in files(one)]
+        assert [name for name in names if name.endswith((".pyc", ".pyi", ".debug"))] == []
+        assert list(one.rglob("__pycache__")) == []
 
 
 def test_the_bill_of_materials_lies_in_it_as_programs_read_it(unpacked: Path) -> None:
@@ -100,20 +106,26 @@ print(*(path for path in own if not path.startswith((site, "/usr/lib/python3")))
 
 
 def test_lintian_finds_no_error_and_every_override_has_a_reason(
-    package: Path, lintian: str
+    package: Path, tray: Path, lintian: str
 ) -> None:
+    for one in (package, tray):
+        name = one.name.partition("_")[0]
+        assert complaints(lintian, one) == []
+        reason = ""
+        overrides = ROOT / "packaging" / "debian" / f"{name}.lintian-overrides"
+        for line in overrides.read_text().splitlines():
+            if line.startswith("# "):
+                reason = line
+            assert len(reason) > 40, f"{line} has no reason"
+            reason = reason if line else ""
+
+
+def complaints(lintian: str, package: Path) -> list[str]:
     done = subprocess.run(
         [lintian, "--info", "--display-info", package], capture_output=True, text=True, check=False
     )
     told = [line for line in done.stdout.splitlines() if re.match("[EWI]: ", line)]
-    assert [line for line in told if line[0] in "EW" or "override" in line] == []
-    reason = ""
-    overrides = ROOT / "packaging" / "debian" / "postroad.lintian-overrides"
-    for line in overrides.read_text().splitlines():
-        if line.startswith("# "):
-            reason = line
-        assert len(reason) > 40, f"{line} has no reason"
-        reason = reason if line else ""
+    return [line for line in told if line[0] in "EW" or "override" in line]
 
 
 # --- the same bytes -------------------------------------------------------------------------------
@@ -128,7 +140,7 @@ def elsewhere() -> Iterator[Path]:
 
 
 def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
-    package: Path, commit: str, wheels: Path, elsewhere: Path
+    package: Path, tray: Path, commit: str, wheels: Path, tray_wheels: Path, elsewhere: Path
 ) -> None:
     clock = shutil.which("faketime")
     if clock is None:
@@ -137,6 +149,7 @@ def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, clone], check=True)
     subprocess.run(["git", "-C", clone, "checkout", "--quiet", "--detach", commit], check=True)
     shutil.copytree(wheels, theirs)
+    shutil.copytree(tray_wheels, elsewhere / "wheels of the tray")
     settings = f"[core]\nautocrlf = true\nattributesFile = {elsewhere}/attributes\n"
     (elsewhere / ".gitconfig").write_text(settings)
     (elsewhere / "attributes").write_text("*.xml export-ignore\n")
@@ -145,6 +158,7 @@ def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
         subprocess.run(["chown", "-R", "nobody", elsewhere], check=True)
         become = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
     build = [PYTHON, "tools/deb.py", "--wheels", str(theirs), "--into", str(elsewhere / "made")]
+    build += ["--tray-wheels", str(elsewhere / "wheels of the tray")]
     done = subprocess.run(
         [*become, clock, "2003-03-03 03:03:03", *build],
         cwd=clone,
@@ -167,6 +181,8 @@ def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
     made = Path(done.stdout.splitlines()[-1])
     assert made.name == package.name
     assert digest(made) == digest(package), difference(made, package)
+    also_made = deb.tray_beside(made)
+    assert digest(also_made) == digest(tray), difference(also_made, tray)
 
 
 def digest(path: Path) -> str:

@@ -24,6 +24,7 @@ JOURNALS = os.environ.get("POSTROAD_JOURNALS", "")
 ORDER = (
     "test_page",
     "test_readme",
+    "test_tray",
     "test_installed",
     "test_first_run",
     "test_log",

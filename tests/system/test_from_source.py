@@ -23,7 +23,8 @@ def carol(system: Booted) -> Resident:
     assert system.root("test", "-e", "/usr/bin/postroad", check=False).returncode == 1
     system.root("useradd", "--create-home", "--shell=/bin/bash", "carol")
     system.root("loginctl", "enable-linger", "carol")
-    wheels = [deb.fetched(for_pip=True), deb.fetched((LOCKS / "build.lock").read_text(), for_pip=True)]
+    build = (LOCKS / "build.lock").read_text()
+    wheels = [deb.fetched(for_pip=True), deb.fetched(build, for_pip=True)]
     system.root("mkdir", "-p", WHEELS, SOURCE)
     for folder in wheels:
         for wheel in folder.glob("*.whl"):

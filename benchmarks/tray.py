@@ -1,0 +1,270 @@
+"""What the tray costs: pages opened among many people and letters, memory, and rest.
+
+    make bench ONLY=tray [ARGS="9 60"]      rounds, seconds watched while nobody looks
+
+Two parts. Pages: the real window on Qt's own screen that nobody sees, with a picture of 50 peers,
+1,000 letters on their way and 90 days of statistics, which no real node could be brought to within
+a benchmark. Each page is opened in a window that is new, and has been drawn; `open_ms` is until it
+is drawn, `longest_turn_ms` is the longest that one turn of Qt's loop took from there until all was
+quiet, and `ratio` is the opening against the same number of labels of Qt's own laid out and
+drawn in the same round, which tells a slow computer from a slow page. Then the picture changes, as
+it does with each signal of the service (`change_ms`).
+
+Process: the real program beside a real node on a real bus. Its window is opened, and closed, and
+the program is watched from /proc: resident and proportional memory, and how often any of its
+threads was woken while nobody looked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bus_scene
+import results
+from person import until
+from postroad_tray import instance
+from session_bus import LibraryClient
+from tray import pictures
+from tray.standing_in import StandIn
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
+
+DAYS = 90
+OPEN_MILLISECONDS_MAX = 200.0
+TURN_MILLISECONDS_MAX = 50.0
+RESIDENT_MB_MAX = 70.0
+QUIET_TURNS = 5
+LABELS = 300
+# The program, and a line from outside that closes its windows, as a person does.
+CLOSED_FROM_OUTSIDE = """
+import sys, threading
+from postroad_tray import program
+
+def listen():
+    from PySide6.QtCore import QCoreApplication, QMetaObject, Qt
+    sys.stdin.readline()
+    QMetaObject.invokeMethod(
+        QCoreApplication.instance(), "closeAllWindows", Qt.ConnectionType.QueuedConnection
+    )
+    sys.stdin.readline()
+
+threading.Thread(target=listen, daemon=True).start()
+sys.exit(program.main(sys.argv[1:]))
+"""
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+def numbers_of_many_days() -> dict[str, Any]:
+    """As the service tells them."""
+    today = datetime.fromtimestamp(pictures.NOW, UTC).date()
+    days = []
+    for number in range(DAYS):
+        times = {"Letters": 20, "Median": 0.4 + number % 7, "Percentile95": 7200.0 + number}
+        day = (today - timedelta(days=number)).isoformat()
+        days.append(
+            {"Day": day, "Accepted": 24, "Delivered": 20, "UnderWay": 2, "Late": 1, "Failed": 1}
+            | {"SecondsToReceipt": times}
+        )
+    hours = [float(hour % 3) for hour in range(24)]
+    people = [
+        {"Name": pictures.name(number), "Seen": hours, "Missed": [2.0 - one for one in hours]}
+        for number in range(50)
+    ]
+    total = {"Accepted": 24 * DAYS, "Delivered": 20 * DAYS, "Failed": DAYS, "Late": DAYS}
+    return {
+        **total,
+        "UnderWay": 1000,
+        "SecondsToReceipt": {"Letters": 20 * DAYS, "Median": 3.0, "Percentile95": 7200.0},
+        "ByDay": days,
+        "IncomingByDay": [{"Day": one["Day"], "FromContacts": 6} for one in days],
+        "Outages": {"HoldersFailed": 40, "Letters": 60, "Survived": 60, "SlowestSeconds": 9.0},
+        "HoursByContact": people,
+    }
+
+
+def client() -> StandIn:
+    from postroad_tray.client import Answer
+
+    standing = StandIn(pictures.crowded())
+    standing.answers["GetStatistics"] = Answer((numbers_of_many_days(),))
+    return standing
+
+
+def until_quiet(application: QApplication) -> float:
+    """Turn Qt's loop until nothing is left to do; the longest turn, in milliseconds."""
+    longest, quiet = 0.0, 0
+    while quiet < QUIET_TURNS:
+        began = time.perf_counter()
+        application.processEvents()
+        took = (time.perf_counter() - began) * 1000
+        longest = max(longest, took)
+        quiet = quiet + 1 if took < 0.2 else 0
+    return longest
+
+
+def yardstick(application: QApplication) -> float:
+    """Milliseconds until so many labels of Qt's own are laid out and drawn."""
+    from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+    began = time.perf_counter()
+    window = QWidget()
+    layout = QVBoxLayout(window)
+    for number in range(LABELS):
+        layout.addWidget(QLabel(f"letter {number} waits"))
+    window.show()
+    until_quiet(application)
+    took = (time.perf_counter() - began) * 1000
+    window.close()
+    window.deleteLater()
+    return took
+
+
+def pages(rounds: int) -> dict[str, object]:
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    from PySide6.QtWidgets import QApplication
+
+    from postroad_tray.window import open_window
+    from postroad_tray.window.contents import contents
+
+    application = QApplication(["postroad-tray"])
+    names = [entry.name for entry in contents(client())]
+    taken: dict[str, dict[str, list[float]]] = {
+        name: {"open_ms": [], "longest_turn_ms": [], "change_ms": [], "ratio": []} for name in names
+    }
+    until_quiet(application)
+    yardstick(application)
+    for number in range(rounds + 1):
+        order = results.dice(f"tray {number}").sample(names, len(names))
+        measured = yardstick(application)
+        for name in order:
+            standing = client()
+            frame = open_window(standing, now=lambda: pictures.NOW)
+            other = next(one for one in names if one != name)
+            frame.turn_to(other)
+            until_quiet(application)
+            began = time.perf_counter()
+            frame.turn_to(name)
+            turning = (time.perf_counter() - began) * 1000
+            longest = max(turning, until_quiet(application))
+            opened = (time.perf_counter() - began) * 1000
+            assert frame.page_name == name
+            began = time.perf_counter()
+            node = replace(standing.picture.node, parcels_under_way=999)
+            standing.show(replace(standing.picture, node=node))
+            until_quiet(application)
+            changed = (time.perf_counter() - began) * 1000
+            frame.hide()
+            frame.deleteLater()
+            until_quiet(application)
+            if number == 0:  # modules are loaded, fonts are found: once in the life of the program
+                continue
+            found = taken[name]
+            found["open_ms"].append(opened)
+            found["longest_turn_ms"].append(longest)
+            found["change_ms"].append(changed)
+            found["ratio"].append(opened / measured)
+    return {
+        name: {what: round(statistics.median(each), 2) for what, each in found.items()}
+        for name, found in taken.items()
+    }
+
+
+# --- the process ----------------------------------------------------------------------------------
+
+
+def has_name() -> bool:
+    asker = LibraryClient("dbus-fast")
+    daemon = bus_scene.DAEMON
+    path = "/org/freedesktop/DBus"
+    told = asker.call(path, daemon, "NameHasOwner", "s", instance.NAME, destination=daemon)
+    return bool(told)
+
+
+def memory(process: int) -> dict[str, float]:
+    told = Path(f"/proc/{process}/smaps_rollup").read_text()
+    found = dict(re.findall(r"^(Rss|Pss|Private_Dirty): +(\d+) kB", told, re.MULTILINE))
+    return {f"{one.lower()}_mb": int(size) * 1024 // 10**5 / 10 for one, size in found.items()}
+
+
+def woken(process: int) -> int:
+    """How often any of its threads was."""
+    total = 0
+    for status in Path(f"/proc/{process}/task").glob("*/status"):
+        found = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read_text(), re.MULTILINE)
+        assert found is not None
+        total += int(found[1])
+    return total
+
+
+def process(seconds: float) -> dict[str, object]:
+    with bus_scene.scene("dbus-next") as scene:
+        variables = {
+            **os.environ,
+            "QT_QPA_PLATFORM": "offscreen",
+            "XDG_RUNTIME_DIR": str(scene.folder / "run"),
+            "XDG_CONFIG_HOME": str(scene.folder / "config"),
+            "DBUS_SESSION_BUS_ADDRESS": scene.bus.address,
+        }
+        (scene.folder / "run").mkdir(mode=0o700, exist_ok=True)
+        began = time.monotonic()
+        command = [sys.executable, "-c", CLOSED_FROM_OUTSIDE, "--no-icon", "--background"]
+        tray = subprocess.Popen(command, env=variables, stdin=subprocess.PIPE, text=True)
+        try:
+            until(has_name, "the tray is on the bus")
+            found: dict[str, object] = {"seconds_to_start": round(time.monotonic() - began, 2)}
+            time.sleep(3.0)
+            found["before_a_window"] = memory(tray.pid)
+            found["woken_before_a_window"] = watch(tray.pid, seconds)
+            again = [sys.executable, "-m", "postroad_tray"]  # whose window is the first one's
+            subprocess.run(again, env=variables, check=True, timeout=60)
+            time.sleep(3.0)
+            found["window_open"] = memory(tray.pid)
+            assert tray.stdin is not None
+            print("close", file=tray.stdin, flush=True)
+            time.sleep(3.0)
+            found["window_closed"] = memory(tray.pid)
+            found["woken_after_a_window"] = watch(tray.pid, seconds)
+            found["seconds_watched"] = seconds
+            return found
+        finally:
+            tray.kill()
+            tray.communicate()
+
+
+def watch(pid: int, seconds: float) -> int:
+    before = woken(pid)
+    time.sleep(seconds)
+    return woken(pid) - before
+
+
+def main() -> None:
+    results.must_be_alone()
+    rounds = int(sys.argv[1]) if sys.argv[1:] else 9
+    seconds = float(sys.argv[2]) if sys.argv[2:] else 60.0
+    if shutil.which("dbus-daemon") is None:
+        sys.exit("The tray is measured on a bus. Type: sudo apt-get install -y dbus")
+    figure: dict[str, object] = {"process": process(seconds), "pages": pages(rounds)}
+    figure["bounds"] = {
+        "open_ms": OPEN_MILLISECONDS_MAX,
+        "longest_turn_ms": TURN_MILLISECONDS_MAX,
+        "resident_mb": RESIDENT_MB_MAX,
+        "woken": 0,
+    }
+    results.write("tray", figure, rounds)
+
+
+if __name__ == "__main__":
+    main()
