@@ -33,6 +33,7 @@ import bus_scene
 import results
 from person import until
 from postroad_tray import instance
+from postroad_tray.trails import Trails
 from session_bus import LibraryClient
 from tray import pictures
 from tray.standing_in import StandIn
@@ -140,7 +141,7 @@ def pages(rounds: int) -> dict[str, object]:
     from postroad_tray.window.contents import contents
 
     application = QApplication(["postroad-tray"])
-    names = [entry.name for entry in contents(client())]
+    names = [entry.name for entry in contents(client(), Trails())]
     taken: dict[str, dict[str, list[float]]] = {
         name: {"open_ms": [], "longest_turn_ms": [], "change_ms": [], "ratio": []} for name in names
     }
