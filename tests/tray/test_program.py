@@ -182,6 +182,30 @@ def test_a_signal_ends_it_cleanly(
         session.wait_for_it()
 
 
+def test_the_end_of_the_display_is_the_end_of_the_tray(session: Session) -> None:
+    if shutil.which("Xvfb") is None:
+        pytest.skip("needs the Debian package: xvfb")
+    screen = subprocess.Popen(
+        ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert screen.stdout is not None
+        display = f":{screen.stdout.readline().strip()}"
+        with session.begun(QT_QPA_PLATFORM="xcb", DISPLAY=display) as process:
+            session.wait_for_it()
+            time.sleep(1.0)
+            assert process.poll() is None
+            screen.kill()
+            process.wait(10)
+        assert not session.has_name()
+    finally:
+        screen.kill()
+        screen.communicate()
+
+
 def test_a_first_one_that_hangs_is_told_of(session: Session) -> None:
     with session.begun("--background") as first:
         session.wait_for_it()

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from postroad_tray import library
-from postroad_tray.client import Answer, Question, Signal
+from postroad_tray.client import Answer, Offer, Question, Signal
 from postroad_tray.facts import Picture
 from postroad_tray.library import Library
 from postroad_tray.outbox import Outbox, Post
-from postroad_tray.worker import Delivery, Offer, Worker
+from postroad_tray.worker import Delivery, Worker
 
 log = logging.getLogger(__name__)
 

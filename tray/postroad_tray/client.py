@@ -10,7 +10,7 @@ See: docs/adr/0029-tray.md; the other side is `bus.Line`, in a thread of its own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -75,6 +75,17 @@ class Signal:
     member: str
     object_path: str
     values: tuple[Any, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What this program does for others: a name on the bus, and one object with these methods, by
+    their names; each has the signature of what it takes, and is called where it is drawn."""
+
+    name: str
+    object_path: str
+    interface: str
+    methods: Mapping[str, tuple[str, Callable[[Sequence[Any]], None]]]
 
 
 class Client(Protocol):

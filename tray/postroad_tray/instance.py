@@ -10,14 +10,13 @@ See: docs/adr/0029-tray.md.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from postroad_tray.client import Answer, Client, Question, Typed
-from postroad_tray.worker import Offer
+from postroad_tray.client import Answer, Client, Offer, Question, Typed
 
 NAME = "org.postroad.Tray1"
 OBJECT_PATH = "/org/postroad/Tray1"
@@ -39,7 +38,7 @@ class Lock:
         runtime = variables.get("XDG_RUNTIME_DIR")
         if not runtime or not Path(runtime).is_dir():
             return cls(None)
-        which = hashlib.sha256(os.fsencode(bus_address)).hexdigest()[:12]
+        which = f"{zlib.crc32(os.fsencode(bus_address)):08x}"
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             file = os.open(Path(runtime) / f"postroad-tray-{which}.lock", flags, 0o600)

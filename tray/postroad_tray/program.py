@@ -17,13 +17,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from postroad import __version__
-from postroad_tray import bus, instance, tongue
+from postroad_tray import instance, tongue
 from postroad_tray.client import Answer
 from postroad_tray.deeds import Place
 from postroad_tray.post import Post
 from postroad_tray.tongue import _
+
+if TYPE_CHECKING:
+    from postroad_tray.bus import Line
 
 PROGRAM = "postroad-tray"
 FAILED = 1
@@ -63,7 +67,7 @@ class Started:
     """What whoever draws gets."""
 
     options: Options
-    line: bus.Line
+    line: Line
     post: Post
     doorbell: Doorbell
 
@@ -73,6 +77,8 @@ class NotHere(Exception):
 
 
 def main(words: Sequence[str] | None = None) -> int:
+    # Nothing here speaks TLS; asyncio loads OpenSSL all the same, of which 4 MB stay resident.
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
     tongue.speak()
     logging.basicConfig(level=logging.WARNING, format=f"{PROGRAM}: %(message)s")
     options = _parsed(sys.argv[1:] if words is None else words)
@@ -124,6 +130,8 @@ def _parsed(words: Sequence[str]) -> Options:
 
 
 def _run(options: Options, doorbell: Doorbell) -> int:
+    from postroad_tray import bus  # asyncio comes with it
+
     address = bus.address()
     name = WINDOW_NAME if options.is_window else instance.NAME
     lock = instance.Lock.taken(f"{name} {address}")
@@ -179,6 +187,8 @@ def _must_have_display(variables: Mapping[str, str] = os.environ) -> None:
 
 def _show_the_first(options: Options, address: str, name: str) -> int:
     """There is one already."""
+    from postroad_tray import bus
+
     if options.in_background:
         return 0
     answers: list[Answer] = []

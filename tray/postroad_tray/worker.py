@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from typing import Any
 
 from postroad import contract
 from postroad_tray import errors, facts
-from postroad_tray.client import SILENT_SECONDS, Answer, Question, Signal
+from postroad_tray.client import SILENT_SECONDS, Answer, Offer, Question, Signal
 from postroad_tray.connection import DAEMON, DAEMON_PATH, Connection, Flooded, Kit, Sent
 from postroad_tray.facts import Link, Picture
 from postroad_tray.outbox import Outbox
@@ -46,17 +46,6 @@ QUESTIONS_MAX = 64  # in hand
 HINTS_AT_ONCE = 100  # as the service promises; beyond, so many a second
 HINTS_A_SECOND = 20.0
 CALLS_AT_ONCE, CALLS_A_SECOND = 10, 1.0  # of what this program itself is asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What this program does for others: a name on the bus, and one object with these methods, by
-    their names; each has the signature of what it takes, and is called where it is drawn."""
-
-    name: str
-    object_path: str
-    interface: str
-    methods: Mapping[str, tuple[str, Callable[[Sequence[Any]], None]]]
 
 
 @dataclass(frozen=True, slots=True)
