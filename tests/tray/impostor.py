@@ -77,6 +77,11 @@ class Impostor:
 
 
 async def a_burst(self: Impostor) -> None:
+    number = 0
+    self.answers = lambda: (
+        TREE,
+        [node(State=Variant("s", "online"), ParcelsUnderWay=Variant("u", number))],
+    )
     await self.asked.wait()
     for number in range(1, MANY + 1):
         await self.bus.send(changed(ROOT, MANAGER, {"ParcelsUnderWay": Variant("u", number)}))

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from postroad_tray import wire
 from postroad_tray.errors import DISCONNECTED, INVALID_ARGUMENTS, NO_REPLY
+from postroad_tray.pace import Pace
 from postroad_tray.wire import Came, Kind
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,7 @@ CLOSE_SECONDS_MAX = 1.0
 READ_BYTES = 64 * wire.KIB
 UNSENT_BYTES_MAX = 256 * wire.KIB
 ASIDE_BYTES_MAX = 256 * wire.KIB  # of what is no answer: the service's are a few KiB
-PROCESSOR_SHARE = 0.25  # of one core, in the long run
-PROCESSOR_BURST_SECONDS = 0.5  # the first answer of a node with many contacts
 FLOOD_SECONDS_MAX = 5.0  # there is always more: we hang up, since the bus keeps what we do not take
-PAUSE_SECONDS_MIN, PAUSE_SECONDS_MAX = 0.05, 1.0
 NO_AUTO_START = 0x2  # of the flags of a message
 
 
@@ -105,7 +103,7 @@ class Connection:
         self._reader, self._writer = streams
         self._serial = 0
         self._waiting: dict[int, _Waiting] = {}
-        self._pace = _Pace()
+        self._pace = Pace()
 
     @classmethod
     async def open(cls, kit: Kit, listener: Listener, address: str) -> Connection:
@@ -252,22 +250,3 @@ async def _greeted(path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 def _error(name: str, sentence: str, sender: str = "") -> Came:
     return Came(Kind.ERROR, sender=sender, error_name=name, body=[sentence])
-
-
-class _Pace:
-    """Let us have our share of the processor and no more, however much comes."""
-
-    def __init__(self) -> None:
-        self._used = time.thread_time()
-        self._looked = time.monotonic()
-        self._debt = 0.0
-
-    async def keep(self) -> None:
-        """Wait as long as it takes."""
-        used, now = time.thread_time(), time.monotonic()
-        earned = (now - self._looked) * PROCESSOR_SHARE
-        self._debt = max(self._debt + used - self._used - earned, 0.0)
-        self._used, self._looked = used, now
-        if self._debt > PROCESSOR_BURST_SECONDS:
-            pause = (self._debt - PROCESSOR_BURST_SECONDS) / PROCESSOR_SHARE
-            await asyncio.sleep(min(max(pause, PAUSE_SECONDS_MIN), PAUSE_SECONDS_MAX))

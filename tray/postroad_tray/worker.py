@@ -4,8 +4,7 @@ Purpose: keep the one picture of the service true, carry questions there and ans
 what is asked of this program itself.
 Invariants: nothing but `start_service` has the bus start the service. What counts as told by the
 service came from the one that has its name, and is read into the types of `facts`; nothing of it is
-ever called, opened or run. A flood of changes is one picture in PICTURE_SECONDS, and the last one
-is always among them. While nothing happens and nobody looks, this thread sleeps.
+ever called, opened or run. While nothing happens and nobody looks, this thread sleeps.
 See: docs/dbus.md; docs/adr/0029-tray.md. How octets become messages: `connection`, `wire`.
 """
 
@@ -25,6 +24,8 @@ from postroad_tray.client import SILENT_SECONDS, Answer, Offer, Question, Signal
 from postroad_tray.connection import DAEMON, DAEMON_PATH, Connection, Flooded, Kit, Sent
 from postroad_tray.facts import Link, Picture
 from postroad_tray.outbox import Outbox
+from postroad_tray.pace import Bucket
+from postroad_tray.shown import PICTURE_SECONDS, Shown
 from postroad_tray.wire import Came, Kind
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,6 @@ NO_AUTO_START = 0x2  # of the flags of a message
 DO_NOT_QUEUE = 0x4  # of those of RequestName
 NAME_IS_OURS = (1, 4)  # of its answers: since now, or before
 
-PICTURE_SECONDS = 0.1  # between two pictures
 LOOK_SECONDS = 0.4  # between two questions whether it answers: with SILENT_SECONDS less than 2
 AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # while nobody looks: the pauses get longer
 FLOODED_SECONDS = 5.0  # before we come back
@@ -79,20 +79,15 @@ class Worker:
         self._is_settled = asyncio.Event()  # whether there is a bus, and who has the name, is known
         self._owners: dict[str, str] = {contract.BUS_NAME: ""}
         self._interfaces: set[tuple[str, str]] = set()  # to listen to: of whom, which
-        self._objects = facts.Objects()
-        self._told_by = ""  # of whom the objects are
-        self._link = Link.ASKED
-        self._shown: Picture | None = None
-        self._shown_at = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._shown = Shown(loop, self._draw)
         self._lookers: set[str] = set()
         self._stirred = asyncio.Event()  # there is a reason to ask the service now
         self._stopped = asyncio.Event()
         self._is_stopping = False
         self._asking: set[asyncio.Task[None]] = set()
         self._in_hand = 0
-        self._hints = _Bucket(HINTS_AT_ONCE, HINTS_A_SECOND)
-        self._calls = _Bucket(CALLS_AT_ONCE, CALLS_A_SECOND)
+        self._hints = Bucket(HINTS_AT_ONCE, HINTS_A_SECOND)
+        self._calls = Bucket(CALLS_AT_ONCE, CALLS_A_SECOND)
 
     async def work(self) -> None:
         """Until `stop`."""
@@ -151,8 +146,8 @@ class Worker:
 
     def _lost(self, link: Link) -> None:
         self._owners = dict.fromkeys(self._owners, "")
-        self._told_by = ""
-        self._show(link)
+        self._shown.told_by = ""
+        self._shown.show(link)
         self._is_settled.set()
 
     async def _attend(self, connection: Connection) -> None:
@@ -217,7 +212,7 @@ class Worker:
     async def _look_at(self, connection: Connection, owner: str) -> bool:
         """Have all told that is not known, or ask for a sign of life: whether it answered."""
         interface, member, at_once = PEER, "Ping", None
-        if self._told_by != owner:
+        if self._shown.told_by != owner:
             interface, member = OBJECT_MANAGER, "GetManagedObjects"
             at_once = partial(self._told, owner)
         question = Sent(
@@ -230,16 +225,16 @@ class Worker:
         came = await connection.call(question, SILENT_SECONDS, at_once)
         if self._owners[contract.BUS_NAME] != owner:
             return True  # it has gone, and that is shown
-        is_good = came.error_name != errors.NO_REPLY and self._told_by == owner
+        is_good = came.error_name != errors.NO_REPLY and self._shown.told_by == owner
         if not is_good:
-            self._told_by = ""  # what it tells from here on is not all
-        self._show(Link.THERE if is_good else Link.SILENT)
+            self._shown.told_by = ""  # what it tells from here on is not all
+        self._shown.show(Link.THERE if is_good else Link.SILENT)
         return is_good
 
     def _told(self, owner: str, came: Came) -> None:
         if self._owners[contract.BUS_NAME] == owner and not came.error_name:
-            self._objects = facts.objects(came.body[0] if came.body else None)
-            self._told_by = owner
+            self._shown.objects = facts.objects(came.body[0] if came.body else None)
+            self._shown.told_by = owner
 
     # What others want of us
 
@@ -332,6 +327,9 @@ class Worker:
         )
         self.ask(question, started)
 
+    def _draw(self, picture: Picture) -> None:
+        self._delivery.outbox.put_picture(partial(self._delivery.draw, picture))
+
     # What comes (`connection.Listener`)
 
     def wants(self, head: Came) -> bool:
@@ -341,13 +339,13 @@ class Worker:
         return head.kind == Kind.SIGNAL and is_of_somebody
 
     def alive(self, sender: str) -> None:
-        if self._link is Link.SILENT and sender == self._owners[contract.BUS_NAME]:
+        if self._shown.link is Link.SILENT and sender == self._owners[contract.BUS_NAME]:
             self._stirred.set()
 
     def missed(self, head: Came) -> None:
         """There is something that we do not know: have all told again."""
-        if head.sender == self._told_by:
-            self._told_by = ""
+        if head.sender == self._shown.told_by:
+            self._shown.told_by = ""
             self._stirred.set()
 
     def heard(self, came: Came) -> None:
@@ -364,8 +362,8 @@ class Worker:
             return
         self._owners[name] = owner
         if name == contract.BUS_NAME:
-            self._told_by = ""
-            self._show(Link.ASKED if owner else Link.ABSENT)
+            self._shown.told_by = ""
+            self._shown.show(Link.ASKED if owner else Link.ABSENT)
             self._stirred.set()
 
     def _signalled(self, came: Came) -> None:
@@ -381,20 +379,20 @@ class Worker:
         match came.interface, came.member, came.signature:
             case contract.MANAGER_INTERFACE, _, _:
                 self._hint(came)
-            case _ if self._told_by != came.sender:
+            case _ if self._shown.told_by != came.sender:
                 pass  # it is older than all that we shall be told
             case "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as":
                 interface, properties, unknown = came.body
-                self._objects.change(came.path, interface, properties)
+                self._shown.objects.change(came.path, interface, properties)
                 if unknown:
                     self.missed(came)
-                self._show()
+                self._shown.show()
             case "org.freedesktop.DBus.ObjectManager", "InterfacesAdded", "oa{sa{sv}}":
-                self._objects.add(*came.body)
-                self._show()
+                self._shown.objects.add(*came.body)
+                self._shown.show()
             case "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved", "oas":
-                self._objects.remove(*came.body)
-                self._show()
+                self._shown.objects.remove(*came.body)
+                self._shown.show()
             case _:
                 pass  # it is none of ours, or of a newer service
 
@@ -427,41 +425,6 @@ class Worker:
         )
         with suppress(ConnectionError, ValueError):
             self._connection.send(reply)
-
-    # What is shown
-
-    def _show(self, link: Link | None = None) -> None:
-        """Have this drawn, with what else happens until it is time for it."""
-        self._link = link or self._link
-        if self._timer is None:
-            wait = self._shown_at + PICTURE_SECONDS - self._loop.time()
-            self._timer = self._loop.call_later(max(wait, 0.0), self._draw)
-
-    def _draw(self) -> None:
-        self._timer = None
-        self._shown_at = self._loop.time()
-        picture = self._objects.picture(self._link)
-        if picture != self._shown:
-            self._shown = picture
-            self._delivery.outbox.put_picture(partial(self._delivery.draw, picture))
-
-
-class _Bucket:
-    """So many at once, and so many a second after that."""
-
-    def __init__(self, at_once: float, a_second: float) -> None:
-        self._at_once = self._left = at_once
-        self._a_second = a_second
-        self._looked = 0.0
-
-    def take(self, now: float) -> bool:
-        """Whether there is one left."""
-        self._left = min(self._at_once, self._left + (now - self._looked) * self._a_second)
-        self._looked = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
 
 
 def _to_the_bus(member: str, *words: str | int) -> Sent:
