@@ -68,6 +68,7 @@ def test_a_letter_is_seen_from_its_coming_to_its_end(
     alive: Scene, asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawing = asking.drawing
+    drawing.until(lambda: not drawing.now.messages, "what was written before has arrived")
     alive.bora.stop()
     try:
         write(alive.anna, alive.bora, 1)
