@@ -11,6 +11,7 @@ from postroad_tray.client import Client
 from postroad_tray.deeds import Place
 from postroad_tray.tongue import _
 from postroad_tray.trails import Trails
+from postroad_tray.window.first_run_words import Run
 from postroad_tray.window.page import Entry, Page
 from postroad_tray.window.shapes import Glyph
 
@@ -41,7 +42,17 @@ def contents(client: Client, trails: Trails) -> Sequence[Entry]:
 
         return Contacts(client)
 
+    run = Run()
+
+    def first_run() -> Page:
+        from postroad_tray.window.first_run import FirstRun
+
+        return FirstRun(client, run)
+
     return (
+        Entry(
+            Place.FIRST_RUN, _("First steps"), Glyph.SETUP, first_run, listed=run.is_listed
+        ),
         Entry("overview", _("Overview"), Glyph.OVERVIEW, overview),
         Entry("peers", _("Peers"), Glyph.PEERS, peers),
         Entry(

@@ -1,0 +1,111 @@
+"""The command `postroad`, run as its owner would: for what the service cannot do in its sandbox.
+
+Invariants: nothing waits for it; it runs with a list of words and no shell; what it answers
+(`--json`) is bounded, and so is its time. It ends with whoever asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from PySide6.QtCore import QObject, QProcess, QTimer
+
+from postroad_tray import plain
+from postroad_tray.tongue import _
+
+PROGRAM = "postroad"
+OUTPUT_BYTES_MAX = 1_000_000
+KILLED_AFTER_MS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What it answered; or a sentence on why not."""
+
+    answer: dict[str, Any] = field(default_factory=dict)
+    sentence: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return not self.sentence
+
+
+class Command(QObject):
+    """One at a time; `then` is called once."""
+
+    def __init__(self, parent: QObject, program: str = PROGRAM) -> None:
+        super().__init__(parent)
+        self._program = program
+        self._process: QProcess | None = None
+        self._then: Callable[[Outcome], None] = lambda outcome: None
+        self._limit = QTimer(self)
+        self._limit.setSingleShot(True)
+        self._limit.timeout.connect(self._too_long)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    def run(
+        self, words: Sequence[str], seconds_max: float, then: Callable[[Outcome], None]
+    ) -> None:
+        assert self._process is None, "one at a time"
+        self._then = then
+        process = self._process = QProcess(self)
+        process.setStandardErrorFile(QProcess.nullDevice())
+        process.setStandardInputFile(QProcess.nullDevice())
+        process.errorOccurred.connect(self._failed)
+        process.finished.connect(lambda *_ignored: self._finished())
+        self._limit.start(round(seconds_max * 1000))
+        process.start(self._program, [*words, "--json"])
+
+    def stop(self) -> None:
+        """Nobody waits for its answer any more."""
+        self._end(None)
+
+    def _failed(self, error: QProcess.ProcessError) -> None:
+        if error is QProcess.ProcessError.FailedToStart:
+            self._end(Outcome(sentence=_("The program {name} was not found.").format(
+                name=self._program
+            )))  # fmt: skip
+
+    def _too_long(self) -> None:
+        self._end(Outcome(sentence=_("It took too long, and was broken off.")))
+
+    def _finished(self) -> None:
+        if self._process is not None:
+            octets = bytes(self._process.read(OUTPUT_BYTES_MAX).data())
+            self._end(understood(octets, self._process.exitCode()))
+
+    def _end(self, outcome: Outcome | None) -> None:
+        process, self._process = self._process, None
+        self._limit.stop()
+        if process is not None:
+            process.blockSignals(True)
+            if process.state() is not QProcess.ProcessState.NotRunning:
+                process.terminate()
+                QTimer.singleShot(KILLED_AFTER_MS, process, process.kill)
+                process.setParent(None)
+                process.blockSignals(False)
+                process.finished.connect(lambda *_ignored: process.deleteLater())
+            else:
+                process.deleteLater()
+        if outcome is not None:
+            self._then(outcome)
+
+
+def understood(octets: bytes, status: int) -> Outcome:
+    """From what it wrote."""
+    try:
+        told = json.loads(octets)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict):
+        return Outcome(sentence=_("It gave no answer (status {n}).").format(n=status))
+    if status or told.get("ok") is False:
+        said = plain.paragraph(told.get("error"))
+        return Outcome(sentence=said or _("It failed (status {n}).").format(n=status))
+    return Outcome(told)
