@@ -328,8 +328,7 @@ def test_hostile_names_are_text_in_every_dialog() -> None:
     page._rename()
     for one in page.findChildren(QDialog):
         for label in one.findChildren(QLabel):
-            is_ours = label.buddy() is not None
-            assert is_ours or label.textFormat().name == "PlainText"
+            assert label.textFormat().name == "PlainText"
     assert not dialog(page, Verify).code.isVisibleTo(page)
     assert seeing.shows(frame, "<img src=x> & <b>bold</b>")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from PySide6.QtCore import QObject, QProcess, QTimer
+from PySide6.QtCore import QCoreApplication, QObject, QProcess, QTimer
 
 from postroad_tray import plain
 from postroad_tray.tongue import _
@@ -88,9 +88,10 @@ class Command(QObject):
             if process.state() is not QProcess.ProcessState.NotRunning:
                 process.terminate()
                 QTimer.singleShot(KILLED_AFTER_MS, process, process.kill)
-                process.setParent(None)
+                process.setParent(QCoreApplication.instance())  # whoever asked may be gone before
+                process.disconnect(self)
                 process.blockSignals(False)
-                process.finished.connect(lambda *_ignored: process.deleteLater())
+                process.finished.connect(process.deleteLater)
             else:
                 process.deleteLater()
         if outcome is not None:

@@ -49,6 +49,11 @@ def contents(client: Client, trails: Trails) -> Sequence[Entry]:
 
         return FirstRun(client, run)
 
+    def setup() -> Page:
+        from postroad_tray.window.setup import SetUp
+
+        return SetUp(client)
+
     return (
         Entry(
             Place.FIRST_RUN, _("First steps"), Glyph.SETUP, first_run, listed=run.is_listed
@@ -71,4 +76,5 @@ def contents(client: Client, trails: Trails) -> Sequence[Entry]:
             waits=lambda picture: picture.node.requests_waiting,
             begins=(Place.REQUESTS, Place.INVITE, Place.ACCEPT),
         ),
+        Entry("setup", _("Set-up"), Glyph.SETUP, setup),
     )

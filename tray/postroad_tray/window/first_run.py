@@ -123,10 +123,9 @@ class NameStep(Step):
         )
         self._client = client
         self._then = then
-        label = QLabel(_("Your &name in your address, like anna:"))
         self.field = QLineEdit()
         self.field.setMaxLength(first_run_words.NAME_LENGTH_MAX)
-        label.setBuddy(self.field)
+        label = pieces.field_label(_("Your &name in your address, like anna:"), self.field)
         self.hint = pieces.words(faint=True)
         self.go_on = pieces.button(_("&Continue"), self._go)
         self.go_on.setDefault(True)
@@ -225,9 +224,9 @@ class AskedStep(Step):
                 old.deleteLater()
         self.fields = []
         for number in numbers:
-            label, field = QLabel(_("Word {n}:").format(n=number)), QLineEdit()
+            field = QLineEdit()
+            label = pieces.field_label(_("Word {n}:").format(n=number), field)
             field.setAccessibleName(label.text())
-            label.setBuddy(field)
             field.textChanged.connect(lambda *_ignored: self._changed())
             field.returnPressed.connect(self._go)
             self._lines.addWidget(label)

@@ -70,7 +70,8 @@ class PageList(QListWidget):
     def choose(self, name: str) -> None:
         for row in range(self.count()):
             if self.item(row).data(_NAME_ROLE) == name:
-                self.setCurrentRow(row)
+                self.setCurrentRow(row)  # whoever hears of it may fill the list anew
+                return
 
     def choose_row(self, row: int) -> None:
         if row < self.count():

@@ -14,7 +14,6 @@ from PySide6.QtGui import QFontDatabase, QGuiApplication, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QLabel,
     QLineEdit,
     QPlainTextEdit,
     QVBoxLayout,
@@ -119,8 +118,7 @@ class Invite(_Dialog):
         self.name = QLineEdit()
         self.name.setMaxLength(NAME_LENGTH_MAX)
         self.name.setPlaceholderText(_("their name, for your list (may be empty)"))
-        label = QLabel(_("&For:"))
-        label.setBuddy(self.name)
+        label = pieces.field_label(_("&For:"), self.name)
         self.make = pieces.button(_("&Make the invitation"), self._make)
         self.make.setDefault(True)
         for widget in (label, self.name, self.make):
@@ -182,11 +180,10 @@ class Accept(_Dialog):
     def __init__(self, parent: QWidget, client: Client) -> None:
         super().__init__(parent, _("Accept an invitation"))
         self._client = client
-        label = QLabel(_("&Paste the link that you were sent:"))
         self.link = QPlainTextEdit()
         self.link.setTabChangesFocus(True)
         self.link.setFixedHeight(pieces.space(self, 6))
-        label.setBuddy(self.link)
+        label = pieces.field_label(_("&Paste the link that you were sent:"), self.link)
         self.accept_it = pieces.button(_("&Accept"), self._accept)
         self.accept_it.setDefault(True)
         self.link.textChanged.connect(self._changed)
@@ -252,8 +249,7 @@ class Verify(_Dialog):
         self.theirs = QLineEdit()
         self.theirs.setMaxLength(LINK_LENGTH_MAX)
         self.theirs.setPlaceholderText(_("what their code says, or their number"))
-        label = QLabel(_("&Or paste what they sent:"))
-        label.setBuddy(self.theirs)
+        label = pieces.field_label(_("&Or paste what they sent:"), self.theirs)
         self.compare = pieces.button(_("&Compare"), self._compare)
         self.theirs.textChanged.connect(lambda text: self.compare.setEnabled(bool(text.strip())))
         self.compare.setEnabled(False)
@@ -319,11 +315,10 @@ class Rename(_Dialog):
         super().__init__(parent, _("Rename {name}").format(name=contact.name))
         self._client = client
         self._contact = contact
-        label = QLabel(_("&Name, for you alone:"))
         self.name = QLineEdit(contact.name)
         self.name.setMaxLength(NAME_LENGTH_MAX)
         self.name.selectAll()
-        label.setBuddy(self.name)
+        label = pieces.field_label(_("&Name, for you alone:"), self.name)
         self.rename = pieces.button(_("&Rename"), self._rename)
         self.rename.setDefault(True)
         for widget in (label, self.name, self.rename):

@@ -128,6 +128,14 @@ def value_field(name: str, *, size: float = 1.0) -> QLineEdit:
     return field
 
 
+def field_label(text: str, field: QWidget) -> QLabel:
+    """What stands above a field; its mnemonic leads there."""
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setBuddy(field)
+    return label
+
+
 def show_value(field: QLineEdit, text: str) -> None:
     """Its beginning; what is selected stays so while it says the same."""
     if field.text() != text:

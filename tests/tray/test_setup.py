@@ -1,0 +1,142 @@
+"""The page Set-up: what it asks of the command and of the service, and what it says of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PySide6.QtWidgets import QFileDialog
+
+from postroad_tray.client import Answer
+from postroad_tray.window import open_window, setup_words
+from postroad_tray.window.frame import Frame
+from postroad_tray.window.setup import SetUp
+from tray import pictures, seeing
+from tray.standing_in import StandIn
+
+BACKED_UP = {"ok": True, "messages": 12, "total_bytes": 3_400_000, "same_disk": False}
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        ({}, "0 messages"),
+        ({"messages": 1, "total_bytes": 2_000_000}, "1 message is in the backup (2.0 MB)."),
+        ({"messages": 3, "same_disk": True}, "a broken disk would take both"),
+        ({"messages": 3, "missing": ["a", "b"]}, "2 files of the store were lost before"),
+        ({"messages": "many", "missing": 7}, "0 messages"),
+    ],
+)
+def test_what_a_backup_holds_is_said(answer: dict[str, Any], part: str) -> None:
+    assert part in setup_words.backed_up(answer)
+
+
+def test_settings_are_told_with_who_said_so() -> None:
+    told = {
+        "Settings": [
+            {"Key": "hold_for", "Value": "contacts", "Source": "configuration"},
+            {"Key": "lan", "Value": False, "Source": "policy"},
+            {"Key": "odd\u202e", "Value": [1, "b"], "Source": "tomorrow"},
+            "nonsense",
+        ]
+    }
+    rows = [[cell.text for cell in row.cells] for row in setup_words.settings(told)]
+    assert rows == [
+        ["hold_for", "contacts", "your configuration"],
+        ["lan", "no", "the administrator"],
+        ["odd", "1, b", "Postroad itself"],
+    ]
+    assert setup_words.settings({"Settings": 7}) == []
+
+
+@pytest.mark.usefixtures("qt")
+class TestPage:
+    @pytest.fixture(autouse=True)
+    def command(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """A program called postroad that writes down its words and answers what a file says."""
+        place = tmp_path / "bin"
+        place.mkdir()
+        program = place / "postroad"
+        program.write_text(
+            f'#!/bin/sh\necho "$*" >> {tmp_path}/typed\n'
+            f'if [ -e "{tmp_path}/$1-$2" ]; then exec cat "{tmp_path}/$1-$2"; fi\nexec sleep 60\n'
+        )
+        program.chmod(0o700)
+        monkeypatch.setenv("PATH", str(place), prepend=":")
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+        monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "system"))
+        self.answer(tmp_path, "service-status", {"ok": True, "enabled": False, "linger": False})
+        return tmp_path
+
+    def answer(self, folder: Path, name: str, told: dict[str, Any]) -> None:
+        (folder / name).write_text(json.dumps(told))
+
+    def opened(self) -> tuple[Frame, StandIn, SetUp]:
+        client = StandIn(pictures.healthy())
+        frame = open_window(client, page="setup", now=lambda: pictures.NOW)
+        assert isinstance(frame.page, SetUp)
+        return frame, client, frame.page
+
+    def test_a_node_that_does_not_start_by_itself_is_made_to(self, command: Path) -> None:
+        self.answer(command, "service-enable", {"ok": True, "linger": True})
+        frame, _, page = self.opened()
+        seeing.until(lambda: seeing.shows(frame, "does not start by itself"))
+        seeing.click(page.login.enable)
+        seeing.until(lambda: seeing.shows(frame, "Your node runs, and starts by itself."))
+        assert (command / "typed").read_text().splitlines() == [
+            "service status --json",
+            "service enable --json",
+        ]
+        assert not page.login.enable.isVisibleTo(frame)
+
+    def test_the_icon_at_login_is_a_file_of_the_user(self, command: Path) -> None:
+        _, _, page = self.opened()
+        assert not page.login.icon.isChecked()
+        page.login.icon.click()
+        entries = list((command / "config" / "autostart").iterdir())
+        assert len(entries) == 1
+        assert page.login.icon.isChecked()
+        page.login.icon.click()
+        assert not list((command / "config" / "autostart").iterdir())
+
+    def test_a_backup_goes_into_the_folder_that_was_chosen(self, command: Path) -> None:
+        self.answer(command, "backup-to", BACKED_UP)
+        frame, _, page = self.opened()
+        seeing.click(page.backup.choose)
+        (dialog,) = page.findChildren(QFileDialog)
+        dialog.fileSelected.emit(str(command / "my disk; rm"))
+        dialog.reject()
+        seeing.until(lambda: seeing.shows(frame, "12 messages are in the backup (3.4 MB)."))
+        typed = (command / "typed").read_text()
+        assert f"backup to {command}/my disk; rm --json" in typed
+
+    def test_a_backup_can_be_stopped(self) -> None:
+        frame, _, page = self.opened()
+        page.backup.back_up("/somewhere")
+        assert page.backup.stop.isVisibleTo(frame)
+        seeing.click(page.backup.stop)
+        assert seeing.shows(frame, "Stopped.")
+        assert page.backup.choose.isVisibleTo(frame)
+
+    def test_settings_are_shown_and_taken_over(self) -> None:
+        client = StandIn(pictures.healthy())
+        one = {"Key": "hold_for", "Value": "contacts", "Source": "default"}
+        client.answers["GetPolicy"] = Answer(({"Settings": [one]},))
+        frame = open_window(client, page="setup", now=lambda: pictures.NOW)
+        assert isinstance(frame.page, SetUp)
+        assert frame.page.duties.table.rows.row(0).key == "hold_for"
+        seeing.click(frame.page.duties.reload)
+        assert [asked.member for asked in client.asked if asked.member[0] in "GR"][-2:] == [
+            "ReloadConfiguration",
+            "GetPolicy",
+        ]
+
+    def test_a_test_letter_is_asked_for_and_an_error_is_said(self) -> None:
+        frame, client, page = self.opened()
+        client.answers["WriteTestLetter"] = Answer(error_name="x", sentence="Just now.")
+        seeing.click(page.mail.letter)
+        assert seeing.shows(frame, "Just now.")
+        seeing.click(page.mail.show_settings)
+        assert frame.page_name == "overview"

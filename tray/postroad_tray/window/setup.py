@@ -1,0 +1,193 @@
+"""The page Set-up: start at login, backup, a test letter, and what this node does for others.
+
+What is done here is done by the command `postroad` or by the service; the page only asks.
+"""
+
+from __future__ import annotations
+
+from PySide6.QtWidgets import QCheckBox, QFileDialog
+
+from postroad_tray import plain
+from postroad_tray.autostart import Autostart
+from postroad_tray.client import Answer, Client, Question
+from postroad_tray.deeds import Place
+from postroad_tray.facts import Picture
+from postroad_tray.tongue import _
+from postroad_tray.window import first_run_words, pieces, setup_words
+from postroad_tray.window.command import Command, Outcome
+from postroad_tray.window.page import Page
+from postroad_tray.window.rows import Rows, Table
+
+STATUS_SECONDS = 20.0
+ENABLE_SECONDS = 120.0
+BACKUP_SECONDS = 12 * 3600.0
+TABLE_LINES = 12
+
+
+class SetUp(Page):
+    def __init__(self, client: Client) -> None:
+        super().__init__()
+        self._client = client
+        self._is_asked = False
+        self.login = LoginCard()
+        self.mail = MailCard(client)
+        self.mail.show_settings.clicked.connect(lambda *_ignored: self._turn(Place.OVERVIEW))
+        self.backup = BackupCard()
+        self.duties = DutiesCard(client)
+        for card in (self.login, self.mail, self.backup, self.duties):
+            self.column.addWidget(card)
+        self.column.addStretch(1)
+
+    def draw(self, picture: Picture, now: float) -> None:
+        self.mail.may_write(picture.is_there and bool(picture.node.address))
+        if picture.is_there and not self._is_asked:
+            self._is_asked = True
+            self.login.ask()
+            self.duties.ask()
+
+    def _turn(self, place: Place) -> None:
+        self.turned_to.emit(place)
+
+
+class LoginCard(pieces.Card):
+    """The icon and the node, each of which may start by itself."""
+
+    def __init__(self) -> None:
+        super().__init__(_("At login"))
+        self._autostart = Autostart()
+        self._command = Command(self)
+        self.icon = QCheckBox(_("Show the &icon when I log in"))
+        self.icon.setChecked(self._autostart.is_on())
+        self.icon.clicked.connect(self._turned)
+        self.service = pieces.taken_words(_("Asking …"))
+        self.enable = pieces.button(_("&Have my node start by itself"), self._enable)
+        self.enable.hide()
+        self.inside.addWidget(self.icon)
+        self.inside.addLayout(pieces.row(self.service, self.enable))
+
+    def ask(self) -> None:
+        if not self._command.is_running:
+            self._command.run(["service", "status"], STATUS_SECONDS, self._told)
+
+    def _turned(self, on: bool) -> None:
+        if not self._autostart.turn(on):
+            self.icon.setChecked(not on)
+            pieces.say(self.service, _("That could not be written into your settings."))
+
+    def _told(self, outcome: Outcome) -> None:
+        said = setup_words.service(outcome.answer) if outcome.is_good else outcome.sentence
+        pieces.say(self.service, said)
+        self.enable.setVisible(outcome.is_good and outcome.answer.get("enabled") is not True)
+
+    def _enable(self) -> None:
+        if self._command.is_running:
+            return
+        self.enable.setEnabled(False)
+        self._command.run(["service", "enable"], ENABLE_SECONDS, self._enabled)
+
+    def _enabled(self, outcome: Outcome) -> None:
+        self.enable.setEnabled(True)
+        self.enable.setVisible(not outcome.is_good)
+        good = first_run_words.enabled(outcome.answer)
+        pieces.say(self.service, good if outcome.is_good else outcome.sentence)
+
+
+class MailCard(pieces.Card):
+    def __init__(self, client: Client) -> None:
+        super().__init__(_("Mail programs"))
+        self._client = client
+        self.outcome = pieces.taken_words(
+            _("A test letter shows whether your mail program reads your mailbox.")
+        )
+        self.show_settings = pieces.button(_("&Settings for it"), lambda: None)
+        self.letter = pieces.button(_("&Test letter"), self._write)
+        self.inside.addLayout(pieces.row(self.outcome, self.show_settings, self.letter))
+
+    def may_write(self, allowed: bool) -> None:
+        self.letter.setEnabled(allowed)
+
+    def _write(self) -> None:
+        def told(answer: Answer) -> None:
+            good = _("A letter is in your mailbox now. Does your mail program show it?")
+            pieces.say(self.outcome, good if answer.is_good else plain.paragraph(answer.sentence))
+
+        self._client.ask(Question("WriteTestLetter"), told)
+
+
+class BackupCard(pieces.Card):
+    """All mail, keys and contacts into a folder, best on another disk; each time what is new."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Backup"))
+        self._command = Command(self)
+        self.outcome = pieces.taken_words(
+            _(
+                "All your mail, contacts and keys go into a folder, sealed for your 24 words; best "
+                "on another disk. The next time only what is new is written."
+            )
+        )
+        self.choose = pieces.button(_("&Back up into a folder …"), self._choose)
+        self.stop = pieces.button(_("S&top"), self._stopped)
+        self.stop.hide()
+        self.inside.addLayout(pieces.row(self.outcome, self.choose, self.stop))
+
+    def _choose(self) -> None:
+        dialog = QFileDialog(self, _("Folder for the backup"))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self.back_up)
+        dialog.open()
+
+    def back_up(self, folder: str) -> None:
+        if self._command.is_running:
+            return
+        pieces.say(self.outcome, _("Backing up … Your mail goes on meanwhile."))
+        self._running(True)
+        self._command.run(["backup", "to", folder], BACKUP_SECONDS, self._done)
+
+    def _done(self, outcome: Outcome) -> None:
+        self._running(False)
+        good = setup_words.backed_up(outcome.answer)
+        pieces.say(self.outcome, good if outcome.is_good else outcome.sentence)
+
+    def _stopped(self) -> None:
+        self._command.stop()
+        self._running(False)
+        pieces.say(self.outcome, _("Stopped. What was backed up before is whole."))
+
+    def _running(self, is_running: bool) -> None:
+        self.choose.setVisible(not is_running)
+        self.stop.setVisible(is_running)
+
+
+class DutiesCard(pieces.Card):
+    """The settings that take effect: among them for whom this node holds letters and relays."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(_("Duties and settings"))
+        self._client = client
+        self._words = pieces.words(
+            _(
+                "What your node does for others, and all else that can be set. To change it, edit "
+                "the file config.toml in ~/.config/postroad, and take it over."
+            )
+        )
+        self.reload = pieces.button(_("Take over &changes"), self._reload)
+        self.table = Table(Rows(setup_words.columns()), _("Settings"))
+        self.table.setMinimumHeight(pieces.space(self, 2.0 * TABLE_LINES))
+        self.inside.addLayout(pieces.row(self._words, self.reload))
+        self.inside.addWidget(self.table)
+
+    def ask(self) -> None:
+        def told(answer: Answer) -> None:
+            self.table.show_rows(setup_words.settings(answer.fields))
+
+        self._client.ask(Question("GetPolicy"), told)
+
+    def _reload(self) -> None:
+        def told(answer: Answer) -> None:
+            good = _("The configuration was read again.")
+            pieces.say(self._words, good if answer.is_good else plain.paragraph(answer.sentence))
+            self.ask()
+
+        self._client.ask(Question("ReloadConfiguration"), told)
