@@ -8,7 +8,18 @@ import pytest
 
 from postroad_tray.client import Answer, Question
 from postroad_tray.facts import Picture
-from postroad_tray.gnome import EXTENSIONS, SHELL, Advice, Adviser, Icons, advice, icons, is_gnome
+from postroad_tray.gnome import (
+    EXTENSIONS,
+    SHELL,
+    SHELL_INTERFACE,
+    SHELL_PATH,
+    Advice,
+    Adviser,
+    Icons,
+    advice,
+    icons,
+    is_gnome,
+)
 from tray.standing_in import StandIn
 
 UBUNTU, OTHER = EXTENSIONS
@@ -24,7 +35,8 @@ class Shell(StandIn):
 
     def ask(self, question: Question, then: Any = lambda _answer: None) -> None:
         self.asked.append(question)
-        assert question.destination == SHELL
+        assert (question.destination, question.object_path) == (SHELL, SHELL_PATH)
+        assert question.interface == SHELL_INTERFACE
         if self.extensions is None:
             then(Answer(error_name="org.freedesktop.DBus.Error.ServiceUnknown", sentence="No."))
         elif question.member == "ListExtensions":

@@ -17,8 +17,10 @@ from typing import Any
 from postroad_tray.client import Answer, Client, Question
 from postroad_tray.tongue import _
 
-SHELL = "org.gnome.Shell.Extensions"
-SHELL_PATH = "/org/gnome/Shell/Extensions"
+SHELL = "org.gnome.Shell"
+SHELL_PATH = "/org/gnome/Shell"
+# The shell has it itself; the service of this name would be one more program to start, with GTK.
+SHELL_INTERFACE = "org.gnome.Shell.Extensions"
 # Debian and Ubuntu have the first; the second is the one from extensions.gnome.org.
 EXTENSIONS = ("ubuntu-appindicators@ubuntu.com", "appindicatorsupport@rgcjonas.gmail.com")
 PACKAGE = "gnome-shell-extension-appindicator"
@@ -123,4 +125,4 @@ class Adviser:
 
 
 def _question(member: str, signature: str = "", *body: str) -> Question:
-    return Question(member, signature, body, SHELL_PATH, SHELL, SHELL, ASK_SECONDS)
+    return Question(member, signature, body, SHELL_PATH, SHELL_INTERFACE, SHELL, ASK_SECONDS)
