@@ -72,6 +72,60 @@ def test_a_table_stays_scrolled_where_it_was() -> None:
     assert made.verticalScrollBar().value() == 2000
 
 
+def test_who_reads_in_the_middle_is_not_moved_by_what_comes_and_goes_above() -> None:
+    many = [row(f"{n:04d}") for n in range(500)]
+    made = table(many)
+    seeing.settle()
+    made.verticalScrollBar().setValue(2005)
+    first = top(made)
+    made.show_rows(many[30:])
+    seeing.settle()
+    assert top(made) == first
+    made.show_rows([row("0000 new"), *many[10:]])
+    seeing.settle()
+    assert top(made) == first
+    gone = [one for one in many if one.key != first[0]]
+    second = made.rows.row(made.rowAt(0) + 1).key
+    made.show_rows(gone)
+    seeing.settle()
+    assert place_of(made, second) == first[1] + made.rowHeight(0)
+
+
+def test_a_row_that_goes_elsewhere_takes_no_reader_along() -> None:
+    many = [row(f"{n:04d}") for n in range(500)]
+    made = table(many)
+    made.sortByColumn(1, Qt.SortOrder.AscendingOrder)
+    seeing.settle()
+    made.verticalScrollBar().setValue(2005)
+    first = top(made)
+    second = made.rows.row(made.rowAt(0) + 1).key
+    made.show_rows(row(one.key, 9.0) if one.key == first[0] else one for one in many)
+    seeing.settle()
+    assert made.rows.place(first[0]) == 499
+    assert place_of(made, second) == first[1] + made.rowHeight(0)
+
+
+def test_who_is_at_the_top_sees_what_comes_there() -> None:
+    many = [row(f"{n:04d}") for n in range(1, 500)]
+    made = table(many)
+    seeing.settle()
+    made.show_rows([row("0000"), *many])
+    seeing.settle()
+    assert top(made) == ("0000", 0)
+
+
+def top(made: Table) -> tuple[str, int]:
+    """The row that is read first, and how far below the edge."""
+    number = made.rowAt(0)
+    return made.rows.row(number).key, made.rowViewportPosition(number)
+
+
+def place_of(made: Table, key: str) -> int:
+    number = made.rows.place(key)
+    assert number is not None
+    return made.rowViewportPosition(number)
+
+
 def test_what_says_the_same_costs_nothing() -> None:
     made = table([row("a"), row("b")])
     changes: list[tuple[int, int]] = []

@@ -7,6 +7,7 @@ nothing while it says the same.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import (
@@ -185,10 +186,38 @@ class Table(QTableView):
         self._is_fitted = False
 
     def show_rows(self, rows: Iterable[Row]) -> None:
+        read = self._read_from()
         self.rows.show(rows)
+        self._read_on(read)
         if not self._is_fitted and self.rows.rowCount():
             self._is_fitted = True
             self._fit()
+
+    def _read_from(self) -> list[tuple[str, int]]:
+        """The rows that are seen, from the top down, and how far below the top each is; none where
+        nobody has scrolled: whoever is at the top stays there, and sees what comes."""
+        if not self.verticalScrollBar().value():
+            return []
+        first, last = self.rowAt(0), self.rowAt(self.viewport().height() - 1)
+        if last < 0:
+            last = self.rows.rowCount() - 1
+        return [
+            (self.rows.row(number).key, self.rowViewportPosition(number))
+            for number in range(max(first, 0), last + 1)
+        ]
+
+    def _read_on(self, read: list[tuple[str, int]]) -> None:
+        """What stays together of them is where it was, whatever came and went above; one that has
+        another place among the rows takes nobody along."""
+        self.executeDelayedItemsLayout()
+        moved = [
+            self.rowViewportPosition(number) - below_top
+            for key, below_top in read
+            if (number := self.rows.place(key)) is not None
+        ]
+        if moved:
+            bar = self.verticalScrollBar()
+            bar.setValue(bar.value() + statistics.median_low(moved))
 
     def chosen(self) -> list[str]:
         """The keys of the selected rows, from the top down."""
