@@ -202,6 +202,57 @@ async def deaf(self: Impostor) -> None:
         await asyncio.sleep(0.001)
 
 
+async def a_busy_network(self: Impostor) -> None:
+    """50 contacts with a node each, 200 letters that are objects of 1,000, and each object changes
+    twice a second, as often as the service tells of it."""
+    count = Variant("u", 1000)
+    told = node(State=Variant("s", "online"), ParcelsUnderWay=count, PeersKnown=Variant("u", 50))
+    objects: dict[str, Any] = {**told}
+    for number in range(50):
+        address = Variant("s", f"somebody-{number}.of2a3b4c5d6e7f2a3b4c5d6e7f2a3b4c@postroad.alt")
+        peer = f"{contract.PEER_PATH}/{number:064x}"
+        contact = f"{contract.CONTACT_PATH}/{number:032x}"
+        both = {"Name": Variant("s", f"Somebody {number}"), "Address": address}
+        both |= {"Online": Variant("b", True), "SeenAt": Variant("t", 1_795_000_000)}
+        both |= {"Trust": Variant("s", "verified"), "HoldsForUs": Variant("b", True)}
+        objects[peer] = {
+            contract.PEER_INTERFACE: {
+                **both,
+                "Key": Variant("s", f"{number:064x}"),
+                "Contact": Variant("o", contact),
+                "Path": Variant("s", "direct"),
+                "RoundTripMilliseconds": Variant("d", 12.5),
+            }
+        }
+        peers = {"Fingerprint": Variant("s", f"{number:032x}"), "Peers": Variant("ao", [peer])}
+        objects[contact] = {contract.CONTACT_INTERFACE: {**both, **peers}}
+    for number in range(200):
+        letter = {
+            "Letter": Variant("s", f"{number:032x}"),
+            "Recipient": Variant("s", f"somebody-{number % 50}@postroad.alt"),
+            "State": Variant("s", "waiting"),
+            "Size": Variant("t", 4000),
+            "Tries": Variant("u", 3),
+            "AcceptedAt": Variant("t", 1_795_000_000 + number),
+            "ExpiresAt": Variant("t", 1_797_000_000),
+            "NextTryAt": Variant("t", 1_795_000_900),
+            "Reason": Variant("s", "Neither the recipient nor a holder of theirs was reached."),
+        }
+        objects[f"{contract.MESSAGE_PATH}/{number}"] = {contract.MESSAGE_INTERFACE: letter}
+    self.answers = lambda: (TREE, [objects])
+    await self.asked.wait()
+    turn = 0
+    while True:
+        turn += 1
+        for path, interfaces in objects.items():
+            ((interface, _),) = interfaces.items()
+            what = {"SeenAt": Variant("t", turn), "Tries": Variant("u", turn)}
+            if interface == MANAGER:
+                what = {"PeersOnline": Variant("u", turn % 50)}
+            await self.bus.send(changed(path, interface, what))
+        await asyncio.sleep(0.5)
+
+
 async def honest(self: Impostor) -> None:
     self.answers = lambda: (TREE, [node(Address=Variant("s", "of.the@impostor"))])
 
@@ -210,7 +261,7 @@ WHAT: dict[str, Callable[[Impostor], Coroutine[Any, Any, None]]] = {
     one.__name__: one
     for one in (
         a_burst, a_flood, hints, ever_more_objects, ever_other_types, odd_answers, huge,
-        many_small_things, deep, elsewhere, slow, now_and_then, deaf, honest,
+        many_small_things, a_busy_network, deep, elsewhere, slow, now_and_then, deaf, honest,
     )
 }  # fmt: skip
 

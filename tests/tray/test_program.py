@@ -269,7 +269,7 @@ def test_another_session_of_the_same_person_has_its_own(session: Session) -> Non
         (("--no-icon",), {"QT_QPA_PLATFORM": ""}, 1, "no desktop session"),
         (("--no-icon",), {"QT_QPA_PLATFORM": "", "DISPLAY": ":4711"}, 1, "cannot open the display"),
         (("--window",), {"QT_QPA_PLATFORM": "sideways"}, 1, "cannot open the display"),
-        ((), {"POSTROAD_DBUS_LIBRARY": "another"}, 1, "another"),
+        ((), {"POSTROAD_DBUS_LIBRARY": "another"}, 1, "is another, and can be dbus-next"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from postroad_tray import plain
 from postroad_tray.client import Typed
 from postroad_tray.connection import Kit, Sent
+from postroad_tray.tongue import _
 
 LIBRARY = "POSTROAD_DBUS_LIBRARY"  # for tests, and for whoever's Python imports dbus-next no more
 
@@ -64,12 +66,27 @@ class _Kit:
 
 
 def kit(library: Library) -> Kit:
-    return _next() if library is Library.NEXT else _fast()
+    """Of this library; ValueError: it is not here."""
+    try:
+        return _next() if library is Library.NEXT else _fast()
+    except ImportError as error:
+        raise ValueError(
+            _("The Python package {name} is missing, or too old for this Python.").format(
+                name=library.value
+            )
+        ) from error
 
 
 def wanted(variables: Mapping[str, str] = os.environ) -> Library:
     """What the environment asks for; ValueError: there is no such one."""
-    return Library(variables.get(LIBRARY) or Library.NEXT)
+    asked = variables.get(LIBRARY) or Library.NEXT
+    if asked not in set(Library):
+        raise ValueError(
+            _("{variable} is {said}, and can be {known}.").format(
+                variable=LIBRARY, said=plain.line(asked), known=", ".join(Library)
+            )
+        )
+    return Library(asked)
 
 
 def _next() -> Kit:

@@ -56,7 +56,7 @@ HOST_SECONDS = 20.0  # at login a panel may come so much later than we do
 def run(started: Started) -> int:
     """Until somebody wants it to end; its exit status."""
     application = _begun(started)
-    poster = _Poster()
+    poster = Poster()
     started.post.to(poster.post)
     with _signals():
         tray = _Tray(started, application)
@@ -106,7 +106,7 @@ def _come_by_autostart_only(manager: QSessionManager) -> None:
     manager.setRestartHint(QSessionManager.RestartHint.RestartNever)
 
 
-class _Poster(QObject):
+class Poster(QObject):
     """From any thread into Qt's."""
 
     _posted = Signal(object)
