@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import catalogues
 import deb as debian
 import lab
 import roots
@@ -464,6 +465,17 @@ def manuals() -> int:
     )
 
 
+def translations() -> int:
+    """what is to be translated, found anew in packaging/po, and compiled into build/locale"""
+    try:
+        for line in catalogues.update():
+            say(line)
+    except catalogues.Wrong as wrong:
+        raise Stopped(str(wrong)) from wrong
+    say(f"export POSTROAD_CATALOGUES={catalogues.compiled_here()}")
+    return 0
+
+
 def clean() -> int:
     """remove the caches in the tree, and the environments in the cache folder"""
     places = [ROOT / name for name in CACHES_IN_TREE] + list(CACHE.glob("*"))
@@ -498,6 +510,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "test-apparmor": test_apparmor,
     "lock": lock,
     "manuals": manuals,
+    "translations": translations,
     "clean": clean,
     "help": show_help,
 }

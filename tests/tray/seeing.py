@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import shiboken6
 from PySide6.QtCore import QPoint, Qt
@@ -14,8 +14,11 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMessageBox,
+    QScrollArea,
     QWidget,
 )
+
+from postroad_tray.window.frame import Frame
 
 ACTIVE_MS = 10_000
 
@@ -33,6 +36,31 @@ def seen(widget: QWidget) -> list[str]:
 
 def shows(widget: QWidget, part: str) -> bool:
     return any(part in text for text in seen(widget))
+
+
+def narrow_pages(frame: Frame) -> Iterator[str]:
+    """Each page in turn, in a window that is no wider than it may be."""
+    frame.resize(760, 600)
+    for name in frame._entries:
+        frame.turn_to(name)
+        settle()
+        yield name
+
+
+def cut_off(window: QWidget) -> list[str]:
+    """The words that show, but not whole."""
+    found = []
+    for one in window.findChildren(QWidget):
+        if one.isVisibleTo(window) and isinstance(one, QLabel | QAbstractButton):
+            is_cut = one.width() < one.minimumSizeHint().width()
+            if isinstance(one, QLabel) and one.wordWrap():
+                is_cut = is_cut or one.height() < one.heightForWidth(one.width())
+            if is_cut:
+                found.append(one.text() or one.accessibleName())
+    areas = [one for one in window.findChildren(QScrollArea) if one.isVisibleTo(window)]
+    if any(one.horizontalScrollBar().isVisible() for one in areas):
+        found.append("a page is wider than the window")
+    return found
 
 
 def button(widget: QWidget, name: str) -> QAbstractButton:

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QPushButton,
-    QScrollArea,
     QWidget,
 )
 
@@ -268,18 +267,8 @@ def test_in_a_language_of_long_words_nothing_is_cut_off(
 ) -> None:
     monkeypatch.setattr(tongue, "_said", Longer())
     frame = open_window(StandIn(pictures.ALL[name]()), now=lambda: pictures.NOW)
-    frame.resize(760, 600)
-    for entry in frame._entries:
-        frame.turn_to(entry)
-        seeing.settle()
-        for one in frame.findChildren(QWidget):
-            if one.isVisibleTo(frame) and isinstance(one, QLabel | QAbstractButton):
-                needed = one.minimumSizeHint().width()
-                assert one.width() >= needed, (entry, one.text() or one.accessibleName())
-                if isinstance(one, QLabel) and one.wordWrap():
-                    assert one.height() >= one.heightForWidth(one.width()), (entry, one.text())
-        for area in frame.findChildren(QScrollArea):
-            assert not area.horizontalScrollBar().isVisible(), entry
+    for entry in seeing.narrow_pages(frame):
+        assert not seeing.cut_off(frame), entry
 
 
 def test_everything_is_reached_and_told_without_a_mouse() -> None:

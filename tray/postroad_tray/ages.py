@@ -17,11 +17,11 @@ FAR = 400 * DAY  # what nobody has planned
 def lasting(seconds: float) -> str:
     """So long, in one unit: `3 min`."""
     if seconds < MINUTE:
-        return many("{n} s", "{n} s", max(int(seconds), 0))
+        return _("{n} s").format(n=max(int(seconds), 0))
     if seconds < HOUR:
-        return many("{n} min", "{n} min", int(seconds // MINUTE))
+        return _("{n} min").format(n=int(seconds // MINUTE))
     if seconds < 2 * DAY:
-        return many("{n} h", "{n} h", int(seconds // HOUR))
+        return _("{n} h").format(n=int(seconds // HOUR))
     return many("{n} day", "{n} days", int(seconds // DAY))
 
 
@@ -31,6 +31,8 @@ def ago(at: float, now: float) -> str:
         return _("never")
     if now - at < MINUTE:
         return _("just now")
+    if now - at >= 2 * DAY:  # whole, for days have a case of their own in many languages
+        return many("{n} day ago", "{n} days ago", int((now - at) // DAY))
     return _("{time} ago").format(time=lasting(now - at))
 
 
@@ -40,4 +42,6 @@ def ahead(at: float, now: float) -> str:
         return ""
     if at - now < 1:
         return _("now")
+    if at - now >= 2 * DAY:
+        return many("in {n} day", "in {n} days", int((at - now) // DAY))
     return _("in {time}").format(time=lasting(at - now))

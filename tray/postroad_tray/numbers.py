@@ -15,7 +15,7 @@ from typing import Any
 
 from postroad_tray import plain
 from postroad_tray.facts import read
-from postroad_tray.tongue import _, many
+from postroad_tray.tongue import _, many, number
 
 DAYS_MAX = 90
 PEOPLE_MAX = 500
@@ -154,9 +154,9 @@ def span(seconds: float) -> str:
     """So long, with the digits that matter: `80 ms`, `1.5 s`, `3.2 h`."""
     for unit, size in ((_("{n} days"), 86400), (_("{n} h"), 3600), (_("{n} min"), 60)):
         if seconds >= 2 * size:
-            return unit.format(n=f"{seconds / size:.1f}")
+            return unit.format(n=number(seconds / size, 1))
     if seconds >= 1:
-        return _("{n} s").format(n=f"{seconds:.1f}")
+        return _("{n} s").format(n=number(seconds, 1))
     return _("{n} ms").format(n=f"{seconds * 1000:.0f}")
 
 

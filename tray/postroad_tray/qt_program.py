@@ -33,7 +33,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QSessionManager
 from PySide6.QtWidgets import QApplication
 
-from postroad_tray import notices, notifier
+from postroad_tray import notices, notifier, tongue
 from postroad_tray.autostart import Autostart
 from postroad_tray.doer import Doer
 from postroad_tray.gnome import Advice, Adviser
@@ -85,11 +85,21 @@ def _begun(started: Started) -> QApplication:
     application.setWindowIcon(load(APPLICATION))
     application.setQuitOnLastWindowClosed(False)
     application.saveStateRequest.connect(_come_by_autostart_only)
+    _write_as_here()
     words = QTranslator(application)
     folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
     if words.load(QLocale(), "qtbase", "_", folder):
         application.installTranslator(words)
     return application
+
+
+def _write_as_here() -> None:
+    """Numbers and dates as the desktop writes them; as our language does, where LANGUAGE alone has
+    chosen it."""
+    general, ours = os.environ.get("LC_ALL") or os.environ.get("LANG", ""), tongue.language()
+    if ours and not general.startswith(ours):
+        QLocale.setDefault(QLocale(ours))
+    tongue.write_numbers(QLocale().decimalPoint())
 
 
 def _become_light(started: Started) -> None:

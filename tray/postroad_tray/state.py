@@ -135,5 +135,13 @@ def moment(then: float, now: float) -> str:
     if there[:3] == here[:3]:
         return clock
     if then - now < 6 * DAY:  # a name of a day means the next one of it
-        return _("{day}, {clock}").format(day=time.strftime("%A", there), clock=clock)
+        return _("{day}, {clock}").format(day=_weekday(there.tm_wday), clock=clock)
     return _("{day}, {clock}").format(day=time.strftime("%x", there), clock=clock)
+
+
+def _weekday(number: int) -> str:
+    """In the language of the sentence, which need not be that of the clock."""
+    return (
+        _("Monday"), _("Tuesday"), _("Wednesday"), _("Thursday"), _("Friday"), _("Saturday"),
+        _("Sunday"),
+    )[number]  # fmt: skip

@@ -1,6 +1,7 @@
 """What a person reads, in their language: gettext's catalogue `postroad`, which the CLI has, too.
 
-Purpose: `_("...")` for a sentence, `many("{n} letter", "{n} letters", n)` for one that counts.
+Purpose: `_("...")` for a sentence, `many("{n} letter", "{n} letters", n)` for one that counts,
+`number(2.5, 1)` for what is measured.
 Invariants: English is in the source, so that a missing catalogue, or a missing sentence in one, is
 English and never an empty place. What is put into a sentence is put in after its translation.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 DOMAIN = "postroad"
 CATALOGUES = Path("/usr/share/locale")
 _said: gettext.NullTranslations = gettext.NullTranslations()
+_point = "."
 
 
 def speak(languages: list[str] | None = None, catalogues: Path | None = None) -> None:
@@ -31,3 +33,19 @@ def _(sentence: str) -> str:
 def many(one: str, more: str, n: int) -> str:
     """The form of the sentence for so many, with {n} in it replaced."""
     return _said.ngettext(one, more, n).replace("{n}", str(n))
+
+
+def language() -> str:
+    """Of the catalogue that was found, `de`; empty where there is none, and all is English."""
+    return _said.info().get("language", "")
+
+
+def write_numbers(point: str) -> None:
+    """With this between the whole and its parts; whoever draws knows the desktop's."""
+    global _point
+    _point = point
+
+
+def number(value: float, digits: int) -> str:
+    """With so many digits behind the point, or the comma."""
+    return f"{value:.{digits}f}".replace(".", _point)

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from postroad_tray import values
+from postroad_tray.tongue import _
 
 KIB, MIB = 1024, 1024 * 1024
 HEAD_BYTES = 16  # of what is always there; the rest of a head are fields
@@ -109,7 +110,7 @@ class Stream:
         """The message that begins here, and its length; None: more octets are needed."""
         if len(self._octets) - at < HEAD_BYTES:
             return None
-        mark, kind, _, version = self._octets[at : at + 4]
+        mark, kind, _flags, version = self._octets[at : at + 4]
         if mark not in (_LITTLE, _BIG) or version != 1:
             raise ValueError("The session bus sent what is no message of D-Bus.")
         order = _order(mark)
@@ -148,16 +149,16 @@ def addresses(text: str) -> list[str]:
     ValueError: none of them is one that we know."""
     found: list[bytes] = []
     for one in text.split(";"):
-        transport, _, options = one.partition(":")
+        transport, _colon, options = one.partition(":")
         named = dict(option.partition("=")[::2] for option in options.split(",") if option)
         if transport != "unix":
             continue
         if path := unquote_to_bytes(named.get("path", "")):
             if b"\0" in path:
-                raise ValueError("The address of the session bus cannot be used.")
+                raise ValueError(_("The address of the session bus cannot be used."))
             found.append(path)
         elif hidden := unquote_to_bytes(named.get("abstract", "")):
             found.append(b"\0" + hidden)
     if not found:
-        raise ValueError("The address of the session bus cannot be used.")
+        raise ValueError(_("The address of the session bus cannot be used."))
     return [one.decode("utf-8", "surrogateescape") for one in found]

@@ -347,7 +347,7 @@ def _finding(told: Mapping[str, object]) -> QHBoxLayout:
 
 
 def _short_date(day: date) -> str:
-    return QLocale().toString(QDate(day.year, day.month, day.day), "d MMM")
+    return QLocale().toString(QDate(day.year, day.month, day.day), _("d MMM"))
 
 
 def _whole_date(day: date) -> str:

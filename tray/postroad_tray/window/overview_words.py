@@ -10,7 +10,7 @@ from postroad_tray.ages import ahead, lasting
 from postroad_tray.client import Question
 from postroad_tray.deeds import Place
 from postroad_tray.facts import Endpoints, Picture, Problem
-from postroad_tray.tongue import _, many
+from postroad_tray.tongue import _, many, number
 from postroad_tray.window.shapes import Mark
 from postroad_tray.window.telling import SEVERITY_MARKS, link_banner, worth_a_banner
 
@@ -166,7 +166,7 @@ def pace(told: Mapping[str, object]) -> str:
 
 
 def in_seconds(seconds: float) -> str:
-    return _("{n} s").format(n=f"{max(seconds, 0.1):.1f}") if seconds < 10 else lasting(seconds)
+    return _("{n} s").format(n=number(max(seconds, 0.1), 1)) if seconds < 10 else lasting(seconds)
 
 
 def _number(told: Mapping[str, object], name: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from postroad.contract import Path
 from postroad_tray.ages import ago
 from postroad_tray.facts import Peer, Picture, Trust
-from postroad_tray.tongue import _, many
+from postroad_tray.tongue import _, many, number
 from postroad_tray.trails import SPAN_SECONDS, Trail
 from postroad_tray.window.cells import Cell, Column, Row
 from postroad_tray.window.shapes import Mark
@@ -145,7 +145,7 @@ _WAY_RANKS = {one: float(rank) for rank, one in enumerate(Path)}
 def in_milliseconds(milliseconds: float) -> str:
     if milliseconds > MILLISECONDS_MAX:
         return _("more than {n} s").format(n=MILLISECONDS_MAX // 1000)
-    shown = f"{milliseconds:.1f}" if milliseconds < 10 else f"{milliseconds:.0f}"
+    shown = number(milliseconds, 1 if milliseconds < 10 else 0)
     return _("{n} ms").format(n=shown)
 
 
