@@ -25,7 +25,7 @@ from dev import QT_PACKAGES
 from person import until
 from postroad import __version__
 from postroad_tray import instance
-from session_bus import LibraryClient, SessionBus
+from session_bus import LibraryClient, Said, SessionBus
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS_MAX = 30.0
@@ -155,6 +155,32 @@ def test_a_second_start_shows_the_window_of_the_first(session: Session, service:
         assert (second.returncode, second.stderr) == (0, "")
         assert service.is_looked_at(5.0)
         assert first.poll() is None
+
+
+def test_any_program_may_call_it_and_does_no_harm(session: Session, service: Service) -> None:
+    with session.begun("--background") as process:
+        session.wait_for_it()
+        asker = LibraryClient("dbus-fast")
+        path, name = instance.OBJECT_PATH, instance.NAME
+        refused = [
+            (path, "Activate", "s", ["queue"], "InvalidArgs"),
+            (path, "Activate", "v", [asker.Variant("s", "queue")], "InvalidArgs"),
+            (path, "Format", "", [], "UnknownMethod"),
+            ("/", "Activate", "sa{sv}", ["queue", {}], "UnknownObject"),
+        ]
+        for where, member, signature, body, error in refused:
+            with pytest.raises(Said) as said:
+                asker.call(where, name, member, signature, *body, destination=name)
+            assert said.value.name == f"{DAEMON}.Error.{error}"
+        assert not service.is_looked_at(0.5)
+        for page in ("attic", "", "queue", "\u202e" * 40, "a" * 10_000):
+            options = {
+                "activation-token": asker.Variant("s", "of a click"),
+                page: asker.Variant("u", 1),
+            }
+            asker.call(path, name, "Activate", "sa{sv}", page, options, destination=name)
+        assert service.is_looked_at(5.0)
+        assert process.poll() is None
 
 
 def test_without_an_icon_the_window_comes_when_it_is_asked_for(

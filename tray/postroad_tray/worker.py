@@ -422,6 +422,8 @@ class Worker:
             destination=came.sender,
             reply_to=came.serial,
             error_name=error,
+            signature="s" if error else "",
+            body=[f"There is {', '.join(offer.methods)} of {offer.object_path}."] if error else [],
         )
         with suppress(ConnectionError, ValueError):
             self._connection.send(reply)
