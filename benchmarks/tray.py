@@ -35,6 +35,8 @@ from person import until
 from postroad_tray import instance
 from postroad_tray.trails import Trails
 from session_bus import LibraryClient
+
+sys.path.pop(0)  # where this file lies, which has the name of a package that it imports
 from tray import pictures
 from tray.standing_in import StandIn
 

@@ -254,7 +254,8 @@ class Booted(WholeSystem):
                 self.outside("sh", "-c", 'cp "$0"/*.deb "$1"', fetched, making)
                 making.rename(place)
         inside = self.tree / "archives"
-        self.outside("cp", "-r", place, inside)
+        self.outside("mkdir", "-p", inside)  # it is there where something was added before
+        self.outside("cp", "-r", f"{place}/.", inside)
         names = [f"/archives/{each.name}" for each in sorted(place.iterdir())]
         self._apt_by_our_network(packages, "install", *names)
 
