@@ -159,6 +159,11 @@ def page_is_there(_: Story) -> None:
     assert (ROOT / "docs" / "first-run.md").is_file()
 
 
+def has_a_test_of_its_own(_: Story) -> None:
+    """Which installs and purges it so; it wants more of the distribution than this system has."""
+    assert (ROOT / "tests" / "system" / "test_tray.py").is_file()
+
+
 def shown_by_what_is_typed(_: Story) -> None:
     """And by nothing else."""
 
@@ -191,6 +196,8 @@ WORDS: dict[str, Callable[[Story], None]] = {
     f"With a repository, which brings upgrades, too; `{URL}` stands for its address:": (
         shown_by_what_is_typed
     ),
+    "On a desktop `postroad-tray` is beside it, installed and purged in the same way: an icon and "
+    "a window that tell how your mail is.": has_a_test_of_its_own,
     "Nothing runs yet. Whoever wants an address types, as themselves:": Story.nothing_runs,
     "It asks for a name; shows your address, your 24 words (write them on paper) and what to type "
     "into your mail program; and starts your node, now and whenever you log in. All but the "
