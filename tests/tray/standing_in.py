@@ -19,6 +19,8 @@ class StandIn:
         self._hearers: list[Callable[[Signal], None]] = []
         self.asked: list[Question] = []
         self.answers: dict[str, Answer] = {}  # by member; another one gets an empty good answer
+        self.is_slow = False  # then answers wait for `answer`
+        self._waiting: list[Callable[[], None]] = []
         self.is_looked_at = False
         self.is_closed = False
 
@@ -47,7 +49,17 @@ class StandIn:
 
     def ask(self, question: Question, then: Callable[[Answer], None] = lambda _: None) -> None:
         self.asked.append(question)
-        then(self.answers.get(question.member, Answer()))
+        answer = self.answers.get(question.member, Answer())
+        if self.is_slow:
+            self._waiting.append(lambda: then(answer))
+        else:
+            then(answer)
+
+    def answer(self) -> None:
+        """What waits, in the order in which it was asked."""
+        waiting, self._waiting = self._waiting, []
+        for deliver in waiting:
+            deliver()
 
     def start_service(self, then: Callable[[Answer], None] = lambda _: None) -> None:
         self.ask(Question("StartServiceByName"), then)

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 
 from postroad import contract
 from postroad_tray.client import Answer
+from postroad_tray.facts import Link
 from postroad_tray.trails import Trails
 from postroad_tray.window import open_window, peer_rows
 from postroad_tray.window.frame import Frame
@@ -79,23 +80,17 @@ def test_a_ping_is_answered_in_words() -> None:
 
 
 def test_while_one_is_asked_no_other_is() -> None:
-    client = Slow(pictures.healthy())
+    client = StandIn(pictures.healthy())
+    client.is_slow = True
+    client.answers["Ping"] = Answer(({"Direct": False, "Milliseconds": 1234},))
     _frame, page = opened(client)
     page._table.choose([pictures.peer(0).object_path])
     seeing.click(seeing.button(page, "Ping"))
     assert not seeing.button(page, "Asking …").isEnabled()
     client.show(pictures.healthy())
     assert not seeing.button(page, "Asking …").isEnabled()
-    client.answer(Answer(({"Direct": False, "Milliseconds": 1234},)))
+    client.answer()
     assert seeing.button(page, "Ping").isEnabled()
-
-
-class Slow(StandIn):
-    """Answers when it is told to."""
-
-    def ask(self, question, then=lambda _: None) -> None:  # type: ignore[no-untyped-def]
-        self.asked.append(question)
-        self.answer = then
 
 
 def test_where_nobody_is_known_the_next_step_is_offered() -> None:
@@ -115,3 +110,17 @@ def test_what_nobody_can_mean_is_still_told() -> None:
     assert peer_rows.ping_words("", {"Milliseconds": "odd"}) == (
         "without a name's node answers: through a relay, 0.0 ms."
     )
+
+
+@pytest.mark.parametrize("link", [one for one in Link if one is not Link.THERE])
+def test_where_nobody_tells_nobody_is_said_to_be_on(link: Link) -> None:
+    client = StandIn(pictures.healthy())
+    _frame, page = opened(client)
+    page._table.choose([page._table.rows.row(0).key])
+    client.show(replace(client.picture, link=link))
+    assert seeing.shows(page, "Who is connected is not known")
+    assert not seeing.shows(page, "at this moment")
+    rows = [line(page, n) for n in range(page._table.rows.rowCount())]
+    assert {one[1] for one in rows} == {"not known"}
+    assert "now" not in [one[4] for one in rows]
+    assert seeing.shows(page, "Anna: not known. Last seen: just now.")

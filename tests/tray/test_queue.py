@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from postroad import contract
 from postroad_tray.client import Answer
-from postroad_tray.facts import Picture
+from postroad_tray.facts import Link, Picture
 from postroad_tray.window import letter_rows, open_window
 from postroad_tray.window.frame import Frame
 from postroad_tray.window.queue import Queue
@@ -170,7 +172,7 @@ def test_who_reads_in_a_thousand_letters_is_not_disturbed() -> None:
 
 def test_an_empty_queue_says_so_and_offers_nothing() -> None:
     _frame, page = opened(StandIn(pictures.empty()))
-    assert seeing.seen(page) == ["No letter waits: all that you wrote has arrived."]
+    assert seeing.seen(page) == ["No letter of yours is under way."]
 
 
 def test_nothing_is_asked_of_a_service_that_does_not_answer() -> None:
@@ -194,3 +196,11 @@ def test_nothing_is_asked_of_a_service_that_does_not_answer() -> None:
 )
 def test_an_address_is_shown_as_far_as_it_tells_people_apart(address: str, shown: str) -> None:
     assert letter_rows.short(address) == shown
+
+
+@pytest.mark.parametrize("link", [one for one in Link if one is not Link.THERE])
+def test_of_letters_that_nobody_can_be_asked_about_nothing_is_claimed(link: Link) -> None:
+    for picture in (Picture(link), replace(pictures.trouble(), link=link)):
+        assert letter_rows.summary(picture) == (
+            "What is under way is not known while Postroad does not answer."
+        )

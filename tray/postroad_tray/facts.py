@@ -14,7 +14,7 @@ import dataclasses
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -187,6 +187,19 @@ class Picture:
     @property
     def is_there(self) -> bool:
         return self.link is Link.THERE
+
+    def as_of_now(self) -> Picture:
+        """It, with nobody in it who is said to be on at this moment, where that is not known."""
+        if self.is_there:
+            return self
+        return replace(
+            self,
+            peers=tuple(
+                replace(one, online=False, path=Path.NONE, round_trip_milliseconds=0.0)
+                for one in self.peers
+            ),
+            contacts=tuple(replace(one, online=False) for one in self.contacts),
+        )
 
 
 KINDS: Mapping[str, tuple[str, type[Any]]] = {  # the field of a picture, and what is in it

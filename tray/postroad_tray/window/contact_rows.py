@@ -78,6 +78,8 @@ def row(contact: Contact, now: float) -> Row:
 
 
 def summary(picture: Picture) -> str:
+    if not picture.is_there and not picture.contacts:
+        return _("Your contacts are not known while Postroad does not answer.")
     if not picture.contacts:
         return _("You have no contacts yet. Invite somebody: they need Postroad, too.")
     said = many("You have {n} contact", "You have {n} contacts", len(picture.contacts))

@@ -110,9 +110,11 @@ def next_try(letter: Message, now: float) -> str:
 
 
 def summary(picture: Picture) -> str:
+    if not picture.is_there:
+        return _("What is under way is not known while Postroad does not answer.")
     count = max(picture.node.parcels_under_way, len(picture.messages))
     if not count:
-        return _("No letter waits: all that you wrote has arrived.")
+        return _("No letter of yours is under way.")
     return many("{n} letter of yours is under way.", "{n} letters of yours are under way.", count)
 
 

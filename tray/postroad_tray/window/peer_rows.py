@@ -29,13 +29,14 @@ def columns() -> tuple[Column, ...]:
     )
 
 
-def row(peer: Peer, trail: Trail, now: float) -> Row:
+def row(peer: Peer, trail: Trail, now: float, *, is_known: bool = True) -> Row:
+    """`is_known`: whether the service tells now how it is."""
     milliseconds = peer.round_trip_milliseconds
     return Row(
         peer.object_path,
         (
             Cell(peer.name or _("without a name"), peer.name.casefold(), spoken=peer.address),
-            Cell(way(peer), _WAY_RANKS[peer.path], mark=_WAY_MARKS[peer.path]),
+            Cell(way(peer, is_known), _WAY_RANKS[peer.path], mark=_WAY_MARKS[peer.path]),
             Cell(
                 in_milliseconds(milliseconds) if milliseconds else "–",
                 milliseconds or NOT_MEASURED,
@@ -52,6 +53,8 @@ def row(peer: Peer, trail: Trail, now: float) -> Row:
 
 def summary(picture: Picture) -> str:
     """How many are there at this moment."""
+    if not picture.is_there:
+        return _("Who is connected is not known while Postroad does not answer.")
     known = picture.node.peers_known or len(picture.peers)
     if not known:
         return _("You have no contacts yet, so there is nobody to reach.")
@@ -63,10 +66,12 @@ def summary(picture: Picture) -> str:
     return said.format(online=picture.node.peers_online)
 
 
-def sentence(peer: Peer, trail: Trail, now: float) -> str:
+def sentence(peer: Peer, trail: Trail, now: float, *, is_known: bool = True) -> str:
     """All of the row, for reading."""
     parts = [
-        _("{name}: {way}.").format(name=peer.name or _("without a name"), way=way(peer)),
+        _("{name}: {way}.").format(
+            name=peer.name or _("without a name"), way=way(peer, is_known)
+        ),
         _("Last seen: {when}.").format(when=seen(peer, now)),
         trend(trail),
     ]
@@ -74,7 +79,9 @@ def sentence(peer: Peer, trail: Trail, now: float) -> str:
     return " ".join(one for one in parts if one)
 
 
-def way(peer: Peer) -> str:
+def way(peer: Peer, is_known: bool = True) -> str:
+    if not is_known:
+        return _("not known")
     if not peer.online:
         return _("not connected")
     return {

@@ -41,11 +41,14 @@ class Peers(Page):
         self._table.activated.connect(lambda *_ignored: self._ask())
 
     def draw(self, picture: Picture, now: float) -> None:
+        picture = picture.as_of_now()
         self._now = now
         self._peers = {one.object_path: one for one in picture.peers}
         pieces.say(self._summary, peer_rows.summary(picture))
         self._table.show_rows(
-            peer_rows.row(one, self._trails.of(one.object_path, now), now)
+            peer_rows.row(
+                one, self._trails.of(one.object_path, now), now, is_known=picture.is_there
+            )
             for one in picture.peers
         )
         self._table.setVisible(bool(picture.peers))
@@ -60,7 +63,7 @@ class Peers(Page):
         said = ""
         if peer is not None:
             trail = self._trails.of(peer.object_path, self._now)
-            said = peer_rows.sentence(peer, trail, self._now)
+            said = peer_rows.sentence(peer, trail, self._now, is_known=self._is_there)
         pieces.say(self._chosen, said)
         is_free = not self._pinged
         self._ping.setEnabled(peer is not None and is_free and self._is_there)
