@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from postroad.contract import Health, MessageState, State
 from postroad_tray import deeds
-from postroad_tray.deeds import Ask, Length, Open, Pause, Place, Quit, StartAtLogin, StartService
+from postroad_tray.deeds import (
+    UNLOCK,
+    Ask,
+    Length,
+    Open,
+    Pause,
+    Place,
+    Quit,
+    StartAtLogin,
+    StartService,
+)
 from postroad_tray.facts import Link, Message, Node, Picture
 from postroad_tray.menu import Item, menu
 from postroad_tray.state import Sign, care_sentence, moment, sentence, sign, tooltip
@@ -222,3 +232,10 @@ def test_no_item_carries_words_of_strangers() -> None:
     hostile = dataclasses.replace(told, messages=(Message("/1", reason=evil, recipient=evil),))
     assert evil not in repr([one.text for one in menu(hostile, NOON)]) + tooltip(hostile, NOON)
     assert os.environ["TZ"] == "UTC"
+
+
+def test_keys_are_unlocked_in_the_time_that_a_person_needs_for_a_password() -> None:
+    picture = Picture(Link.THERE, Node(state=State.LOCKED))
+    (line,) = [one for one in menu(picture, 0.0) if one.key == "unlock"]
+    assert line.deed == Ask(UNLOCK)
+    assert UNLOCK.seconds >= 60

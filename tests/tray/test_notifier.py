@@ -176,7 +176,19 @@ def test_the_next_login_tells_only_what_is_new(desk: Desk) -> None:
     assert desk.asked("Notify") == []
 
 
-@pytest.mark.parametrize("kept", ["", "[]", "{", '{"a": "b", "c": null}', "\0" * 400_000])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "[]",
+        "{",
+        '{"a": "b", "c": null}',
+        "\0" * 400_000,
+        '{"x": 1' + "0" * 400 + "}",
+        '{"x": NaN, "y": -1}',
+        "[" * 100_000,
+    ],
+)
 def test_a_file_that_is_not_ours_any_more_is_no_obstacle(tmp_path: Path, kept: str) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "told.json").write_text(kept)
@@ -205,3 +217,16 @@ def test_that_there_is_no_icon_is_said_once_ever(desk: Desk) -> None:
 def test_what_was_told_is_kept_where_state_is_kept() -> None:
     assert memory_path({"HOME": "/h"}) == Path("/h/.local/state/postroad-tray/told.json")
     assert memory_path({"XDG_STATE_HOME": "/s"}) == Path("/s/postroad-tray/told.json")
+
+
+def test_a_token_that_no_program_could_inherit_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_ACTIVATION_TOKEN", raising=False)
+    desk = Desk(tmp_path, ("actions",))
+    desk.client.show(ASKING)
+    desk.wait(10)
+    for token, taken in (("x" * 200_000, ""), ("a\nb", ""), ("window-7", "window-7")):
+        values = (7, token)
+        desk.client.say(Signal(NOTIFICATIONS, "ActivationToken", NOTIFICATIONS_PATH, values))
+        assert os.environ["XDG_ACTIVATION_TOKEN"] == taken

@@ -93,6 +93,7 @@ Deed = Open | OpenOrHide | Ask | Pause | StartService | StartAtLogin | EnableIco
 Do = Callable[[Deed], None]
 
 
+UNLOCK = Question("Unlock", seconds=120.0)  # the desktop may ask its owner for a password first
 HOUR = 3600
 MORNING = 6  # o'clock, when tomorrow begins
 NIGHT_ENDS = 4  # before, whoever is still up means by "tomorrow" the day that has begun

@@ -63,11 +63,16 @@ def offer(name: str, activate: Callable[[str, str], None]) -> Offer:
 
     def activated(body: Sequence[Any]) -> None:
         page, options = body
-        token = options.get(TOKEN, "")
-        is_token = isinstance(token, str) and len(token) <= TOKEN_LENGTH_MAX and token.isprintable()
-        activate(page[:PAGE_LENGTH_MAX], token if is_token else "")
+        activate(page[:PAGE_LENGTH_MAX], token_of(options.get(TOKEN, "")))
 
     return Offer(name, OBJECT_PATH, NAME, {"Activate": ("sa{sv}", activated)})
+
+
+def token_of(told: object) -> str:
+    """It, where it can be one; it goes into our environment, which each program inherits that we
+    start, and none can be started with one that is too long."""
+    is_token = isinstance(told, str) and len(told) <= TOKEN_LENGTH_MAX and told.isprintable()
+    return str(told) if is_token else ""
 
 
 def ask_first(

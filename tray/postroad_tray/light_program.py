@@ -91,9 +91,13 @@ class WindowProgram:
 
     def open(self, page: str = "") -> None:
         words = ["--window", *(["--page", page] if page else [])]
-        process = subprocess.Popen(  # noqa: S603  (ourselves)
-            again(*words), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603  (ourselves)
+                again(*words), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        except OSError as error:
+            self._say(_("The window could not be started: {why}").format(why=error))
+            return
         self._processes.append(process)
         threading.Thread(target=self._wait, args=(process,), daemon=True).start()
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from postroad.contract import State
 from postroad_tray.client import Question
 from postroad_tray.deeds import (
+    UNLOCK,
     Ask,
     Deed,
     Length,
@@ -81,7 +82,7 @@ def _what_to_do(picture: Picture) -> Iterator[Item]:
     if picture.node.state is State.SETUP_NEEDED:
         yield Item("first-run", _("Set up Postroad …"), Open(Place.FIRST_RUN))
     elif picture.node.state is State.LOCKED:
-        yield Item("unlock", _("Unlock the keys"), Ask(Question("Unlock")))
+        yield Item("unlock", _("Unlock the keys"), Ask(UNLOCK))
     else:
         yield Item("invite", _("Invite someone …"), Open(Place.INVITE))
         yield Item("accept", _("Accept an invitation …"), Open(Place.ACCEPT))

@@ -16,8 +16,8 @@ from enum import StrEnum
 
 from postroad import contract
 from postroad.contract import MessageState, Severity, State
-from postroad_tray.client import Question, Signal
-from postroad_tray.deeds import Ask, Deed, Open, Place, StartService
+from postroad_tray.client import Signal
+from postroad_tray.deeds import UNLOCK, Ask, Deed, Open, Place, StartService
 from postroad_tray.facts import Link, Message, Picture, Problem
 from postroad_tray.tongue import _, many
 
@@ -279,7 +279,7 @@ def _of_the_service(name: str) -> Notice:
         case "locked":
             title = _("Postroad is locked")
             body = _("No letter comes or goes until its keys are open.")
-            deed: Deed = Ask(Question("Unlock"))
+            deed: Deed = Ask(UNLOCK)
             button = Button(_("Unlock"), deed)
         case "off":
             title = _("Postroad is off")

@@ -21,6 +21,7 @@ from postroad_tray import notices
 from postroad_tray.client import Answer, Client, Question, Signal, Typed
 from postroad_tray.deeds import Deed, Do
 from postroad_tray.facts import Picture
+from postroad_tray.instance import token_of
 from postroad_tray.notices import Memory, Notice, Slot
 from postroad_tray.state import APPLICATION
 
@@ -160,7 +161,7 @@ class Notifier:
                     self._do(deed)
             case "ActivationToken", (int(number), str(token)) if number in self._offered:
                 # With it a Wayland compositor lets the window come to the front: it is read there.
-                os.environ["XDG_ACTIVATION_TOKEN"] = token
+                os.environ["XDG_ACTIVATION_TOKEN"] = token_of(token)
             case "NotificationClosed", (int(number), int()):
                 self._offered.pop(number, None)
                 for slot in [one for one, its in self._shown.items() if its == number]:
@@ -185,11 +186,15 @@ def _kept(path: Path) -> dict[str, float]:
     try:
         with path.open("rb") as file:
             read = json.loads(file.read(KEPT_BYTES_MAX))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(read, dict):
         return {}
-    return {name: float(when) for name, when in read.items() if isinstance(when, int | float)}
+    return {
+        name: float(when)
+        for name, when in read.items()
+        if isinstance(when, int | float) and 0 <= when <= notices.FOR_GOOD
+    }
 
 
 def _question(member: str, signature: str = "", body: tuple[Any, ...] = ()) -> Question:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from postroad.contract import Severity, State
 from postroad_tray.ages import ahead, lasting
 from postroad_tray.client import Question
-from postroad_tray.deeds import Place
+from postroad_tray.deeds import UNLOCK, Place
 from postroad_tray.facts import Endpoints, Picture, Problem
 from postroad_tray.tongue import _, many, number
 from postroad_tray.window.shapes import Mark
@@ -71,7 +71,7 @@ def steps(picture: Picture) -> tuple[Step, ...]:
                     _("Where they are kept by your desktop's keyring, the button opens them; with "
                       "a passphrase of their own, type in a terminal: postroad unlock"),
                     label=_("&Unlock"),
-                    question=Question("Unlock", seconds=120.0),
+                    question=UNLOCK,
                 ),
             )  # fmt: skip
         case _other:
