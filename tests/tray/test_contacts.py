@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QDialog, QLabel
 
 from postroad import contract
 from postroad_tray.client import Answer
-from postroad_tray.facts import Picture, Trust
+from postroad_tray.facts import Link, Picture, Trust
 from postroad_tray.window import contact_rows, open_window
 from postroad_tray.window.contacts import Contacts
 from postroad_tray.window.frame import Frame
@@ -341,3 +341,52 @@ def test_the_menu_can_begin_it(place: str, kind: type[QDialog]) -> None:
     assert frame.page_name == "contacts"
     assert isinstance(frame.page, Contacts)
     assert len(frame.page.findChildren(kind)) == 1
+
+
+@pytest.mark.usefixtures("qt")
+class TestAtOddTimes:
+    def test_where_nobody_tells_nobody_is_said_to_be_on(self) -> None:
+        frame, client, page = opened(pictures.with_people(3))
+        rows = page._table.rows
+        assert "now" in [rows.row(n).cells[2].text for n in range(3)]
+        client.show(replace(client.picture, link=Link.ABSENT))
+        assert "now" not in [rows.row(n).cells[2].text for n in range(3)]
+        client.show(Picture(Link.ABSENT))
+        assert seeing.shows(frame, "Your contacts are not known")
+
+    def test_a_second_click_is_no_second_question(self) -> None:
+        frame, client, _ = opened(pictures.with_people(2, requests=1))
+        client.is_slow = True
+        seeing.settle()
+        client.answers["Accept"] = Answer(error_name="x", sentence="Not now.")
+        for _times in range(2):
+            seeing.click(seeing.button(frame, "Accept"))
+        assert [one.member for one in client.asked].count("Accept") == 1
+        client.answer()
+        assert frame.outcome == "Not now."
+        client.answers["Accept"] = Answer()
+        for _times in range(2):  # the second before its line has gone
+            seeing.click(seeing.button(frame, "Accept"))
+            client.answer()
+        assert [one.member for one in client.asked].count("Accept") == 2
+        assert "is your contact now" in frame.outcome
+
+    def test_what_is_typed_stays_however_often_a_dialog_is_asked_for(self) -> None:
+        frame, _, page = opened(pictures.with_people(2))
+        frame.turn_to("invite")
+        dialog(page, Invite).name.setText("Bora")
+        for _times in range(3):
+            frame.turn_to("invite")
+        assert dialog(page, Invite).name.text() == "Bora"
+
+    def test_a_link_is_asked_about_once_whatever_is_typed_meanwhile(self) -> None:
+        frame, client, page = opened(pictures.with_people(2))
+        seeing.click(seeing.button(frame, "Accept an invitation …"))
+        shown = dialog(page, Accept)
+        shown.link.setPlainText(LINK)
+        client.is_slow = True
+        seeing.click(shown.accept_it)
+        shown.link.setPlainText(f"{LINK} ")
+        assert not shown.accept_it.isEnabled()
+        client.answer()
+        assert [one.member for one in client.asked].count("Accept") == 1

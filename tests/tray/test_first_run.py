@@ -158,6 +158,41 @@ class TestSteps:
         page._ends(Place.OVERVIEW)
         assert page.mail.password.text() == ""
 
+    def test_a_draft_that_the_service_has_lost_can_be_begun_anew(self) -> None:
+        client = StandIn(not_set_up())
+        client.answers["Setup"] = DRAFTED
+        client.answers["FinishSetup"] = Answer(error_name="x", sentence="No words were shown.")
+        _, page = begun(client)
+        page.name.field.setText("anna")
+        seeing.click(page.name.go_on)
+        seeing.click(page.words.go_on)
+        give_words_back(page, WORDS, (3, 11, 20))
+        seeing.click(page.asked.go_on)
+        seeing.click(page.asked.anew)
+        assert at(page) is page.name
+        assert not any(word in text for text in seeing.seen(page) for word in WORDS)
+        assert not any(one.text() for one in page.words._labels)
+        seeing.click(page.name.go_on)
+        assert at(page) is page.words
+
+    def test_what_is_typed_while_it_is_asked_asks_no_second_time(self) -> None:
+        client = StandIn(not_set_up())
+        client.answers["Setup"] = DRAFTED
+        client.is_slow = True
+        _, page = begun(client)
+        page.name.field.setText("anna")
+        seeing.click(page.name.go_on)
+        page.name.field.setText("annab")
+        seeing.press(page.name.field, "Return")
+        client.answer()
+        seeing.click(page.words.go_on)
+        give_words_back(page, WORDS, (3, 11, 20))
+        seeing.click(page.asked.go_on)
+        page.asked.fields[0].setText("other")
+        seeing.press(page.asked.fields[0], "Return")
+        asked = [one.member for one in client.asked]
+        assert (asked.count("Setup"), asked.count("FinishSetup")) == (1, 1)
+
     def test_a_service_that_cannot_draft_is_said(self) -> None:
         client = StandIn(not_set_up())
         client.answers["Setup"] = Answer(({"Words": "one two"},))
@@ -211,6 +246,23 @@ class TestCommand:
         if not sentence:
             assert ended.outcome.answer["words"] == "a b c; d --json"
         assert not command.is_running
+
+    def test_one_that_was_stopped_does_not_end_the_next_one(self, tmp_path: Path) -> None:
+        body = (
+            f"if [ -e {tmp_path}/stopped ]; then sleep 1; echo '{{\"ok\": true}}'; exit; fi\n"
+            f"trap 'touch {tmp_path}/stopped; sleep 0.3; exit 1' TERM\n"
+            f"touch {tmp_path}/begun; while :; do sleep 0.1; done"
+        )
+        parent, first, second = QObject(), Ended(), Ended()
+        command = Command(parent, self.script(tmp_path, body))
+        command.run([], 20.0, first)
+        seeing.until((tmp_path / "begun").exists)
+        command.stop()
+        seeing.until((tmp_path / "stopped").exists)
+        command.run([], 20.0, second)
+        seeing.until(lambda: second.outcome is not None, 20)
+        assert second.outcome == Outcome({"ok": True})
+        assert first.outcome is None
 
     def test_a_program_that_is_not_there_is_said(self, tmp_path: Path) -> None:
         parent, ended = QObject(), Ended()

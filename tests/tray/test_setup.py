@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from PySide6.QtWidgets import QFileDialog
 
+from postroad_tray.autostart import Autostart
 from postroad_tray.client import Answer
+from postroad_tray.facts import Link, Picture
 from postroad_tray.window import open_window, setup_words
 from postroad_tray.window.frame import Frame
 from postroad_tray.window.setup import SetUp
@@ -140,3 +142,25 @@ class TestPage:
         assert seeing.shows(frame, "Just now.")
         seeing.click(page.mail.show_settings)
         assert frame.page_name == "overview"
+
+    def test_what_starts_at_login_is_told_while_the_service_is_off(self) -> None:
+        client = StandIn(Picture(Link.ABSENT))
+        frame = open_window(client, page="setup", now=lambda: pictures.NOW)
+        seeing.until(lambda: seeing.shows(frame, "does not start by itself"))
+        assert not seeing.shows(frame, "Asking …")
+
+    def test_what_the_menu_has_switched_is_shown(self) -> None:
+        _, client, page = self.opened()
+        Autostart().turn(True)
+        client.show(pictures.trouble())
+        assert page.login.icon.isChecked()
+
+    def test_a_second_click_is_no_second_letter(self) -> None:
+        _, client, page = self.opened()
+        client.is_slow = True
+        for _times in range(2):
+            seeing.click(page.mail.letter)
+            client.show(pictures.trouble())
+        client.answer()
+        assert [one.member for one in client.asked].count("WriteTestLetter") == 1
+        assert page.mail.letter.isEnabled()

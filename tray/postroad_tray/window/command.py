@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QObject, QProcess, QTimer
@@ -58,7 +59,7 @@ class Command(QObject):
         process.setStandardErrorFile(QProcess.nullDevice())
         process.setStandardInputFile(QProcess.nullDevice())
         process.errorOccurred.connect(self._failed)
-        process.finished.connect(lambda *_ignored: self._finished())
+        process.finished.connect(partial(self._finished, process))
         self._limit.start(round(seconds_max * 1000))
         process.start(self._program, [*words, "--json"])
 
@@ -75,10 +76,10 @@ class Command(QObject):
     def _too_long(self) -> None:
         self._end(Outcome(sentence=_("It took too long, and was broken off.")))
 
-    def _finished(self) -> None:
-        if self._process is not None:
-            octets = bytes(self._process.read(OUTPUT_BYTES_MAX).data())
-            self._end(understood(octets, self._process.exitCode()))
+    def _finished(self, process: QProcess, *_ignored: object) -> None:
+        if process is self._process:  # one that was stopped may end while the next one runs
+            octets = bytes(process.read(OUTPUT_BYTES_MAX).data())
+            self._end(understood(octets, process.exitCode()))
 
     def _end(self, outcome: Outcome | None) -> None:
         process, self._process = self._process, None

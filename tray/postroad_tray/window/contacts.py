@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from postroad import contract
 from postroad_tray import plain
@@ -28,6 +28,7 @@ class Contacts(Page):
         super().__init__()
         self._client = client
         self._contacts: dict[str, Contact] = {}
+        self._decided: set[tuple[str, str]] = set()  # requests, and what was asked of each, once
         self._now = 0.0
         self._asked_at = 0.0
         self._is_there = False
@@ -60,6 +61,7 @@ class Contacts(Page):
         self._table.activated.connect(lambda *_ignored: self._verify())
 
     def draw(self, picture: Picture, now: float) -> None:
+        picture = picture.as_of_now()
         self._now = now
         self._is_there = picture.is_there
         self._contacts = {one.object_path: one for one in picture.contacts}
@@ -80,10 +82,18 @@ class Contacts(Page):
             self.accept()
 
     def invite(self) -> None:
-        Invite(self, self._client, self._ask_lists).open()
+        self._open(Invite, lambda: Invite(self, self._client, self._ask_lists))
 
     def accept(self) -> None:
-        Accept(self, self._client).open()
+        self._open(Accept, lambda: Accept(self, self._client))
+
+    def _open(self, kind: type[QDialog], make: Callable[[], QDialog]) -> None:
+        """One of a kind: what is typed, or shown, in the one that is there stays."""
+        there = [one for one in self.findChildren(kind) if one.isVisible()]
+        if there:
+            there[0].activateWindow()
+        else:
+            make().open()
 
     # --- contacts --------------------------------------------------------------------------------
 
@@ -174,6 +184,8 @@ class Contacts(Page):
     # --- requests, proposals, invitations --------------------------------------------------------
 
     def _show_requests(self, requests: Sequence[Request]) -> None:
+        there = {one.object_path for one in requests}
+        self._decided = {one for one in self._decided if one[0] in there}
         lines = [
             Line(
                 one.object_path,
@@ -212,6 +224,10 @@ class Contacts(Page):
     def _ask_request(
         self, request: Request, member: str, signature: str, body: Sequence[object], said: str
     ) -> None:
+        asked = (request.object_path, member)
+        if asked in self._decided:
+            return
+        self._decided.add(asked)
         question = Question(
             member,
             signature,
@@ -219,7 +235,14 @@ class Contacts(Page):
             object_path=request.object_path,
             interface=contract.REQUEST_INTERFACE,
         )
-        self._client.ask(question, self._outcome(said.format(address=request.address)))
+        outcome = self._outcome(said.format(address=request.address))
+
+        def told(answer: Answer) -> None:
+            if not answer.is_good:
+                self._decided.discard(asked)
+            outcome(answer)
+
+        self._client.ask(question, told)
 
     def _ask_lists(self) -> None:
         """Nothing of these is told by signals."""

@@ -31,6 +31,7 @@ from postroad_tray.window import first_run_words, overview_words, pieces
 from postroad_tray.window.command import Command, Outcome
 from postroad_tray.window.first_run_words import Draft, Run
 from postroad_tray.window.page import Page
+from postroad_tray.window.trial_letter import TrialLetter
 
 SETUP_SECONDS = 60.0
 ENABLE_SECONDS = 120.0
@@ -48,7 +49,9 @@ class FirstRun(Page):
         self._steps = QStackedWidget()
         self.name = NameStep(client, self._drafted)
         self.words = WordsStep(lambda: self._go(self.asked))
-        self.asked = AskedStep(client, lambda: self._go(self.words), self._made)
+        self.asked = AskedStep(
+            client, self._begin_anew, lambda: self._go(self.words), self._made
+        )
         self.network = NetworkStep(client, lambda: self._go(self.mail))
         self.mail = MailStep(client, lambda: self._go(self.people))
         self.people = PeopleStep(self._ends)
@@ -74,6 +77,11 @@ class FirstRun(Page):
         self.asked.ask_for(draft.asked)
         self._go(self.words)
 
+    def _begin_anew(self) -> None:
+        self.words.show_words(())
+        self.asked.ask_for(())
+        self._go(self.name)
+
     def _made(self, address: str, password: str) -> None:
         self.words.show_words(())
         self.mail.show_secret(address, password)
@@ -82,6 +90,7 @@ class FirstRun(Page):
     def _ends(self, place: Place) -> None:
         self._run.is_open = False
         self.mail.show_secret("", "")
+        self._go(self.name)  # should it ever be needed again
         self.turned_to.emit(place)
 
 
@@ -123,6 +132,7 @@ class NameStep(Step):
         )
         self._client = client
         self._then = then
+        self._is_asking = False
         self.field = QLineEdit()
         self.field.setMaxLength(first_run_words.NAME_LENGTH_MAX)
         label = pieces.field_label(_("Your &name in your address, like anna:"), self.field)
@@ -142,17 +152,19 @@ class NameStep(Step):
     def _changed(self) -> None:
         wrong = first_run_words.what_is_wrong_with(self._name())
         pieces.say(self.hint, wrong or first_run_words.example(self._name()))
-        self.go_on.setEnabled(not wrong)
+        self.go_on.setEnabled(not wrong and not self._is_asking)
 
     def _go(self) -> None:
         if not self.go_on.isEnabled():
             return
-        self.go_on.setEnabled(False)
+        self._is_asking = True
+        self._changed()
         options = {"Name": Typed("s", self._name())}
         question = Question("Setup", "a{sv}", [options], seconds=SETUP_SECONDS)
         self._client.ask(question, self._told)
 
     def _told(self, answer: Answer) -> None:
+        self._is_asking = False
         self._changed()
         draft = first_run_words.draft(answer.fields) if answer.is_good else None
         if draft is None:
@@ -202,17 +214,27 @@ class AskedStep(Step):
     """Three of them back, to see that they are on paper."""
 
     def __init__(
-        self, client: Client, back: Callable[[], None], then: Callable[[str, str], None]
+        self,
+        client: Client,
+        anew: Callable[[], None],
+        back: Callable[[], None],
+        then: Callable[[str, str], None],
     ) -> None:
         super().__init__(_("Three of your words"), _("Read them from your paper."))
         self._client = client
         self._then = then
+        self._is_asking = False
         self.fields: list[QLineEdit] = []
         self._lines = QVBoxLayout()
         self.column.addLayout(self._lines)
         self.back = pieces.button(_("&Show the words again"), back)
         self.go_on = pieces.button(_("&Make my address"), self._go)
         self.go_on.setDefault(True)
+        # The service keeps no draft over its own end: there must be a way back.
+        self.anew = pieces.button(_("&Begin anew"), anew, _("With another name, and other words"))
+        across = pieces.row(self.anew, stretch_first=False)
+        across.addStretch(1)
+        self.column.addLayout(across)
         self.end_column(self.back, self.go_on)
 
     def ask_for(self, numbers: Sequence[int]) -> None:
@@ -239,12 +261,15 @@ class AskedStep(Step):
             self.fields[0].setFocus()
 
     def _changed(self) -> None:
-        self.go_on.setEnabled(all(one.text().strip() for one in self.fields))
+        is_full = bool(self.fields) and all(one.text().strip() for one in self.fields)
+        self.go_on.setEnabled(is_full and not self._is_asking)
+        self.anew.setEnabled(not self._is_asking)
 
     def _go(self) -> None:
         if not self.go_on.isEnabled():
             return
-        self.go_on.setEnabled(False)
+        self._is_asking = True
+        self._changed()
         pieces.say(self.outcome, _("Making keys and address …"))
         words = [one.text().strip().lower() for one in self.fields]
         self._client.ask(
@@ -252,6 +277,7 @@ class AskedStep(Step):
         )
 
     def _told(self, answer: Answer) -> None:
+        self._is_asking = False
         self._changed()
         address, password = answer.fields.get("Address"), answer.fields.get("Password")
         if not answer.is_good or not isinstance(address, str) or not isinstance(password, str):
@@ -282,6 +308,8 @@ class NetworkStep(Step):
         self.end_column(self.go_on)
 
     def come(self) -> None:
+        self._is_checked = False
+        self._command.stop()
         pieces.say(self.service, _("It is made to start by itself …"))
         pieces.say(self.reach, _("It begins …"))
         self._command.run(["service", "enable"], ENABLE_SECONDS, self._enabled)
@@ -319,7 +347,6 @@ class MailStep(Step):
 
     def __init__(self, client: Client, then: Callable[[], None]) -> None:
         super().__init__(_("Your mail program"), _("Keep the one that you like."))
-        self._client = client
         for one, path in first_run_words.found_programs(QStandardPaths.findExecutable):
             self._add_program(one, path)
         self._add_program(first_run_words.MAIL_PROGRAMS[-1], "")
@@ -330,14 +357,10 @@ class MailStep(Step):
         self._values: list[QLineEdit] = []
         for number, door in enumerate(overview_words.doors(Endpoints())):
             self._values.append(_line(grid, number, door.label, pieces.value_field(door.label)))
-        _line(grid, len(self._values), _("Password"), self.password)
+        _line(grid, len(self._values), _("Password"), self.password, is_secret=True)
         card.inside.addLayout(grid)
         self.column.addWidget(card)
-        self.letter = pieces.button(
-            _("&Send me a test letter"),
-            self._write,
-            _("Postroad puts a letter into your mailbox: your mail program should show it"),
-        )
+        self.letter = TrialLetter(client, self.outcome, _("&Send me a test letter")).button
         self.go_on = pieces.button(_("&Continue"), then)
         self.go_on.setDefault(True)
         self.end_column(self.letter, self.go_on)
@@ -368,20 +391,16 @@ class MailStep(Step):
         pieces.show_value(self.password, password)
         self.password.setVisible(bool(password))
 
-    def _write(self) -> None:
-        def told(answer: Answer) -> None:
-            good = _("A letter is in your mailbox now. Does your mail program show it?")
-            pieces.say(self.outcome, good if answer.is_good else plain.paragraph(answer.sentence))
 
-        self._client.ask(Question("WriteTestLetter"), told)
-
-
-def _line(grid: QGridLayout, number: int, label: str, value: QLineEdit) -> QLineEdit:
+def _line(
+    grid: QGridLayout, number: int, label: str, value: QLineEdit, *, is_secret: bool = False
+) -> QLineEdit:
     word = pieces.words(label, faint=True)
     word.setWordWrap(False)
     grid.addWidget(word, number, 0)
     grid.addWidget(value, number, 1)
-    grid.addWidget(pieces.copy_button(label, value.text), number, 2)
+    copy = pieces.copy_button(label, value.text, is_secret=is_secret)
+    grid.addWidget(copy, number, 2)
     return value
 
 

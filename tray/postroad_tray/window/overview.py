@@ -261,7 +261,9 @@ class SecretDialog(QDialog):
         )  # fmt: skip
         column.addLayout(
             pieces.row(
-                self._secret, pieces.copy_button(_("the new password"), self._secret.text)
+                self._secret, pieces.copy_button(
+                    _("the new password"), self._secret.text, is_secret=True
+                ),
             )
         )
         buttons = QDialogButtonBox()

@@ -180,6 +180,7 @@ class Accept(_Dialog):
     def __init__(self, parent: QWidget, client: Client) -> None:
         super().__init__(parent, _("Accept an invitation"))
         self._client = client
+        self._is_asking = False
         self.link = QPlainTextEdit()
         self.link.setTabChangesFocus(True)
         self.link.setFixedHeight(pieces.space(self, 6))
@@ -196,22 +197,27 @@ class Accept(_Dialog):
         self._changed()
 
     def _changed(self) -> None:
-        self.accept_it.setEnabled(bool(self.link.toPlainText().strip()))
+        has_some = bool(self.link.toPlainText().strip())
+        self.accept_it.setEnabled(has_some and not self._is_asking)
 
     def _accept(self) -> None:
         link = "".join(self.link.toPlainText().split())
         if len(link) > LINK_LENGTH_MAX:
             pieces.say(self.outcome, _("That is too long to be an invitation."))
             return
-        self.accept_it.setEnabled(False)
+        self._is_asking = True
+        self._changed()
+        self.link.setReadOnly(True)
         self.accept_it.setText(_("Asking their node …"))
         pieces.say(self.outcome, "")
         question = Question("Accept", "s", [link], seconds=ACCEPT_SECONDS)
         self._client.ask(question, self.while_open(self._told))
 
     def _told(self, answer: Answer) -> None:
+        self._is_asking = False
+        self._changed()
+        self.link.setReadOnly(False)
         self.accept_it.setText(_("&Accept"))
-        self.accept_it.setEnabled(True)
         if not answer.is_good:
             pieces.say(self.outcome, plain.paragraph(answer.sentence))
             return

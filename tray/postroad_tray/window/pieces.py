@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Callable
 
-from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QMimeData, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -32,6 +32,7 @@ from postroad_tray.tongue import _
 
 FAINT = 0.68  # of the ink in words that are read last
 COPIED_SHOWN_MS = 2000
+SECRET_COPIED_MS = 60_000
 WIDTH_MAX_LINES = 12  # that the longest word of a text may ask for, in lines of its font
 _ENDLESS = re.compile(r"\S{65,}")
 _BREAK = "\u200b"
@@ -187,7 +188,23 @@ def button(text: str, does: Callable[[], None], explained: str = "") -> QPushBut
     return made
 
 
-def copy_button(what: str, value: Callable[[], str], text: str = "") -> QPushButton:
+def copy_secret(text: str) -> None:
+    """Copy what is no business of a clipboard's history, and take it away again after a while."""
+    clipboard, copied = QGuiApplication.clipboard(), QMimeData()
+    copied.setText(text)
+    copied.setData("x-kde-passwordManagerHint", b"secret")  # others follow it, too
+    clipboard.setMimeData(copied)
+
+    def take_away() -> None:
+        if clipboard.mimeData() is copied:
+            clipboard.clear()
+
+    QTimer.singleShot(SECRET_COPIED_MS, clipboard, take_away)
+
+
+def copy_button(
+    what: str, value: Callable[[], str], text: str = "", *, is_secret: bool = False
+) -> QPushButton:
     """A button that copies; `what` it copies, in words, for whoever does not see its place;
     `text`: on it, where its place does not tell."""
     shown = text or _("Copy")
@@ -199,7 +216,10 @@ def copy_button(what: str, value: Callable[[], str], text: str = "") -> QPushBut
     back.timeout.connect(lambda: made.setText(shown))
 
     def copy() -> None:
-        QGuiApplication.clipboard().setText(value())
+        if is_secret:
+            copy_secret(value())
+        else:
+            QGuiApplication.clipboard().setText(value())
         made.setText(_("Copied"))
         back.start(COPIED_SHOWN_MS)
 

@@ -17,6 +17,7 @@ from postroad_tray.window import first_run_words, pieces, setup_words
 from postroad_tray.window.command import Command, Outcome
 from postroad_tray.window.page import Page
 from postroad_tray.window.rows import Rows, Table
+from postroad_tray.window.trial_letter import TrialLetter
 
 STATUS_SECONDS = 20.0
 ENABLE_SECONDS = 120.0
@@ -40,9 +41,9 @@ class SetUp(Page):
 
     def draw(self, picture: Picture, now: float) -> None:
         self.mail.may_write(picture.is_there and bool(picture.node.address))
+        self.login.look()
         if picture.is_there and not self._is_asked:
             self._is_asked = True
-            self.login.ask()
             self.duties.ask()
 
     def _turn(self, place: Place) -> None:
@@ -56,6 +57,7 @@ class LoginCard(pieces.Card):
         super().__init__(_("At login"))
         self._autostart = Autostart()
         self._command = Command(self)
+        self._is_asked = False
         self.icon = QCheckBox(_("Show the &icon when I log in"))
         self.icon.setChecked(self._autostart.is_on())
         self.icon.clicked.connect(self._turned)
@@ -65,8 +67,12 @@ class LoginCard(pieces.Card):
         self.inside.addWidget(self.icon)
         self.inside.addLayout(pieces.row(self.service, self.enable))
 
-    def ask(self) -> None:
-        if not self._command.is_running:
+    def look(self) -> None:
+        """The icon may be switched in the menu, too; systemd is asked once, whether our service
+        runs or not."""
+        self.icon.setChecked(self._autostart.is_on())
+        if not self._is_asked:
+            self._is_asked = True
             self._command.run(["service", "status"], STATUS_SECONDS, self._told)
 
     def _turned(self, on: bool) -> None:
@@ -95,23 +101,16 @@ class LoginCard(pieces.Card):
 class MailCard(pieces.Card):
     def __init__(self, client: Client) -> None:
         super().__init__(_("Mail programs"))
-        self._client = client
         self.outcome = pieces.taken_words(
             _("A test letter shows whether your mail program reads your mailbox.")
         )
         self.show_settings = pieces.button(_("&Settings for it"), lambda: None)
-        self.letter = pieces.button(_("&Test letter"), self._write)
+        self._trial = TrialLetter(client, self.outcome, _("&Test letter"))
+        self.letter = self._trial.button
         self.inside.addLayout(pieces.row(self.outcome, self.show_settings, self.letter))
 
     def may_write(self, allowed: bool) -> None:
-        self.letter.setEnabled(allowed)
-
-    def _write(self) -> None:
-        def told(answer: Answer) -> None:
-            good = _("A letter is in your mailbox now. Does your mail program show it?")
-            pieces.say(self.outcome, good if answer.is_good else plain.paragraph(answer.sentence))
-
-        self._client.ask(Question("WriteTestLetter"), told)
+        self._trial.allow(allowed)
 
 
 class BackupCard(pieces.Card):
