@@ -24,7 +24,7 @@ TAKING_APART = {
 EXCUSED = """
 base.ids.short base.ids.fingerprint_from_digest base.seams.* base.vigil.tell
 message.bounce.notification message.changed.*
-message.introduction.write message.proposal.write message.proposal.envelope
+message.introduction.write message.proposal.write message.proposal.envelope message.trial.trial
 protocol.audit.written protocol.bundle.Writer.piece protocol.link_text.write protocol.mux.Mux.send
 protocol.relay.Session.deny protocol.relay.message protocol.records.sign_person
 protocol.imap.flags.write_flags protocol.imap.flags.merged protocol.imap.session.Session.bye
