@@ -476,6 +476,15 @@ def translations() -> int:
     return 0
 
 
+def screenshots() -> int:
+    """each page of the tray's window, from nodes that run, into build/screenshots (OUT=FOLDER)"""
+    target = os.environ.get("OUT") or str(ROOT / "build" / "screenshots")
+    command, surroundings = alone([environment(), str(ROOT / "tools" / "screenshots.py"), target])
+    rooms = [surroundings["PYTHONPATH"], str(ROOT / "tests"), str(ROOT / "tools")]
+    surroundings["PYTHONPATH"] = os.pathsep.join(rooms)
+    return become(command, surroundings)
+
+
 def clean() -> int:
     """remove the caches in the tree, and the environments in the cache folder"""
     places = [ROOT / name for name in CACHES_IN_TREE] + list(CACHE.glob("*"))
@@ -511,6 +520,7 @@ TARGETS: dict[str, Callable[[], int]] = {
     "lock": lock,
     "manuals": manuals,
     "translations": translations,
+    "screenshots": screenshots,
     "clean": clean,
     "help": show_help,
 }

@@ -161,3 +161,13 @@ def test_a_service_that_ends_is_seen_so_and_comes_back(
     alive.anna.start()
     wait_for_name()
     seeing.until(lambda: not frame._banner.isVisible(), SECONDS_MAX)
+
+
+def test_how_mail_went_is_told_on_its_page(alive: Scene, frame: Frame) -> None:
+    write(alive.anna, alive.bora, 1)
+    seeing.until(lambda: alive.anna.postroad("statistics")["under_way"] == 0, SECONDS_MAX)
+    frame.turn_to("health")
+    assert frame.page is not None
+    page = frame.page
+    seeing.until(lambda: seeing.shows(page, "of the last 30 days arrived"), SECONDS_MAX)
+    seeing.until(lambda: seeing.shows(page, "No holder failed when it was needed."))
