@@ -390,3 +390,12 @@ class TestAtOddTimes:
         assert not shown.accept_it.isEnabled()
         client.answer()
         assert [one.member for one in client.asked].count("Accept") == 1
+
+    def test_a_link_that_is_too_long_for_a_code_is_shown_without(self) -> None:
+        frame, client, page = opened(pictures.with_people(2))
+        client.answers["Invite"] = Answer(("postroad:" + "€" * 1900, {}))
+        frame.turn_to("invite")
+        shown = dialog(page, Invite)
+        seeing.click(shown.make)
+        assert shown.link.isVisibleTo(shown)
+        assert not shown.code.isVisibleTo(shown)

@@ -175,6 +175,24 @@ class TestSteps:
         seeing.click(page.name.go_on)
         assert at(page) is page.words
 
+    def test_where_the_last_answer_was_lost_it_goes_on(self) -> None:
+        client = StandIn(not_set_up())
+        client.answers["Setup"] = DRAFTED
+        client.answers["FinishSetup"] = Answer(error_name="x", sentence="Not in time.")
+        _, page = begun(client)
+        page.name.field.setText("anna")
+        seeing.click(page.name.go_on)
+        seeing.click(page.words.go_on)
+        give_words_back(page, WORDS, (3, 11, 20))
+        seeing.click(page.asked.go_on)
+        client.show(not_set_up())
+        assert at(page) is page.asked
+        client.show(pictures.healthy())
+        assert at(page) is page.network
+        seeing.click(page.network.go_on)
+        assert "New password" in page.mail.outcome.text()
+        assert not any(one.text() for one in page.words._labels)
+
     def test_what_is_typed_while_it_is_asked_asks_no_second_time(self) -> None:
         client = StandIn(not_set_up())
         client.answers["Setup"] = DRAFTED

@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from postroad import contract
+from postroad_tray import errors
 from postroad_tray.client import Answer
 from postroad_tray.facts import Link, Picture
 from postroad_tray.window import letter_rows, open_window
@@ -204,3 +205,15 @@ def test_of_letters_that_nobody_can_be_asked_about_nothing_is_claimed(link: Link
         assert letter_rows.summary(picture) == (
             "What is under way is not known while Postroad does not answer."
         )
+
+
+def test_where_nobody_is_there_to_ask_the_others_are_not_asked_about() -> None:
+    client = StandIn(pictures.trouble())
+    client.answers["Retry"] = Answer((), errors.NO_REPLY, "It did not answer.")
+    frame, page = opened(client)
+    choose(page, 0, 1, 2)
+    seeing.click(seeing.button(page, "Try now"))
+    until_it_is_done(page)
+    assert len(asked(client)) == 1
+    assert frame.outcome == "It did not answer."
+    assert seeing.button(page, "Try now").isEnabled()

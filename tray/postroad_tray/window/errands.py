@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QObject, QTimer
 
 from postroad.contract import BusError
+from postroad_tray import errors
 from postroad_tray.client import Answer, Client, Question
 
 BUSY_MS = 500
+NOBODY_THERE = (errors.NO_REPLY, errors.NO_OWNER, errors.DISCONNECTED)
 BUSY_TIMES_MAX = 20
 
 
@@ -55,6 +57,8 @@ class Errands(QObject):
             good.extend([answer] if answer.is_good else [])
             sentences.extend([] if answer.is_good else [answer.sentence])
             del self._left[0]
+            if answer.error_name in NOBODY_THERE:
+                self._left.clear()  # nor would it answer the others
             step(len(questions) - len(self._left))
             if self._left:
                 QTimer.singleShot(0, self, ask)

@@ -2,6 +2,7 @@
 
 Invariants: the words are shown once and never kept: they go with this page. Nothing is written
 before three of them were given back. Whoever breaks off begins anew; what is done stays done.
+It is longer than most: six steps that are read in their order, each on its own short.
 """
 
 from __future__ import annotations
@@ -66,6 +67,9 @@ class FirstRun(Page):
     def draw(self, picture: Picture, now: float) -> None:
         self.mail.show_endpoints(picture.node.endpoints)
         self.network.draw(picture)
+        if self.step is self.asked and self.asked.is_over(picture):
+            self._made(picture.node.address, "")
+            self.mail.miss_secret()
 
     def _go(self, step: Step) -> None:
         self._steps.setCurrentWidget(step)
@@ -260,6 +264,10 @@ class AskedStep(Step):
         if self.fields:
             self.fields[0].setFocus()
 
+    def is_over(self, picture: Picture) -> bool:
+        """There is an address, and nobody told us: the answer was lost on its way."""
+        return picture.is_there and bool(picture.node.address) and not self._is_asking
+
     def _changed(self) -> None:
         is_full = bool(self.fields) and all(one.text().strip() for one in self.fields)
         self.go_on.setEnabled(is_full and not self._is_asking)
@@ -385,6 +393,15 @@ class MailStep(Step):
         found = overview_words.doors(endpoints)
         for value, door in zip(self._values, found, strict=True):
             pieces.show_value(value, door.value or door.shut)
+
+    def miss_secret(self) -> None:
+        pieces.say(
+            self.outcome,
+            _(
+                "Your address was made, but its password did not come through. Make another: on "
+                "the page Overview, click on New password."
+            ),
+        )
 
     def show_secret(self, address: str, password: str) -> None:
         """It is shown as long as this run lasts, and nowhere after that."""

@@ -42,7 +42,12 @@ class QrCode(QWidget):
         self._rows: tuple[bytes, ...] = ()
 
     def show_text(self, text: str, spoken: str) -> None:
-        self._rows = tuple(map(bytes, segno.make(text, micro=False).matrix))
+        """Where it is too long for a code, there is none."""
+        try:
+            self._rows = tuple(map(bytes, segno.make(text, micro=False).matrix))
+        except ValueError:
+            self._rows = ()
+        self.setVisible(bool(self._rows))
         self.setAccessibleName(spoken)
         self.updateGeometry()
         self.update()
@@ -153,9 +158,9 @@ class Invite(_Dialog):
             return
         self._link = link
         self.link.setPlainText(link)
-        self.code.show_text(link, _("The link, as a code for a camera"))
         for widget in self._later:
             widget.show()
+        self.code.show_text(link, _("The link, as a code for a camera"))
         self.name.setEnabled(False)
         self.make.hide()
         details = answer.values[1] if len(answer.values) > 1 else {}
@@ -290,7 +295,6 @@ class Verify(_Dialog):
         code = answer.values[1] if len(answer.values) > 1 else ""
         if isinstance(code, str) and 0 < len(code) <= LINK_LENGTH_MAX:
             self.code.show_text(code, _("The safety number, as a code for a camera"))
-            self.code.show()
         self.same.setEnabled(True)
         self.adjustSize()
 
