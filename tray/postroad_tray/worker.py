@@ -5,6 +5,7 @@ what is asked of this program itself.
 Invariants: nothing but `start_service` has the bus start the service. What counts as told by the
 service came from the one that has its name, and is read into the types of `facts`; nothing of it is
 ever called, opened or run. While nothing happens and nobody looks, this thread sleeps.
+Longer than most: one state, of which each of these tells a part of the same story.
 See: docs/dbus.md; docs/adr/0029-tray.md. How octets become messages: `connection`, `wire`.
 """
 
@@ -19,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from postroad import contract
-from postroad_tray import errors, facts
+from postroad_tray import calls, errors, facts
 from postroad_tray.client import SILENT_SECONDS, Answer, Offer, Question, Signal
 from postroad_tray.connection import DAEMON, DAEMON_PATH, Connection, Flooded, Kit, Sent
 from postroad_tray.facts import Link, Picture
@@ -29,9 +30,6 @@ from postroad_tray.shown import PICTURE_SECONDS, Shown
 from postroad_tray.wire import Came, Kind
 
 log = logging.getLogger(__name__)
-OBJECT_MANAGER = f"{DAEMON}.ObjectManager"
-PROPERTIES = f"{DAEMON}.Properties"
-PEER = f"{DAEMON}.Peer"
 NO_AUTO_START = 0x2  # of the flags of a message
 DO_NOT_QUEUE = 0x4  # of those of RequestName
 NAME_IS_OURS = (1, 4)  # of its answers: since now, or before
@@ -194,7 +192,7 @@ class Worker:
         def owned(came: Came) -> None:
             self._owned(name, "" if came.error_name else _text(came.body))
 
-        await connection.call(_to_the_bus("GetNameOwner", name), GREET_SECONDS_MAX, owned)
+        await connection.call(calls.to_the_bus("GetNameOwner", name), GREET_SECONDS_MAX, owned)
 
     async def _match(self, connection: Connection, name: str, interface: str = "") -> None:
         """Have the signals of whoever has this name: those of one interface, or of our objects."""
@@ -204,16 +202,16 @@ class Worker:
 
     async def _of_the_bus(self, connection: Connection, member: str, *words: str | int) -> Came:
         """Something without which there is no going on."""
-        came = await connection.call(_to_the_bus(member, *words), GREET_SECONDS_MAX)
+        came = await connection.call(calls.to_the_bus(member, *words), GREET_SECONDS_MAX)
         if came.error_name:
             raise ConnectionError(f"The session bus refuses {member}: {came.error_name}")
         return came
 
     async def _look_at(self, connection: Connection, owner: str) -> bool:
         """Have all told that is not known, or ask for a sign of life: whether it answered."""
-        interface, member, at_once = PEER, "Ping", None
+        interface, member, at_once = calls.PEER, "Ping", None
         if self._shown.told_by != owner:
-            interface, member = OBJECT_MANAGER, "GetManagedObjects"
+            interface, member = calls.OBJECT_MANAGER, "GetManagedObjects"
             at_once = partial(self._told, owner)
         question = Sent(
             destination=owner,
@@ -381,16 +379,16 @@ class Worker:
                 self._hint(came)
             case _ if self._shown.told_by != came.sender:
                 pass  # it is older than all that we shall be told
-            case "org.freedesktop.DBus.Properties", "PropertiesChanged", "sa{sv}as":
+            case calls.PROPERTIES, "PropertiesChanged", "sa{sv}as":
                 interface, properties, unknown = came.body
                 self._shown.objects.change(came.path, interface, properties)
                 if unknown:
                     self.missed(came)
                 self._shown.show()
-            case "org.freedesktop.DBus.ObjectManager", "InterfacesAdded", "oa{sa{sv}}":
+            case calls.OBJECT_MANAGER, "InterfacesAdded", "oa{sa{sv}}":
                 self._shown.objects.add(*came.body)
                 self._shown.show()
-            case "org.freedesktop.DBus.ObjectManager", "InterfacesRemoved", "oas":
+            case calls.OBJECT_MANAGER, "InterfacesRemoved", "oas":
                 self._shown.objects.remove(*came.body)
                 self._shown.show()
             case _:
@@ -405,40 +403,11 @@ class Worker:
         """A call to this program."""
         if self._connection is None or self._offer is None:
             return
-        offer, error = self._offer, ""
-        takes, work = offer.methods.get(came.member, ("", None))
-        if came.interface == PEER and came.member == "Ping":
-            pass
-        elif came.path != offer.object_path or came.interface not in ("", offer.interface):
-            error = f"{DAEMON}.Error.UnknownObject"
-        elif work is None:
-            error = f"{DAEMON}.Error.UnknownMethod"
-        elif takes != came.signature:
-            error = errors.INVALID_ARGUMENTS
-        elif self._calls.take(self._loop.time()):
+        reply, work = calls.answered(self._offer, came)
+        if work is not None and self._calls.take(self._loop.time()):
             self._delivery.outbox.put_hint(partial(work, came.body))
-        reply = Sent(
-            Kind.ERROR if error else Kind.RETURN,
-            destination=came.sender,
-            reply_to=came.serial,
-            error_name=error,
-            signature="s" if error else "",
-            body=[f"There is {', '.join(offer.methods)} of {offer.object_path}."] if error else [],
-        )
         with suppress(ConnectionError, ValueError):
             self._connection.send(reply)
-
-
-def _to_the_bus(member: str, *words: str | int) -> Sent:
-    """A question to the bus itself."""
-    return Sent(
-        destination=DAEMON,
-        path=DAEMON_PATH,
-        interface=DAEMON,
-        member=member,
-        signature="".join("s" if isinstance(word, str) else "u" for word in words),
-        body=words,
-    )
 
 
 def _nth(seconds: tuple[float, ...], number: int) -> float:
