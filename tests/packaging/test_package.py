@@ -33,6 +33,7 @@ PLACES = (
     "/usr/share/doc/postroad/",
     "/usr/share/fish/vendor_completions.d/postroad.fish",
     "/usr/share/lintian/overrides/postroad",
+    "/usr/share/locale/de/LC_MESSAGES/postroad.mo",
     "/usr/share/man/man1/postroad",
     "/usr/share/python3/runtime.d/postroad.rtupdate",
     "/usr/share/thunderbird/isp/postroad.alt.xml",

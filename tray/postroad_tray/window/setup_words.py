@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from postroad_tray import plain
-from postroad_tray.tongue import _, many
+from postroad_tray.tongue import _, many, number
 from postroad_tray.window.cells import Cell, Column, Row
 
 SETTINGS_MAX = 200
@@ -45,7 +45,7 @@ def _whole(answer: Mapping[str, Any], key: str) -> int:
 
 
 def _size(octets: int) -> str:
-    return _("{n} MB").format(n=f"{octets / MB:.1f}")
+    return _("{n} MB").format(n=number(octets / MB, 1))
 
 
 def service(answer: Mapping[str, Any]) -> str:
