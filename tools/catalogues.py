@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The catalogues of translations: from the sources to .po, and from there to what gettext reads.
 
-Purpose: what `_("...")` and `many("...", "...", n)` say in the tray and the command line is found
-in their syntax trees, written into packaging/po/postroad.pot, and merged into each language there;
-GNU gettext's own tools know nothing of `{n}`, and would be one more thing to install.
+Purpose: what `_("...")` and `many("...", "...", n)` say in the tray and the command line, and what
+commands say of themselves, is found in their syntax trees, written into packaging/po/postroad.pot,
+and merged into each language there; GNU gettext's own tools know nothing of docstrings of ours, and
+would be one more thing to install.
 Invariants: the same tree gives the same bytes; a translation stays as long as its sentence does,
 and goes with it (git remembers). Standard library only.
 
@@ -77,7 +78,9 @@ def extracted(root: Path = ROOT, sources: Sequence[str] = SOURCES) -> tuple[Mess
     found: dict[str, Message] = {}
     for path in sorted(one for source in sources for one in (root / source).rglob("*.py")):
         text, place = path.read_text(), str(path.relative_to(root))
-        for message in _said_in(ast.parse(text), place) if "tongue import" in text else ():
+        tree = ast.parse(text)
+        said = _said_in(tree, place) if "tongue import" in text else ()
+        for message in (*said, *_helps_in(tree, place)):
             known = found.setdefault(message.one, message)
             if known.more != message.more:
                 raise Wrong(f"{place}: {message.one!r} is said with and without a plural.")
@@ -98,7 +101,18 @@ def _said_in(tree: ast.AST, place: str) -> Iterator[Message]:
 def _forms(call: ast.Call) -> int:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
     name = call.func.id if isinstance(call.func, ast.Name) else name
-    return {"_": 1, "many": 2}.get(name, 0)
+    return {"_": 1, "later": 1, "many": 2}.get(name, 0)
+
+
+def _helps_in(tree: ast.Module, place: str) -> Iterator[Message]:
+    """What commands say of themselves: the docstrings below `@....command` and `@....group`."""
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        calls = [one.func for one in node.decorator_list if isinstance(one, ast.Call)]
+        names = {one.attr for one in calls if isinstance(one, ast.Attribute)}
+        if names & {"command", "group"} and (text := ast.get_docstring(node)):
+            yield Message(text, places=(place,))
 
 
 def _text(node: ast.expr) -> str | None:

@@ -13,6 +13,7 @@ import click
 
 from postroad import __version__
 from postroad.app import config as configuration
+from postroad.app import tongue
 from postroad.app.asking import FAILED, fail
 from postroad.app.config import Config
 from postroad.app.program import Program
@@ -91,6 +92,8 @@ def program() -> None:
         fail(str(error), FAILED, json_wanted=False)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that a terminal cannot show ends nothing
         sys.stdout.reconfigure(errors="backslashreplace")
+    tongue.speak()
+    tongue.help_of(main)
     main(prog_name="postroad")
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import click
 
+from postroad.app import tongue
 from postroad.app.asking import FAILED, LOCKED, NOT_RUNNING, NOT_SET_UP, USAGE, fail, is_text
+from postroad.app.tongue import later
 
 EXIT_CODES = {
     0: "All went well.",
@@ -22,17 +24,17 @@ EXIT_CODES = {
     LOCKED: "Your keys are locked: postroad unlock.",
 }
 SECTIONS = {
-    "Begin": ("setup", "run", "service", "mail-client", "doctor"),
-    "People": (
+    later("Begin"): ("setup", "run", "service", "mail-client", "test-letter", "doctor"),
+    later("People"): (
         *("invite", "accept", "contacts", "requests", "verify", "introduce", "proposals"),
         "invitations",
     ),
-    "Letters": ("status", "watch", "queue", "statistics", "log", "bundle"),
-    "The network": ("peers", "netcheck", "pause", "resume", "helpers", "helper"),
-    "Keys and devices": ("keys", "unlock", "password", "identity", "devices", "revoke"),
-    "Upkeep": ("store", "backup", "config", "policy", "audit", "version", "schema"),
+    later("Letters"): ("status", "watch", "queue", "statistics", "log", "bundle"),
+    later("The network"): ("peers", "netcheck", "pause", "resume", "helpers", "helper"),
+    later("Keys and devices"): ("keys", "unlock", "password", "identity", "devices", "revoke"),
+    later("Upkeep"): ("store", "backup", "config", "policy", "audit", "version", "schema"),
 }
-OTHERS = "Other commands"
+OTHERS = later("Other commands")
 
 
 class Program(click.Group):
@@ -59,16 +61,17 @@ class Program(click.Group):
 
     def _command(self, name: str) -> click.Command:
         if name not in self._imported:
-            module, _, attribute = self._modules[name].partition(":")
+            module, _colon, attribute = self._modules[name].partition(":")
             found = getattr(importlib.import_module(module), attribute)
             assert isinstance(found, click.Command)
             assert found.name == name
+            tongue.all_help_of(found)
             self._imported[name] = found
         return self._imported[name]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in self.by_section().items():
-            with formatter.section(title):
+            with formatter.section(tongue.said(title)):
                 formatter.write_dl(
                     [(name, self.commands[name].get_short_help_str(120)) for name in names]
                 )
