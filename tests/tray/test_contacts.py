@@ -180,7 +180,11 @@ class TestPage:
         seeing.settle()
         assert seeing.shows(frame, "For Dora, made never; it works for 25 h more.")
         assert seeing.shows(frame, "Anna proposes Carla to you (c@x).")
-        seeing.click(seeing.button(frame, "Withdraw"))
+        client.is_slow = True
+        for _times in range(2):
+            seeing.click(seeing.button(frame, "Withdraw"))
+        client.is_slow = False
+        client.answer()
         withdrawn = [one.body for one in client.asked if one.member == "WithdrawInvitation"]
         assert withdrawn == [["i1"]]
         seeing.click(seeing.button(frame, "Decline"))
@@ -370,7 +374,6 @@ class TestAtOddTimes:
             client.answer()
         assert [one.member for one in client.asked].count("Accept") == 2
         assert "is your contact now" in frame.outcome
-
     def test_what_is_typed_stays_however_often_a_dialog_is_asked_for(self) -> None:
         frame, _, page = opened(pictures.with_people(2))
         frame.turn_to("invite")

@@ -21,6 +21,7 @@ from postroad_tray.window.rows import Rows, Table
 
 ASKED_AGAIN_SECONDS = 60
 REQUESTS_SHOWN_MAX = 20
+Asked = tuple[str, str]  # of which line, what
 
 
 class Contacts(Page):
@@ -28,7 +29,8 @@ class Contacts(Page):
         super().__init__()
         self._client = client
         self._contacts: dict[str, Contact] = {}
-        self._decided: set[tuple[str, str]] = set()  # requests, and what was asked of each, once
+        self._decided: set[Asked] = set()  # of requests; no second click is a second question
+        self._ended: set[Asked] = set()  # of invitations and proposals
         self._now = 0.0
         self._asked_at = 0.0
         self._is_there = False
@@ -224,10 +226,6 @@ class Contacts(Page):
     def _ask_request(
         self, request: Request, member: str, signature: str, body: Sequence[object], said: str
     ) -> None:
-        asked = (request.object_path, member)
-        if asked in self._decided:
-            return
-        self._decided.add(asked)
         question = Question(
             member,
             signature,
@@ -236,13 +234,21 @@ class Contacts(Page):
             interface=contract.REQUEST_INTERFACE,
         )
         outcome = self._outcome(said.format(address=request.address))
+        self._ask_once(self._decided, (request.object_path, member), question, outcome)
+
+    def _ask_once(
+        self, asked: set[Asked], key: Asked, question: Question, then: Callable[[Answer], None]
+    ) -> None:
+        """Of a line, which goes when it is done."""
 
         def told(answer: Answer) -> None:
             if not answer.is_good:
-                self._decided.discard(asked)
-            outcome(answer)
+                asked.discard(key)
+            then(answer)
 
-        self._client.ask(question, told)
+        if key not in asked:
+            asked.add(key)
+            self._client.ask(question, told)
 
     def _ask_lists(self) -> None:
         """Nothing of these is told by signals."""
@@ -266,9 +272,10 @@ class Contacts(Page):
     def _withdraws(self, one: Invitation) -> Callable[[], None]:
         question = Question("WithdrawInvitation", "s", [one.id])
         told = self._outcome(_("The invitation works no more."), self._ask_lists)
-        return lambda: self._client.ask(question, told)
+        return lambda: self._ask_once(self._ended, (one.id, question.member), question, told)
 
     def _show_proposals(self, answer: Answer) -> None:
+        self._ended.clear()  # both lists are here anew
         found = contact_rows.proposals(answer.value, self._now) if answer.is_good else []
         self._proposals.show_lines(
             [
@@ -288,7 +295,8 @@ class Contacts(Page):
         said = _("It is done. You hear of {name} when their node answers.").format(name=one.name)
         declined = _("{name} was declined.").format(name=one.name)
         told = self._outcome(said if member == "AcceptProposal" else declined, self._ask_lists)
-        return lambda: self._client.ask(Question(member, "s", [one.id]), told)
+        question = Question(member, "s", [one.id])
+        return lambda: self._ask_once(self._ended, (one.id, member), question, told)
 
 
 @dataclass(frozen=True, slots=True)
