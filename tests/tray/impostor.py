@@ -69,7 +69,10 @@ class Impostor:
         else:
             signature, body = "", []
         reply = Message.new_method_return(message, signature, body)
-        asyncio.get_running_loop().call_later(self.wait_seconds, self.bus.send, reply)
+        if self.wait_seconds:
+            asyncio.get_running_loop().call_later(self.wait_seconds, self.bus.send, reply)
+        else:
+            self.bus.send(reply)  # before whatever is said after it
         return True
 
     async def take(self) -> None:

@@ -12,10 +12,8 @@ See: D-Bus Specification 0.43; docs/adr/0029-tray.md.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
-import termios
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,7 +32,9 @@ CLOSE_SECONDS_MAX = 1.0
 READ_BYTES = 64 * wire.KIB
 UNSENT_BYTES_MAX = 256 * wire.KIB
 ASIDE_BYTES_MAX = 256 * wire.KIB  # of what is no answer: the service's are a few KiB
-FLOOD_SECONDS_MAX = 5.0  # there is always more: we hang up, since the bus keeps what we do not take
+CROWD = 200  # messages, after which it may be that more come than we take
+PROBE_SECONDS = 1.0
+BEHIND_SECONDS_MAX = 5.0  # beyond, we hang up, since the bus keeps all that we do not take
 NO_AUTO_START = 0x2  # of the flags of a message
 
 
@@ -104,6 +104,9 @@ class Connection:
         self._serial = 0
         self._waiting: dict[int, _Waiting] = {}
         self._pace = Pace()
+        self._came = 0  # messages, since the bus was asked how far behind we are
+        self._probe = 0  # the serial of that question, while it is not answered
+        self._probed_at = 0.0
 
     @classmethod
     async def open(cls, kit: Kit, listener: Listener, address: str) -> Connection:
@@ -167,7 +170,6 @@ class Connection:
     async def listen(self) -> None:
         """Deal with what comes until the connection ends, and raise ConnectionError then."""
         stream = wire.Stream()
-        dry_at = time.monotonic()
         while True:
             octets = await self._reader.read(READ_BYTES)
             if not octets:
@@ -178,22 +180,31 @@ class Connection:
                     await self._pace.keep()
             except ValueError as error:
                 raise ConnectionError(str(error)) from error
-            if not self._has_more():
-                dry_at = time.monotonic()
-            elif time.monotonic() - dry_at > FLOOD_SECONDS_MAX:
-                raise Flooded("The session bus was full of messages to this program.")
+            self._look_how_far_behind()
             await asyncio.sleep(0)  # others have their turn, also while there is no end of it
 
-    def _has_more(self) -> bool:
-        """Whether something waits in the socket already."""
-        sock = self._writer.get_extra_info("socket")
-        count = fcntl.ioctl(sock.fileno(), termios.FIONREAD, bytes(4))
-        return count != bytes(4)
+    def _look_how_far_behind(self) -> None:
+        """The bus answers after all that it has for us already: where that takes long, what waits
+        there grows."""
+        now = time.monotonic()
+        if self._probe:
+            if now - self._probed_at > BEHIND_SECONDS_MAX:
+                raise Flooded("The session bus was full of messages to this program.")
+        elif self._came > CROWD and now - self._probed_at > PROBE_SECONDS:
+            self._came, self._probed_at = 0, now
+            question = Sent(
+                destination=DAEMON, path=DAEMON_PATH, interface=f"{DAEMON}.Peer", member="Ping"
+            )
+            with suppress(ConnectionError):
+                self._probe = self.send(question)
 
     def _take(self, piece: wire.Piece) -> None:
         head = piece.head
+        self._came += 1
         self._listener.alive(head.sender)
-        if head.kind in (Kind.RETURN, Kind.ERROR):
+        if self._probe and (head.reply_to, head.sender) == (self._probe, DAEMON):
+            self._probe = 0
+        elif head.kind in (Kind.RETURN, Kind.ERROR):
             waiting = self._waiting.get(head.reply_to)
             # Of somebody who has gone, the bus says so in their place.
             if waiting is not None and (
