@@ -95,7 +95,7 @@ def test_the_long_ones_are_begun_first() -> None:
 @pytest.mark.parametrize(
     ("asked", "arguments", "workers"),
     [
-        ("", "", len(os.sched_getaffinity(0)) + 1),
+        ("", "", len(os.sched_getaffinity(0))),
         ("", "-k word", 1),  # -x, --pdb and a path mean what they always meant
         ("1", "", 1),
         ("4", "-k word", 4),

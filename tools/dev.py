@@ -202,8 +202,8 @@ def workers_asked() -> int:
         raise Stopped(f"JOBS is how many tests run at once, and {asked!r} is no such number.")
     if asked:
         return int(asked)
-    # Tests of nodes wait for one another as much as they compute: one worker more than cores.
-    return 1 if arguments_asked() else len(os.sched_getaffinity(0)) + 1
+    # No more than cores: tests have limits of time, and those are no tests of a full machine.
+    return 1 if arguments_asked() else len(os.sched_getaffinity(0))
 
 
 def spread(python: str, workers: int) -> list[str]:
