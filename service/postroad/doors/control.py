@@ -112,13 +112,31 @@ async def serve_for_a_while(
             limit.reschedule(asyncio.get_running_loop().time() + LAST_WORD_SECONDS)
 
 
-async def _accept(listening: socket, step: "_Doorstep", tasks: asyncio.TaskGroup) -> None:
+async def _come(listening: socket) -> socket:
+    """Whoever connects next. Cancelled, it has taken nobody: who comes just then waits for the next
+    who accepts. asyncio's own takes them, and cannot say so to anybody (InvalidStateError)."""
     loop = asyncio.get_running_loop()
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except (BlockingIOError, InterruptedError):
+            somebody = asyncio.Event()
+            loop.add_reader(listening.fileno(), somebody.set)
+            try:
+                await somebody.wait()
+            finally:
+                loop.remove_reader(listening.fileno())
+        else:
+            connection.setblocking(False)
+            return connection
+
+
+async def _accept(listening: socket, step: "_Doorstep", tasks: asyncio.TaskGroup) -> None:
     slots = asyncio.Semaphore(limits.DOOR_CONNECTIONS_MAX)
     while True:
         await slots.acquire()
         try:
-            connection, _ = await loop.sock_accept(listening)
+            connection = await _come(listening)
             reader, writer = await asyncio.open_connection(
                 sock=connection, limit=limits.CONTROL_LINE_BYTES_MAX
             )

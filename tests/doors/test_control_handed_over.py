@@ -1,0 +1,37 @@
+"""The control socket goes from one who serves it to the next; whoever knocks just then waits."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+from postroad.doors.control import _come
+
+
+def test_who_knocks_in_the_moment_of_the_hand_over_is_answered_by_the_next(tmp_path: Path) -> None:
+    async def scene() -> None:
+        faults: list[dict[str, Any]] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: faults.append(context))
+        with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as asker:
+            listening.bind(str(tmp_path / "control"))
+            listening.listen()
+            listening.setblocking(False)
+            first = asyncio.create_task(_come(listening))
+            await asyncio.sleep(0)
+            asker.connect(str(tmp_path / "control"))
+            loop.call_soon(first.cancel)  # in the turn in which the loop sees who came
+            await asyncio.wait([first])
+            assert first.cancelled()
+            async with asyncio.timeout(5):
+                connection = await _come(listening)
+            with connection:
+                connection.sendall(b"here")
+                assert asker.recv(4) == b"here"
+                assert not connection.getblocking()
+        await asyncio.sleep(0)
+        assert faults == []
+
+    asyncio.run(scene())
