@@ -75,6 +75,7 @@ def test_what_is_told_of_the_node(manager: Remote, both: Scene) -> None:
     assert keys["Protection"] == "plain"
     identity = manager("GetIdentity")
     assert (identity["Address"], identity["Former"]) == (both.anna.address, [])
+    assert manager("WriteTestLetter")["Mailbox"] == "INBOX"
     policy = manager("GetPolicy")
     assert policy["Settings"]
     assert manager("ReloadConfiguration") == {"Changed": [], "AfterRestart": []}
