@@ -15,6 +15,7 @@ from postroad.base.bell import Bell
 from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.seams import PeerUid, SocketAddress
 from postroad.doors import submission
+from postroad.machine.arrivals import next_arrival
 from postroad.machine.clock import SystemClock
 from postroad.machine.entropy import SystemEntropy
 from postroad.machine.listeners import SystemListeners
@@ -107,6 +108,7 @@ def opened(outbox: MemoryOutbox | None = None, uid: PeerUid | None = None) -> It
         sockets,
         outbox,
         mailbox,
+        next_arrival,
         uid or KernelPeerUid(),
         {ANNA},
         SystemClock(),

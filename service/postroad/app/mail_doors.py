@@ -18,6 +18,7 @@ from postroad.base.errors import ConfigurationError
 from postroad.base.ids import HostPort
 from postroad.base.seams import PeerUid
 from postroad.doors import locked
+from postroad.machine.arrivals import next_arrival
 
 log = logging.getLogger(__name__)
 AGAIN_SECONDS = 20.0  # until a door that is shut is tried again
@@ -76,7 +77,9 @@ def refused(
 ) -> Iterator[None]:
     """While within, each door says this, and a door that is shut why it is."""
     serving = [
-        tasks.create_task(locked.refuse(door, listening, sentence, peer_uid), name="locked door")
+        tasks.create_task(
+            locked.refuse(door, listening, next_arrival, sentence, peer_uid), name="locked door"
+        )
         for door, listening in sockets.mail_doors()
     ]
     for name, door in sockets.shut.items():
@@ -157,12 +160,13 @@ def _refuse(
 ) -> list[asyncio.Task[None]]:
     said = f"This door is shut: {door.reason}"
     return [
-        tasks.create_task(locked.refuse(name, one, said, peer_uid), name="shut door")
+        tasks.create_task(locked.refuse(name, one, next_arrival, said, peer_uid), name="shut door")
         for one in door.held
     ]
 
 
 def _turn_away(tasks: asyncio.TaskGroup, sockets: Sockets) -> list[asyncio.Task[None]]:
     return [
-        tasks.create_task(locked.turn_away(one), name="no door of ours") for one in sockets.astray
+        tasks.create_task(locked.turn_away(one, next_arrival), name="no door of ours")
+        for one in sockets.astray
     ]

@@ -53,6 +53,7 @@ from postroad.doors.requests import RequestsDesk
 from postroad.doors.statistics import StatisticsDesk
 from postroad.doors.store import StoreDesk
 from postroad.doors.trial import TrialDesk
+from postroad.machine.arrivals import next_arrival
 from postroad.peers.admission import Admission
 from postroad.peers.directory.service import Directory
 from postroad.peers.gate import Gate
@@ -283,7 +284,14 @@ class Node:
         await doors.run(
             {
                 "smtp": lambda sockets: submission.serve(
-                    sockets, self.outbox, credentials, uid, own, clock, self.machine.entropy
+                    sockets,
+                    self.outbox,
+                    credentials,
+                    next_arrival,
+                    uid,
+                    own,
+                    clock,
+                    self.machine.entropy,
                 ),
                 "imap": lambda sockets: imap.serve(sockets, self.mailboxes, credentials, uid),
                 "pop3": lambda sockets: pop3.serve(sockets, inbox, credentials, uid),

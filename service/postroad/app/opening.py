@@ -14,6 +14,7 @@ from postroad.base.errors import Locked, PostroadError
 from postroad.base.seams import Disk, PeerUid
 from postroad.doors import control, locked
 from postroad.doors.keys import told
+from postroad.machine.arrivals import next_arrival
 from postroad.protocol.health import Facts, Verdict, judge
 from postroad.sealing.wrapping import PLAIN, Protection, Wrapping
 from postroad.store import keyring
@@ -49,7 +50,9 @@ async def opened(
             looking = tasks.create_task(opening.look_again(), name="look again")
             if sockets.control is not None:
                 tasks.create_task(
-                    control.serve_for_a_while(sockets.control, opening.questions, opening.is_open),
+                    control.serve_for_a_while(
+                        sockets.control, next_arrival, opening.questions, opening.is_open
+                    ),
                     name="locked control",
                 )
             await opening.is_open.wait()

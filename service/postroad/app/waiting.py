@@ -17,6 +17,7 @@ from postroad.app.mail_doors import Sockets, refused
 from postroad.base.errors import NotSetUp, PostroadError
 from postroad.base.seams import PeerUid
 from postroad.doors import control, locked
+from postroad.machine.arrivals import next_arrival
 from postroad.protocol.health import Facts, Verdict, judge
 
 log = logging.getLogger(__name__)
@@ -81,7 +82,9 @@ async def until_told(waiting: Waiting, sockets: Sockets, peer_uid: PeerUid) -> N
         with refused(sockets, tasks, peer_uid, said):
             if sockets.control is not None:
                 tasks.create_task(
-                    control.serve_for_a_while(sockets.control, waiting.questions, waiting.look),
+                    control.serve_for_a_while(
+                        sockets.control, next_arrival, waiting.questions, waiting.look
+                    ),
                     name="waiting control",
                 )
             try:

@@ -6,7 +6,7 @@ others, and one contract suite holds for all. Waiting is the event loop's: `asyn
 `asyncio.timeout` follow the loop's clock, which a simulator may turn by hand.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
 
@@ -285,6 +285,10 @@ class Supply(Protocol):
 
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+Arrivals = Callable[["socket"], Awaitable[tuple["socket", SocketAddress]]]
+"""Whoever connects next to this listening socket, and from where; OSError: they cannot be taken.
+
+Cancelled, it has taken nobody: who comes just then waits for the next who asks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from postroad.base import limits, vigil
 from postroad.base.errors import Locked, NotSetUp, PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
-from postroad.base.seams import Clock
+from postroad.base.seams import Arrivals, Clock
 from postroad.message.address import Address
 from postroad.protocol import helping, invitation
 from postroad.store import bundled, invitations, people, queue
@@ -98,7 +98,7 @@ async def serve_questions(
 
 
 async def serve_for_a_while(
-    listening: socket, questions: Mapping[str, Question], until: asyncio.Event
+    listening: socket, arrivals: Arrivals, questions: Mapping[str, Question], until: asyncio.Event
 ) -> None:
     """Answer the owner's processes until the event; whoever is being answered then still is.
 
@@ -106,37 +106,20 @@ async def serve_for_a_while(
     step = _Doorstep(questions, {os.getuid()}, {})
     with suppress(TimeoutError):
         async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as tasks:
-            accepting = tasks.create_task(_accept(listening, step, tasks), name="accept")
+            accepting = tasks.create_task(_accept(listening, arrivals, step, tasks), name="accept")
             await until.wait()
             accepting.cancel()
             limit.reschedule(asyncio.get_running_loop().time() + LAST_WORD_SECONDS)
 
 
-async def _come(listening: socket) -> socket:
-    """Whoever connects next. Cancelled, it has taken nobody: who comes just then waits for the next
-    who accepts. asyncio's own takes them, and cannot say so to anybody (InvalidStateError)."""
-    loop = asyncio.get_running_loop()
-    while True:
-        try:
-            connection, _ = listening.accept()
-        except (BlockingIOError, InterruptedError):
-            somebody = asyncio.Event()
-            loop.add_reader(listening.fileno(), somebody.set)
-            try:
-                await somebody.wait()
-            finally:
-                loop.remove_reader(listening.fileno())
-        else:
-            connection.setblocking(False)
-            return connection
-
-
-async def _accept(listening: socket, step: "_Doorstep", tasks: asyncio.TaskGroup) -> None:
+async def _accept(
+    listening: socket, arrivals: Arrivals, step: "_Doorstep", tasks: asyncio.TaskGroup
+) -> None:
     slots = asyncio.Semaphore(limits.DOOR_CONNECTIONS_MAX)
     while True:
         await slots.acquire()
         try:
-            connection = await _come(listening)
+            connection, _ = await arrivals(listening)
             reader, writer = await asyncio.open_connection(
                 sock=connection, limit=limits.CONTROL_LINE_BYTES_MAX
             )

@@ -12,7 +12,7 @@ from socket import SHUT_WR, socket
 from typing import Any
 
 from postroad.base.errors import PostroadError
-from postroad.base.seams import PeerUid, SocketAddress
+from postroad.base.seams import Arrivals, PeerUid, SocketAddress
 
 log = logging.getLogger(__name__)
 Reply = dict[str, Any]
@@ -27,7 +27,9 @@ SENTENCE_BYTES_MAX = 400  # RFC 5321 section 4.5.3.1.5: a reply line has 512
 ACCEPT_PAUSE_SECONDS = 0.5  # when there is no descriptor for another connection
 
 
-async def refuse(door: str, listening: socket, sentence: str, peer_uid: PeerUid) -> None:
+async def refuse(
+    door: str, listening: socket, arrivals: Arrivals, sentence: str, peer_uid: PeerUid
+) -> None:
     """Say this to each program of the owner's that comes to this door, until cancelled."""
     told = sentence.encode("ascii", "backslashreplace").decode()[:SENTENCE_BYTES_MAX]
     words = WORDS[door].format(told.replace("\n", " ")).encode()
@@ -37,19 +39,20 @@ async def refuse(door: str, listening: socket, sentence: str, peer_uid: PeerUid)
             connection.send(words)  # a fresh socket takes it at once
             connection.shutdown(SHUT_WR)
 
-    await _each(listening, say)
+    await _each(listening, arrivals, say)
 
 
-async def turn_away(listening: socket) -> None:
+async def turn_away(listening: socket, arrivals: Arrivals) -> None:
     """End each connection without a word, until cancelled: nobody knows what it came for."""
-    await _each(listening, lambda connection, client: None)
+    await _each(listening, arrivals, lambda connection, client: None)
 
 
-async def _each(listening: socket, say: Callable[[socket, SocketAddress], None]) -> None:
-    loop = asyncio.get_running_loop()
+async def _each(
+    listening: socket, arrivals: Arrivals, say: Callable[[socket, SocketAddress], None]
+) -> None:
     while True:
         try:
-            connection, client = await loop.sock_accept(listening)
+            connection, client = await arrivals(listening)
         except OSError as error:
             log.warning("a connection could not be taken: %s", error)
             await asyncio.sleep(ACCEPT_PAUSE_SECONDS)

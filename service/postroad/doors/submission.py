@@ -30,7 +30,7 @@ from aiosmtpd import smtp
 from postroad.base import limits
 from postroad.base.bell import Bell
 from postroad.base.errors import PermanentFailure
-from postroad.base.seams import Clock, Entropy, PeerUid
+from postroad.base.seams import Arrivals, Clock, Entropy, PeerUid
 from postroad.message import submitted
 from postroad.message.envelope import Notify, Recipient, Submission
 from postroad.protocol.smtp import (
@@ -113,6 +113,7 @@ async def serve(
     sockets: Sequence[socket],
     outbox: Outbox,
     credentials: Credentials,
+    arrivals: Arrivals,
     peer_uid: PeerUid,
     own_addresses: Collection[str],
     clock: Clock,
@@ -124,7 +125,7 @@ async def serve(
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     permits = asyncio.Semaphore(LARGE_LETTERS_MAX)
     house = _House(outbox, credentials, own_addresses, clock, entropy, permits)
-    door = _Door(house, peer_uid)
+    door = _Door(house, arrivals, peer_uid)
     try:
         async with asyncio.TaskGroup() as tasks:
             for listening in sockets:
@@ -138,16 +139,16 @@ async def serve(
 class _Door:
     """Accepts connections, and waits for the end of each."""
 
-    def __init__(self, house: _House, peer_uid: PeerUid) -> None:
+    def __init__(self, house: _House, arrivals: Arrivals, peer_uid: PeerUid) -> None:
         self._house = house
+        self._arrivals = arrivals
         self._peer_uid = peer_uid
         self._connections = 0
 
     async def listen(self, listening: socket, tasks: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                client, address = await loop.sock_accept(listening)
+                client, address = await self._arrivals(listening)
             except OSError as error:  # no descriptor, no memory, or gone again: the others go on
                 log.warning("a connection was not accepted: %s", error.strerror)
                 await asyncio.sleep(ACCEPT_PAUSE_SECONDS)

@@ -28,8 +28,9 @@ from cryptography.x509.oid import NameOID
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, LinkClosed, PeerMisbehaved, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
-from postroad.base.seams import Admits
+from postroad.base.seams import Admits, SocketAddress
 from postroad.machine import listeners
+from postroad.machine.arrivals import next_arrival
 from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import knock_tcp
 from postroad.machine.mux_link import MuxLink
@@ -240,12 +241,11 @@ class TlsEndpoint:
         return reader, writer
 
     async def _keep_door(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as handshakes:
             while True:
                 await self._shaking.acquire()
                 try:
-                    arrived, address = await loop.sock_accept(listening)
+                    arrived, address = await next_arrival(listening)
                 except OSError as error:
                     # Out of descriptors, most likely: links will end and give some back.
                     self._shaking.release()
@@ -313,7 +313,7 @@ class TlsEndpoint:
         self._arrived.put_nowait(link)
 
 
-def _seen_at(address: tuple[str, int]) -> HostPort:
+def _seen_at(address: SocketAddress) -> HostPort:
     """Where a connection comes from; IPv4 is IPv4, whichever socket took it."""
     host = address[0].partition("%")[0]
     return HostPort(host.removeprefix("::ffff:") if "." in host else host, address[1])

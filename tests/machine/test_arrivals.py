@@ -1,4 +1,4 @@
-"""The control socket goes from one who serves it to the next; whoever knocks just then waits."""
+"""A listening socket goes from one who serves it to the next; whoever knocks just then waits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from postroad.doors.control import _come
+from postroad.machine.arrivals import next_arrival
 
 
 def test_who_knocks_in_the_moment_of_the_hand_over_is_answered_by_the_next(tmp_path: Path) -> None:
@@ -19,14 +19,14 @@ def test_who_knocks_in_the_moment_of_the_hand_over_is_answered_by_the_next(tmp_p
             listening.bind(str(tmp_path / "control"))
             listening.listen()
             listening.setblocking(False)
-            first = asyncio.create_task(_come(listening))
+            first = asyncio.create_task(next_arrival(listening))
             await asyncio.sleep(0)
             asker.connect(str(tmp_path / "control"))
             loop.call_soon(first.cancel)  # in the turn in which the loop sees who came
             await asyncio.wait([first])
             assert first.cancelled()
             async with asyncio.timeout(5):
-                connection = await _come(listening)
+                connection, _ = await next_arrival(listening)
             with connection:
                 connection.sendall(b"here")
                 assert asker.recv(4) == b"here"
