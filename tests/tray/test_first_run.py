@@ -64,7 +64,7 @@ def test_a_draft_that_makes_no_sense_is_none(told: dict[str, object]) -> None:
 
 def test_of_a_mail_program_that_is_there_the_path_is_known() -> None:
     found = first_run_words.found_programs({"thunderbird-esr": "/usr/bin/t"}.get)  # type: ignore[arg-type]
-    assert [(one.name, path) for one, path in found] == [("thunderbird", "/usr/bin/t")]
+    assert [(one.title, path) for one, path in found] == [("Thunderbird", "/usr/bin/t")]
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,46 @@ def test_a_service_that_is_off_is_started_here() -> None:
     assert seeing.button(page, "Start Postroad").isEnabled()
 
 
+@pytest.mark.parametrize(
+    ("picture", "label", "meanwhile", "member"),
+    [
+        (pictures.locked(), "Unlock", "Unlocking …", "Unlock"),
+        (pictures.paused(), "Resume", "Resuming …", "Resume"),
+        (pictures.off(), "Start Postroad", "Starting …", "StartServiceByName"),
+    ],
+)
+def test_a_second_click_on_a_step_is_no_second_question(
+    picture: Picture, label: str, meanwhile: str, member: str
+) -> None:
+    client = StandIn(picture)
+    client.is_slow = True
+    frame, page = opened(client)
+    found = seeing.button(page, label)
+    for _time in range(2):
+        seeing.click(found)
+    client.show(pictures.silent())  # the step goes, and comes back while its answer is away
+    client.show(picture)
+    assert not seeing.button(page, meanwhile).isEnabled()
+    seeing.click(seeing.button(page, meanwhile))
+    asked = [one.member for one in client.asked if one.member != "GetStatistics"]
+    assert asked == [member]
+    client.answers[member] = Answer(error_name="x", sentence="It could not be.")
+    client.answer()
+    assert seeing.button(page, label).isEnabled()
+    seeing.click(seeing.button(page, label))
+    client.answer()
+    assert frame.outcome == "It could not be."
+
+
+def test_another_step_does_not_wait_for_the_answer_to_one() -> None:
+    client = StandIn(pictures.locked())
+    client.is_slow = True
+    _frame, page = opened(client)
+    seeing.click(seeing.button(page, "Unlock"))
+    client.show(pictures.paused())
+    assert seeing.button(page, "Resume").isEnabled()
+
+
 def test_a_pause_can_be_ended_here() -> None:
     client = StandIn(pictures.paused())
     frame, page = opened(client)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -230,8 +230,7 @@ class Objects:
                 found[path] = read(kind, interfaces[interface], object_path=path)
 
     def remove(self, path: object, interfaces: object) -> None:
-        named = interfaces if isinstance(interfaces, list | tuple) else []
-        for interface in named[: len(KINDS)]:
+        for interface in items(interfaces, len(KINDS)):
             name, _ = KINDS.get(interface, ("", None)) if isinstance(interface, str) else ("", None)
             if name and isinstance(path, str):
                 self._found[name].pop(path, None)
@@ -297,6 +296,16 @@ def _untold(one: object, told: object) -> dict[str, object]:
     }
 
 
+def items(told: object, count_max: int) -> Sequence[object]:
+    """The first ones of a list; none, where it is no list."""
+    return told[:count_max] if isinstance(told, list | tuple) else ()
+
+
+def tables(told: object, count_max: int) -> list[Told]:
+    """The first ones of a list of dictionaries, as far as they are some."""
+    return [one for one in items(told, count_max) if isinstance(one, Mapping)]
+
+
 def _spelt(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
@@ -313,8 +322,7 @@ def _hints(kind: type[Any]) -> dict[str, Any]:
 def _value(kind: Any, said: object) -> Any:
     if get_origin(kind) is tuple:
         one = get_args(kind)[0]
-        items = said if isinstance(said, list | tuple) else []
-        return tuple(_value(one, item) for item in items[:PROBLEMS_MAX])
+        return tuple(_value(one, item) for item in items(said, PROBLEMS_MAX))
     if isinstance(kind, types.GenericAlias) or not isinstance(kind, type):
         raise TypeError(f"no field of ours is a {kind}")
     if dataclasses.is_dataclass(kind):

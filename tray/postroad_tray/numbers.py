@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from postroad_tray import plain
-from postroad_tray.facts import read
+from postroad_tray.facts import items, read, tables
 from postroad_tray.tongue import _, many, number
 
 DAYS_MAX = 90
@@ -99,9 +99,12 @@ class Statistics:
 
 def statistics(told: Mapping[str, Any], now: float, days: int) -> Statistics:
     """What `GetStatistics` answered, of so many days until `now` (seconds UTC)."""
-    by_day = {_text(one, "Day"): read(Numbers, one) for one in _tables(told, "ByDay", DAYS_MAX + 1)}
+    by_day = {
+        _text(one, "Day"): read(Numbers, one) for one in tables(told.get("ByDay"), DAYS_MAX + 1)
+    }
     came = {
-        _text(one, "Day"): read(Came, one) for one in _tables(told, "IncomingByDay", DAYS_MAX + 1)
+        _text(one, "Day"): read(Came, one)
+        for one in tables(told.get("IncomingByDay"), DAYS_MAX + 1)
     }
     today = datetime.fromtimestamp(now, UTC).date()
     asked = [today - timedelta(days=back) for back in range(min(days, DAYS_MAX) - 1, -1, -1)]
@@ -113,7 +116,7 @@ def statistics(told: Mapping[str, Any], now: float, days: int) -> Statistics:
         read(Numbers, told),
         read(Came, told),
         read(Outages, told.get("Outages")),
-        tuple(_presence(one) for one in _tables(told, "HoursByContact", PEOPLE_MAX)),
+        tuple(_presence(one) for one in tables(told.get("HoursByContact"), PEOPLE_MAX)),
     )
 
 
@@ -129,21 +132,13 @@ def _presence(told: Mapping[str, Any]) -> Presence:
 
 
 def _hours(told: object) -> list[float]:
-    found = told if isinstance(told, list | tuple) else ()
     fit = [
         min(max(float(one), 0.0), _SPAN_MAX)
         if isinstance(one, int | float) and one == one and not isinstance(one, bool)
         else 0.0
-        for one in found[:HOURS]
+        for one in items(told, HOURS)
     ]
     return fit + [0.0] * (HOURS - len(fit))
-
-
-def _tables(told: Mapping[str, Any], key: str, count_max: int) -> list[Mapping[str, Any]]:
-    found = told.get(key)
-    if not isinstance(found, list | tuple):
-        return []
-    return [one for one in found[:count_max] if isinstance(one, Mapping)]
 
 
 def _text(told: Mapping[str, Any], key: str) -> str:

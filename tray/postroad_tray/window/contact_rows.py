@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from postroad_tray import plain
 from postroad_tray.ages import ago, lasting
-from postroad_tray.facts import Contact, Picture, Request, Trust, read
+from postroad_tray.facts import Contact, Picture, Request, Trust, items, read
 from postroad_tray.tongue import _, many
 from postroad_tray.window import peer_rows
 from postroad_tray.window.cells import Cell, Column, Row
@@ -43,13 +43,13 @@ class Proposal:
 
 def invitations(told: object, now: float) -> list[Invitation]:
     """Those that somebody may still accept."""
-    found = [read(Invitation, one) for one in told] if isinstance(told, list) else []
-    return [one for one in found[:LISTED_MAX] if one.state == OPEN and one.expires_at > now]
+    found = [read(Invitation, one) for one in items(told, LISTED_MAX)]
+    return [one for one in found if one.state == OPEN and one.expires_at > now]
 
 
 def proposals(told: object, now: float) -> list[Proposal]:
-    found = [read(Proposal, one) for one in told] if isinstance(told, list) else []
-    return [one for one in found[:LISTED_MAX] if one.state == OPEN and one.expires_at > now]
+    found = [read(Proposal, one) for one in items(told, LISTED_MAX)]
+    return [one for one in found if one.state == OPEN and one.expires_at > now]
 
 
 def columns() -> tuple[Column, ...]:
@@ -170,9 +170,7 @@ def refuse_warning() -> str:
 
 def number_lines(groups: object) -> str:
     """The safety number as it is read out: four groups of five digits in each line."""
-    if not isinstance(groups, list | tuple):
-        return ""
-    shown = [plain.line(one, 8) for one in groups[:12]]
+    shown = [plain.line(one, 8) for one in items(groups, 12)]
     lines = [shown[n : n + DIGITS_A_LINE] for n in range(0, len(shown), DIGITS_A_LINE)]
     return "\n".join("  ".join(one) for one in lines)
 

@@ -28,17 +28,17 @@ from postroad_tray.client import Answer, Client, Question, Typed
 from postroad_tray.deeds import Place
 from postroad_tray.facts import Endpoints, Picture
 from postroad_tray.tongue import _
-from postroad_tray.window import first_run_words, overview_words, pieces
+from postroad_tray.window import first_run_words, pieces
 from postroad_tray.window.command import Command, Outcome
+from postroad_tray.window.doors import DoorsGrid
 from postroad_tray.window.first_run_words import Draft, Run
 from postroad_tray.window.page import Page
+from postroad_tray.window.reach import NETCHECK, Findings
 from postroad_tray.window.trial_letter import TrialLetter
 
 SETUP_SECONDS = 60.0
 ENABLE_SECONDS = 120.0
-NETCHECK_SECONDS = 60.0
 WORDS_IN_A_LINE = 4
-FINDINGS_MAX = 3
 
 
 class FirstRun(Page):
@@ -308,7 +308,7 @@ class NetworkStep(Step):
         self._command = Command(self)
         self._is_checked = False
         self.service = pieces.taken_words()
-        self.reach = pieces.taken_words()
+        self.reach = Findings()
         for widget in (self.service, self.reach):
             self.column.addWidget(widget)
         self.go_on = pieces.button(_("&Continue"), then)
@@ -319,7 +319,7 @@ class NetworkStep(Step):
         self._is_checked = False
         self._command.stop()
         pieces.say(self.service, _("It is made to start by itself …"))
-        pieces.say(self.reach, _("It begins …"))
+        self.reach.say(_("It begins …"))
         self._command.run(["service", "enable"], ENABLE_SECONDS, self._enabled)
         self.go_on.setFocus()
 
@@ -329,25 +329,13 @@ class NetworkStep(Step):
         is_on = picture.node.state not in (State.SETUP_NEEDED, State.STARTING)
         if is_seen and picture.is_there and is_on and not self._is_checked:
             self._is_checked = True
-            pieces.say(self.reach, _("Others are asked how they see this computer …"))
-            question = Question("Netcheck", seconds=NETCHECK_SECONDS)
-            self._client.ask(question, self._checked)
+            self.reach.say(_("Others are asked how they see this computer …"))
+            self._client.ask(NETCHECK, self.reach.show_answer)
 
     def _enabled(self, outcome: Outcome) -> None:
         good = first_run_words.enabled(outcome.answer)
         bad = _("It could not be made to start by itself: {why}").format(why=outcome.sentence)
         pieces.say(self.service, good if outcome.is_good else bad)
-
-    def _checked(self, answer: Answer) -> None:
-        found = answer.fields.get("Findings")
-        findings = found if isinstance(found, list | tuple) else ()
-        said = [
-            plain.line(one.get("Summary"), 500)
-            for one in findings[:FINDINGS_MAX]
-            if isinstance(one, dict)
-        ]
-        bad = plain.paragraph(answer.sentence)
-        pieces.say(self.reach, "\n".join(said) if answer.is_good else bad)
 
 
 class MailStep(Step):
@@ -359,14 +347,9 @@ class MailStep(Step):
             self._add_program(one, path)
         self._add_program(first_run_words.MAIL_PROGRAMS[-1], "")
         card = pieces.Card(_("What it asks for"))
-        grid = QGridLayout()
-        grid.setColumnStretch(1, 1)
-        self.password = pieces.value_field(_("Password"))
-        self._values: list[QLineEdit] = []
-        for number, door in enumerate(overview_words.doors(Endpoints())):
-            self._values.append(_line(grid, number, door.label, pieces.value_field(door.label)))
-        _line(grid, len(self._values), _("Password"), self.password, is_secret=True)
-        card.inside.addLayout(grid)
+        self._doors = DoorsGrid(card)
+        self.password, _copy = self._doors.add_value(_("Password"), is_secret=True)
+        card.inside.addLayout(self._doors)
         self.column.addWidget(card)
         self.letter = TrialLetter(client, self.outcome, _("&Send me a test letter")).button
         self.go_on = pieces.button(_("&Continue"), then)
@@ -390,9 +373,7 @@ class MailStep(Step):
             pieces.say(self.outcome, _("It could not be started."))
 
     def show_endpoints(self, endpoints: Endpoints) -> None:
-        found = overview_words.doors(endpoints)
-        for value, door in zip(self._values, found, strict=True):
-            pieces.show_value(value, door.value or door.shut)
+        self._doors.show_endpoints(endpoints)
 
     def miss_secret(self) -> None:
         pieces.say(
@@ -407,18 +388,6 @@ class MailStep(Step):
         """It is shown as long as this run lasts, and nowhere after that."""
         pieces.show_value(self.password, password)
         self.password.setVisible(bool(password))
-
-
-def _line(
-    grid: QGridLayout, number: int, label: str, value: QLineEdit, *, is_secret: bool = False
-) -> QLineEdit:
-    word = pieces.words(label, faint=True)
-    word.setWordWrap(False)
-    grid.addWidget(word, number, 0)
-    grid.addWidget(value, number, 1)
-    copy = pieces.copy_button(label, value.text, is_secret=is_secret)
-    grid.addWidget(copy, number, 2)
-    return value
 
 
 class PeopleStep(Step):

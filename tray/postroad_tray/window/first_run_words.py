@@ -67,10 +67,8 @@ def example(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MailProgram:
-    """`name`: of its settings (`postroad mail-client NAME`); `programs`: what it is called on
-    this computer."""
+    """`programs`: what it is called on this computer."""
 
-    name: str
     title: str
     programs: tuple[str, ...]
     steps: Callable[[], str]
@@ -78,7 +76,6 @@ class MailProgram:
 
 MAIL_PROGRAMS: Sequence[MailProgram] = (
     MailProgram(
-        "thunderbird",
         "Thunderbird",
         ("thunderbird", "thunderbird-esr"),
         lambda: _(
@@ -87,7 +84,6 @@ MAIL_PROGRAMS: Sequence[MailProgram] = (
         ),
     ),
     MailProgram(
-        "evolution",
         "Evolution",
         ("evolution",),
         lambda: _(
@@ -96,7 +92,6 @@ MAIL_PROGRAMS: Sequence[MailProgram] = (
         ),
     ),
     MailProgram(
-        "kmail",
         "KMail",
         ("kmail",),
         lambda: _(
@@ -105,7 +100,6 @@ MAIL_PROGRAMS: Sequence[MailProgram] = (
         ),
     ),
     MailProgram(
-        "other",
         "",
         (),
         lambda: _(

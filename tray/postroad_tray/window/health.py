@@ -6,7 +6,7 @@ by signals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 
 from PySide6.QtCore import QDate, QDateTime, QLocale, Qt
@@ -14,13 +14,11 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QGridLayout,
-    QHBoxLayout,
     QHeaderView,
     QLabel,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -31,25 +29,16 @@ from postroad_tray.facts import Picture
 from postroad_tray.numbers import Presence, Statistics, statistics
 from postroad_tray.tongue import _, many
 from postroad_tray.window import health_words, pieces
-from postroad_tray.window.marks import MarkSign
 from postroad_tray.window.page import Page
 from postroad_tray.window.plots import Bars, Column, HourAxis, HourStrip, Sample, Series, Spans
+from postroad_tray.window.reach import NETCHECK, Findings
 from postroad_tray.window.shapes import Mark
 
 ASKED_AGAIN_SECONDS = 60
-NETCHECK_SECONDS = 60.0
 SPANS_OF_DAYS = (7, 30, 90)
 DAYS = 30
 STRIPS_MAX = 50
-FINDINGS_MAX = 20
-SENTENCE_MAX = 500
 _TABLE_LINES = 9
-# Of a check; a word that we do not know is the gravest.
-_FINDING_MARKS: Mapping[str, Mark] = {
-    "good": Mark.OK,
-    "limited": Mark.ATTENTION,
-    "unknown": Mark.OFF,
-}
 
 
 class Health(Page):
@@ -297,53 +286,36 @@ class ReachCard(pieces.Card):
     def __init__(self, client: Client) -> None:
         super().__init__(_("How others reach this computer"))
         self._client = client
-        self._words = pieces.words(
+        self._may_check = True
+        self._is_checking = False
+        words = pieces.words(
             _("Others are asked how they see this computer. It takes some seconds.")
         )
-        self._button = pieces.button(_("&Check now"), self._check)
-        self.inside.addLayout(pieces.row(self._words, self._button))
-        self._found = QVBoxLayout()
-        self.inside.addLayout(self._found)
+        self._button = pieces.button("", self.check)
+        self._findings = Findings()
+        self.inside.addLayout(pieces.row(words, self._button))
+        self.inside.addWidget(self._findings)
+        self._show_button()
 
     def may_check(self, allowed: bool) -> None:
-        self._button.setEnabled(allowed and self._button.text() == _("&Check now"))
+        self._may_check = allowed
+        self._show_button()
 
     def check(self) -> None:
         """Begin, unless it is at work or there is nobody to ask."""
-        if self._button.isEnabled():
-            self._check()
-
-    def _check(self) -> None:
-        self._button.setText(_("Checking …"))
-        self._button.setEnabled(False)
-        self._client.ask(Question("Netcheck", seconds=NETCHECK_SECONDS), self._told)
+        if self._may_check and not self._is_checking:
+            self._is_checking = True
+            self._show_button()
+            self._client.ask(NETCHECK, self._told)
 
     def _told(self, answer: Answer) -> None:
-        self._button.setText(_("&Check now"))
-        self._button.setEnabled(True)
-        pieces.empty(self._found)
-        if not answer.is_good:
-            self._found.addWidget(pieces.taken_words(plain.paragraph(answer.sentence)))
-            return
-        findings = answer.fields.get("Findings")
-        known = findings if isinstance(findings, list | tuple) else ()
-        for one in known[:FINDINGS_MAX]:
-            if isinstance(one, dict):
-                self._found.addLayout(_finding(one))
-        if not known:
-            self._found.addWidget(pieces.words(_("Nothing to tell: nobody could be asked.")))
+        self._is_checking = False
+        self._show_button()
+        self._findings.show_answer(answer)
 
-
-def _finding(told: Mapping[str, object]) -> QHBoxLayout:
-    """What was found, behind the sign that says how it is."""
-    summary = plain.line(told.get("Summary"), SENTENCE_MAX)
-    step = plain.line(told.get("NextStep"), SENTENCE_MAX)
-    sign = MarkSign(1.2)
-    sign.show_mark(_FINDING_MARKS.get(plain.line(told.get("State")), Mark.BROKEN), summary)
-    across = QHBoxLayout()
-    across.addWidget(sign, alignment=Qt.AlignmentFlag.AlignTop)
-    across.addWidget(pieces.taken_words(f"{summary}\n{step}".strip()), 1)
-    return across
+    def _show_button(self) -> None:
+        self._button.setText(_("Checking …") if self._is_checking else _("&Check now"))
+        self._button.setEnabled(self._may_check and not self._is_checking)
 
 
 def _short_date(day: date) -> str:

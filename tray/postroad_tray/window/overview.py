@@ -9,10 +9,8 @@ from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -23,6 +21,7 @@ from postroad_tray.client import Answer, Client, Question, Typed
 from postroad_tray.facts import Endpoints, Picture
 from postroad_tray.tongue import _
 from postroad_tray.window import overview_words, pieces, telling
+from postroad_tray.window.doors import DoorsGrid
 from postroad_tray.window.marks import MarkSign
 from postroad_tray.window.overview_words import Step
 from postroad_tray.window.page import Page
@@ -58,6 +57,7 @@ class Overview(Page):
         self.column.addStretch(1)
         self._asked_at = 0.0
         self._asked_for: object = None
+        self._asked: list[Step] = []  # their buttons wait for an answer
 
     def draw(self, picture: Picture, now: float) -> None:
         mark, sentence = telling.headline(picture)
@@ -67,6 +67,7 @@ class Overview(Page):
         steps = overview_words.steps(picture)
         for number, line in enumerate(self._steps):
             line.show_step(steps[number] if number < len(steps) else None)
+        self._show_waiting()
         is_set_up = picture.node.state not in (State.SETUP_NEEDED, State.LOCKED)
         has_address = bool(picture.node.address) and is_set_up
         self._day.setVisible(has_address)
@@ -87,16 +88,26 @@ class Overview(Page):
     def _do(self, step: Step) -> None:
         if step.place is not None:
             self.turned_to.emit(step.place)
-        if step.question is not None:
-            self._client.ask(step.question, self._answered)
-        if step.starts:
-            self._steps[0].wait(_("Starting …"))
-            self._client.start_service(self._answered)
+        if step.question is None and not step.starts:
+            return
 
-    def _answered(self, answer: Answer) -> None:
-        self._steps[0].wait("")
-        if not answer.is_good:
-            self.said.emit(answer.sentence)
+        def answered(answer: Answer) -> None:
+            self._asked.remove(step)
+            self._show_waiting()
+            if not answer.is_good:
+                self.said.emit(answer.sentence)
+
+        self._asked.append(step)
+        self._show_waiting()
+        if step.question is not None:
+            self._client.ask(step.question, answered)
+        else:
+            self._client.start_service(answered)
+
+    def _show_waiting(self) -> None:
+        """What was asked is not asked again, whatever the lines said in between."""
+        for line in self._steps:
+            line.wait(line.step in self._asked)
 
 
 class StepLine(QWidget):
@@ -104,11 +115,11 @@ class StepLine(QWidget):
 
     def __init__(self, do: Callable[[Step], None]) -> None:
         super().__init__()
-        self._step = Step(Mark.OK, "")
+        self.step = Step(Mark.OK, "")
         self._sign = MarkSign(1.2)
         self._sentence = pieces.taken_words()
         self._next_step = pieces.taken_words()
-        self._button = pieces.button("", lambda: do(self._step))
+        self._button = pieces.button("", lambda: do(self.step))
         lines = QVBoxLayout()
         lines.setSpacing(pieces.space(self, 0.15))
         lines.addWidget(self._sentence)
@@ -121,20 +132,19 @@ class StepLine(QWidget):
         across.addWidget(self._button, alignment=Qt.AlignmentFlag.AlignTop)
         self.hide()
 
-    def wait(self, words: str) -> None:
-        """The button says this and cannot be pressed, until there is nothing more to wait for."""
-        self._button.setEnabled(not words)
-        self._button.setText(words or self._step.label)
+    def wait(self, is_waiting: bool) -> None:
+        """Whether the button cannot be pressed, since it was."""
+        self._button.setEnabled(not is_waiting)
+        self._button.setText(self.step.label_meanwhile if is_waiting else self.step.label)
 
     def show_step(self, step: Step | None) -> None:
         self.setVisible(step is not None)
-        if step is None or step == self._step:
+        if step is None or step == self.step:
             return
-        self._step = step
+        self.step = step
         self._sign.show_mark(step.mark, step.sentence)
         pieces.say(self._sentence, step.sentence)
         pieces.say(self._next_step, step.next_step)
-        self._button.setText(step.label)
         self._button.setVisible(bool(step.label))
 
 
@@ -191,18 +201,8 @@ class DoorsCard(pieces.Card):
         super().__init__(_("For your mail program"))
         self._client = client
         self._said = said
-        grid = QGridLayout()
-        grid.setColumnStretch(1, 1)
-        grid.setHorizontalSpacing(pieces.space(self, 0.8))
-        self.inside.addLayout(grid)
-        self._lines: list[tuple[QLineEdit, QPushButton]] = []
-        for number, door in enumerate(overview_words.doors(Endpoints())):
-            label, value = pieces.words(door.label, faint=True), pieces.value_field(door.label)
-            label.setWordWrap(False)
-            button = pieces.copy_button(door.label, value.text)
-            for across, widget in enumerate((label, value, button)):
-                grid.addWidget(widget, number, across)
-            self._lines.append((value, button))
+        self._doors = DoorsGrid(self)
+        self.inside.addLayout(self._doors)
         self._hint = pieces.words(overview_words.doors_hint(), faint=True)
         self._password = pieces.button(
             _("&New password …"),
@@ -214,10 +214,7 @@ class DoorsCard(pieces.Card):
 
     def show_doors(self, endpoints: Endpoints, *, is_set_up: bool) -> None:
         self.setVisible(is_set_up)
-        found = overview_words.doors(endpoints)
-        for (value, button), door in zip(self._lines, found, strict=True):
-            pieces.show_value(value, door.value or door.shut)
-            button.setEnabled(bool(door.value))
+        self._doors.show_endpoints(endpoints)
 
     def _ask_for_password(self) -> None:
         pieces.ask_first(

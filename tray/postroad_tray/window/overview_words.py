@@ -25,6 +25,7 @@ class Step:
     sentence: str
     next_step: str = ""
     label: str = ""
+    label_meanwhile: str = ""  # until there is an answer
     place: Place | None = None
     question: Question | None = None
     starts: bool = False  # the service
@@ -50,7 +51,13 @@ def steps(picture: Picture) -> tuple[Step, ...]:
     banner = link_banner(picture)
     if banner is not None:
         label = _("&Start Postroad") if banner.may_start else ""
-        step = Step(banner.mark, banner.next_step, label=label, starts=banner.may_start)
+        step = Step(
+            banner.mark,
+            banner.next_step,
+            label=label,
+            label_meanwhile=_("Starting …"),
+            starts=banner.may_start,
+        )
         return (step,) if banner.next_step else ()
     node = picture.node
     match node.state:
@@ -71,6 +78,7 @@ def steps(picture: Picture) -> tuple[Step, ...]:
                     _("Where they are kept by your desktop's keyring, the button opens them; with "
                       "a passphrase of their own, type in a terminal: postroad unlock"),
                     label=_("&Unlock"),
+                    label_meanwhile=_("Unlocking …"),
                     question=UNLOCK,
                 ),
             )  # fmt: skip
@@ -82,7 +90,7 @@ def steps(picture: Picture) -> tuple[Step, ...]:
 def _of_problem(problem: Problem) -> Step:
     label, place = _help(problem.code)
     mark = SEVERITY_MARKS[problem.severity]
-    return Step(mark, problem.summary, problem.next_step, label, place)
+    return Step(mark, problem.summary, problem.next_step, label, place=place)
 
 
 def _calm(picture: Picture) -> tuple[Step, ...]:
@@ -94,6 +102,7 @@ def _calm(picture: Picture) -> tuple[Step, ...]:
                 Mark.OFF,
                 _("You can read and write; letters wait until you are back."),
                 label=_("&Resume"),
+                label_meanwhile=_("Resuming …"),
                 question=Question("Resume"),
             ),
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from postroad_tray import plain
+from postroad_tray.facts import tables
 from postroad_tray.tongue import _, many, number
 from postroad_tray.window.cells import Cell, Column, Row
 
@@ -67,14 +68,11 @@ def columns() -> tuple[Column, ...]:
 
 def settings(fields: Mapping[str, Any]) -> list[Row]:
     """A row for each setting of `GetPolicy`."""
-    found = fields.get("Settings")
-    told = found if isinstance(found, list | tuple) else ()
     rows = []
-    for one in told[:SETTINGS_MAX]:
-        if isinstance(one, Mapping):
-            key = plain.line(one.get("Key"))
-            value = _said(one.get("Value"))
-            rows.append(Row(key, (Cell(key, key), Cell(value, value), Cell(_source(one)))))
+    for one in tables(fields.get("Settings"), SETTINGS_MAX):
+        key = plain.line(one.get("Key"))
+        value = _said(one.get("Value"))
+        rows.append(Row(key, (Cell(key, key), Cell(value, value), Cell(_source(one)))))
     return rows
 
 
