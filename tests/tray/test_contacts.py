@@ -104,6 +104,22 @@ class TestPage:
         client.show(pictures.with_people(9))
         assert page._table.chosen() == [key]
 
+    def test_a_clock_that_was_set_back_does_not_end_the_asking(self) -> None:
+        _, client, page = opened(pictures.with_people(1))
+        client.asked.clear()
+        page.draw(client.picture, pictures.NOW + 30)
+        assert client.asked == []
+        page.draw(client.picture, pictures.NOW - pictures.DAY)
+        assert [one.member for one in client.asked] == ["ListInvitations", "ListProposals"]
+
+    def test_what_a_button_is_about_is_said_as_of_now(self) -> None:
+        frame, client, page = opened(pictures.with_people(1, requests=1))
+        accept = seeing.button(frame, "Accept")
+        assert "1 h ago" in accept.accessibleDescription()
+        page.draw(client.picture, pictures.NOW + 4 * pictures.HOUR)
+        assert seeing.button(frame, "Accept") is accept
+        assert "5 h ago" in accept.accessibleDescription()
+
     def test_blocking_asks_first_and_no_is_the_answer_to_return(self) -> None:
         frame, client, page = opened(pictures.with_people(3))
         key = choose(page)

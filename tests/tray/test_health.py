@@ -155,6 +155,13 @@ class TestPage:
         client.show(pictures.trouble())
         assert len(client.asked) == 2
 
+    def test_a_clock_that_was_set_back_does_not_end_the_asking(self) -> None:
+        _, client, page = opened()
+        page.draw(client.picture, pictures.NOW - pictures.DAY)
+        assert len(client.asked) == 2
+        page.draw(client.picture, pictures.NOW - pictures.DAY + 30)
+        assert len(client.asked) == 2
+
     def test_another_span_is_asked_for(self) -> None:
         _, client, page = opened()
         box = page.findChildren(QComboBox)[0]

@@ -334,3 +334,52 @@ def test_whatever_happens_a_look_ends_and_wants_the_next_one_later(
 def test_what_was_told_is_kept_within_bounds() -> None:
     memory = Memory(told={f"cause {one}": START - one for one in range(5 * TOLD_MAX)})
     assert len(look(memory, ONLINE, START).memory.told) == TOLD_MAX
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_without_names_a_notice_tells_neither_whom_it_is_about_nor_why(count: int) -> None:
+    secret = Problem("x", Severity.BROKEN, "The helper secret does not serve you.", "Ask secret.")
+    for slot in (Slot.RETURNED, Slot.STUCK, Slot.REQUESTS, Slot.CARE):
+        letters = tuple(
+            dataclasses.replace(one, recipient=f"secret{one.recipient}")
+            for one in stuck(*range(count)).messages
+        )
+        watched = Watched()
+        if slot is Slot.RETURNED:
+            fresh = (dataclasses.replace(one, tries=0) for one in letters)
+            watched.see(dataclasses.replace(ONLINE, messages=tuple(fresh)))
+            for letter in letters:
+                watched.hear("MessageFailed", letter.object_path, "failed", "secret: No.")
+        elif slot is Slot.STUCK:
+            watched.see(dataclasses.replace(ONLINE, messages=letters))
+        elif slot is Slot.REQUESTS:
+            new = tuple(Request(f"/r/{n}", f"secret{n}@postroad.alt") for n in range(count))
+            watched.see(dataclasses.replace(ONLINE, requests=new))
+        else:
+            node = Node(state=State.ONLINE, problems=(secret,) * count)
+            watched.see(Picture(Link.THERE, node))
+        watched.wait(HOUR)
+        (notice,) = watched.told
+        assert notice.slot is slot
+        assert "secret" in notice.words(shows_names=True) or count > 1
+        assert "secret" not in notice.title
+        assert "secret" not in notice.words(shows_names=False)
+        assert notice.words(shows_names=False)
+
+
+def test_a_notice_without_names_says_the_same_either_way() -> None:
+    watched = Watched()
+    watched.see(Picture(Link.SILENT))
+    watched.wait(HOUR)
+    (notice,) = watched.told
+    assert notice.words(shows_names=False) == notice.words(shows_names=True) == notice.body
+
+
+def test_a_clock_that_is_set_back_keeps_no_notice_from_its_time() -> None:
+    watched = Watched(failing("one"))
+    watched.wait(HOUR)
+    assert len(watched.told) == 1
+    watched.now -= 30 * 24 * HOUR
+    watched.see(failing("one", "two"))
+    watched.wait(HOUR)
+    assert watched.told[-1].body == "About two."

@@ -37,10 +37,18 @@ class Desk:
         given = absent if capabilities is None else Answer((list(capabilities),))
         self.client.answers["GetCapabilities"] = given
         self.client.answers["Notify"] = Answer((7,))
+        self.shows_names = True
         self.notifier = self.started()
 
     def started(self) -> Notifier:
-        return Notifier(self.client, self.done.append, lambda: self.now, self._later, self.kept_in)
+        return Notifier(
+            self.client,
+            self.done.append,
+            lambda: self.now,
+            self._later,
+            self.kept_in,
+            lambda: self.shows_names,
+        )
 
     def _later(self, seconds: float, call: Callable[[], None]) -> Callable[[], None]:
         timer = (self.now + seconds, call)
@@ -212,6 +220,41 @@ def test_that_there_is_no_icon_is_said_once_ever(desk: Desk) -> None:
         desk.started().tell_once("no icon", about_icons("It is in the list of programs."))
     (question,) = desk.asked("Notify")
     assert question.body[3] == "Postroad is running without an icon"
+
+
+def test_a_click_that_failed_is_said_in_the_place_of_the_one_before(desk: Desk) -> None:
+    desk.client.show(ASKING)
+    desk.wait(10)
+    desk.client.answers["Notify"] = Answer((9,))
+    desk.notifier.say("Bora & Co did not answer.")
+    desk.notifier.say("Nobody <b>answered</b>.")
+    first, second = desk.asked("Notify")[1:]
+    assert (first.body[1], second.body[1]) == (0, 9)  # what it replaces: no notice of another kind
+    assert first.body[3] == "That did not work"
+    assert first.body[4] == "Bora &amp; Co did not answer."
+    assert second.body[4] == "Nobody &lt;b&gt;answered&lt;/b&gt;."
+
+
+def test_a_click_that_failed_is_said_as_it_is_where_no_markup_is_read(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, ("body",))
+    desk.notifier.say("Bora & Co did not answer.")
+    (question,) = desk.asked("Notify")
+    assert question.body[4:6] == ("Bora & Co did not answer.", [])
+
+
+def test_whoever_wants_no_names_on_the_screen_reads_none_from_then_on(desk: Desk) -> None:
+    desk.shows_names = False
+    desk.client.show(ASKING)
+    desk.wait(10)
+    (question,) = desk.asked("Notify")
+    assert question.body[3:5] == (
+        "Somebody new has written to you",
+        "The letter waits until you have accepted who wrote it.",
+    )
+    desk.shows_names = True
+    desk.client.show(_failing("one"))
+    desk.wait(600)
+    assert desk.asked("Notify")[1].body[4] == "About one."
 
 
 def test_what_was_told_is_kept_where_state_is_kept() -> None:

@@ -166,6 +166,15 @@ def test_another_step_does_not_wait_for_the_answer_to_one() -> None:
     assert seeing.button(page, "Resume").isEnabled()
 
 
+def test_a_clock_that_was_set_back_does_not_end_the_asking_for_the_day() -> None:
+    client = StandIn(pictures.healthy())
+    _frame, page = opened(client)
+    page.draw(client.picture, NOW + 30)
+    assert len(client.asked) == 1
+    page.draw(client.picture, NOW - pictures.DAY)
+    assert [one.member for one in client.asked] == ["GetStatistics"] * 2
+
+
 def test_a_pause_can_be_ended_here() -> None:
     client = StandIn(pictures.paused())
     frame, page = opened(client)

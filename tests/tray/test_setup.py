@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtWidgets import QFileDialog
 
 from postroad_tray.autostart import Autostart
+from postroad_tray.choices import Choices
 from postroad_tray.client import Answer
 from postroad_tray.facts import Link, Picture
 from postroad_tray.window import open_window, setup_words
@@ -102,6 +103,23 @@ class TestPage:
         assert page.login.icon.isChecked()
         page.login.icon.click()
         assert not list((command / "config" / "autostart").iterdir())
+
+    def test_names_in_notifications_are_switched_off_for_icon_and_window(self) -> None:
+        frame, client, page = self.opened()
+        assert page.notifications.names.isChecked()
+        seeing.button(frame, "Show names in notifications").click()
+        assert not Choices().shows_names()
+        assert Choices().show_names(True)  # another window of ours
+        client.show(pictures.trouble())
+        assert page.notifications.names.isChecked()
+
+    def test_a_choice_that_cannot_be_kept_is_not_shown_as_made(self, command: Path) -> None:
+        (command / "config").write_text("a file")
+        frame, _, page = self.opened()
+        stands = page.notifications.names.isChecked()
+        page.notifications.names.click()
+        assert page.notifications.names.isChecked() is stands
+        assert seeing.shows(frame, "could not be written into your settings")
 
     def test_a_backup_goes_into_the_folder_that_was_chosen(self, command: Path) -> None:
         self.answer(command, "backup-to", BACKED_UP)

@@ -71,3 +71,13 @@ def test_ages_are_told_as_a_person_would() -> None:
         "never", "just now", "just now", "2 min ago",
     ]  # fmt: skip
     assert [ahead(at, NOW) for at in (0, NOW - 5, NOW + 90, 2**53)] == ["", "now", "in 1 min", ""]
+
+
+def test_what_was_measured_before_a_clock_was_set_back_is_not_of_this_hour() -> None:
+    trails = Trails()
+    for minute in range(60):
+        trails.note(told(5.0), NOW + 60 * minute)
+    for minute in range(3):
+        trails.note(told(7.0), NOW - 86400 + 60 * minute)
+    assert [one.milliseconds for one in trails.of(PATH, NOW - 86400 + 180)] == [7.0] * 3
+    assert [one.milliseconds for one in trails.of(PATH, NOW + 1800)] == []

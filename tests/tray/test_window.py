@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gettext
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
@@ -168,6 +169,14 @@ def test_size_and_page_are_remembered() -> None:
     again = opened(client)
     assert (again.width(), again.height()) == (611, 502)
     assert again.page_name == "two"
+
+
+def test_what_is_remembered_is_in_a_folder_of_the_trays_own(tmp_path: Path) -> None:
+    frame = opened(StandIn(pictures.healthy()))
+    frame.close()
+    frame._settings.sync()
+    kept = {one.parent.name for one in (tmp_path / "settings").rglob("*.conf")}
+    assert kept == {"postroad-tray"}  # that of the service holds its configuration
 
 
 def test_a_service_that_is_off_can_be_started() -> None:

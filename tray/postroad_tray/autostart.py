@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from postroad_tray import folders
 from postroad_tray.state import APPLICATION
 
 NAME = f"{APPLICATION}.desktop"
@@ -28,10 +29,8 @@ _REFUSED = "Hidden=true\n"
 
 class Autostart:
     def __init__(self, variables: Mapping[str, str] = os.environ) -> None:
-        home = Path(variables.get("HOME") or Path.home())
-        ours = Path(variables.get("XDG_CONFIG_HOME") or home / ".config")
         system = variables.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-        self._ours = ours / "autostart" / NAME
+        self._ours = folders.configuration(variables) / "autostart" / NAME
         self._system = [Path(one) / "autostart" / NAME for one in system.split(":") if one]
 
     def is_on(self) -> bool:

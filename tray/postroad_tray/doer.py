@@ -7,9 +7,8 @@ See: docs/adr/0029-tray.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-from postroad_tray.client import Answer, Client, Question
+from postroad_tray.client import Answer, Client
 from postroad_tray.deeds import (
     Ask,
     Deed,
@@ -22,8 +21,6 @@ from postroad_tray.deeds import (
     StartService,
     pausing,
 )
-from postroad_tray.notifier import NOTIFICATIONS, NOTIFICATIONS_PATH, escaped
-from postroad_tray.state import APPLICATION
 from postroad_tray.tongue import _
 
 
@@ -74,14 +71,3 @@ class Doer:
     def _said(self, answer: Answer) -> None:
         if not answer.is_good:
             self._say(answer.sentence)
-
-    def notify(self, sentence: str) -> None:
-        """Say it in a notification; a daemon may read its body as markup, so none is left in it."""
-        body: tuple[Any, ...] = (
-            "Postroad", 0, APPLICATION, _("That did not work"), escaped(sentence), [], {}, -1,
-        )  # fmt: skip
-        self._client.ask(
-            Question(
-                "Notify", "susssasa{sv}i", body, NOTIFICATIONS_PATH, NOTIFICATIONS, NOTIFICATIONS
-            )
-        )

@@ -15,6 +15,7 @@ from importlib import import_module
 
 from postroad_tray import notifier, plain
 from postroad_tray.autostart import Autostart
+from postroad_tray.choices import Choices
 from postroad_tray.doer import Doer
 from postroad_tray.light import Lacking, LightIcon
 from postroad_tray.notifier import Notifier
@@ -52,7 +53,12 @@ class _Tray:
         self._icon = LightIcon(started.line, self._doer.do, now, starts_at_login=autostart.is_on)
         started.post.to(self._icon.post)
         self._notifier = Notifier(
-            started.line, self._doer.do, now, self._icon.later, notifier.memory_path()
+            started.line,
+            self._doer.do,
+            now,
+            self._icon.later,
+            notifier.memory_path(),
+            Choices().shows_names,
         )
         started.doorbell.answer = lambda page, token: self._window.open(page)
         started.doorbell.leave = self._leave
@@ -78,7 +84,7 @@ class _Tray:
         return True  # and is heard again
 
     def _say(self, sentence: str) -> None:
-        self._doer.notify(sentence)
+        self._notifier.say(sentence)
 
 
 class WindowProgram:

@@ -41,6 +41,7 @@ class Slot(StrEnum):
     CARE = "care"
     SERVICE = "service"
     ICON = "icon"
+    CLICK = "click"
 
 
 _QUIET = {  # how long after a notice the next one of its slot waits
@@ -50,6 +51,7 @@ _QUIET = {  # how long after a notice the next one of its slot waits
     Slot.CARE: 10 * MINUTE,
     Slot.SERVICE: MINUTE,
     Slot.ICON: 0.0,
+    Slot.CLICK: 0.0,
 }
 
 
@@ -61,13 +63,18 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """`deed` is what a click on it does."""
+    """`deed` is what a click on it does; `nameless` its body where no names are to be shown, for
+    whoever may look at this screen: neither whom it is about, nor what others gave as a reason."""
 
     slot: Slot
     title: str
     body: str
     deed: Deed
     buttons: tuple[Button, ...] = ()
+    nameless: str = ""
+
+    def words(self, *, shows_names: bool) -> str:
+        return self.body if shows_names else self.nameless or self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +139,7 @@ def look(memory: Memory, picture: Picture, now: float) -> Outcome:
     }
     told = _still_told(memory, causes, now)
     notices: list[Notice] = []
-    told_at = dict(memory.told_at)
+    told_at = {slot: min(at, now) for slot, at in memory.told_at.items()}  # clocks are set back
     look_at: list[float] = []
     showing = set(memory.showing)
     returned = memory.returned
@@ -228,36 +235,48 @@ def _notice(slot: Slot, causes: list[Cause]) -> Notice:
             title = many("A letter came back", "{n} letters came back", count)
             more = many("And {n} more.", "And {n} more.", count - 1) if count > 1 else ""
             body = "\n".join(line for line in (str(first), more) if line)
-            return _showing(slot, title, body, Place.QUEUE)
+            return _showing(
+                slot, title, body, Place.QUEUE, _("Postroad shows which, and why.")
+            )
         case Slot.STUCK:
             title = many(
                 "A letter could not leave yet", "{n} letters could not leave yet", count
             )  # fmt: skip
-            return _showing(slot, title, _of_stuck(causes), Place.QUEUE)
+            nameless = many(
+                "It is on this computer alone, after hours of trying. Postroad goes on trying.",
+                "They are on this computer alone, after hours of trying. Postroad goes on trying.",
+                count,
+            )
+            return _showing(slot, title, _of_stuck(causes), Place.QUEUE, nameless)
         case Slot.REQUESTS:
             title = many(
                 "Somebody new has written to you", "{n} new people have written to you", count
             )
-            body = _("The letters wait until you have accepted who wrote them.")
+            body = nameless = many(
+                "The letter waits until you have accepted who wrote it.",
+                "The letters wait until you have accepted who wrote them.",
+                count,
+            )
             if count == 1:
                 body = _("A letter of {address} waits until you have accepted them.").format(
                     address=first
                 )
-            return _showing(slot, title, body, Place.REQUESTS)
+            return _showing(slot, title, body, Place.REQUESTS, nameless)
         case Slot.CARE:
             worst = [one.what for one in causes if isinstance(one.what, Problem)]
             title = _("Postroad needs your attention")
             if any(one.severity is Severity.BROKEN for one in worst):
                 title = _("Postroad cannot do its work")
-            return _showing(slot, title, worst[0].summary, Place.OVERVIEW)
+            nameless = _("Postroad shows what it is, and what to do.")
+            return _showing(slot, title, worst[0].summary, Place.OVERVIEW, nameless)
         case Slot.SERVICE:
             return _of_the_service(causes[0].name)
-        case Slot.ICON:
-            raise AssertionError("that notice is made by `about_icons`")
+        case Slot.ICON | Slot.CLICK:
+            raise AssertionError("those notices have functions of their own, below")
 
 
-def _showing(slot: Slot, title: str, body: str, place: Place) -> Notice:
-    return Notice(slot, title, body, Open(place), (Button(_("Show"), Open(place)),))
+def _showing(slot: Slot, title: str, body: str, place: Place, nameless: str = "") -> Notice:
+    return Notice(slot, title, body, Open(place), (Button(_("Show"), Open(place)),), nameless)
 
 
 def _of_stuck(causes: list[Cause]) -> str:
@@ -299,6 +318,11 @@ def once(memory: Memory, name: str, now: float) -> tuple[Memory, bool]:
     if name in memory.told:
         return memory, False
     return replace(memory, told={**memory.told, name: float(FOR_GOOD)}), True
+
+
+def failed(sentence: str) -> Notice:
+    """What a click came to; that of the one before is not worth a second place."""
+    return Notice(Slot.CLICK, _("That did not work"), sentence, Open(Place.OVERVIEW))
 
 
 def about_icons(sentence: str) -> Notice:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from postroad_tray import notices
+from postroad_tray import folders, notices
 from postroad_tray.client import Answer, Client, Question, Signal, Typed
 from postroad_tray.deeds import Deed, Do
 from postroad_tray.facts import Picture
@@ -36,21 +36,28 @@ Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 """Call that in so many seconds; what comes back calls it off."""
 
 
-def memory_path(variables: os._Environ[str] | dict[str, str] = os.environ) -> Path:
-    state = variables.get("XDG_STATE_HOME")
-    home = Path(variables.get("HOME") or Path.home())
-    return (Path(state) if state else home / ".local" / "state") / "postroad-tray" / "told.json"
+def memory_path(variables: Mapping[str, str] = os.environ) -> Path:
+    return folders.state(variables) / folders.OURS / "told.json"
 
 
 class Notifier:
+    """`shows_names`: whether the owner wants to see there whom it is about."""
+
     def __init__(
-        self, client: Client, do: Do, now: Callable[[], float], later: Later, keep_in: Path
+        self,
+        client: Client,
+        do: Do,
+        now: Callable[[], float],
+        later: Later,
+        keep_in: Path,
+        shows_names: Callable[[], bool],
     ) -> None:
         self._client = client
         self._do = do
         self._now = now
         self._later = later
         self._keep_in = keep_in
+        self._shows_names = shows_names
         self._memory = Memory(told=_kept(keep_in))
         self._capabilities: frozenset[str] | None = None
         self._waiting: list[Notice] = []  # for the capabilities to be told
@@ -72,6 +79,10 @@ class Notifier:
         if is_new:
             self._keep()
             self._show(notice)
+
+    def say(self, sentence: str) -> None:
+        """That a click came to nothing, and why."""
+        self._show(notices.failed(sentence))
 
     def _look(self, picture: Picture) -> None:
         before = self._memory.told.keys()
@@ -128,7 +139,7 @@ class Notifier:
             for number, button in enumerate(notice.buttons):
                 deeds[f"{number}"] = button.deed
                 actions += [f"{number}", button.label]
-        body = notice.body
+        body = notice.words(shows_names=self._shows_names())
         if "body-markup" in capabilities:
             body = escaped(body)
         hints = {"desktop-entry": Typed("s", APPLICATION), "category": Typed("s", "email")}

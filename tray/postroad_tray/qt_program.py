@@ -35,6 +35,7 @@ from PySide6.QtWidgets import QApplication
 
 from postroad_tray import notices, notifier, tongue
 from postroad_tray.autostart import Autostart
+from postroad_tray.choices import Choices
 from postroad_tray.doer import Doer
 from postroad_tray.gnome import Advice, Adviser
 from postroad_tray.notifier import Notifier
@@ -185,7 +186,12 @@ class _Tray:
         started.doorbell.leave = self._leave
         if not self._options.is_window:
             self._notifier = Notifier(
-                started.line, self._doer.do, now, _later, notifier.memory_path()
+                started.line,
+                self._doer.do,
+                now,
+                _later,
+                notifier.memory_path(),
+                Choices().shows_names,
             )
             if self._options.has_icon:
                 self._icon = self._made_icon()
@@ -239,7 +245,8 @@ class _Tray:
         self.open(page)
 
     def _say(self, sentence: str) -> None:
-        self._doer.notify(sentence)
+        if self._notifier is not None:  # a window alone says it itself
+            self._notifier.say(sentence)
 
     def _advise(self, advice: Advice | None) -> None:
         """On a desktop that shows no icon the window says what to do; while there is no window, a

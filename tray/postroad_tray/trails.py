@@ -40,6 +40,8 @@ class Trails:
             kept = self._kept.setdefault(peer.object_path, deque())
             while kept and kept[0].at <= now - SPAN_SECONDS:
                 kept.popleft()
+            while kept and kept[-1].at > now:  # the clock was set back
+                kept.pop()
             if peer.online and peer.round_trip_milliseconds > 0:
                 self._put(kept, Point(now, peer.round_trip_milliseconds))
 

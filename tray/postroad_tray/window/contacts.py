@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from postroad import contract
 from postroad_tray import plain
@@ -14,6 +14,7 @@ from postroad_tray.deeds import Place
 from postroad_tray.facts import Contact, Picture, Request
 from postroad_tray.tongue import _
 from postroad_tray.window import contact_rows, pieces
+from postroad_tray.window.again import Again
 from postroad_tray.window.contact_rows import Invitation, Proposal
 from postroad_tray.window.page import Page
 from postroad_tray.window.people_dialogs import Accept, Invite, Rename, Verify
@@ -32,7 +33,7 @@ class Contacts(Page):
         self._decided: set[Asked] = set()  # of requests; no second click is a second question
         self._ended: set[Asked] = set()  # of invitations and proposals
         self._now = 0.0
-        self._asked_at = 0.0
+        self._lists = Again(ASKED_AGAIN_SECONDS)  # invitations and proposals
         self._is_there = False
         self._summary = pieces.words(size=1.3)
         self.invite_button = pieces.button(_("&Invite someone …"), self.invite)
@@ -73,7 +74,7 @@ class Contacts(Page):
         self._show_requests(picture.requests)
         for button in (self.invite_button, self.accept_button):
             button.setEnabled(picture.is_there)
-        if picture.is_there and now - self._asked_at >= ASKED_AGAIN_SECONDS:
+        if picture.is_there and self._lists.is_due(now):
             self._ask_lists()
         self._tell()
 
@@ -252,7 +253,7 @@ class Contacts(Page):
 
     def _ask_lists(self) -> None:
         """Nothing of these is told by signals."""
-        self._asked_at = self._now
+        self._lists.asked(self._now)
         self._client.ask(Question("ListInvitations"), self._show_invitations)
         self._client.ask(Question("ListProposals"), self._show_proposals)
 
@@ -313,24 +314,22 @@ class Lines(pieces.Card):
 
     def __init__(self, title: str) -> None:
         super().__init__(title)
-        self._shown: dict[str, QWidget] = {}
-        self._words: dict[str, QLabel] = {}
+        self._shown: dict[str, LineWidget] = {}
         self.hide()
 
     def show_lines(self, lines: Sequence[Line]) -> None:
         """What stays keeps its widgets, and with them the focus."""
         wanted = {one.key: one for one in lines}
         for key in [key for key in self._shown if key not in wanted]:
-            self._words.pop(key)
             widget = self._shown.pop(key)
             self.inside.removeWidget(widget)
             widget.hide()
             widget.deleteLater()
         for key, line in wanted.items():
             if key not in self._shown:
-                self._shown[key], self._words[key] = _widget(line)
+                self._shown[key] = LineWidget(line.buttons)
                 self.inside.addWidget(self._shown[key])
-            pieces.say(self._words[key], line.sentence)
+            self._shown[key].say(line)
         self.setVisible(bool(wanted))
 
 
@@ -340,15 +339,18 @@ def _from_the_left(*buttons: QWidget) -> QHBoxLayout:
     return across
 
 
-def _widget(line: Line) -> tuple[QWidget, QLabel]:
-    words = pieces.taken_words()
-    across = QWidget()
-    column = QVBoxLayout(across)
-    column.setContentsMargins(0, 0, 0, 0)
-    buttons: list[QPushButton] = []
-    for text, does in line.buttons:
-        button = pieces.button(text, does)
-        button.setAccessibleDescription(line.sentence)
-        buttons.append(button)
-    column.addLayout(pieces.row(words, *buttons))
-    return across, words
+class LineWidget(QWidget):
+    """What it says changes with time; its buttons stay."""
+
+    def __init__(self, buttons: Sequence[tuple[str, Callable[[], None]]]) -> None:
+        super().__init__()
+        self._words = pieces.taken_words()
+        self._buttons = [pieces.button(text, does) for text, does in buttons]
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(pieces.row(self._words, *self._buttons))
+
+    def say(self, line: Line) -> None:
+        pieces.say(self._words, line.sentence)
+        for button in self._buttons:
+            button.setAccessibleDescription(line.sentence)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from postroad_tray import folders
 from postroad_tray.client import Answer, Client
 from postroad_tray.facts import Picture
 from postroad_tray.tongue import _
@@ -52,7 +53,7 @@ class Frame(QMainWindow):
         self._leave = leave
         self._now = now
         self._is_watched = False
-        self._settings = QSettings("postroad", "tray")
+        self._settings = QSettings(folders.OURS, "window")
         self.setWindowTitle(_("Postroad"))
         self._list = PageList()
         self._stack = QStackedWidget()

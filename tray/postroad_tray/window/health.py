@@ -29,6 +29,7 @@ from postroad_tray.facts import Picture
 from postroad_tray.numbers import Presence, Statistics, statistics
 from postroad_tray.tongue import _, many
 from postroad_tray.window import health_words, pieces
+from postroad_tray.window.again import Again
 from postroad_tray.window.page import Page
 from postroad_tray.window.plots import Bars, Column, HourAxis, HourStrip, Sample, Series, Spans
 from postroad_tray.window.reach import NETCHECK, Findings
@@ -45,7 +46,7 @@ class Health(Page):
     def __init__(self, client: Client) -> None:
         super().__init__()
         self._client = client
-        self._asked_at = 0.0
+        self._again = Again(ASKED_AGAIN_SECONDS)
         self._now = 0.0
         self._shown: Statistics | None = None
         self._headline = pieces.taken_words(size=1.3)
@@ -65,7 +66,7 @@ class Health(Page):
 
     def draw(self, picture: Picture, now: float) -> None:
         self._now = now
-        if picture.is_there and now - self._asked_at >= ASKED_AGAIN_SECONDS:
+        if picture.is_there and self._again.is_due(now):
             self._ask()
         elif not picture.is_there and self._shown is None:
             self._show_nothing(_("There is nothing to show while Postroad does not answer."))
@@ -80,7 +81,7 @@ class Health(Page):
         self._ask()
 
     def _ask(self) -> None:
-        self._asked_at = self._now
+        self._again.asked(self._now)
         days = int(self._days.currentData())
         question = Question("GetStatistics", "a{sv}", [{"Days": Typed("u", days)}])
 
@@ -90,7 +91,7 @@ class Health(Page):
             if answer.is_good:
                 self._show(statistics(answer.fields, self._now, days))
             else:
-                self._asked_at = 0.0
+                self._again.forget()
                 if self._shown is None:
                     self._show_nothing(plain.line(answer.sentence))
 

@@ -21,6 +21,7 @@ from postroad_tray.client import Answer, Client, Question, Typed
 from postroad_tray.facts import Endpoints, Picture
 from postroad_tray.tongue import _
 from postroad_tray.window import overview_words, pieces, telling
+from postroad_tray.window.again import Again
 from postroad_tray.window.doors import DoorsGrid
 from postroad_tray.window.marks import MarkSign
 from postroad_tray.window.overview_words import Step
@@ -55,7 +56,7 @@ class Overview(Page):
         for card in (self._day, self._address, self._doors):
             self.column.addWidget(card)
         self.column.addStretch(1)
-        self._asked_at = 0.0
+        self._again = Again(STATISTICS_SECONDS)
         self._asked_for: object = None
         self._asked: list[Step] = []  # their buttons wait for an answer
 
@@ -79,9 +80,10 @@ class Overview(Page):
     def _ask_for_the_day(self, picture: Picture, now: float) -> None:
         """Now and then, and when letters have come to an end or were written."""
         about = (picture.node.parcels_under_way, picture.node.version)
-        if about == self._asked_for and now - self._asked_at < STATISTICS_SECONDS:
+        if about == self._asked_for and not self._again.is_due(now):
             return
-        self._asked_for, self._asked_at = about, now
+        self._asked_for = about
+        self._again.asked(now)
         day = {"Days": Typed("u", 1)}
         self._client.ask(Question("GetStatistics", "a{sv}", (day,)), self._day.show_answer)
 

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog
 
 from postroad_tray import plain
 from postroad_tray.autostart import Autostart
+from postroad_tray.choices import Choices
 from postroad_tray.client import Answer, Client, Question
 from postroad_tray.deeds import Place
 from postroad_tray.facts import Picture
@@ -33,15 +34,17 @@ class SetUp(Page):
         self.login = LoginCard()
         self.mail = MailCard(client)
         self.mail.show_settings.clicked.connect(lambda *_ignored: self._turn(Place.OVERVIEW))
+        self.notifications = NotificationsCard()
         self.backup = BackupCard()
         self.duties = DutiesCard(client)
-        for card in (self.login, self.mail, self.backup, self.duties):
+        for card in (self.login, self.mail, self.notifications, self.backup, self.duties):
             self.column.addWidget(card)
         self.column.addStretch(1)
 
     def draw(self, picture: Picture, now: float) -> None:
         self.mail.may_write(picture.is_there and bool(picture.node.address))
         self.login.look()
+        self.notifications.look()
         if picture.is_there and not self._is_asked:
             self._is_asked = True
             self.duties.ask()
@@ -111,6 +114,34 @@ class MailCard(pieces.Card):
 
     def may_write(self, allowed: bool) -> None:
         self._trial.allow(allowed)
+
+
+class NotificationsCard(pieces.Card):
+    """What they tell; a desktop may show them to whoever passes by, also while it is locked."""
+
+    def __init__(self) -> None:
+        super().__init__(_("Notifications"))
+        self._choices = Choices()
+        self.names = QCheckBox(_("Show &names in notifications"))
+        self.names.clicked.connect(self._turned)
+        self.outcome = pieces.words(
+            _(
+                "Without them a notification tells that a letter came back or somebody wrote, but "
+                "not who, nor why."
+            ),
+            faint=True,
+        )
+        self.inside.addWidget(self.names)
+        self.inside.addWidget(self.outcome)
+        self.look()
+
+    def look(self) -> None:
+        self.names.setChecked(self._choices.shows_names())
+
+    def _turned(self, on: bool) -> None:
+        if not self._choices.show_names(on):
+            self.look()
+            pieces.say(self.outcome, _("That could not be written into your settings."))
 
 
 class BackupCard(pieces.Card):
