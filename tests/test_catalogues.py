@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import gettext
 import io
+import re
 import shutil
 import string
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 import catalogues
 from catalogues import Catalogue, Message
+from postroad.app.cli import main
 
 LANGUAGES = catalogues.languages()
+GROUPS = {name for name, one in main.commands.items() if isinstance(one, click.Group)}
 
 
 def test_the_template_is_what_the_sources_say() -> None:
@@ -31,6 +35,7 @@ def test_each_sentence_is_translated_with_all_that_is_put_into_it(name: str) -> 
         assert one.is_whole, f"packaging/po/{name}.po lacks: {one.one}"
         assert len(one.said) == (language.plurals if one.more else 1), one.one
         for text in one.said:
+            assert commands(text) in (commands(one.one), commands(one.more)), one.one
             assert holes(text) in (holes(one.one), holes(one.more or one.one)), one.one
             assert text.count("&") == one.one.count("&"), one.one
             assert text == text.strip(), one.one
@@ -82,10 +87,18 @@ def test_a_changed_sentence_is_a_new_one_and_the_others_keep_what_is_said() -> N
 
 @pytest.mark.parametrize(
     "source",
-    ['_(f"{a}")', "_(name)", 'many("{n} day", more, 3)', '_("one"); many("one", "two", 3)'],
+    [
+        '_(f"{a}")',
+        "_(name)",
+        'many("{n} day", more, 3)',
+        '_("one"); many("one", "two", 3)',
+        'phrase(f"{a}")',
+        'phrases.counted("{n} day", more, 3)',
+    ],
 )
 def test_what_cannot_be_translated_is_refused_with_its_place(source: str, tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text(f"from x.tongue import _, many\n{source}\n")
+    imports = "from x.tongue import _, many\nfrom x.phrases import phrase"
+    (tmp_path / "a.py").write_text(f"{imports}\n{source}\n")
     with pytest.raises(catalogues.Wrong, match=r"a\.py"):
         catalogues.extracted(tmp_path, ("",))
 
@@ -95,6 +108,23 @@ def test_a_broken_catalogue_is_refused_with_its_line(tmp_path: Path) -> None:
     path.write_text('msgid ""\nmsgstr ""\nBroken\n')
     with pytest.raises(catalogues.Wrong, match=r"de\.po:3"):
         catalogues.read(path)
+
+
+def test_what_only_has_the_name_of_a_sayer_says_nothing(tmp_path: Path) -> None:
+    source = "from x.phrases import phrase\nphrase('Said.')\npieces.counted(a, b)\nlater(task)\n"
+    (tmp_path / "a.py").write_text(source)
+    assert [one.one for one in catalogues.extracted(tmp_path, ("",))] == ["Said."]
+
+
+def commands(text: str) -> list[str]:
+    """What is to be typed, which is of no language."""
+    typed = re.findall(r"postroad ([a-z-]+(?: [a-z-]+)?)", text)
+    known = [one.split() for one in typed]
+    return sorted(
+        " ".join(words if words[0] in GROUPS else words[:1])
+        for words in known
+        if words[0] in main.commands
+    )
 
 
 def holes(text: str) -> set[str | None]:

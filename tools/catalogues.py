@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The catalogues of translations: from the sources to .po, and from there to what gettext reads.
 
-Purpose: what `_("...")` and `many("...", "...", n)` say in the tray and the command line, and what
-commands say of themselves, is found in their syntax trees, written into packaging/po/postroad.pot,
-and merged into each language there; GNU gettext's own tools know nothing of docstrings of ours, and
-would be one more thing to install.
+Purpose: what `_("...")` and `many("...", "...", n)` say in the tray and the command line, `phrase`
+and `counted` in the service, and what commands say of themselves, is found in their syntax trees,
+written into packaging/po/postroad.pot, and merged into each language there; GNU gettext's own tools
+know nothing of docstrings of ours, and would be one more thing to install.
 Invariants: the same tree gives the same bytes; a translation stays as long as its sentence does,
 and goes with it (git remembers). Standard library only.
 
@@ -19,7 +19,7 @@ import argparse
 import ast
 import struct
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,7 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PO = ROOT / "packaging" / "po"
 TEMPLATE = "postroad.pot"
 DOMAIN = "postroad"
-SOURCES = ("tray/postroad_tray", "service/postroad/app")
+SOURCES = ("tray/postroad_tray", "service/postroad")
+TONGUES = ("tongue", "phrases")  # where the functions come from that say something
 LINE_MAX = 78
 MAGIC = 0x950412DE
 HEADER = """\
@@ -77,10 +78,9 @@ def extracted(root: Path = ROOT, sources: Sequence[str] = SOURCES) -> tuple[Mess
     """All that is said, in the order of the files."""
     found: dict[str, Message] = {}
     for path in sorted(one for source in sources for one in (root / source).rglob("*.py")):
-        text, place = path.read_text(), str(path.relative_to(root))
-        tree = ast.parse(text)
-        said = _said_in(tree, place) if "tongue import" in text else ()
-        for message in (*said, *_helps_in(tree, place)):
+        place = str(path.relative_to(root))
+        tree = ast.parse(path.read_text())
+        for message in (*_said_in(tree, place), *_helps_in(tree, place)):
             known = found.setdefault(message.one, message)
             if known.more != message.more:
                 raise Wrong(f"{place}: {message.one!r} is said with and without a plural.")
@@ -90,18 +90,29 @@ def extracted(root: Path = ROOT, sources: Sequence[str] = SOURCES) -> tuple[Mess
 
 
 def _said_in(tree: ast.AST, place: str) -> Iterator[Message]:
-    calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and _forms(one)]
+    speakers = {
+        alias.name
+        for one in ast.walk(tree)
+        if isinstance(one, ast.ImportFrom) and (one.module or "").endswith(TONGUES)
+        for alias in one.names
+    }
+    calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and _forms(one, speakers)]
     for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
-        texts = [_text(one) for one in call.args[: _forms(call)]]
-        if len(texts) < _forms(call) or not all(texts):
+        forms = _forms(call, speakers)
+        texts = [_text(one) for one in call.args[:forms]]
+        if len(texts) < forms or not all(texts):
             raise Wrong(f"{place}:{call.lineno}: a literal is wanted, to be translated.")
         yield Message(texts[0] or "", "".join(map(str, texts[1:])), places=(place,))
 
 
-def _forms(call: ast.Call) -> int:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-    name = call.func.id if isinstance(call.func, ast.Name) else name
-    return {"_": 1, "later": 1, "many": 2}.get(name, 0)
+def _forms(call: ast.Call, speakers: Collection[str]) -> int:
+    """How many texts this says; `speakers`: what was imported from where such functions are."""
+    name = ""
+    if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+        name = call.func.attr if call.func.value.id in TONGUES else ""
+    elif isinstance(call.func, ast.Name):
+        name = call.func.id if call.func.id in speakers else ""
+    return {"_": 1, "later": 1, "phrase": 1, "many": 2, "counted": 2}.get(name, 0)
 
 
 def _helps_in(tree: ast.Module, place: str) -> Iterator[Message]:

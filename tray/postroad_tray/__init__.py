@@ -1,1 +1,1 @@
-"""The tray applet's room. It may know `postroad.contract` (the D-Bus names) and nothing else."""
+"""The tray applet's room. It may know `postroad.contract` and `postroad.phrases` of the service."""

@@ -4,7 +4,8 @@ Purpose: from the dictionaries of `GetManagedObjects` and `PropertiesChanged` to
 which menu, icon, pages and notifications are drawn. Pure.
 Invariants: whatever comes over the bus, reading it does not raise: what is missing or of a wrong
 type becomes the empty value of its field, a word that we do not know the gravest of its kind, and
-every text is plain (`plain`). Nothing is taken beyond OBJECTS_MAX of a kind.
+every text is plain (`plain`). Nothing is taken beyond OBJECTS_MAX of a kind. Problems are in the
+reader's language from here on, where the service told of which parts their sentences are made.
 See: docs/dbus.md; docs/adr/0029-tray.md.
 """
 
@@ -18,12 +19,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from postroad import contract
+from postroad import contract, phrases
 from postroad.contract import Health, MessageState, Path, Severity, State
-from postroad_tray import plain
+from postroad_tray import plain, tongue
 
 OBJECTS_MAX = 2000
 PROBLEMS_MAX = 50
+SENTENCES_LENGTH_MAX = 800  # of what is said of a problem; the service has 500 in English
 NUMBER_MAX = 2**53
 T = TypeVar("T")
 Told = Mapping[str, Any]  # properties by their names, variants unwrapped
@@ -310,6 +312,24 @@ def _spelt(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
+def _problem(told: object) -> Problem:
+    properties = told if isinstance(told, Mapping) else {}
+    one = read(Problem, properties)
+    return replace(
+        one,
+        summary=retold(properties, "Summary"),
+        next_step=retold(properties, "NextStep"),
+    )
+
+
+def retold(told: Told, name: str) -> str:
+    """The sentences called so in the language of whoever reads them; English, where the service
+    does not tell of which parts they are made."""
+    english = told.get(name)
+    known = phrases.heard(english, told.get(f"{name}Parts")) if isinstance(english, str) else ""
+    return plain.line(phrases.said(known, tongue._, tongue.many), SENTENCES_LENGTH_MAX)
+
+
 _HINTS: dict[type[Any], dict[str, Any]] = {}
 
 
@@ -325,6 +345,8 @@ def _value(kind: Any, said: object) -> Any:
         return tuple(_value(one, item) for item in items(said, PROBLEMS_MAX))
     if isinstance(kind, types.GenericAlias) or not isinstance(kind, type):
         raise TypeError(f"no field of ours is a {kind}")
+    if kind is Problem:
+        return _problem(said)
     if dataclasses.is_dataclass(kind):
         return read(kind, said)
     if issubclass(kind, StrEnum):

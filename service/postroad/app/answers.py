@@ -144,11 +144,20 @@ _BACKUP: Shape = {
     "messages": whole("in it"),
     "total_bytes": whole("of mail and database in it"),
 }
+_PART: Shape = {
+    "template": text("a sentence in English, with {names} for what is put in; key of translations"),
+    "plural": text("the same, where `count` is not 1; there {n} is `count`").or_absent(),
+    "count": whole("that decides between the two").or_absent(),
+    "arguments": anything("what is put in: texts, by their names"),
+}
+_PARTS = many(nested(_PART), "the sentences of it, with spaces between them")
 _FINDING: Shape = {
     "about": text("what was looked at"),
     "state": text("how it is", "good", "limited", "bad", "unknown"),
     "summary": text("a sentence"),
     "next_step": text("what to do; may be empty"),
+    "summary_parts": _PARTS,
+    "next_step_parts": _PARTS,
 }
 
 # The answers
@@ -164,6 +173,8 @@ _VERDICT: Shape = {
                 "severity": text("how grave it is", *Severity),
                 "summary": text("what is, in sentences"),
                 "next_step": text("what to do, with a command"),
+                "summary_parts": _PARTS,
+                "next_step_parts": _PARTS,
             }
         ),
         "the gravest first",

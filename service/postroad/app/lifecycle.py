@@ -39,6 +39,7 @@ from postroad.machine.disk import FolderDisk
 from postroad.machine.listeners import SystemListeners
 from postroad.machine.peer_uid import KernelPeerUid
 from postroad.machine.systemd import Manager, feed_watchdog
+from postroad.phrases import phrase
 from postroad.store import audit, checkup, keyring
 
 log = logging.getLogger(__name__)
@@ -247,7 +248,12 @@ def _understood(path: Path) -> Config:
 
 
 def _bound(name: str, port: int, path: Path, doors: SystemListeners) -> Sequence[socket]:
-    with advised(f"To use another one, change {name}_port in {path}, and in your mail program."):
+    advice = phrase(
+        "To use another one, change {key} in {path}, and in your mail program.",
+        key=f"{name}_port",
+        path=path,
+    )
+    with advised(advice):
         return doors.loopback(name, port)
 
 

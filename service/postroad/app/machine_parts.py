@@ -24,6 +24,7 @@ from postroad.machine.own_addresses import EVERYWHERE
 from postroad.machine.supply import SystemSupply
 from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
+from postroad.phrases import joined
 from postroad.protocol.border import border
 from postroad.protocol.holding import HoldFor
 
@@ -71,7 +72,7 @@ def advised(advice: str) -> Iterator[None]:
     try:
         yield
     except NotToBeHad as error:
-        raise ConfigurationError(f"{error} {advice}") from error
+        raise ConfigurationError(joined(str(error), advice)) from error
 
 
 def _network(config: Config) -> Network:

@@ -41,6 +41,7 @@ from postroad.machine.desktop_keyring import DesktopKeyring
 from postroad.machine.disk import FolderDisk
 from postroad.machine.supply import SystemSupply
 from postroad.machine.systemd import Manager
+from postroad.phrases import phrase
 from postroad.protocol.health import Verdict
 from postroad.protocol.starting import Keeper
 from postroad.sealing.wrapping import Wrapping
@@ -137,7 +138,9 @@ class Running:
         assert main is not None
         machine, config = self._machine, self._config
         keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
-        with advised(f"To use another one, change {keys} in {self._house.path}."):
+        with advised(
+            phrase("To use another one, change {keys} in {path}.", keys=keys, path=self._house.path)
+        ):
             settings = machine_parts.settings(config)
             node = await stack.enter_async_context(
                 build_node(settings, machine, wrapping, self._locksmith, self._opening())

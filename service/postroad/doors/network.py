@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
+from postroad import phrases
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure, Unknown
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
@@ -230,4 +231,6 @@ def _told(one: Way) -> Reply:
         "state": one.state.value,
         "summary": one.summary,
         "next_step": one.next_step,
+        "summary_parts": phrases.told(one.summary),
+        "next_step_parts": phrases.told(one.next_step),
     }

@@ -18,6 +18,7 @@ from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import HostPort
 from postroad.machine import privacy
 from postroad.machine.own_addresses import EVERYWHERE
+from postroad.phrases import joined, phrase
 
 BACKLOG = 128
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -279,13 +280,14 @@ def _remove_stale(path: Path) -> None:
 
 def _why(error: OSError, at: HostPort, kind: socket.SocketKind, door: str) -> str:
     protocol = "TCP" if kind == socket.SOCK_STREAM else "UDP"
-    where = f"{door} cannot use {at} ({protocol})"
     match error.errno:
         case errno.EADDRINUSE:
-            return f"{where}: another program has this port; stop it if you can."
+            why = phrase("another program has this port; stop it if you can.")
         case errno.EACCES | errno.EPERM:
-            return f"{where}: this user may not (those below 1024 are for root)."
+            why = phrase("this user may not (those below 1024 are for root).")
         case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
-            return f"{where}: this machine has no such address."
+            why = phrase("this machine has no such address.")
         case _:
-            return f"{where}: {error.strerror or error}."
+            why = joined(f"{error.strerror or error}.")
+    cannot = phrase("{door} cannot use {at} ({protocol}):", door=door, at=at, protocol=protocol)
+    return joined(cannot, why)

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from postroad import phrases
 from postroad.base import limits
 from postroad.contract import Health, Severity, State
+from postroad.phrases import counted, joined, phrase
 from postroad.protocol import starting
 from postroad.protocol.clock import Because, Judgement
 from postroad.protocol.netcheck import Way
@@ -134,8 +136,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`summary` says what is, `next_step` what to do; sentences, free of anything private but the
-    names that the owner gave their contacts."""
+    """`summary` says what is, `next_step` what to do; sentences in parts (`phrases`), free of
+    anything private but the names that the owner gave their contacts."""
 
     code: Code
     severity: Severity
@@ -157,13 +159,15 @@ class Verdict:
         return {
             "state": self.state.value,
             "health": self.health.value,
-            "sentence": self.sentence,
+            "sentence": str(self.sentence),
             "problems": [
                 {
                     "code": one.code.value,
                     "severity": one.severity.value,
-                    "summary": one.summary,
-                    "next_step": one.next_step,
+                    "summary": str(one.summary),
+                    "next_step": str(one.next_step),
+                    "summary_parts": phrases.told(one.summary),
+                    "next_step_parts": phrases.told(one.next_step),
                 }
                 for one in self.problems
             ],
@@ -190,13 +194,13 @@ _HEALTHS = {
     Severity.BROKEN: Health.BROKEN,
 }
 _SENTENCES = {
-    State.SETUP_NEEDED: "Postroad is not set up yet: you have no address.",
-    State.LOCKED: "Your node is locked: its keys wait for you.",
-    State.STARTING: "Your node is starting.",
-    State.ONLINE: "Your node is online: letters come and go.",
-    State.OFFLINE: "Your node is offline: letters wait until it reaches other nodes.",
-    State.DEGRADED: "Your node is running, but not all is as it should be.",
-    State.PAUSED: "Your node is paused: no letter comes or goes.",
+    State.SETUP_NEEDED: phrase("Postroad is not set up yet: you have no address."),
+    State.LOCKED: phrase("Your node is locked: its keys wait for you."),
+    State.STARTING: phrase("Your node is starting."),
+    State.ONLINE: phrase("Your node is online: letters come and go."),
+    State.OFFLINE: phrase("Your node is offline: letters wait until it reaches other nodes."),
+    State.DEGRADED: phrase("Your node is running, but not all is as it should be."),
+    State.PAUSED: phrase("Your node is paused: no letter comes or goes."),
 }
 
 
@@ -212,9 +216,9 @@ def _sentence(facts: Facts, state: State) -> str:
     if facts.is_set_up and facts.is_coming:
         return _SENTENCES[State.STARTING]
     if facts.is_set_up and not facts.is_running:
-        return "Your node is off: no letter comes or goes."
+        return phrase("Your node is off: no letter comes or goes.")
     if state is State.OFFLINE and facts.cannot_start_because:
-        return "Your node cannot start: no letter comes or goes."
+        return phrase("Your node cannot start: no letter comes or goes.")
     return _SENTENCES[state]
 
 
@@ -261,108 +265,162 @@ def _of_owner(facts: Facts) -> Iterator[Problem]:
         yield Problem(
             Code.NOT_SET_UP,
             Severity.ATTENTION,
-            "There are no keys and no address here yet.",
-            "Make them: postroad setup",
+            phrase("There are no keys and no address here yet."),
+            phrase("Make them: postroad setup"),
         )
     elif not facts.is_running and not facts.is_coming:
         yield Problem(
             Code.OFF,
             Severity.BROKEN,
-            "While your node is off, letters to you wait with their senders and your holders, and "
-            "your mail program can neither send nor read.",
-            f"Start it: {starting.start(facts.keeper)}",
+            phrase(
+                "While your node is off, letters to you wait with their senders and your holders, "
+                "and your mail program can neither send nor read."
+            ),
+            phrase("Start it: {command}", command=starting.start(facts.keeper)),
         )
     if facts.cannot_start_because:
         yield Problem(
             Code.CANNOT_START,
             Severity.BROKEN,
-            f"Your node cannot start. {facts.cannot_start_because}",
-            "It looks again by itself, and starts when it can. Look again: postroad status",
+            joined(phrase("Your node cannot start."), facts.cannot_start_because),
+            joined(
+                phrase("It looks again by itself, and starts when it can."),
+                phrase("Look again: postroad status"),
+            ),
         )
     if facts.locked_because:
         yield Problem(
             Code.LOCKED,
             Severity.ATTENTION,
-            f"No letter comes or goes until your keys are open. {facts.locked_because}",
-            "Open them: postroad unlock",
+            joined(
+                phrase("No letter comes or goes until your keys are open."), facts.locked_because
+            ),
+            phrase("Open them: postroad unlock"),
         )
     if facts.identity_trouble:
         yield Problem(
             Code.IDENTITY,
             Severity.BROKEN,
-            facts.identity_trouble,
-            "See who you are, and which devices speak for you: postroad identity, postroad devices",
+            joined(facts.identity_trouble),
+            phrase(
+                "See who you are, and which devices speak for you: postroad identity, "
+                "postroad devices"
+            ),
         )
     if facts.is_paused:
         yield Problem(
             Code.PAUSED,
             Severity.INFO,
-            "You paused your node. You can read and write; letters wait, those to you with their "
-            "senders and your holders.",
-            "Be back on the network: postroad resume",
+            joined(
+                phrase("You paused your node."),
+                phrase(
+                    "You can read and write; letters wait, those to you with their senders and "
+                    "your holders."
+                ),
+            ),
+            phrase("Be back on the network: postroad resume"),
         )
 
 
-SERVICES = {
-    "network": "to be on the network",
-    "sender": "to send letters",
-    "receiver": "to receive letters",
-    "renter": "to keep holders",
-    "relay": "to be a relay for others",
-    "neighbours": "to find contacts on the local network",
-    "directory": "to take part in the directory",
-    "tidy": "to tidy up",
-}
+def _failing(name: str, reason: str) -> str:
+    """What a service that begins again and again means."""
+    match name:
+        case "network":
+            fails = phrase("Your node fails to be on the network, and goes on trying:")
+        case "sender":
+            fails = phrase("Your node fails to send letters, and goes on trying:")
+        case "receiver":
+            fails = phrase("Your node fails to receive letters, and goes on trying:")
+        case "renter":
+            fails = phrase("Your node fails to keep holders, and goes on trying:")
+        case "relay":
+            fails = phrase("Your node fails to be a relay for others, and goes on trying:")
+        case "neighbours":
+            fails = phrase(
+                "Your node fails to find contacts on the local network, and goes on trying:"
+            )
+        case "directory":
+            fails = phrase("Your node fails to take part in the directory, and goes on trying:")
+        case "tidy":
+            fails = phrase("Your node fails to tidy up, and goes on trying:")
+        case _:
+            fails = phrase(
+                "Your node fails at a part of its work ({name}), and goes on trying:", name=name
+            )
+    return joined(fails, reason)
 
 
 def _of_house(facts: Facts) -> Iterator[Problem]:
+    make_room = phrase(
+        "Make room on the disk of your data folder, then look again: postroad status"
+    )
     if facts.store_trouble:
         yield Problem(
             Code.STORE,
             Severity.BROKEN,
-            f"Your store did not take or give what it was asked for: {facts.store_trouble}",
-            "Nothing that was accepted is lost. Check the disk and its free space, then look "
-            "again: postroad status",
+            joined(
+                phrase("Your store did not take or give what it was asked for:"),
+                facts.store_trouble,
+            ),
+            joined(
+                phrase("Nothing that was accepted is lost."),
+                phrase("Check the disk and its free space, then look again: postroad status"),
+            ),
         )
     if facts.room is Room.NONE:
         yield Problem(
             Code.DISK_FULL,
             Severity.BROKEN,
-            "The disk is almost full, so new letters are refused; nothing that was accepted is "
-            "lost.",
-            "Make room on the disk of your data folder, then look again: postroad status",
+            phrase(
+                "The disk is almost full, so new letters are refused; nothing that was accepted is "
+                "lost."
+            ),
+            make_room,
         )
     elif facts.room is Room.LITTLE:
         yield Problem(
             Code.DISK_LOW,
             Severity.ATTENTION,
-            "The disk is filling up: soon new letters will be refused.",
-            "Make room on the disk of your data folder, then look again: postroad status",
+            phrase("The disk is filling up: soon new letters will be refused."),
+            make_room,
         )
     yield from _of_doors(facts)
     for name, reason in facts.failing:
         yield Problem(
             Code.SERVICE,
             Severity.BROKEN if name in MAIL_SERVICES else Severity.ATTENTION,
-            f"Your node fails {SERVICES.get(name, f'at a part of its work ({name})')}, and goes on "
-            f"trying: {reason}",
-            "Look again in a minute: postroad status. If it stays so, start your node again: "
-            f"{starting.again(facts.keeper)}",
+            _failing(name, reason),
+            joined(
+                phrase("Look again in a minute: postroad status."),
+                phrase("If it stays so, start your node again:"),
+                starting.again(facts.keeper),
+            ),
         )
     if facts.not_reloaded:
         yield Problem(
             Code.CONFIGURATION,
             Severity.ATTENTION,
-            "Your configuration has a mistake and was not taken over; the one before it counts.",
-            "See what is wrong, mend it, and say so: postroad config check, postroad config reload",
+            phrase(
+                "Your configuration has a mistake and was not taken over; the one before it counts."
+            ),
+            phrase(
+                "See what is wrong, mend it, and say so: postroad config check, "
+                "postroad config reload"
+            ),
         )
     if facts.sandbox_lost:
         yield Problem(
             Code.SANDBOX,
             Severity.ATTENTION,
-            "This system denies your node its sandbox, which it had before "
-            f"({facts.sandbox_lost}); your node runs without it, and mail flows.",
-            "See what denies it: postroad doctor. To have it again: postroad service enable",
+            phrase(
+                "This system denies your node its sandbox, which it had before ({reason}); your "
+                "node runs without it, and mail flows.",
+                reason=facts.sandbox_lost,
+            ),
+            joined(
+                phrase("See what denies it: postroad doctor."),
+                phrase("To have it again: postroad service enable"),
+            ),
         )
     for kind, count in facts.damaged:
         yield _damage(kind, count)
@@ -370,78 +428,125 @@ def _of_house(facts: Facts) -> Iterator[Problem]:
 
 def _of_doors(facts: Facts) -> Iterator[Problem]:
     for door, reason in facts.doors_shut:
+        if door == "SMTP":
+            shut = phrase("The {door} door is shut: your mail program cannot send.", door=door)
+        else:
+            shut = phrase("The {door} door is shut: your mail program cannot read.", door=door)
         yield Problem(
             Code.DOOR_SHUT,
             Severity.BROKEN,
-            f"The {door} door is shut: your mail program cannot "
-            f"{'send' if door == 'SMTP' else 'read'}. {reason}".rstrip(),
-            "It opens by itself as soon as it can. With another port in your configuration: "
-            f"{starting.again(facts.keeper, {'smtp_port'})}",
+            joined(shut, reason.strip()),
+            joined(
+                phrase("It opens by itself as soon as it can."),
+                phrase("With another port in your configuration:"),
+                starting.again(facts.keeper, {"smtp_port"}),
+            ),
         )
     if facts.doors_not_held:
-        have = "has no port" if len(facts.doors_not_held) == 1 else "have no ports"
         yield Problem(
             Code.PORT_NOT_HELD,
             Severity.ATTENTION,
-            f"{', '.join(facts.doors_not_held)} {have} that systemd holds: whenever your node "
-            "is started again, another user of this computer could listen there, and be shown "
-            "your mailbox password.",
-            "Make the unit anew: postroad service enable",
+            counted(
+                "{doors} has no port that systemd holds: whenever your node is started again, "
+                "another user of this computer could listen there, and be shown your mailbox "
+                "password.",
+                "{doors} have no ports that systemd holds: whenever your node is started again, "
+                "another user of this computer could listen there, and be shown your mailbox "
+                "password.",
+                len(facts.doors_not_held),
+                doors=", ".join(facts.doors_not_held),
+            ),
+            phrase("Make the unit anew: postroad service enable"),
         )
     if facts.astray:
         yield Problem(
             Code.PORT_ASTRAY,
             Severity.ATTENTION,
-            f"systemd listens at {', '.join(facts.astray)}, where no door of yours is: a mail "
-            "program that still comes there is turned away.",
-            "Make the unit anew: postroad service enable. The ports that count: postroad status",
+            phrase(
+                "systemd listens at {places}, where no door of yours is: a mail program that still "
+                "comes there is turned away.",
+                places=", ".join(facts.astray),
+            ),
+            joined(
+                phrase("Make the unit anew: postroad service enable."),
+                phrase("The ports that count: postroad status"),
+            ),
         )
 
 
 def _damage(kind: str, count: int) -> Problem:
     """What of one kind stands in the quarantine, and what its owner can do."""
-    are = "is" if count == 1 else "are"
-    look = "Check the disk"
+    look = phrase("Check the disk.")
+    which = phrase("Which they are: postroad status --json")
     match kind:
         case "letter":  # anybody can send such a thing: no reason for the owner to worry
             return Problem(
                 Code.UNREADABLE,
                 Severity.INFO,
-                f"{_number(count, 'letter')} that came in could not be opened and {are} set aside.",
-                "If you miss a letter, ask its sender to send it again. Which they are: postroad "
-                "status --json",
+                counted(
+                    "{n} letter that came in could not be opened and is set aside.",
+                    "{n} letters that came in could not be opened and are set aside.",
+                    count,
+                ),
+                joined(phrase("If you miss a letter, ask its sender to send it again."), which),
             )
         case "letter to send":
-            what = f"{_number(count, 'letter')} of yours {are} damaged on this disk and cannot be"
             return _on_disk(
-                f"{what} sent.",
-                f"{look}, and send again what does not leave your queue: postroad queue",
+                counted(
+                    "{n} letter of yours is damaged on this disk and cannot be sent.",
+                    "{n} letters of yours are damaged on this disk and cannot be sent.",
+                    count,
+                ),
+                look,
+                phrase("Send again what does not leave your queue: postroad queue"),
             )
         case "parcel":
-            what = f"{_number(count, 'entry', 'entries')} of your queue {are} damaged on this disk"
             return _on_disk(
-                f"{what}, so some letter of yours is not sent.",
-                f"{look}, and ask your recipients. What is still under way: postroad queue",
+                counted(
+                    "{n} entry of your queue is damaged on this disk, so some letter of yours is "
+                    "not sent.",
+                    "{n} entries of your queue are damaged on this disk, so some letter of yours "
+                    "is not sent.",
+                    count,
+                ),
+                look,
+                phrase("Ask your recipients. What is still under way: postroad queue"),
             )
         case "message":
-            what = f"{_number(count, 'message')} in your folders {are} damaged on this disk"
             return _on_disk(
-                f"{what}; your mail program shows a note in place of each.",
-                f"{look}, and ask the senders. Which they are: postroad status --json",
+                counted(
+                    "{n} message in your folders is damaged on this disk; your mail program shows "
+                    "a note in place of it.",
+                    "{n} messages in your folders are damaged on this disk; your mail program "
+                    "shows a note in place of each.",
+                    count,
+                ),
+                look,
+                phrase("Ask the senders."),
+                which,
             )
         case "contact":
-            what = f"{_number(count, 'entry', 'entries')} of your contacts {are} damaged on this"
             return _on_disk(
-                f"{what} disk, and cannot be used.",
-                f"{look}, and invite whom you miss again: postroad invite",
+                counted(
+                    "{n} entry of your contacts is damaged on this disk, and cannot be used.",
+                    "{n} entries of your contacts are damaged on this disk, and cannot be used.",
+                    count,
+                ),
+                look,
+                phrase("Invite whom you miss again: postroad invite"),
             )
         case _:
-            what = f"{_number(count, 'thing')} of the kind {kind!r} {are} damaged and set aside."
-            return _on_disk(what, f"{look}. Which they are: postroad status --json")
+            what = counted(
+                "{n} thing of the kind {kind} is damaged and set aside.",
+                "{n} things of the kind {kind} are damaged and set aside.",
+                count,
+                kind=repr(kind),
+            )
+            return _on_disk(what, look, which)
 
 
-def _on_disk(summary: str, next_step: str) -> Problem:
-    return Problem(Code.DAMAGED, Severity.ATTENTION, summary, next_step)
+def _on_disk(summary: str, *next_step: str) -> Problem:
+    return Problem(Code.DAMAGED, Severity.ATTENTION, summary, joined(*next_step))
 
 
 _WAYS = {"network": Code.NETWORK, "udp": Code.UDP, "incoming": Code.INCOMING, "relay": Code.RELAY}
@@ -450,23 +555,24 @@ _WAYS = {"network": Code.NETWORK, "udp": Code.UDP, "incoming": Code.INCOMING, "r
 def _of_ways(facts: Facts) -> Iterator[Problem]:
     for one in facts.bad_ways:
         code = Code.CLOCK_WRONG if one.about == "clock" else _WAYS.get(one.about, Code.INCOMING)
-        more = f"{one.next_step} ".lstrip()
-        yield Problem(code, Severity.ATTENTION, one.summary, f"{more}See: postroad netcheck")
+        more = joined(one.next_step, phrase("See: postroad netcheck"))
+        yield Problem(code, Severity.ATTENTION, joined(one.summary), more)
     all_of_few = 0 < facts.contacts <= facts.unanswered
     if not facts.linked and (facts.unanswered >= UNANSWERED_MANY or all_of_few):
+        tried = counted(
+            "No other node answers now; {n} was tried.",
+            "No other node answers now; {n} were tried.",
+            facts.unanswered,
+        )
         yield Problem(
             Code.NOBODY_ANSWERS,
             Severity.INFO,
-            f"No other node answers now; {facts.unanswered or 'none'} "
-            f"{'was' if facts.unanswered == 1 else 'were'} tried. They are off, or something "
-            "between you and them is.",
-            "Letters wait, and go by themselves. See what is open: postroad netcheck",
+            joined(tried, phrase("They are off, or something between you and them is.")),
+            joined(
+                phrase("Letters wait, and go by themselves."),
+                phrase("See what is open: postroad netcheck"),
+            ),
         )
-
-
-UNTIL_CONFIRMED = (
-    "Until then nothing expires, and nothing old is removed; letters come and go as always."
-)
 
 
 def _of_clock(facts: Facts) -> Iterator[Problem]:
@@ -474,45 +580,76 @@ def _of_clock(facts: Facts) -> Iterator[Problem]:
     if not clock.is_worth_a_word(something_waits=facts.waits_for_clock):
         return
     agreeing, disagreeing = clock.agreeing, clock.disagreeing
+    until_confirmed = phrase(
+        "Until then nothing expires, and nothing old is removed; letters come and go as always."
+    )
     if clock.because is Because.CONTRADICTED:
+        others = counted(
+            "{n} of your contacts' nodes says another time than this computer.",
+            "{n} of your contacts' nodes say another time than this computer.",
+            disagreeing,
+        )
+        same = phrase("None says the same.")
+        if agreeing:
+            same = counted("{n} says the same.", "{n} say the same.", agreeing)
         yield Problem(
             Code.CLOCK_WRONG,
             Severity.ATTENTION,
-            f"{disagreeing} of your contacts' nodes say another time than this computer, "
-            f"{agreeing or 'none'} the same. {UNTIL_CONFIRMED}",
-            "Look at the date of this computer and set it; then look again: postroad status",
+            joined(others, same, until_confirmed),
+            phrase(
+                "Look at the date of this computer and set it; then look again: postroad status"
+            ),
         )
         return
-    was_set = clock.because is Because.STEPPED
-    begins = "was set, and is not confirmed since" if was_set else "is not confirmed yet"
-    agree = "contact's node agrees" if agreeing == 1 else "contacts' nodes agree"
+    if clock.because is Because.STEPPED:
+        begins = phrase("The clock of this computer was set, and is not confirmed since:")
+    else:
+        begins = phrase("The clock of this computer is not confirmed yet:")
+    needed = {"needed": limits.CLOCK_VOICES}
+    agree = phrase(
+        "no contacts' nodes agree with it, and {needed} are needed, or a day of running.", **needed
+    )
+    if agreeing:
+        agree = counted(
+            "{n} contact's node agrees with it, and {needed} are needed, or a day of running.",
+            "{n} contacts' nodes agree with it, and {needed} are needed, or a day of running.",
+            agreeing,
+            **needed,
+        )
     yield Problem(
         Code.CLOCK_UNCONFIRMED,
         Severity.INFO,
-        f"The clock of this computer {begins}: {agreeing or 'no'} {agree} with it, and "
-        f"{limits.CLOCK_VOICES} are needed, or a day of running. {UNTIL_CONFIRMED}",
-        "There is nothing to do. Who could say the time: postroad peers",
+        joined(begins, agree, until_confirmed),
+        phrase("There is nothing to do. Who could say the time: postroad peers"),
     )
 
 
 def _of_queue(facts: Facts) -> Iterator[Problem]:
     if facts.late_here:
-        have, them = ("has", "it") if facts.late_here == 1 else ("have", "them")
         yield Problem(
             Code.LATE_HERE,
             Severity.ATTENTION,
-            f"{_number(facts.late_here, 'letter')} of yours {have} been under way for more than a "
-            f"day, and no holder has {them} yet: this computer alone does.",
-            "See why, and what will do: postroad queue",
+            counted(
+                "{n} letter of yours has been under way for more than a day, and no holder has it "
+                "yet: this computer alone does.",
+                "{n} letters of yours have been under way for more than a day, and no holder has "
+                "them yet: this computer alone does.",
+                facts.late_here,
+            ),
+            phrase("See why, and what will do: postroad queue"),
         )
     if facts.late_held:
-        wait = "waits" if facts.late_held == 1 else "wait"
         yield Problem(
             Code.LATE_HELD,
             Severity.INFO,
-            f"{_number(facts.late_held, 'letter')} of yours {wait} at holders for more than a day: "
-            "the recipient has been away.",
-            "Nothing is lost. See which: postroad queue",
+            counted(
+                "{n} letter of yours waits at holders for more than a day: the recipient has been "
+                "away.",
+                "{n} letters of yours wait at holders for more than a day: the recipient has been "
+                "away.",
+                facts.late_held,
+            ),
+            joined(phrase("Nothing is lost."), phrase("See which: postroad queue")),
         )
 
 
@@ -522,8 +659,8 @@ def too_few_holders(contacts: int, holders: int) -> Problem | None:
         return Problem(
             Code.NO_CONTACTS,
             Severity.INFO,
-            "You have no contacts yet, so nobody can write to you or hold letters for you.",
-            "Invite somebody: postroad invite",
+            phrase("You have no contacts yet, so nobody can write to you or hold letters for you."),
+            phrase("Invite somebody: postroad invite"),
         )
     return _few_holders(holders) if holders < limits.HOLDERS_SAFE else None
 
@@ -533,54 +670,86 @@ def _of_holders(facts: Facts) -> Iterator[Problem]:
     if few is not None:
         yield few
     if facts.holders_silent:
-        have = "has" if facts.holders_silent == 1 else "have"
         yield Problem(
             Code.SILENT_HOLDERS,
             Severity.INFO,
-            f"{_number(facts.holders_silent, 'more holder')} {have} not been seen for days, and "
-            "will be replaced as soon as somebody else can hold for you.",
-            "See who was seen when: postroad peers",
+            counted(
+                "{n} more holder has not been seen for days, and will be replaced as soon as "
+                "somebody else can hold for you.",
+                "{n} more holders have not been seen for days, and will be replaced as soon as "
+                "somebody else can hold for you.",
+                facts.holders_silent,
+            ),
+            phrase("See who was seen when: postroad peers"),
         )
     for one in facts.unwilling:
-        whose = f"{one.name}'s node" if one.is_contact else f"A contact of {one.name}'s"
+        if one.is_contact:
+            whose = phrase("{name}'s node does not hold for you:", name=one.name)
+        else:
+            whose = phrase("A contact of {name}'s does not hold for you:", name=one.name)
         yield Problem(
             Code.UNWILLING_HOLDER,
             Severity.INFO,
-            f"{whose} does not hold for you: {one.reason}",
-            "Others will do. See who holds: postroad peers",
+            joined(whose, one.reason),
+            phrase("Others will do. See who holds: postroad peers"),
         )
     for name, reason in facts.helpers_refusing:
         yield Problem(
             Code.UNWILLING_HELPER,
             Severity.INFO,
-            f"The helper {name} does not serve you any more: {reason}",
-            "Ask its owner for another link, or forget it: postroad helpers",
+            joined(phrase("The helper {name} does not serve you any more:", name=name), reason),
+            phrase("Ask its owner for another link, or forget it: postroad helpers"),
         )
 
 
 def _few_holders(holders: int) -> Problem:
     if not holders:
-        days = limits.EXPIRY_SECONDS_MAX // limits.DAY
         return Problem(
             Code.NO_HOLDERS,
             Severity.ATTENTION,
-            "Nobody holds letters for you while this computer is off. Safe: each letter to you "
-            "stays on its sender's computer, which tries again until you are both on, for up to "
-            f"{days} days. Not safe: if that computer is lost before, the letter is lost with it.",
-            "Invite people; their nodes will hold for you: postroad invite",
+            joined(
+                phrase("Nobody holds letters for you while this computer is off."),
+                counted(
+                    "Safe: each letter to you stays on its sender's computer, which tries again "
+                    "until you are both on, for up to {n} day.",
+                    "Safe: each letter to you stays on its sender's computer, which tries again "
+                    "until you are both on, for up to {n} days.",
+                    limits.EXPIRY_SECONDS_MAX // limits.DAY,
+                ),
+                phrase("Not safe: if that computer is lost before, the letter is lost with it."),
+            ),
+            phrase("Invite people; their nodes will hold for you: postroad invite"),
         )
-    keep = "keeps" if holders == 1 else "keep"
-    them = "your holder" if holders == 1 else "your holders"
     return Problem(
         Code.FEW_HOLDERS,
         Severity.INFO,
-        f"{_number(holders, 'holder')} of {limits.HOLDERS_WANTED} {keep} letters for you while you "
-        "are away. That is few. Safe: each letter to you stays on its sender's computer, too, "
-        "until it is in your INBOX; one that a holder took comes without its sender. Not safe: "
-        f"while {them} cannot be reached, letters wait until you and their sender are both on; and "
-        f"one is lost if its sender's computer and {them} are lost before you have it.",
-        f"Invite more people (postroad invite): {limits.HOLDERS_SAFE} holders are enough for every "
-        f"day, {limits.HOLDERS_WANTED} for a disaster.",
+        joined(
+            counted(
+                "{n} holder of {wanted} keeps letters for you while you are away. That is few.",
+                "{n} holders of {wanted} keep letters for you while you are away. That is few.",
+                holders,
+                wanted=limits.HOLDERS_WANTED,
+            ),
+            phrase(
+                "Safe: each letter to you stays on its sender's computer, too, until it is in your "
+                "INBOX; one that a holder took comes without its sender."
+            ),
+            counted(
+                "Not safe: while your holder cannot be reached, letters wait until you and their "
+                "sender are both on; and one is lost if its sender's computer and your holder are "
+                "lost before you have it.",
+                "Not safe: while your holders cannot be reached, letters wait until you and their "
+                "sender are both on; and one is lost if its sender's computer and your holders are "
+                "lost before you have it.",
+                holders,
+            ),
+        ),
+        phrase(
+            "Invite more people (postroad invite): {safe} holders are enough for every day, "
+            "{wanted} for a disaster.",
+            safe=limits.HOLDERS_SAFE,
+            wanted=limits.HOLDERS_WANTED,
+        ),
     )
 
 
@@ -590,30 +759,35 @@ def _of_backup(facts: Facts) -> Iterator[Problem]:
         yield Problem(
             Code.BACKUP_OLD,
             Severity.INFO,
-            f"Your last backup is {facts.backup_days} days old; what came since is only here.",
-            f"Plug in its disk, and type: postroad backup to {folder}",
+            counted(
+                "Your last backup is {n} day old; what came since is only here.",
+                "Your last backup is {n} days old; what came since is only here.",
+                facts.backup_days,
+            ),
+            phrase("Plug in its disk, and type: postroad backup to {folder}", folder=folder),
         )
 
 
 def _of_requests(facts: Facts) -> Iterator[Problem]:
     if facts.requests:
-        whose = "a stranger" if facts.requests == 1 else "strangers"
-        waits = "waits" if facts.requests == 1 else "wait"
         yield Problem(
             Code.REQUESTS,
             Severity.INFO,
-            f"{_number(facts.requests, 'letter')} of {whose} {waits} for your answer.",
-            "See: postroad requests",
+            counted(
+                "{n} letter of a stranger waits for your answer.",
+                "{n} letters of strangers wait for your answer.",
+                facts.requests,
+            ),
+            phrase("See: postroad requests"),
         )
     if facts.proposals:
-        waits = "waits" if facts.proposals == 1 else "wait"
         yield Problem(
             Code.PROPOSALS,
             Severity.INFO,
-            f"{_number(facts.proposals, 'introduction')} {waits} for your answer.",
-            "See: postroad proposals",
+            counted(
+                "{n} introduction waits for your answer.",
+                "{n} introductions wait for your answer.",
+                facts.proposals,
+            ),
+            phrase("See: postroad proposals"),
         )
-
-
-def _number(count: int, noun: str, nouns: str = "") -> str:
-    return f"{count} {noun if count == 1 else nouns or noun + 's'}"

@@ -9,12 +9,17 @@ from enum import StrEnum
 
 from postroad.base import limits
 from postroad.base.ids import Contact, HostPort, Relay
+from postroad.phrases import Phrase, counted, joined, phrase
 from postroad.protocol import reach
 from postroad.protocol.reach import Nat, Picture
 
-ADD_HELPER = "add a helper (postroad helper enable, on a small box that both of you can reach)"
-BOTH_ON = "have both computers on at the same time: the nodes try each other every minute"
-BUNDLE = "carry the letters as a file (postroad bundle write)"
+ONE_OF_THESE = phrase("One of these will do:")
+ADD_HELPER = phrase(
+    "add a helper (postroad helper enable, on a small box that both of you can reach);"
+)
+OPEN_CONTACT = phrase("be contacts with somebody whose computer is open to everybody;")
+BOTH_ON = phrase("have both computers on at the same time: the nodes try each other every minute;")
+OR_BUNDLE = phrase("or carry the letters as a file (postroad bundle write).")
 
 
 class State(StrEnum):
@@ -62,8 +67,8 @@ def _no_network() -> Way:
     return Way(
         "network",
         State.BAD,
-        "This computer has no network: no letter comes or goes.",
-        "Connect it; your node notices by itself, and what waits goes at once.",
+        phrase("This computer has no network: no letter comes or goes."),
+        phrase("Connect it; your node notices by itself, and what waits goes at once."),
     )
 
 
@@ -77,34 +82,52 @@ def _peers(facts: Facts) -> Way:
         return Way(
             "peers",
             State.UNKNOWN,
-            "Your node knows no other node yet, so nobody can say how it is seen from outside.",
-            "Invite somebody (postroad invite), and type this again when they have accepted.",
+            phrase(
+                "Your node knows no other node yet, so nobody can say how it is seen from outside."
+            ),
+            phrase(
+                "Invite somebody (postroad invite), and type this again when they have accepted."
+            ),
         )
     if not facts.reached:
-        nobody = "The one node" if facts.contacts == 1 else f"None of the {facts.contacts} nodes"
-        does = "does not answer" if facts.contacts == 1 else "answers"
         return Way(
             "peers",
             State.LIMITED,
-            f"{nobody} of your contacts {does} now: they are off, or this network blocks UDP.",
-            "Letters wait here. Where UDP is blocked they need a helper (postroad helper enable, "
-            "on a small box), or a file (postroad bundle write).",
+            counted(
+                "The one node of your contacts does not answer now: they are off, or this network "
+                "blocks UDP.",
+                "None of the {n} nodes of your contacts answers now: they are off, or this network "
+                "blocks UDP.",
+                facts.contacts,
+            ),
+            joined(
+                phrase("Letters wait here."),
+                phrase(
+                    "Where UDP is blocked they need a helper (postroad helper enable, on a small "
+                    "box), or a file (postroad bundle write)."
+                ),
+            ),
         )
     return Way(
         "peers",
         State.GOOD,
-        f"Nodes of your contacts that answer now: {facts.reached} of {facts.contacts}.",
+        phrase(
+            "Nodes of your contacts that answer now: {reached} of {all}.",
+            reached=facts.reached,
+            all=facts.contacts,
+        ),
     )
 
 
 def _udp(facts: Facts) -> Way:
     if facts.picture.udp is None:
-        return Way("udp", State.UNKNOWN, "Whether UDP gets out is not known yet.")
+        return Way("udp", State.UNKNOWN, phrase("Whether UDP gets out is not known yet."))
     if facts.picture.udp:
-        return Way("udp", State.GOOD, "Packets go out and come back directly (UDP).")
-    says = "This network blocks UDP, so letters can only pass through a relay (TCP)."
+        return Way("udp", State.GOOD, phrase("Packets go out and come back directly (UDP)."))
+    says = phrase("This network blocks UDP, so letters can only pass through a relay (TCP).")
     if facts.relay is not None:
-        return Way("udp", State.LIMITED, f"{says} You have one: all works, a little slower.")
+        works = phrase("You have one: all works, a little slower.")
+        return Way("udp", State.LIMITED, joined(says, works))
     return Way("udp", State.BAD, says, _ways_out(facts))
 
 
@@ -112,93 +135,130 @@ def _incoming(facts: Facts) -> Way:
     picture = facts.picture
     seen = ", ".join(str(one.address) for one in picture.outside)
     if picture.is_open:
-        return Way(
-            "incoming", State.GOOD, f"Others can begin: you are open to everybody at {seen}."
-        )
+        is_open = phrase("Others can begin: you are open to everybody at {places}.", places=seen)
+        return Way("incoming", State.GOOD, is_open)
     nats = {picture.nat4, picture.nat6}
     if nats <= {Nat.UNKNOWN}:
         if picture.udp:
-            return Way(
-                "incoming",
-                State.UNKNOWN,
+            unknown = phrase(
                 "Only neighbours on your own network have seen you; how you look from outside is "
-                "not known.",
+                "not known."
             )
-        return Way(
-            "incoming", State.UNKNOWN, "Nobody has said yet how your computer is seen from outside."
-        )
+        else:
+            unknown = phrase("Nobody has said yet how your computer is seen from outside.")
+        return Way("incoming", State.UNKNOWN, unknown)
     if nats <= {Nat.SYMMETRIC, Nat.UNKNOWN}:
-        says = (
+        says = phrase(
             "Your router takes another port for each destination (a symmetric NAT), so others can "
             "reach you only while you have a relay."
         )
     elif Nat.NONE in nats and not any(one.is_open for one in picture.outside):
-        says = f"Your address {seen} is your own, but a firewall keeps away whoever begins."
+        says = phrase(
+            "Your address {places} is your own, but a firewall keeps away whoever begins.",
+            places=seen,
+        )
     else:
-        sure = "" if any(one.is_sure for one in picture.outside) else " (one network says so)"
-        says = (
-            f"You are seen at {seen}{sure}. Your router lets in only those whom you write to: "
-            "others meet you through a relay, and go on directly."
+        if any(one.is_sure for one in picture.outside):
+            says = phrase("You are seen at {places}.", places=seen)
+        else:
+            says = phrase("You are seen at {places} (one network says so).", places=seen)
+        says = joined(
+            says,
+            phrase(
+                "Your router lets in only those whom you write to: others meet you through a "
+                "relay, and go on directly."
+            ),
         )
     if facts.relay is not None:
-        return Way("incoming", State.LIMITED, f"{says} You have one.")
+        return Way("incoming", State.LIMITED, joined(says, phrase("You have one.")))
     return Way("incoming", State.BAD, says, _ways_out(facts))
 
 
 def _relay(facts: Facts) -> Way:
     if facts.relay is not None:
-        where = "your own" if facts.is_own_relay else f"at {facts.relay.address}"
-        ms = "" if facts.relay_seconds is None else f" ({round(facts.relay_seconds * 1000)} ms)"
-        return Way("relay", State.GOOD, f"You wait at a relay, {where}{ms}.")
+        return Way("relay", State.GOOD, _at_relay(facts.relay, facts))
     if facts.picture.is_open:
         return Way(
             "relay",
             State.LIMITED,
-            "You have no relay, and need none but for people whose network lets no UDP out.",
-            "If you know such people, open TCP at the same port in your router, or add a helper.",
+            phrase(
+                "You have no relay, and need none but for people whose network lets no UDP out."
+            ),
+            phrase(
+                "If you know such people, open TCP at the same port in your router, or add a "
+                "helper."
+            ),
         )
     if facts.helpers:
         return Way(
             "relay",
             State.BAD,
-            "Your helper does not answer, so whoever cannot reach you directly has to wait.",
-            "Look whether it is on, and whether its ports are open (TCP 443). Until it answers, "
-            f"{BUNDLE}.",
+            phrase(
+                "Your helper does not answer, so whoever cannot reach you directly has to wait."
+            ),
+            joined(
+                phrase("Look whether it is on, and whether its ports are open (TCP 443)."),
+                phrase("Until it answers, carry the letters as a file (postroad bundle write)."),
+            ),
         )
     return Way(
-        "relay", State.LIMITED, "None of your contacts is a relay for you.", _ways_out(facts)
+        "relay",
+        State.LIMITED,
+        phrase("None of your contacts is a relay for you."),
+        _ways_out(facts),
     )
+
+
+def _at_relay(relay: Relay, facts: Facts) -> Phrase:
+    at = relay.address
+    if facts.relay_seconds is None:
+        if facts.is_own_relay:
+            return phrase("You wait at a relay, your own.")
+        return phrase("You wait at a relay, at {place}.", place=at)
+    ms = round(facts.relay_seconds * 1000)
+    if facts.is_own_relay:
+        return phrase("You wait at a relay, your own ({ms} ms).", ms=ms)
+    return phrase("You wait at a relay, at {place} ({ms} ms).", place=at, ms=ms)
 
 
 def _clock(facts: Facts) -> list[Way]:
     error = facts.clock_error
     if error is None:
         return []
-    ahead = "ahead of" if error > 0 else "behind"
-    return [
-        Way(
-            "clock",
-            State.BAD,
-            f"Your clock is {_span(abs(error))} {ahead} those of your contacts.",
-            "Set it: letters from the future are left lying, and yours may be.",
+    step = phrase("Set it: letters from the future are left lying, and yours may be.")
+    return [Way("clock", State.BAD, _out_by(error), step)]
+
+
+def _out_by(error: float) -> Phrase:
+    """`error`: seconds that our clock is ahead of others."""
+    seconds, is_ahead = abs(error), error > 0
+    if seconds >= 2 * limits.DAY:
+        days = round(seconds / limits.DAY)
+        if is_ahead:
+            return phrase("Your clock is {days} days ahead of those of your contacts.", days=days)
+        return phrase("Your clock is {days} days behind those of your contacts.", days=days)
+    if seconds >= 2 * limits.HOUR:
+        hours = round(seconds / limits.HOUR)
+        if is_ahead:
+            return phrase(
+                "Your clock is {hours} hours ahead of those of your contacts.", hours=hours
+            )
+        return phrase("Your clock is {hours} hours behind those of your contacts.", hours=hours)
+    minutes = round(seconds / limits.MINUTE)
+    if is_ahead:
+        return phrase(
+            "Your clock is {minutes} minutes ahead of those of your contacts.", minutes=minutes
         )
-    ]
+    return phrase("Your clock is {minutes} minutes behind those of your contacts.", minutes=minutes)
 
 
-def _span(seconds: float) -> str:
-    for unit, size in (("days", limits.DAY), ("hours", limits.HOUR)):
-        if seconds >= 2 * size:
-            return f"{round(seconds / size)} {unit}"
-    return f"{round(seconds / limits.MINUTE)} minutes"
-
-
-def _ways_out(facts: Facts) -> str:
-    ways = [ADD_HELPER, BUNDLE]
+def _ways_out(facts: Facts) -> Phrase:
+    ways = [ADD_HELPER]
     if facts.picture.udp is not False:
-        ways.insert(1, "be contacts with somebody whose computer is open to everybody")
+        ways.append(OPEN_CONTACT)
         if Nat.SYMMETRIC not in (facts.picture.nat4, facts.picture.nat6):
-            ways.insert(2, BOTH_ON)
-    return f"One of these will do: {'; '.join(ways[:-1])}; or {ways[-1]}."
+            ways.append(BOTH_ON)
+    return joined(ONE_OF_THESE, *ways, OR_BUNDLE)
 
 
 def why_not_met(us: Picture, our_relay: Relay | None, them: Sequence[Contact], udp: bool) -> str:
@@ -208,16 +268,14 @@ def why_not_met(us: Picture, our_relay: Relay | None, them: Sequence[Contact], u
     if their_relay:
         return ""
     if not udp:
-        return (
-            "Your network blocks UDP, and they have no relay. One of these will do: "
-            f"{ADD_HELPER}; or {BUNDLE}."
-        )
+        blocked = phrase("Your network blocks UDP, and they have no relay.")
+        return joined(blocked, ONE_OF_THESE, ADD_HELPER, OR_BUNDLE)
     if reach.can_meet(us, our_relay, them):
         return ""
-    ways = [ADD_HELPER, BUNDLE]
-    if Nat.SYMMETRIC not in (us.nat4, us.nat6):
-        ways.insert(1, BOTH_ON)
-    return (
+    between = phrase(
         "If they are on, a router or firewall stands between you, and no third node passes letters "
-        f"on. One of these will do: {'; '.join(ways[:-1])}; or {ways[-1]}."
+        "on."
     )
+    is_hard = Nat.SYMMETRIC in (us.nat4, us.nat6)
+    ways = [ADD_HELPER] if is_hard else [ADD_HELPER, BOTH_ON]
+    return joined(between, ONE_OF_THESE, *ways, OR_BUNDLE)

@@ -7,6 +7,8 @@ keeps the node is found out by `app.keeper`, and a running node knows it.
 from collections.abc import Collection
 from enum import Enum, auto
 
+from postroad.phrases import phrase
+
 # What stands in the units, too: another value of it needs them to be laid anew.
 IN_UNITS = frozenset({"smtp_port", "imap_port", "pop3_port", "data", "runtime"})
 
@@ -22,7 +24,7 @@ class Keeper(Enum):
 
 
 ENABLE, RESTART, RUN = "postroad service enable", "postroad service restart", "postroad run"
-STOP_FIRST = "stop it with Ctrl-C, then type: "
+STOP_FIRST = phrase("stop it with Ctrl-C, then type: postroad run")
 
 
 def start(keeper: Keeper) -> str:
@@ -34,11 +36,11 @@ def again(keeper: Keeper, changed: Collection[str] = ()) -> str:
     """To be typed while it runs, so that it stops and starts; one line for all keys of the
     configuration that were `changed`."""
     if keeper is not Keeper.SERVICE:
-        return f"{STOP_FIRST}{RUN}"
+        return STOP_FIRST
     return RESTART if IN_UNITS.isdisjoint(changed) else ENABLE  # which also starts it again
 
 
 def in_words(keeper: Keeper, changed: Collection[str] = ()) -> str:
     """The same within a sentence."""
     line = again(keeper, changed)
-    return line if keeper is not Keeper.SERVICE else f"type: {line}"
+    return line if keeper is not Keeper.SERVICE else phrase("type: {command}", command=line)

@@ -16,6 +16,7 @@ from typing import TypeVar
 from postroad.base import limits
 from postroad.base.errors import Locked, NotToBeHad, PermanentFailure, WrongPassphrase
 from postroad.base.seams import Entropy, SecretKeeper
+from postroad.phrases import joined, phrase
 from postroad.sealing import wrapping
 from postroad.sealing.wrapping import PLAIN, Protection, Wrapped, Wrapping
 from postroad.store.keyring import OwnKeys
@@ -49,7 +50,7 @@ class Locksmith:
         if header.protection is Protection.PLAIN:
             return PLAIN
         if header.protection is Protection.PASSPHRASE:
-            raise Locked("Your keys wait for their passphrase. Type: postroad unlock")
+            raise Locked(_WAIT_FOR_PASSPHRASE)
         try:
             if header.protection is Protection.KEYRING:
                 secret = self._keeper.fetch(header.salt.hex(), ask=ask)
@@ -58,12 +59,10 @@ class Locksmith:
             found = wrapping.by_secret(header, secret)
             found.unwrap(wrapped)
         except NotToBeHad as error:
-            raise Locked(f"{error} {_ADVICE[header.protection]}") from error
+            raise Locked(joined(str(error), _ADVICE[header.protection])) from error
         except PermanentFailure as error:
-            raise Locked(
-                f"What the {_NAMES[header.protection]} keeps does not open your keys. "
-                f"{_ADVICE[header.protection]}"
-            ) from error
+            what = _OPENS_NOTHING[header.protection]
+            raise Locked(joined(what, _ADVICE[header.protection])) from error
         return found
 
     def by_passphrase(self, wrapped: Wrapped, passphrase: str) -> Wrapping:
@@ -171,13 +170,19 @@ def check(passphrase: str) -> None:
         raise PermanentFailure("A passphrase has no characters that cannot be seen.")
 
 
-_NAMES = {Protection.KEYRING: "desktop keyring", Protection.CREDENTIAL: "credential of systemd"}
+_WAIT_FOR_PASSPHRASE = joined(
+    phrase("Your keys wait for their passphrase."), phrase("Type: postroad unlock")
+)
+_OPENS_NOTHING = {
+    Protection.KEYRING: phrase("What the desktop keyring keeps does not open your keys."),
+    Protection.CREDENTIAL: phrase("What the credential of systemd keeps does not open your keys."),
+}
 _ADVICE = {
-    Protection.KEYRING: (
+    Protection.KEYRING: phrase(
         "Your keys are opened by it: unlock it, or log in to your desktop, then type: "
         "postroad unlock"
     ),
-    Protection.CREDENTIAL: (
+    Protection.CREDENTIAL: phrase(
         "Your keys are opened by it: see to LoadCredentialEncrypted= of the service, and restart it"
     ),
 }

@@ -8,16 +8,24 @@ import sqlite3
 
 from postroad.base.errors import PermanentFailure
 from postroad.base.ids import Fingerprint, PeerId
+from postroad.phrases import joined, phrase
 from postroad.store import revoked
 from postroad.store.keyring import OwnKeys
 
-ENDED = (
-    "This device, or your identity, was revoked: nobody takes letters from it any more, and it "
-    "takes none in. See: postroad devices"
+ENDED = joined(
+    phrase(
+        "This device, or your identity, was revoked: nobody takes letters from it any more, and it "
+        "takes none in."
+    ),
+    phrase("See: postroad devices"),
 )
-HANDED_ON = (
-    "Your identity was handed on to another key, so nothing is sent or taken in as this address "
-    "any more. A letter in your INBOX says what to do. See: postroad identity"
+HANDED_ON = joined(
+    phrase(
+        "Your identity was handed on to another key, so nothing is sent or taken in as this "
+        "address any more."
+    ),
+    phrase("A letter in your INBOX says what to do."),
+    phrase("See: postroad identity"),
 )
 
 

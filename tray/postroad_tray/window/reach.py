@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from postroad_tray import plain
+from postroad_tray import facts, plain
 from postroad_tray.client import Answer, Question
 from postroad_tray.facts import tables
 from postroad_tray.tongue import _
@@ -20,7 +20,6 @@ from postroad_tray.window.shapes import Mark
 
 NETCHECK = Question("Netcheck", seconds=60.0)
 FINDINGS_MAX = 20
-SENTENCE_MAX = 500
 _MARKS: Mapping[str, Mark] = {
     "good": Mark.OK,
     "limited": Mark.ATTENTION,
@@ -55,8 +54,8 @@ class Findings(QWidget):
 
 def _finding(told: Mapping[str, object]) -> QHBoxLayout:
     """What was found, behind the sign that says how it is."""
-    summary = plain.line(told.get("Summary"), SENTENCE_MAX)
-    step = plain.line(told.get("NextStep"), SENTENCE_MAX)
+    summary = facts.retold(told, "Summary")
+    step = facts.retold(told, "NextStep")
     sign = MarkSign(1.2)
     sign.show_mark(_MARKS.get(plain.line(told.get("State")), Mark.BROKEN), summary)
     across = QHBoxLayout()

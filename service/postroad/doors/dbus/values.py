@@ -28,13 +28,16 @@ LISTS_OF_TABLES = {  # of these an empty one has a type, too
     "HoursByContact",
     "IncomingByDay",
     "Invitations",
+    "NextStepParts",
     "Outside",
     "Problems",
     "Proposals",
     "Quarantine",
     "Settings",
+    "SummaryParts",
     "Tried",
 }
+LITERAL = "Arguments"  # what belongs into a sentence, by names that are spelt as there
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ def typed(value: Any, key: str = "") -> Typed:
         return Typed("t", value) if value >= 0 else Typed("x", value)
     if isinstance(value, float):  # seconds UTC are told in whole ones
         return Typed("t", int(value)) if key.endswith(_MOMENTS) else Typed("d", value)
+    if isinstance(value, Mapping) and key == LITERAL:
+        return Typed("a{ss}", {clean(name): clean(said) for name, said in value.items()})
     if isinstance(value, Mapping):
         return Typed("a{sv}", table(value))
     if isinstance(value, list | tuple):

@@ -1,0 +1,135 @@
+"""What the service calls wrong, read in German: it is English on the bus, with the parts beside it
+of which it is made, and the tray says them by its own catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import catalogues
+from bus_scene import scene
+from drawing import drawn
+from postroad import contract, phrases
+from postroad.doors.dbus.values import Typed, table
+from postroad.protocol.health import Facts, Unwilling, judge
+from postroad_tray import facts, tongue
+from postroad_tray.client import Answer
+from postroad_tray.facts import Link, Picture
+from postroad_tray.window import open_window
+from tray import pictures, seeing
+from tray.standing_in import StandIn
+
+
+@pytest.fixture
+def german(tmp_path: Path) -> Iterator[None]:
+    catalogues.compile_into(tmp_path)
+    tongue.speak(["de"], tmp_path)
+    yield
+    tongue.speak(["en"], tmp_path)
+
+
+def unwrapped(told: Any) -> Any:
+    """As the tray's reader has it from the bus: a variant is its value."""
+    if isinstance(told, Typed):
+        return unwrapped(told.value)
+    if isinstance(told, dict):
+        return {key: unwrapped(value) for key, value in told.items()}
+    return [unwrapped(one) for one in told] if isinstance(told, list) else told
+
+
+def of_a_node(**known: Any) -> list[dict[str, Any]]:
+    """What a service tells that knows this."""
+    return [unwrapped(table(one)) for one in judge(Facts(**known)).told()["problems"]]
+
+
+def told(problems: list[dict[str, Any]]) -> Picture:
+    node = {"State": "degraded", "Health": "broken", "Problems": problems}
+    return facts.picture(Link.THERE, {contract.ROOT_PATH: {contract.MANAGER_INTERFACE: node}})
+
+
+@pytest.mark.usefixtures("german", "qt")
+def test_the_health_page_says_a_problem_of_the_service_in_german() -> None:
+    picture = told(of_a_node(doors_shut=(("SMTP", "errno 98"),), late_here=2))
+    frame = open_window(StandIn(picture), page="health", now=lambda: pictures.NOW)
+    assert seeing.shows(
+        frame, "Der SMTP-Zugang ist zu: Ihr Mailprogramm kann nicht senden. errno 98"
+    )
+    assert seeing.shows(
+        frame,
+        "Er öffnet sich von selbst, sobald er kann. Mit einem anderen Port in Ihrer Konfiguration: "
+        "Beenden Sie ihn mit Strg-C, dann geben Sie ein: postroad run",
+    )
+    late = picture.node.problems[1]
+    assert late.summary.startswith("2 Briefe von Ihnen sind seit mehr als einem Tag unterwegs,")
+    assert late.next_step == "Warum, und was hilft: postroad queue"
+
+
+@pytest.mark.usefixtures("german", "qt")
+def test_what_a_check_of_the_network_finds_is_said_in_german() -> None:
+    client = StandIn(pictures.healthy())
+    said = phrases.phrase("This computer has no network: no letter comes or goes.")
+    found = table({"state": "bad", "summary": said, "summary_parts": phrases.told(said)})
+    client.answers["Netcheck"] = Answer(({"Findings": [unwrapped(found)]},))
+    frame = open_window(client, page="health", now=lambda: pictures.NOW)
+    seeing.click(seeing.button(frame, "Jetzt prüfen"))
+    seeing.settle()
+    assert seeing.shows(frame, "Dieser Computer hat kein Netz: Kein Brief kommt oder geht.")
+
+
+@pytest.mark.usefixtures("german")
+def test_a_long_problem_is_read_to_its_end() -> None:
+    (few,) = told(of_a_node(holders=2)).node.problems
+    assert few.summary.endswith("verloren gehen, bevor Sie ihn haben.")
+
+
+@pytest.mark.usefixtures("german")
+def test_names_that_look_like_fields_or_markup_stay_what_they_are() -> None:
+    name = "{command} {0.__class__} <b>%s"
+    known = Unwilling(name, True, "{name} \u202e{n}")
+    (one,) = told(of_a_node(unwilling=(known,))).node.problems
+    assert one.summary == f"Der Knoten von {name} bewahrt nichts für Sie auf: {{name}} {{n}}"
+
+
+HOSTILE = {"Template": "{name.__class__.__init__}", "Arguments": {"name": "x"}}
+
+
+@pytest.mark.usefixtures("german")
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [HOSTILE],
+        [{"Template": "Nothing is lost.", "Arguments": {}}],  # not what the summary says
+        [{"Template": "{a}" * 300, "Arguments": {"a": "x" * 1000}}],
+        [{"Template": "{n}", "Plural": "{n}", "Count": -1, "Arguments": []}],
+        [[]] * 10_000,
+        {"Template": "x"},
+        "x",
+        None,
+    ],
+)
+def test_parts_of_a_hostile_service_do_nothing(parts: Any) -> None:
+    said = {"Code": "x", "Severity": "info", "Summary": "All lies.", "SummaryParts": parts}
+    (one,) = told([said]).node.problems
+    assert one.summary == "All lies."
+
+
+@pytest.mark.usefixtures("german")
+def test_a_real_service_is_read_in_german_on_a_real_bus() -> None:
+    with scene("dbus-next") as found, drawn() as asking:
+        drawing = asking.drawing
+        drawing.until_link(Link.THERE)
+        drawing.until(lambda: few_holders(drawing.now), "it tells that few hold")
+        assert few_holders(drawing.now)[0] in (
+            "Niemand bewahrt Briefe für Sie auf, solange dieser Computer aus ist.",
+            "1 Halter von 8 bewahrt Briefe für Sie auf, während Sie weg sind.",
+        )
+        assert "holders" in found.anna.type("status").stdout  # and to who types without German
+
+
+def few_holders(picture: Picture) -> list[str]:
+    codes = ("no-holders", "few-holders")
+    said = [one.summary for one in picture.node.problems if one.code in codes]
+    return [one.split(". ")[0] + "." for one in said]
