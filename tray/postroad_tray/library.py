@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from postroad_tray import plain
+from postroad_tray import lean, plain
 from postroad_tray.client import Typed
 from postroad_tray.connection import Kit, Sent
 from postroad_tray.tongue import _
@@ -90,16 +90,16 @@ def wanted(variables: Mapping[str, str] = os.environ) -> Library:
 
 
 def _next() -> Kit:
-    import dbus_next
+    with lean.parts_of("dbus_next"):
+        import dbus_next.errors  # noqa: F401  (first: they import one another in a circle)
+        from dbus_next.constants import MessageFlag, MessageType
+        from dbus_next.message import Message
+        from dbus_next.signature import Variant
 
-    return _of(dbus_next)
+    return _Kit(Message, MessageType, MessageFlag, Variant)
 
 
 def _fast() -> Kit:
-    import dbus_fast
+    from dbus_fast import Message, MessageFlag, MessageType, Variant
 
-    return _of(dbus_fast)
-
-
-def _of(library: Any) -> Kit:
-    return _Kit(library.Message, library.MessageType, library.MessageFlag, library.Variant)
+    return _Kit(Message, MessageType, MessageFlag, Variant)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postroad import __version__
-from postroad_tray import instance, tongue
+from postroad_tray import instance, lean, tongue
 from postroad_tray.client import Answer
 from postroad_tray.deeds import Place
 from postroad_tray.post import Post
@@ -77,8 +77,7 @@ class NotHere(Exception):
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    # Nothing here speaks TLS; asyncio loads OpenSSL all the same, of which 4 MB stay resident.
-    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+    lean.without_tls()
     tongue.speak()
     logging.basicConfig(level=logging.WARNING, format=f"{PROGRAM}: %(message)s")
     options = _parsed(sys.argv[1:] if words is None else words)
@@ -165,6 +164,7 @@ def _drawn(started: Started) -> int:
     if not started.options.is_light:
         try:
             _must_have_display()
+            lean.without_sources()
             from postroad_tray import qt_program
 
             return qt_program.run(started)

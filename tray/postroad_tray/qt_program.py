@@ -33,7 +33,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QSessionManager
 from PySide6.QtWidgets import QApplication
 
-from postroad_tray import notices, notifier, tongue
+from postroad_tray import lean, notices, notifier, tongue
 from postroad_tray.autostart import Autostart
 from postroad_tray.choices import Choices
 from postroad_tray.doer import Doer
@@ -62,6 +62,7 @@ def run(started: Started) -> int:
     with _signals():
         tray = _Tray(started, application)
         QTimer.singleShot(0, lambda: application.exit(0) if started.doorbell.is_leaving else None)
+        lean.give_back_what_was_linked()
         application.exec()
         tray.close()
     return 0

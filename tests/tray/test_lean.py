@@ -1,0 +1,142 @@
+"""What the tray has no use for is not loaded and not kept; all else goes on as before."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from postroad_tray import lean
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def told_by(script: str) -> str:
+    """What a program of its own says, with the tray's modules and nothing loaded yet."""
+    folders = os.pathsep.join(str(ROOT / one) for one in ("service", "tray", "tests"))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": folders, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_messages_are_written_without_the_rest_of_their_library() -> None:
+    found = told_by("""
+import sys
+from postroad_tray import calls, library
+octets = library.kit(library.Library.NEXT).write(1, calls.to_the_bus("Hello"))
+assert b"Hello" in octets
+print(*sorted(sys.modules))
+""")
+    loaded = {one.partition(".")[0] for one in found.split()}
+    assert not loaded & {"gi", "xml"}
+    assert {one for one in found.split() if one.startswith("dbus_next")} <= {
+        "dbus_next._private",
+        "dbus_next._private.constants",
+        "dbus_next._private.marshaller",
+        "dbus_next.constants",
+        "dbus_next.errors",
+        "dbus_next.message",
+        "dbus_next.signature",
+        "dbus_next.validators",
+    }
+
+
+def test_whoever_wants_the_whole_library_after_us_has_it_with_the_same_messages() -> None:
+    assert told_by("""
+from postroad_tray import library
+kit = library.kit(library.Library.NEXT)
+import dbus_next.aio
+print(kit.message is dbus_next.Message and dbus_next.aio.MessageBus is not None)
+""") == "True\n"  # fmt: skip
+
+
+def test_whoever_had_the_whole_library_before_us_keeps_it() -> None:
+    assert told_by("""
+import dbus_next, sys
+from postroad_tray import library
+kit = library.kit(library.Library.NEXT)
+print(kit.message is dbus_next.Message and sys.modules["dbus_next"] is dbus_next)
+""") == "True\n"  # fmt: skip
+
+
+def test_a_package_that_is_not_there_is_missed_as_ever() -> None:
+    with pytest.raises(ImportError), lean.parts_of("postroad_of_nowhere"):
+        import postroad_of_nowhere.errors  # type: ignore[import-not-found]  # noqa: F401
+
+
+def test_no_source_of_ours_is_kept_however_many_pages_are_looked_at(qt: object) -> None:
+    found = told_by("""
+import linecache
+from postroad_tray import lean
+lean.without_tls()
+lean.without_sources()
+from PySide6.QtWidgets import QApplication
+from postroad_tray import qt_program
+from postroad_tray.trails import Trails
+from postroad_tray.window import open_window
+from postroad_tray.window.contents import contents
+from tray import pictures
+from tray.standing_in import StandIn
+application = QApplication([])
+client = StandIn(pictures.crowded())
+frame = open_window(client)
+names = [one.name for one in contents(client, Trails())]
+for name in names:
+    frame.turn_to(name)
+    application.processEvents()
+    assert frame.page is not None or not frame.page_name == name
+print(*[one for one in linecache.cache if "postroad_tray" in one])
+""")
+    assert found == "\n"
+
+
+def test_what_the_linker_has_read_is_given_back_and_all_goes_on(qt: object) -> None:
+    found = told_by("""
+import re, sys
+from PySide6.QtWidgets import QApplication, QLabel
+from postroad_tray import lean
+
+def kilobytes():
+    maps, at = {}, ""
+    for line in open("/proc/self/smaps"):
+        if head := re.match(r"([0-9a-f]+)-[0-9a-f]+ r--p 0+ .*/(lib\\S+\\.so\\S*)$", line):
+            at = head[2]
+        elif re.match(r"[0-9a-f]+-", line):
+            at = ""
+        elif at and line.startswith("Rss:"):
+            maps[at] = maps.get(at, 0) + int(line.split()[1])
+    return maps
+
+application = QApplication([])
+before = kilobytes()
+lean.give_back_what_was_linked()
+after = kilobytes()
+label = QLabel("all goes on")  # and asks for symbols that nobody has asked for yet
+label.show()
+application.processEvents()
+assert label.grab().width() > 0
+import decimal, sqlite3  # libraries are loaded as ever
+print(sum(before.values()), sum(after.values()))
+""")
+    before, after = map(int, found.split())
+    assert after * 5 < before > 4000
+
+
+def test_nothing_but_the_first_part_of_a_library_is_given_back() -> None:
+    maps = Path("/proc/self/maps").read_text()
+    lines = {int(one.partition("-")[0], 16): one for one in maps.splitlines()}
+    for begin, _end in lean.linked():
+        line = lines[begin]
+        assert re.search(r" r--p 0{8} ", line), line
+        assert ".so" in line.rsplit("/", 1)[1], line

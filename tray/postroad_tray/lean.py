@@ -1,0 +1,71 @@
+"""What the libraries of the tray load or keep, and the tray has no use for.
+
+Purpose: a tray stays in memory for weeks, beside all else that a computer has to do. What is left
+undone or given back here is each for a reason that was measured: docs/measured.md.
+Invariants: nothing of what a library does for us is changed. Where a library is not as it was when
+it was looked at, what is meant for it does nothing, and the tray is larger.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.machinery
+import mmap
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import ModuleType
+
+# The first part of a library, which can only be read: its symbols, and what the linker does with
+# them. What was changed while it was linked lies in other parts.
+_LINKED = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r--p 0+ \S+ \d+ +/.*\.so(?:\.|$)", re.MULTILINE)
+
+
+def without_tls() -> None:
+    """Nothing here speaks TLS; asyncio loads OpenSSL all the same, of which 5 MB stay resident."""
+    sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+
+
+@contextmanager
+def parts_of(package: str) -> Iterator[None]:
+    """Modules of a package, within, without what the package itself would import beside them:
+    `dbus_next` takes GLib's binding, XML and connections of its own, 4 MB."""
+    found = importlib.machinery.PathFinder.find_spec(package)
+    if package in sys.modules or found is None or not found.submodule_search_locations:
+        yield  # it is loaded whole already, or will not be
+        return
+    bare = ModuleType(package)
+    bare.__path__ = found.submodule_search_locations
+    sys.modules[package] = bare
+    try:
+        yield
+    finally:
+        del sys.modules[package]  # whoever wants the whole of it may have it
+
+
+def without_sources() -> None:
+    """Before Qt is loaded. Its binding looks into the source of each module that is imported from
+    then on, for whether it uses Qt: a module may ask for other names of Qt's methods, which none of
+    ours does. Python keeps what was looked into, 3 MB."""
+    with suppress(ImportError, AttributeError):
+        importlib.import_module("shiboken6")
+        feature = importlib.import_module("shibokensupport.feature")
+        feature._mod_uses_pyside = lambda module: False  # type: ignore[attr-defined]
+
+
+def give_back_what_was_linked() -> None:
+    """Once all is up. The linker has read through the symbols of 80 libraries; hardly any page of
+    them is looked at ever again, and that one the kernel has, still or anew: 11 MB."""
+    with suppress(OSError, AttributeError):
+        madvise = ctypes.CDLL(None).madvise
+        madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        for begin, end in linked():
+            madvise(begin, end - begin, mmap.MADV_DONTNEED)
+
+
+def linked() -> list[tuple[int, int]]:
+    """From where to where the symbols of each library lie in memory."""
+    with open("/proc/self/maps") as maps:
+        found = _LINKED.findall(maps.read())
+    return [(int(begin, 16), int(end, 16)) for begin, end in found]
