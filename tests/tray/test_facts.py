@@ -128,6 +128,15 @@ def test_what_is_not_below_our_objects_is_not_ours(path: str) -> None:
         ("x" * 300, "x" * 199 + "…"),
         ("\u0430nn\u0430 \U000e0041", "\u0430nn\u0430"),
         (17, ""),
+        ("\u3164", ""),
+        ("\u2800 \u115f\uffa0", ""),
+        ("Anna\u3164\u2800Bora", "Anna Bora"),
+        ("An\u034fna\ufe0f\u180b\U000e0100\u2065", "Anna"),
+        ("a" + "\u0301" * 100 + "b", "a" + "\u0301" * plain.MARKS_MAX + "b"),
+        ("a" + "\u0301\u200d\u0489" * 100, "a" + "\u0301\u0489" * (plain.MARKS_MAX // 2)),
+        ("\u0301\u0301anna \u0301b", "anna b"),
+        ("Nguye\u0302\u0303n", "Nguye\u0302\u0303n"),
+        ("\u05e9\u05bc\u05b8\u05c1\u0591", "\u05e9\u05bc\u05b8\u05c1\u0591"),
     ],
 )
 def test_a_name_is_one_plain_line(told: object, shown: str) -> None:
@@ -140,8 +149,29 @@ def test_no_text_reorders_its_neighbours_or_grows(text: str) -> None:
         assert len(shown) <= 50
         hidden = {one for one in shown if unicodedata.category(one)[0] == "C"}
         assert {unicodedata.category(one) for one in hidden - {"\n"}} <= {"Cn"}  # new letters
+        marks = "".join("m" if unicodedata.category(one)[0] == "M" else "-" for one in shown)
+        assert "m" * (plain.MARKS_MAX + 1) not in marks
+        assert not marks.startswith("m")
     assert "\n" not in plain.line(text, 50)
 
 
 def test_a_paragraph_keeps_its_lines() -> None:
     assert plain.paragraph("One.\r\nTwo\u202e.\n\n") == "One.\nTwo."
+
+
+@pytest.mark.parametrize(
+    ("name", "in_a_sentence"),
+    [
+        ("Anna", "Anna"),
+        ("anna.k7q2@postroad.alt", "anna.k7q2@postroad.alt"),
+        ("Müller 3", "Müller 3"),
+        ("שלום 3", "\u2068שלום 3\u2069"),
+        ("٣", "\u2068٣\u2069"),
+        ("", ""),
+    ],
+)
+def test_a_name_that_runs_the_other_way_is_kept_apart_in_a_sentence(
+    name: str, in_a_sentence: str
+) -> None:
+    assert plain.apart(name) == in_a_sentence
+    assert plain.line(in_a_sentence) == name  # and nobody else can bring their own

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from postroad import contract
 from postroad.contract import MessageState, Severity, State
+from postroad_tray import plain
 from postroad_tray.client import Signal
 from postroad_tray.deeds import UNLOCK, Ask, Deed, Open, Place, StartService
 from postroad_tray.facts import Link, Message, Picture, Problem
@@ -125,7 +126,8 @@ def hear(memory: Memory, signal: Signal, picture: Picture) -> Memory:
     if name in known or len(memory.returned) >= TOLD_MAX:
         return memory
     recipient = next((one.recipient for one in picture.messages if one.object_path == path), "")
-    words = f"{recipient}: {reason}" if recipient else reason
+    why = plain.apart(plain.line(reason))  # a hint is passed on to us as it came
+    words = f"{plain.apart(recipient)}: {why}" if recipient else why
     cause = Cause(name, Slot.RETURNED, 20.0, words)  # those of one letter come together
     return replace(memory, returned=(*memory.returned, cause))
 
@@ -259,7 +261,7 @@ def _notice(slot: Slot, causes: list[Cause]) -> Notice:
             )
             if count == 1:
                 body = _("A letter of {address} waits until you have accepted them.").format(
-                    address=first
+                    address=plain.apart(str(first))
                 )
             return _showing(slot, title, body, Place.REQUESTS, nameless)
         case Slot.CARE:
@@ -281,7 +283,7 @@ def _showing(slot: Slot, title: str, body: str, place: Place, nameless: str = ""
 
 def _of_stuck(causes: list[Cause]) -> str:
     names = [one.what.recipient for one in causes if isinstance(one.what, Message)]
-    first = names[0]
+    first = plain.apart(names[0])
     if len(names) == 1:
         return _(
             "The letter to {name} is on this computer alone, after hours of trying. Postroad "

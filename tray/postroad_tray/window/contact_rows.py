@@ -98,7 +98,9 @@ def sentence(contact: Contact, now: float) -> str:
     return " ".join(
         one
         for one in (
-            _("{name}, {address}.").format(name=name, address=contact.address),
+            _("{name}, {address}.").format(
+                name=plain.apart(name), address=plain.apart(contact.address)
+            ),
             trust_sentence(contact, now),
             peer_rows.holding_sentence(contact.holds_for_us, contact.we_hold_for_them),
         )
@@ -123,13 +125,13 @@ def trust_sentence(contact: Contact, now: float) -> str:
 
 def request_line(request: Request, now: float) -> str:
     return _("{address} wrote to you {when}. Their letter is in your mailbox Requests.").format(
-        address=request.address, when=ago(request.came_at, now)
+        address=plain.apart(request.address), when=ago(request.came_at, now)
     )
 
 
 def invitation_line(one: Invitation, now: float) -> str:
     return _("For {whom}, made {when}; it works for {time} more.").format(
-        whom=one.name or _("whoever has its link"),
+        whom=plain.apart(one.name) or _("whoever has its link"),
         when=ago(one.created_at, now),
         time=lasting(one.expires_at - now),
     )
@@ -137,12 +139,14 @@ def invitation_line(one: Invitation, now: float) -> str:
 
 def proposal_line(one: Proposal) -> str:
     return _("{introducer} proposes {name} to you ({address}).").format(
-        introducer=one.introducer, name=one.name, address=one.address
+        introducer=plain.apart(one.introducer),
+        name=plain.apart(one.name),
+        address=plain.apart(one.address),
     )
 
 
 def remove_question(contact: Contact) -> str:
-    return _("Remove {name} from your contacts?").format(name=contact.name)
+    return _("Remove {name} from your contacts?").format(name=plain.apart(contact.name))
 
 
 def remove_warning() -> str:
@@ -153,7 +157,7 @@ def remove_warning() -> str:
 
 
 def block_question(contact: Contact) -> str:
-    return _("Block {name}?").format(name=contact.name)
+    return _("Block {name}?").format(name=plain.apart(contact.name))
 
 
 def block_warning() -> str:
@@ -161,7 +165,7 @@ def block_warning() -> str:
 
 
 def refuse_question(request: Request) -> str:
-    return _("Refuse the letter of {address}?").format(address=request.address)
+    return _("Refuse the letter of {address}?").format(address=plain.apart(request.address))
 
 
 def refuse_warning() -> str:
@@ -177,12 +181,12 @@ def number_lines(groups: object) -> str:
 
 def accepted(details: Mapping[str, object]) -> str:
     """What came of an invitation that was accepted."""
-    helper = plain.line(details.get("Helper"))
+    helper = plain.apart(plain.line(details.get("Helper")))
     if helper:
         return _("{name} helps you from now on.").format(name=helper)
-    name = plain.line(details.get("Name"))
+    name = plain.apart(plain.line(details.get("Name")))
     if details.get("IsNew") is False:
         return _("{name} was your contact already.").format(name=name)
     return _("{name} is your contact now. Write to them: {address}").format(
-        name=name, address=plain.line(details.get("Address"))
+        name=name, address=plain.apart(plain.line(details.get("Address")))
     )

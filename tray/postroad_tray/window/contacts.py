@@ -173,7 +173,7 @@ class Contacts(Page):
             object_path=contact.object_path,
             interface=contract.CONTACT_INTERFACE,
         )
-        self._client.ask(question, self._outcome(said.format(name=contact.name)))
+        self._client.ask(question, self._outcome(said.format(name=plain.apart(contact.name))))
 
     def _outcome(
         self, good: str, then: Callable[[], None] = lambda: None
@@ -234,7 +234,7 @@ class Contacts(Page):
             object_path=request.object_path,
             interface=contract.REQUEST_INTERFACE,
         )
-        outcome = self._outcome(said.format(address=request.address))
+        outcome = self._outcome(said.format(address=plain.apart(request.address)))
         self._ask_once(self._decided, (request.object_path, member), question, outcome)
 
     def _ask_once(
@@ -293,8 +293,9 @@ class Contacts(Page):
         )
 
     def _decides(self, one: Proposal, member: str) -> Callable[[], None]:
-        said = _("It is done. You hear of {name} when their node answers.").format(name=one.name)
-        declined = _("{name} was declined.").format(name=one.name)
+        name = plain.apart(one.name)
+        said = _("It is done. You hear of {name} when their node answers.").format(name=name)
+        declined = _("{name} was declined.").format(name=name)
         told = self._outcome(said if member == "AcceptProposal" else declined, self._ask_lists)
         question = Question(member, "s", [one.id])
         return lambda: self._ask_once(self._ended, (one.id, member), question, told)

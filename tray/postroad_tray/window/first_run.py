@@ -334,7 +334,9 @@ class NetworkStep(Step):
 
     def _enabled(self, outcome: Outcome) -> None:
         good = first_run_words.enabled(outcome.answer)
-        bad = _("It could not be made to start by itself: {why}").format(why=outcome.sentence)
+        bad = _("It could not be made to start by itself: {why}").format(
+            why=plain.apart(outcome.sentence)
+        )
         pieces.say(self.service, good if outcome.is_good else bad)
 
 

@@ -273,8 +273,8 @@ class HoursCard(pieces.Card):
         for line, one in enumerate(people[:STRIPS_MAX]):
             strip = HourStrip()
             strip.show_hours(health_words.shifted(one.hours, offset))
-            said = health_words.hours(one, offset)
-            strip.setAccessibleName(_("{name}: {hours}").format(name=one.name, hours=said))
+            name, said = plain.apart(one.name), health_words.hours(one, offset)
+            strip.setAccessibleName(_("{name}: {hours}").format(name=name, hours=said))
             self._grid.addWidget(_word(one.name), line, 0)
             self._grid.addWidget(strip, line, 1)
             self._grid.addWidget(_word(said), line, 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from postroad.contract import MessageState
+from postroad_tray import plain
 from postroad_tray.ages import ago, ahead, lasting
 from postroad_tray.facts import Message, Picture
 from postroad_tray.tongue import _, many
@@ -131,9 +132,9 @@ def sentence(letter: Message, names: Mapping[str, str], now: float) -> str:
     return " ".join(
         (
             _("To {whom}, {age}.").format(
-                whom=whom(letter, names), age=ago(letter.accepted_at, now)
+                whom=plain.apart(whom(letter, names)), age=ago(letter.accepted_at, now)
             ),
-            why(letter),
+            plain.apart(why(letter)),
             copies(letter),
             next_try(letter, now),
         )
@@ -142,7 +143,7 @@ def sentence(letter: Message, names: Mapping[str, str], now: float) -> str:
 
 def cancel_question(count: int, recipient: str) -> str:
     if count == 1:
-        return _("Give up the letter to {whom}?").format(whom=recipient)
+        return _("Give up the letter to {whom}?").format(whom=plain.apart(recipient))
     return many("Give up {n} letter?", "Give up {n} letters?", count)
 
 

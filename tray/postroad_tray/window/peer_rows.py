@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from postroad.contract import Path
+from postroad_tray import plain
 from postroad_tray.ages import ago
 from postroad_tray.facts import Peer, Picture, Trust
 from postroad_tray.tongue import _, many, number
@@ -70,7 +71,7 @@ def sentence(peer: Peer, trail: Trail, now: float, *, is_known: bool = True) -> 
     """All of the row, for reading."""
     parts = [
         _("{name}: {way}.").format(
-            name=peer.name or _("without a name"), way=way(peer, is_known)
+            name=plain.apart(peer.name) or _("without a name"), way=way(peer, is_known)
         ),
         _("Last seen: {when}.").format(when=seen(peer, now)),
         trend(trail),
@@ -191,7 +192,7 @@ def _last(trail: Trail) -> float:
 
 def ping_words(name: str, told: Mapping[str, object]) -> str:
     """What a ping brought."""
-    who = name or _("without a name")
+    who = plain.apart(name) or _("without a name")
     found = told.get("Milliseconds")
     milliseconds = float(found) if isinstance(found, int | float) else 0.0
     if told.get("Direct") is True:

@@ -236,7 +236,7 @@ class Verify(_Dialog):
     """Compare the safety number: the same twelve groups on both screens, read out or filmed."""
 
     def __init__(self, parent: QWidget, client: Client, contact: Contact) -> None:
-        name = contact.name
+        name = plain.apart(contact.name)
         super().__init__(parent, _("Safety number of {name}").format(name=name))
         self._client = client
         self._contact = contact
@@ -305,13 +305,14 @@ class Verify(_Dialog):
         self._ask("Verify", "s", [self.theirs.text().strip()], self._verified)
 
     def _verified(self, answer: Answer) -> None:
-        good = _("{name} is verified.").format(name=self._contact.name)
+        good = _("{name} is verified.").format(name=plain.apart(self._contact.name))
         pieces.say(self.outcome, good if answer.is_good else plain.paragraph(answer.sentence))
         self.forget.setVisible(answer.is_good)
 
     def _forget(self) -> None:
         def told(answer: Answer) -> None:
-            good = _("{name} is not verified any more.").format(name=self._contact.name)
+            name = plain.apart(self._contact.name)
+            good = _("{name} is not verified any more.").format(name=name)
             pieces.say(self.outcome, good if answer.is_good else plain.paragraph(answer.sentence))
             self.forget.setVisible(not answer.is_good)
 
@@ -322,7 +323,7 @@ class Rename(_Dialog):
     """Call a contact otherwise."""
 
     def __init__(self, parent: QWidget, client: Client, contact: Contact) -> None:
-        super().__init__(parent, _("Rename {name}").format(name=contact.name))
+        super().__init__(parent, _("Rename {name}").format(name=plain.apart(contact.name)))
         self._client = client
         self._contact = contact
         self.name = QLineEdit(contact.name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from PySide6.QtGui import QKeySequence, QShortcut
 
 from postroad import contract
+from postroad_tray import plain
 from postroad_tray.client import Answer, Client, Question
 from postroad_tray.facts import Message, Picture
 from postroad_tray.tongue import _, many
@@ -117,7 +118,7 @@ class Queue(Page):
 
         def done(good: list[Answer], sentence: str) -> None:
             told = said(good) if good or not sentence else ""
-            self.said.emit(f"{told} {sentence}".strip())
+            self.said.emit(f"{told} {plain.apart(sentence)}".strip())
             self._tell()
 
         self._errands.run(

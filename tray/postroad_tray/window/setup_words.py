@@ -80,7 +80,7 @@ def _said(value: object) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, list | tuple):
-        return ", ".join(plain.line(str(one), 60) for one in value[:20])
+        return ", ".join(plain.apart(plain.line(str(one), 60)) for one in value[:20])
     return plain.line(str(value)) if isinstance(value, str | int | float) else ""
 
 
