@@ -1,7 +1,8 @@
 """The first run: a name, 24 words, the node in order, a mail program, the first person to write to.
 
-Invariants: the words are shown once and never kept: they go with this page. Nothing is written
-before three of them were given back. Whoever breaks off begins anew; what is done stays done.
+Invariants: the words are shown once and never kept: they go when the window is closed, or after
+WORDS_SHOWN_MS in which no step was taken. Whoever has them on paper can go on then, whoever has not
+begins anew. Nothing is written before three of them were given back; what is done stays done.
 It is longer than most: six steps that are read in their order, each on its own short.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QProcess, QStandardPaths, Qt
+from PySide6.QtCore import QProcess, QStandardPaths, Qt, QTimer
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -39,6 +40,7 @@ from postroad_tray.window.trial_letter import TrialLetter
 SETUP_SECONDS = 60.0
 ENABLE_SECONDS = 120.0
 WORDS_IN_A_LINE = 4
+WORDS_SHOWN_MS = 15 * 60_000
 
 
 class FirstRun(Page):
@@ -49,7 +51,7 @@ class FirstRun(Page):
         self._run = run
         self._steps = QStackedWidget()
         self.name = NameStep(client, self._drafted)
-        self.words = WordsStep(lambda: self._go(self.asked))
+        self.words = WordsStep(self._begin_anew, lambda: self._go(self.asked))
         self.asked = AskedStep(
             client, self._begin_anew, lambda: self._go(self.words), self._made
         )
@@ -59,6 +61,8 @@ class FirstRun(Page):
         for step in (self.name, self.words, self.asked, self.network, self.mail, self.people):
             self._steps.addWidget(step)
         self.column.addWidget(self._steps, 1)
+        self._walked_away = QTimer(self, singleShot=True, interval=WORDS_SHOWN_MS)
+        self._walked_away.timeout.connect(self.forget)
 
     @property
     def step(self) -> QWidget | None:
@@ -71,9 +75,19 @@ class FirstRun(Page):
             self._made(picture.node.address, "")
             self.mail.miss_secret()
 
+    def forget(self) -> None:
+        """The words, shown or typed."""
+        self._walked_away.stop()
+        self.words.hide_words()
+        self.asked.clear()
+
     def _go(self, step: Step) -> None:
         self._steps.setCurrentWidget(step)
         step.come()
+        if step in (self.words, self.asked):
+            self._walked_away.start()
+        else:
+            self._walked_away.stop()
 
     def _drafted(self, draft: Draft) -> None:
         self._run.is_open = True
@@ -180,7 +194,7 @@ class NameStep(Step):
 
 
 class WordsStep(Step):
-    def __init__(self, then: Callable[[], None]) -> None:
+    def __init__(self, anew: Callable[[], None], then: Callable[[], None]) -> None:
         super().__init__(
             _("Your 24 words"),
             _(
@@ -200,15 +214,36 @@ class WordsStep(Step):
             self._labels.append(label)
             self._grid.addWidget(label, number // WORDS_IN_A_LINE, number % WORDS_IN_A_LINE)
         self.column.addLayout(self._grid)
+        self._hidden = pieces.words(
+            _(
+                "They are not shown any more: the window was closed, or nobody did anything for a "
+                "while. If all of them are on your paper, go on. If not, begin anew: you get "
+                "other words, and these are worth nothing."
+            )
+        )
+        self.column.addWidget(self._hidden)
+        self.anew = pieces.button(_("&Begin anew"), anew, _("With another name, and other words"))
         self.go_on = pieces.button(_("I have &written them down"), then)
         self.go_on.setDefault(True)
-        self.end_column(self.go_on)
+        self.end_column(self.anew, self.go_on)
+        self.show_words(())
 
     def show_words(self, words: Sequence[str]) -> None:
         for number, label in enumerate(self._labels):
             said = words[number] if number < len(words) else ""
+            spoken = _("Word {n}: {word}").format(n=number + 1, word=said)
             label.setText(f"{number + 1:2} {said}" if said else "")
-            label.setAccessibleName(_("Word {n}: {word}").format(n=number + 1, word=said))
+            label.setAccessibleName(spoken if said else "")
+            label.setVisible(bool(said))
+        self._hidden.hide()
+        self.anew.hide()
+
+    def hide_words(self) -> None:
+        """Those that are shown; and say how to go on without them."""
+        if any(label.text() for label in self._labels):
+            self.show_words(())
+            self._hidden.show()
+            self.anew.show()
 
     def come(self) -> None:
         self.go_on.setFocus()
@@ -264,6 +299,10 @@ class AskedStep(Step):
         if self.fields:
             self.fields[0].setFocus()
 
+    def clear(self) -> None:
+        for one in self.fields:
+            one.clear()
+
     def is_over(self, picture: Picture) -> bool:
         """There is an address, and nobody told us: the answer was lost on its way."""
         return picture.is_there and bool(picture.node.address) and not self._is_asking
@@ -291,8 +330,7 @@ class AskedStep(Step):
         if not answer.is_good or not isinstance(address, str) or not isinstance(password, str):
             pieces.say(self.outcome, plain.paragraph(answer.sentence) or _("It was not taken."))
             return
-        for one in self.fields:
-            one.clear()
+        self.clear()
         self._then(plain.line(address), plain.line(password))
 
 

@@ -209,6 +209,9 @@ class Frame(QMainWindow):
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._look()
+        if not event.spontaneous():  # it was closed, and not made small
+            for page in self._pages.values():
+                page.forget()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

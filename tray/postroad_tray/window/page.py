@@ -32,6 +32,10 @@ class Page(QWidget):
     def draw(self, picture: Picture, now: float) -> None:
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """The window was closed: what was for the eyes of whoever sat there is not in it when it
+        comes again."""
+
     def begin(self, what: str) -> None:
         """Do what one of the entry's `begins` names; the page is drawn already, or soon."""
 
