@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import pytest
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDialog, QLabel
 
@@ -34,6 +35,12 @@ def opened(picture: Picture) -> tuple[Frame, StandIn, Contacts]:
 def dialog(page: Contacts, kind: type[D]) -> D:
     (found,) = page.findChildren(kind)
     seeing.settle()
+    return found
+
+
+def whose(page: Contacts, part: str) -> QLabel:
+    """The words of a line."""
+    (found,) = [one for one in page.findChildren(QLabel) if part in one.text()]
     return found
 
 
@@ -119,6 +126,46 @@ class TestPage:
         page.draw(client.picture, pictures.NOW + 4 * pictures.HOUR)
         assert seeing.button(frame, "Accept") is accept
         assert "5 h ago" in accept.accessibleDescription()
+
+    @pytest.mark.parametrize("width", [650, 760, 1100])
+    def test_the_address_of_a_stranger_is_whole_in_a_narrow_window(self, width: int) -> None:
+        frame, client, page = opened(pictures.with_people(1, requests=1))
+        frame.resize(width, 600)
+        seeing.settle()
+        words = whose(page, "wrote to you")
+        address = client.picture.requests[0].address
+        assert address in words.text()
+        assert words.fontMetrics().horizontalAdvance(address) <= words.width()
+        assert words.toolTip() == ""
+        beside = seeing.button(frame, "Accept").mapTo(frame, QPoint()).y()
+        assert (beside < words.mapTo(frame, QPoint()).y() + words.height()) is (width > 650)
+
+    def test_an_address_without_room_is_shortened_and_whole_for_who_asks(self) -> None:
+        _, client, page = opened(pictures.with_people(1, requests=1))
+        words = whose(page, "wrote to you")
+        line = words.parentWidget()
+        assert line is not None
+        address = client.picture.requests[0].address
+        for width, is_whole in ((200, False), (900, True), (260, False)):
+            page._requests.inside.removeWidget(line)
+            line.resize(width, 200)
+            seeing.settle()
+            assert (address in words.text()) is is_whole
+            assert (address in words.toolTip()) is not is_whole
+            assert address in words.accessibleName()
+            assert ("stranger0.z7y6x7…@postroad.alt wrote to you" in words.text()) is not is_whole
+
+    def test_the_name_of_a_contact_has_room_beside_the_address(self) -> None:
+        frame, client, page = opened(pictures.with_people(7))
+        frame.resize(760, 600)
+        seeing.settle()
+        names = [one.name for one in client.picture.contacts]
+        column = page._table.columnWidth(0)
+        assert all(page._table.fontMetrics().horizontalAdvance(one) < column for one in names)
+        assert not page._table.horizontalScrollBar().isVisible()
+        address = page._table.rows.index(0, 4)
+        assert address.data(Qt.ItemDataRole.AccessibleTextRole) == pictures.address(0)
+        assert pictures.address(0) in address.data(Qt.ItemDataRole.ToolTipRole)
 
     def test_blocking_asks_first_and_no_is_the_answer_to_return(self) -> None:
         frame, client, page = opened(pictures.with_people(3))

@@ -15,6 +15,7 @@ import unicodedata
 
 LINE_MAX = 200
 PARAGRAPH_MAX = 2000
+MIDDLE_BEGINS, MIDDLE_ENDS = 16, 13  # characters: of an address the name, and `@postroad.alt`
 _ELLIPSIS = "…"
 # Cc control, Cf format (bidirectional marks, embeddings, overrides and isolates, joiners of no
 # width, tags, soft hyphen), Cs surrogate, Co private use, Zl and Zp separators.
@@ -50,6 +51,13 @@ def paragraph(text: object, length_max: int = PARAGRAPH_MAX) -> str:
         return ""
     lines = [line(one, length_max) for one in text[: 4 * length_max].splitlines()]
     return _shortened("\n".join(lines).strip(), length_max, is_cut=len(text) > 4 * length_max)
+
+
+def middle(text: str) -> str:
+    """Its beginning and its end, where it is long."""
+    if len(text) <= MIDDLE_BEGINS + 1 + MIDDLE_ENDS:
+        return text
+    return f"{text[:MIDDLE_BEGINS]}{_ELLIPSIS}{text[-MIDDLE_ENDS:]}"
 
 
 def apart(text: str) -> str:

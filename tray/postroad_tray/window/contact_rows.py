@@ -10,7 +10,7 @@ from postroad_tray import plain
 from postroad_tray.ages import ago, lasting
 from postroad_tray.facts import Contact, Picture, Request, Trust, items, read
 from postroad_tray.tongue import _, many
-from postroad_tray.window import peer_rows
+from postroad_tray.window import letter_rows, peer_rows
 from postroad_tray.window.cells import Cell, Column, Row
 
 OPEN = "open"  # the state of an invitation or a proposal on which something can be done
@@ -72,7 +72,7 @@ def row(contact: Contact, now: float) -> Row:
             peer_rows.trust_cell(contact.trust),
             Cell(seen, -float(contact.seen_at)),
             peer_rows.holding_cell(contact.holds_for_us, contact.we_hold_for_them),
-            Cell(contact.address, contact.address),
+            Cell(letter_rows.short(contact.address), contact.address, spoken=contact.address),
         ),
     )
 
@@ -123,10 +123,15 @@ def trust_sentence(contact: Contact, now: float) -> str:
             return _("Their identity has ended: nothing can be sent there any more.")
 
 
-def request_line(request: Request, now: float) -> str:
+def request_line(request: Request, now: float, *, is_short: bool = False) -> str:
     return _("{address} wrote to you {when}. Their letter is in your mailbox Requests.").format(
-        address=plain.apart(request.address), when=ago(request.came_at, now)
+        address=_shown(request.address, is_short), when=ago(request.came_at, now)
     )
+
+
+def _shown(address: str, is_short: bool) -> str:
+    """In a sentence of ours."""
+    return plain.apart(plain.middle(address) if is_short else address)
 
 
 def invitation_line(one: Invitation, now: float) -> str:
@@ -137,11 +142,11 @@ def invitation_line(one: Invitation, now: float) -> str:
     )
 
 
-def proposal_line(one: Proposal) -> str:
+def proposal_line(one: Proposal, *, is_short: bool = False) -> str:
     return _("{introducer} proposes {name} to you ({address}).").format(
         introducer=plain.apart(one.introducer),
         name=plain.apart(one.name),
-        address=plain.apart(one.address),
+        address=_shown(one.address, is_short),
     )
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QWidget
 
 from postroad import contract
 from postroad_tray import plain
@@ -16,6 +15,7 @@ from postroad_tray.tongue import _
 from postroad_tray.window import contact_rows, pieces
 from postroad_tray.window.again import Again
 from postroad_tray.window.contact_rows import Invitation, Proposal
+from postroad_tray.window.lines import Line, Lines
 from postroad_tray.window.page import Page
 from postroad_tray.window.people_dialogs import Accept, Invite, Rename, Verify
 from postroad_tray.window.rows import Rows, Table
@@ -193,6 +193,7 @@ class Contacts(Page):
             Line(
                 one.object_path,
                 contact_rows.request_line(one, self._now),
+                contact_rows.request_line(one, self._now, is_short=True),
                 (
                     (_("&Accept"), self._accepts(one)),
                     (_("&Refuse …"), self._refuses(one)),
@@ -264,6 +265,7 @@ class Contacts(Page):
                 Line(
                     one.id,
                     contact_rows.invitation_line(one, self._now),
+                    contact_rows.invitation_line(one, self._now),
                     ((_("&Withdraw"), self._withdraws(one)),),
                 )
                 for one in found
@@ -283,6 +285,7 @@ class Contacts(Page):
                 Line(
                     one.id,
                     contact_rows.proposal_line(one),
+                    contact_rows.proposal_line(one, is_short=True),
                     (
                         (_("Acc&ept"), self._decides(one, "AcceptProposal")),
                         (_("&Decline"), self._decides(one, "DeclineProposal")),
@@ -301,57 +304,7 @@ class Contacts(Page):
         return lambda: self._ask_once(self._ended, (one.id, member), question, told)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A sentence and what may be done about it; known by its key."""
-
-    key: str
-    sentence: str
-    buttons: Sequence[tuple[str, Callable[[], None]]]
-
-
-class Lines(pieces.Card):
-    """Some lines with their buttons, below a title; nothing where there are none."""
-
-    def __init__(self, title: str) -> None:
-        super().__init__(title)
-        self._shown: dict[str, LineWidget] = {}
-        self.hide()
-
-    def show_lines(self, lines: Sequence[Line]) -> None:
-        """What stays keeps its widgets, and with them the focus."""
-        wanted = {one.key: one for one in lines}
-        for key in [key for key in self._shown if key not in wanted]:
-            widget = self._shown.pop(key)
-            self.inside.removeWidget(widget)
-            widget.hide()
-            widget.deleteLater()
-        for key, line in wanted.items():
-            if key not in self._shown:
-                self._shown[key] = LineWidget(line.buttons)
-                self.inside.addWidget(self._shown[key])
-            self._shown[key].say(line)
-        self.setVisible(bool(wanted))
-
-
 def _from_the_left(*buttons: QWidget) -> QHBoxLayout:
     across = pieces.row(*buttons, stretch_first=False)
     across.addStretch(1)
     return across
-
-
-class LineWidget(QWidget):
-    """What it says changes with time; its buttons stay."""
-
-    def __init__(self, buttons: Sequence[tuple[str, Callable[[], None]]]) -> None:
-        super().__init__()
-        self._words = pieces.taken_words()
-        self._buttons = [pieces.button(text, does) for text, does in buttons]
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(pieces.row(self._words, *self._buttons))
-
-    def say(self, line: Line) -> None:
-        pieces.say(self._words, line.sentence)
-        for button in self._buttons:
-            button.setAccessibleDescription(line.sentence)
