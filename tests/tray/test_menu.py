@@ -27,7 +27,17 @@ from postroad_tray.deeds import (
 )
 from postroad_tray.facts import Link, Message, Node, Picture
 from postroad_tray.menu import Item, menu
-from postroad_tray.state import Sign, care_sentence, moment, sentence, sign, tooltip
+from postroad_tray.state import (
+    Sign,
+    care_sentence,
+    moment,
+    queue_sentence,
+    sentence,
+    sign,
+    tooltip,
+)
+from postroad_tray.window import letter_rows, telling
+from tray import pictures
 
 NOON = 1_795_694_400.0  # 26 November 2026, 12:00 UTC
 PICTURES = st.builds(
@@ -239,3 +249,12 @@ def test_keys_are_unlocked_in_the_time_that_a_person_needs_for_a_password() -> N
     (line,) = [one for one in menu(picture, 0.0) if one.key == "unlock"]
     assert line.deed == Ask(UNLOCK)
     assert UNLOCK.seconds >= 60
+
+
+@pytest.mark.parametrize("name", pictures.ALL)
+def test_menu_and_window_tell_the_same(name: str) -> None:
+    picture = pictures.ALL[name]()
+    if picture.is_there:
+        assert letter_rows.summary(picture) == f"{queue_sentence(picture)}."
+    else:
+        assert telling.headline(picture)[1].rstrip(".") == sentence(picture, pictures.NOW)

@@ -53,7 +53,7 @@ def choose(page: Queue, *numbers: int) -> None:
 
 def test_a_letter_is_told_in_words_the_oldest_first() -> None:
     _frame, page = opened(StandIn(pictures.trouble()))
-    assert seeing.shows(page, "9 letters of yours are under way.")
+    assert seeing.shows(page, "9 letters are under way.")
     rows = page._table.rows
     assert [cell.text for cell in rows.row(0).cells] == [
         f"ines.{pictures.fingerprint(8)[:6]}…", "2 days",

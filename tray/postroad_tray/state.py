@@ -60,9 +60,15 @@ def sign(picture: Picture) -> Sign:
 
 def sentence(picture: Picture, now: float) -> str:
     """The head of the menu: how the node is, in a few words."""
-    match picture.link:
+    return link_sentence(picture.link) or _of_the_node(picture, now)
+
+
+def link_sentence(link: Link) -> str:
+    """Why nobody knows how the node is now; empty where it answers. Lines of a menu end without a
+    full stop; a page sets one (`stopped`)."""
+    match link:
         case Link.NO_BUS:
-            return _("No session bus: this desktop session cannot be asked")
+            return _("This session has no message bus, so Postroad cannot be asked")
         case Link.ABSENT:
             return _("Postroad is off: no letter comes or goes")
         case Link.ASKED:
@@ -70,7 +76,12 @@ def sentence(picture: Picture, now: float) -> str:
         case Link.SILENT:
             return _("Postroad does not answer")
         case Link.THERE:
-            return _of_the_node(picture, now)
+            return ""
+
+
+def stopped(line: str) -> str:
+    """A line of the menu, as a sentence on a page."""
+    return line if line.endswith("…") else f"{line}."
 
 
 def _of_the_node(picture: Picture, now: float) -> str:
@@ -101,7 +112,7 @@ def _of_the_node(picture: Picture, now: float) -> str:
 
 def queue_sentence(picture: Picture) -> str:
     """How many letters are under way, and whether that is as it should be."""
-    count = picture.node.parcels_under_way
+    count = max(picture.node.parcels_under_way, len(picture.messages))
     if not count:
         return _("No letter of yours is under way")
     return many("{n} letter is under way", "{n} letters are under way", count)

@@ -8,6 +8,7 @@ from postroad.contract import MessageState
 from postroad_tray import plain
 from postroad_tray.ages import ago, ahead, lasting
 from postroad_tray.facts import Message, Picture
+from postroad_tray.state import queue_sentence, stopped
 from postroad_tray.tongue import _, many
 from postroad_tray.window.cells import Cell, Column, Row
 from postroad_tray.window.shapes import Mark
@@ -113,10 +114,7 @@ def next_try(letter: Message, now: float) -> str:
 def summary(picture: Picture) -> str:
     if not picture.is_there:
         return _("What is under way is not known while Postroad does not answer.")
-    count = max(picture.node.parcels_under_way, len(picture.messages))
-    if not count:
-        return _("No letter of yours is under way.")
-    return many("{n} letter of yours is under way.", "{n} letters of yours are under way.", count)
+    return stopped(queue_sentence(picture))
 
 
 def left_out(picture: Picture) -> str:

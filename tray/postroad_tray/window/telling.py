@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from postroad.contract import Severity, State
 from postroad_tray.facts import Link, Picture, Problem
+from postroad_tray.state import link_sentence, stopped
 from postroad_tray.tongue import _, many
 from postroad_tray.window.shapes import Mark
 
@@ -43,22 +44,23 @@ STATE_MARKS: Mapping[State, Mark] = {
 
 def link_banner(picture: Picture) -> Banner | None:
     """Why what is shown may be old; None where the service answers."""
+    sentence = stopped(link_sentence(picture.link))
     match picture.link:
         case Link.THERE:
             return None
         case Link.ASKED:
-            return Banner(Mark.WORKING, _("Asking Postroad how it is …"))
+            return Banner(Mark.WORKING, sentence)
         case Link.ABSENT:
             return Banner(
                 Mark.OFF,
-                _("Postroad is off: no letter comes or goes."),
+                sentence,
                 _("Letters to you wait with their senders and your holders. Start it to get them."),
                 may_start=True,
             )
         case Link.SILENT:
             return Banner(
                 Mark.ATTENTION,
-                _("Postroad does not answer."),
+                sentence,
                 _(
                     "It may be busy or just starting; what you see is from before, and this goes "
                     "away when it answers. If it stays, type in a terminal: "
@@ -68,7 +70,7 @@ def link_banner(picture: Picture) -> Banner | None:
         case Link.NO_BUS:
             return Banner(
                 Mark.OFF,
-                _("This session has no message bus, so Postroad cannot be asked."),
+                sentence,
                 _(
                     "Mail goes on without it. Log in to a desktop, or type in a terminal: "
                     "postroad status"
