@@ -36,9 +36,15 @@ def folder_of(name: str) -> Path:
     return folder
 
 
-def wait_for_name(name: str = BUS_NAME, *, owned: bool = True, seconds: float = 30.0) -> None:
+def wait_for_name(
+    name: str = BUS_NAME,
+    *,
+    owned: bool = True,
+    seconds: float = 30.0,
+    address: str | None = None,
+) -> None:
     """Until a node (or another service) has its name on the bus, or none has."""
-    asker = LibraryClient("dbus-next")
+    asker = LibraryClient("dbus-next", address)
 
     def holds() -> bool:
         path = "/org/freedesktop/DBus"

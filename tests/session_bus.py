@@ -128,7 +128,9 @@ def client(name: str) -> Client:
 class LibraryClient:
     """One call on one connection, as a short script would do it. `Variant` makes arguments."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, address: str | None = None) -> None:
+        """`address`: of another bus than that of our session."""
+        self._address = address
         self._library = importlib.import_module(name.replace("-", "_"))
         self._aio = importlib.import_module(f"{name.replace('-', '_')}.aio")
         self.Variant = self._library.Variant
@@ -156,16 +158,17 @@ class LibraryClient:
         return asyncio.run(self._session(work, destination))
 
     async def _session(self, work: Callable[..., Any], destination: str) -> Any:
-        bus = await connected(self._aio)
+        bus = await connected(self._aio, self._address)
         try:
             return await work(Asker(bus, self._library, destination))
         finally:
             await closed(bus)
 
 
-async def connected(aio: Any) -> Any:
+async def connected(aio: Any, address: str | None = None) -> Any:
+    where = address or os.environ["DBUS_SESSION_BUS_ADDRESS"]
     async with asyncio.timeout(SECONDS_MAX):
-        return await aio.MessageBus(bus_address=os.environ["DBUS_SESSION_BUS_ADDRESS"]).connect()
+        return await aio.MessageBus(bus_address=where).connect()
 
 
 async def closed(bus: Any) -> None:

@@ -53,6 +53,7 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "faketime": "faketime",
     "openbox": "openbox",
     "xdotool": "xdotool",
+    "/usr/libexec/at-spi-bus-launcher": "at-spi2-core",
     "trayer": "trayer",
     "xfce4-panel": "xfce4-panel",
     "lxqt-panel": "lxqt-panel",

@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -200,8 +200,10 @@ class Desktop:
     def click(self, button: int) -> None:
         """On the icon."""
         self.wait_for_icon()
-        place = self.icon() or (0, 0)
-        self._move(*place)
+        self.click_at(*(self.icon() or (0, 0)), button)
+
+    def click_at(self, x: int, y: int, button: int = 1) -> None:
+        self._move(x, y)
         self._run("xdotool", "click", str(button))
 
     def _move(self, x: int, y: int) -> None:
@@ -214,6 +216,9 @@ class Desktop:
     def press(self, *keys: str) -> None:
         for key in keys:
             self._run("xdotool", "key", "--delay", "60", key)
+
+    def type(self, text: str) -> None:
+        self._run("xdotool", "type", "--delay", "8", "--", text)
 
     def open_menu(self) -> None:
         before = self.shot()
@@ -255,8 +260,7 @@ class WaylandDesktop(Desktop):
         left, top, right, bottom = self._menu
         height = (bottom - top) / (LINES + SEPARATORS * SEPARATOR_HEIGHT)
         lines_below = from_the_bottom - 0.5 + SEPARATOR_HEIGHT * (from_the_bottom > LINES_AT_BOTTOM)
-        self._move((left + right) // 2, int(bottom - lines_below * height))
-        self._run("xdotool", "click", "1")
+        self.click_at((left + right) // 2, int(bottom - lines_below * height))
 
 
 def _names(node: dict[str, Any]) -> Iterator[str]:
@@ -277,9 +281,14 @@ def ended(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def desktop(folder: Path, bus_address: str, kind: type[Desktop] = Desktop) -> Iterator[Desktop]:
-    """The session, without a panel yet."""
-    lacking = [dev.PROGRAMS[program] for program in NEEDED if shutil.which(program) is None]
+def desktop(
+    folder: Path,
+    bus_address: str,
+    kind: type[Desktop] = Desktop,
+    needed: Sequence[str] = NEEDED,
+) -> Iterator[Desktop]:
+    """The session, without a panel yet; `needed`: the programs that are used in it."""
+    lacking = [dev.PROGRAMS[program] for program in needed if shutil.which(program) is None]
     if lacking:
         pytest.skip(f"needs Debian packages: {', '.join(lacking)}")
     home, runtime = folder / "home", folder / "run"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QApplication, QDialog
 
-from bus_scene import folder_of, write
+from bus_scene import write
 from person import Person
-from postroad.app.session_bus import LIBRARY
 from postroad.contract import State
 from postroad_tray.bus import Line
 from postroad_tray.client import Answer
@@ -27,9 +25,8 @@ from postroad_tray.window.contacts import Contacts
 from postroad_tray.window.first_run import FirstRun
 from postroad_tray.window.frame import Frame
 from postroad_tray.window.people_dialogs import Accept, Invite
-from service_manager import ServiceManager
-from session_bus import SessionBus
 from tray import pictures, seeing
+from tray.newcomers import Newcomer, newcomers
 from tray.standing_in import StandIn
 from tray.test_window_alive import Poster
 
@@ -294,9 +291,13 @@ class TestCommand:
 class User:
     """Somebody at a desktop: a node that nobody has set up, on their own session bus."""
 
-    person: Person
+    newcomer: Newcomer
     line: Line
     frame: Frame
+
+    @property
+    def person(self) -> Person:
+        return self.newcomer.person
 
     def set_up(self) -> None:
         """The first run, typed and clicked."""
@@ -321,13 +322,8 @@ class User:
         self.person.password = page.mail.password.text()
         seeing.click(page.mail.letter)
         seeing.until(lambda: "is in your mailbox" in page.mail.outcome.text(), SECONDS_MAX)
-        assert self.has("Your mail program reads your mailbox")
+        assert self.newcomer.has("Your mail program reads your mailbox")
         seeing.click(page.mail.go_on)
-
-    def has(self, subject: str) -> bool:
-        """One letter whose subject has this in it, and no second one."""
-        with self.person.imap() as imap:
-            return len(imap.search(None, "SUBJECT", f'"{subject}"')[1][0].split()) == 1
 
     def dialog(self, kind: type[QDialog]) -> QDialog:
         found = [one for one in self.frame.findChildren(kind) if one.isVisible()]
@@ -336,61 +332,32 @@ class User:
 
 
 @contextmanager
-def user(folder: Path, name: str, slot: int) -> Iterator[User]:
-    home = folder / name[0]
-    home.mkdir()
-    bus = SessionBus(home)
-    person = Person(name, home, slot)
-    manager = ServiceManager(person)
-    person.smtp_port, person.imap_port = manager.port("smtp"), manager.port("imap")
-    bus.start()
-    line: Line | None = None
+def user(theirs: Newcomer) -> Iterator[User]:
+    poster = Poster()
+    line = Line(poster.posted.emit, bus_address=theirs.bus.address)
+    line.start()
     try:
-        manager.start(more={"DBUS_SESSION_BUS_ADDRESS": bus.address})
-        poster = Poster()
-        line = Line(poster.posted.emit, bus_address=bus.address)
-        line.start()
-        yield User(person, line, open_window(line))
-        assert "Traceback" not in (person.folder / "log").read_text()
+        yield User(theirs, line, open_window(line))
     finally:
-        if line is not None:
-            line.close()
-            line.join(5.0)
-        manager.close()
-        bus.kill()
+        line.close()
+        line.join(5.0)
 
 
 def test_two_people_set_up_meet_and_write_to_each_other_with_mouse_and_keyboard(
-    qt: QApplication, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    qt: QApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setenv(LIBRARY, "dbus-next")
-    folder = folder_of("first")
-    try:
-        with ExitStack() as stack:
-            anna = stack.enter_context(user(folder, "anna", 0))
-            bora = stack.enter_context(user(folder, "bora", 1))
-            for one in (anna, bora):
-                on_path(monkeypatch, tmp_path, one.person)
-                one.set_up()
-            link = invite(anna)
-            accept(bora, link)
-            seeing.until(lambda: len(anna.line.picture.contacts) == 1, SECONDS_MAX)
-            for author, to in ((anna, bora), (bora, anna)):
-                write(author.person, to.person, 1, f"From {author.person.name}")
-                said = f"From {author.person.name}"
-                seeing.until(lambda to=to, said=said: to.has(said), SECONDS_MAX)  # type: ignore[misc]
-    finally:
-        shutil.rmtree(folder)
-
-
-def on_path(monkeypatch: pytest.MonkeyPatch, folder: Path, person: Person) -> None:
-    """The command `postroad` is this person's, as if it were installed."""
-    place = folder / person.name
-    place.mkdir()
-    (place / "postroad").write_text(f'#!/bin/sh\nexec {shlex.join(person.command)} "$@"\n')
-    (place / "postroad").chmod(0o700)
-    monkeypatch.setenv("PATH", str(place), prepend=":")
+    with newcomers("first", "anna", "bora") as both, ExitStack() as stack:
+        anna, bora = (stack.enter_context(user(one)) for one in both)
+        for one in (anna, bora):
+            monkeypatch.setenv("PATH", str(one.newcomer.commands), prepend=":")
+            one.set_up()
+        link = invite(anna)
+        accept(bora, link)
+        seeing.until(lambda: len(anna.line.picture.contacts) == 1, SECONDS_MAX)
+        for author, to in ((anna, bora), (bora, anna)):
+            subject = f"From {author.person.name}"
+            write(author.person, to.person, 1, subject)
+            seeing.until(partial(to.newcomer.has, subject), SECONDS_MAX)
 
 
 def invite(one: User) -> str:
