@@ -1,7 +1,6 @@
-"""A desktop without a person: a screen that nobody sees, a real panel on it, and a hand.
+"""A desktop without a person: a screen that nobody sees, and a real panel on it.
 
-Purpose: start X, a window manager and a panel of the distribution; find our icon in what the screen
-shows, and click and type as a person does.
+Purpose: start X, a window manager and a panel of the distribution. What is done there: see hand.py.
 """
 
 from __future__ import annotations
@@ -20,22 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image
 
 import dev
 from bus_scene import wait_for_name
-from person import ClaimFailed, until
+from person import until
 from screens import screen
+from tray.hand import HEIGHT, SECONDS_MAX, TITLE, WIDTH, Hand
 
 NEEDED = (
     "Xvfb", "import", "openbox", "xdotool", "trayer", "xfce4-panel", "lxqt-panel", "sway", "waybar"
 )  # fmt: skip
-WIDTH, HEIGHT = 1280, 800
-CORNER = (WIDTH - 80, 0, WIDTH, 36)  # where all of them have our icon
-ENVELOPE = (0x3A, 0x80, 0xCB)  # the blue of our letter, which is grey where Postroad is off
-NEAR = 30  # of 255, for what scaling makes of a colour
-PIXELS = 20  # of that colour at least, on the smallest panel
-SECONDS_MAX = 30.0
 XFCE = """<?xml version="1.0"?>
 <channel name="xfce4-panel" version="1.0">
  <property name="configver" type="int" value="2"/>
@@ -94,31 +88,35 @@ SEPARATOR_HEIGHT = 0.4  # of a line
 ON_WAYLAND = frozenset({"waybar"})
 
 
+# How the panels are arranged, by files in ~/.config: our icon at the top right, and nothing else.
+SETTINGS = {
+    "xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml": XFCE,
+    "lxqt/panel.conf": LXQT,
+    "sway/config": SWAY.format(width=WIDTH, height=HEIGHT),
+    "waybar/config": WAYBAR,
+    "waybar/style.css": "window#waybar { background: #202020; }",
+}
+
+
 def lay_settings(home: Path) -> None:
-    """How the panels are arranged: our icon at the top right, and nothing else."""
-    sway = SWAY.format(width=WIDTH, height=HEIGHT)
-    for name, text in (
-        ("xfce4/xfconf/xfce-perchannel-xml/xfce4-panel.xml", XFCE),
-        ("lxqt/panel.conf", LXQT),
-        ("sway/config", sway),
-        ("waybar/config", WAYBAR),
-        ("waybar/style.css", "window#waybar { background: #202020; }"),
-    ):
+    for name, text in SETTINGS.items():
         file = home / ".config" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
 
 @dataclass
-class Desktop:
+class Desktop(Hand):
     """A session on X11: `surroundings` are for what runs in it, `of_screen` for the hand."""
 
     home: Path
     surroundings: dict[str, str]
     of_screen: dict[str, str]
     _has_settings: bool = False
-    _menu: tuple[int, int, int, int] = (0, 0, 0, 0)
     _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def __post_init__(self) -> None:
+        self.keeps = self.home
 
     def start(self) -> None:
         self.begin("openbox")
@@ -152,8 +150,6 @@ class Desktop:
             words, env=self.of_screen, capture_output=True, text=True, check=False, timeout=60
         )
 
-    # --- what is seen ----------------------------------------------------------------------------
-
     def shot(self) -> Image.Image:
         done = subprocess.run(
             ["import", "-window", "root", "png:-"],
@@ -166,74 +162,6 @@ class Desktop:
             file.write(done.stdout)
             with Image.open(file) as image:
                 return image.convert("RGB")
-
-    def icon(self) -> tuple[int, int] | None:
-        """The middle of our letter in the panel, where it shows in its colour."""
-        panel = self.shot().crop(CORNER)
-        ours = Image.new("L", panel.size, 255)
-        for band, wanted in zip(panel.split(), ENVELOPE, strict=True):
-            near = [255 if abs(one - wanted) <= NEAR else 0 for one in range(256)]
-            ours = ImageChops.multiply(ours, band.point(near))
-        box = ours.getbbox()
-        if box is None or ours.histogram()[255] < PIXELS:
-            return None
-        return CORNER[0] + (box[0] + box[2]) // 2, (box[1] + box[3]) // 2
-
-    def wait_for_icon(self, there: bool = True) -> None:
-        def holds() -> bool:
-            return (self.icon() is not None) == there
-
-        try:
-            until(holds, f"the icon {'comes' if there else 'goes'}", SECONDS_MAX)
-        except ClaimFailed as failed:
-            self.shot().save(self.home / "screen.png")
-            raise ClaimFailed(f"{failed} See {self.home}/screen.png.\n{self.log()}") from failed
-
-    def windows(self) -> list[str]:
-        """The titles of what is open."""
-        found = self._run("xdotool", "search", "--onlyvisible", "--name", "Postroad").stdout.split()
-        titles = [self._run("xdotool", "getwindowname", one).stdout.strip() for one in found]
-        return [one for one in titles if one == "Postroad"]
-
-    # --- the hand --------------------------------------------------------------------------------
-
-    def click(self, button: int) -> None:
-        """On the icon."""
-        self.wait_for_icon()
-        self.click_at(*(self.icon() or (0, 0)), button)
-
-    def click_at(self, x: int, y: int, button: int = 1) -> None:
-        self._move(x, y)
-        self._run("xdotool", "click", str(button))
-
-    def _move(self, x: int, y: int) -> None:
-        self._run("xdotool", "mousemove", str(x), str(y))
-
-    def leave(self) -> None:
-        """The pointer is elsewhere, so that no tooltip lies over anything."""
-        self._move(WIDTH // 4, HEIGHT - 20)
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self._run("xdotool", "key", "--delay", "60", key)
-
-    def type(self, text: str) -> None:
-        self._run("xdotool", "type", "--delay", "8", "--", text)
-
-    def open_menu(self) -> None:
-        before = self.shot()
-        self.click(3)
-
-        def has_opened() -> bool:
-            box = ImageChops.difference(before, self.shot()).getbbox()
-            self._menu = box or (0, 0, 0, 0)
-            return self._menu[2] - self._menu[0] > 150 and self._menu[3] - self._menu[1] > 120
-
-        until(has_opened, f"a menu opens\n{self.log()}", SECONDS_MAX)
-
-    def choose(self, from_the_bottom: int) -> None:
-        """That line of the open menu; all below it can be chosen, too."""
-        self.press(*["Up"] * from_the_bottom, "Return")
 
 
 class WaylandDesktop(Desktop):
@@ -252,8 +180,14 @@ class WaylandDesktop(Desktop):
         self.surroundings["WAYLAND_DISPLAY"] = socket.name
 
     def windows(self) -> list[str]:
+        return [one["name"] for one in self._windows()]
+
+    def takes_keys(self) -> bool:
+        return any(one["focused"] for one in self._windows())
+
+    def _windows(self) -> list[dict[str, Any]]:
         told = self._run("swaymsg", "--socket", self._asked, "-t", "get_tree").stdout
-        return [one for one in _names(json.loads(told)) if one == "Postroad"]
+        return [one for one in _leaves(json.loads(told)) if one.get("name") == TITLE]
 
     def choose(self, from_the_bottom: int) -> None:
         """With the mouse: a menu of a bar gets no keys here."""
@@ -263,11 +197,11 @@ class WaylandDesktop(Desktop):
         self.click_at((left + right) // 2, int(bottom - lines_below * height))
 
 
-def _names(node: dict[str, Any]) -> Iterator[str]:
+def _leaves(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if node.get("pid"):
-        yield str(node.get("name"))
+        yield node
     for one in [*node.get("nodes", []), *node.get("floating_nodes", [])]:
-        yield from _names(one)
+        yield from _leaves(one)
 
 
 def ended(process: subprocess.Popen[bytes]) -> None:

@@ -22,13 +22,12 @@ from person import surroundings, until
 from postroad import contract
 from postroad_tray.instance import NAME
 from session_bus import LibraryClient
+from tray.hand import OPEN, QUIT
 from tray.panels import COMMANDS, ON_WAYLAND, Desktop, WaylandDesktop, desktop
 
 SECONDS_MAX = 30.0
 DOUBLE_CLICK_SECONDS = 0.6  # a click that comes sooner is the second of two, and hides nothing
 DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where python3-gi is
-# From the bottom of the menu of a node that is well: see postroad_tray/menu.py.
-QUIT, OPEN = 1, 7
 NO_ICON = "Postroad is running without an icon"
 
 
@@ -70,11 +69,6 @@ def manager(member: str, signature: str = "", *arguments: object) -> None:
     asker.call(contract.ROOT_PATH, contract.MANAGER_INTERFACE, member, signature, *arguments)
 
 
-def wait_for_window(place: Desktop, open_: bool = True) -> None:
-    what = f"the window {'opens' if open_ else 'goes'}\n{place.log()}"
-    until(lambda: bool(place.windows()) == open_, what, SECONDS_MAX)
-
-
 @pytest.mark.parametrize("panel", COMMANDS)
 def test_the_icon_comes_with_the_panel_and_does_what_it_is_clicked_for(
     place: Desktop, panel: str
@@ -86,16 +80,15 @@ def test_the_icon_comes_with_the_panel_and_does_what_it_is_clicked_for(
     assert place.windows() == []
 
     place.click(1)
-    wait_for_window(place)
+    place.wait_for_window()
     time.sleep(DOUBLE_CLICK_SECONDS)
     place.click(1)
-    wait_for_window(place, open_=False)
+    place.wait_for_window(open_=False)
 
     place.open_menu()
     place.choose(OPEN)
-    wait_for_window(place)
-    place.press("Escape")
-    wait_for_window(place, open_=False)
+    place.wait_for_window()
+    place.close_window()
 
     manager("Pause", "u", 600)  # the letter is grey now
     place.leave()
@@ -126,9 +119,8 @@ def test_the_light_icon_has_the_same_menu(place: Desktop, panel: str) -> None:
     place.wait_for_icon()
     place.open_menu()
     place.choose(OPEN)  # the window is a program of its own, with Qt
-    wait_for_window(place)
-    place.press("Escape")
-    wait_for_window(place, open_=False)
+    place.wait_for_window()
+    place.close_window()
     place.open_menu()
     place.choose(QUIT)
     tray.wait_for_its_end()
@@ -140,7 +132,7 @@ def test_without_any_panel_nothing_opens_until_somebody_asks_for_it(place: Deskt
     assert place.windows() == []
     second = start(place)  # from the list of programs
     assert second.wait(SECONDS_MAX) == 0
-    wait_for_window(place)
+    place.wait_for_window()
     assert tray.process.poll() is None
 
 
@@ -154,4 +146,4 @@ def test_gnome_without_icons_says_so_and_a_click_opens_the_window(place: Desktop
     until(lambda: NO_ICON in place.log(), f"it is said\n{place.log()}", 2 * SECONDS_MAX)
     assert place.windows() == []
     place.begin("dunstctl", "action", "0")
-    wait_for_window(place)
+    place.wait_for_window()
