@@ -245,7 +245,7 @@ class TestCommand:
             ('echo "{\\"ok\\": false, \\"error\\": \\"It hurts.\\"}"; exit 1', "It hurts."),
             ("exec sleep 60", "It took too long, and was broken off."),
             ("trap '' TERM; while :; do sleep 0.1; done", "It took too long, and was broken off."),
-            ("yes", "It took too long, and was broken off."),
+            ("yes", "It answered far too much, and was broken off."),
         ],
     )
     def test_it_is_waited_for_without_waiting(
@@ -378,13 +378,14 @@ def invite(one: User) -> str:
 
 
 def accept(one: User, link: str) -> None:
-    """What lies in the clipboard is there already."""
+    """What lies in the clipboard."""
     one.frame.come()
     page = one.frame.page
     assert isinstance(page, FirstRun)
     seeing.click(page.people.accept)
     dialog = one.dialog(Accept)
     assert isinstance(dialog, Accept)
+    seeing.click(dialog.paste)
     assert dialog.link.toPlainText() == link
     seeing.click(dialog.accept_it)
     seeing.until(lambda: "is your contact now" in dialog.outcome.text(), SECONDS_MAX)

@@ -1,7 +1,8 @@
 """The command `postroad`, run as its owner would: for what the service cannot do in its sandbox.
 
 Invariants: nothing waits for it; it runs with a list of words and no shell; what it answers
-(`--json`) is bounded, and so is its time. It ends with whoever asked.
+(`--json`) is bounded, and so is its time. It ends with whoever asked, and is asked to before it is
+made to: of the whole program, too, which waits for it then.
 """
 
 from __future__ import annotations
@@ -34,13 +35,38 @@ class Outcome:
         return not self.sentence
 
 
+class _Process(QProcess):
+    """It outlives whoever asked, until it has ended, and no longer than this program."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self.setStandardErrorFile(QProcess.nullDevice())
+        self.setStandardInputFile(QProcess.nullDevice())
+        self.application = QCoreApplication.instance()
+        if self.application is not None:
+            self.application.aboutToQuit.connect(self._end_now)
+
+    def end(self) -> None:
+        self.setParent(self.application)  # whoever asked may be gone before
+        self.finished.connect(self.deleteLater)
+        self.closeReadChannel(QProcess.ProcessChannel.StandardOutput)
+        self.terminate()
+        QTimer.singleShot(KILLED_AFTER_MS, self, self.kill)
+
+    def _end_now(self) -> None:
+        if self.state() is not QProcess.ProcessState.NotRunning:
+            self.terminate()
+            self.waitForFinished(KILLED_AFTER_MS)  # what runs then is killed as it is destroyed
+
+
 class Command(QObject):
     """One at a time; `then` is called once."""
 
     def __init__(self, parent: QObject, program: str = PROGRAM) -> None:
         super().__init__(parent)
         self._program = program
-        self._process: QProcess | None = None
+        self._process: _Process | None = None
+        self._octets = b""
         self._then: Callable[[Outcome], None] = lambda outcome: None
         self._limit = QTimer(self)
         self._limit.setSingleShot(True)
@@ -55,10 +81,10 @@ class Command(QObject):
     ) -> None:
         assert self._process is None, "one at a time"
         self._then = then
-        process = self._process = QProcess(self)
-        process.setStandardErrorFile(QProcess.nullDevice())
-        process.setStandardInputFile(QProcess.nullDevice())
+        self._octets = b""
+        process = self._process = _Process(self)
         process.errorOccurred.connect(self._failed)
+        process.readyReadStandardOutput.connect(self._read)
         process.finished.connect(partial(self._finished, process))
         self._limit.start(round(seconds_max * 1000))
         process.start(self._program, [*words, "--json"])
@@ -73,26 +99,31 @@ class Command(QObject):
                 name=self._program
             )))  # fmt: skip
 
+    def _read(self) -> None:
+        """As soon as it is there: Qt keeps all that a program writes."""
+        if self._process is None:
+            return
+        self._octets += bytes(self._process.readAllStandardOutput().data())
+        if len(self._octets) > OUTPUT_BYTES_MAX:
+            self._octets = b""
+            self._end(Outcome(sentence=_("It answered far too much, and was broken off.")))
+
     def _too_long(self) -> None:
         self._end(Outcome(sentence=_("It took too long, and was broken off.")))
 
-    def _finished(self, process: QProcess, *_ignored: object) -> None:
+    def _finished(self, process: _Process, *_ignored: object) -> None:
         if process is self._process:  # one that was stopped may end while the next one runs
-            octets = bytes(process.read(OUTPUT_BYTES_MAX).data())
-            self._end(understood(octets, process.exitCode()))
+            self._read()
+        if process is self._process:
+            self._end(understood(self._octets, process.exitCode()))
 
     def _end(self, outcome: Outcome | None) -> None:
         process, self._process = self._process, None
         self._limit.stop()
         if process is not None:
-            process.blockSignals(True)
+            process.disconnect(self)
             if process.state() is not QProcess.ProcessState.NotRunning:
-                process.terminate()
-                QTimer.singleShot(KILLED_AFTER_MS, process, process.kill)
-                process.setParent(QCoreApplication.instance())  # whoever asked may be gone before
-                process.disconnect(self)
-                process.blockSignals(False)
-                process.finished.connect(process.deleteLater)
+                process.end()
             else:
                 process.deleteLater()
         if outcome is not None:

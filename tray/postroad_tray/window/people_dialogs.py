@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import segno
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QFontDatabase, QGuiApplication, QPainter, QPaintEvent
+from PySide6.QtCore import QMimeData, Qt
+from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -27,52 +26,11 @@ from postroad_tray.client import Answer, Client, Question, Typed
 from postroad_tray.facts import Contact
 from postroad_tray.tongue import _
 from postroad_tray.window import contact_rows, pieces
+from postroad_tray.window.qr_code import QrCode
 
 LINK_LENGTH_MAX = 2000
 NAME_LENGTH_MAX = 64
-QUIET = 4  # modules of white around the code (ISO/IEC 18004)
 ACCEPT_SECONDS = 60.0  # others are asked for the inviter's record
-
-
-class QrCode(QWidget):
-    """A text as a code for a camera: always black on white, whatever the window looks like."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._rows: tuple[bytes, ...] = ()
-
-    def show_text(self, text: str, spoken: str) -> None:
-        """Where it is too long for a code, there is none."""
-        try:
-            self._rows = tuple(map(bytes, segno.make(text, micro=False).matrix))
-        except ValueError:
-            self._rows = ()
-        self.setVisible(bool(self._rows))
-        self.setAccessibleName(spoken)
-        self.updateGeometry()
-        self.update()
-
-    def sizeHint(self) -> QSize:
-        side = self._module() * (len(self._rows) + 2 * QUIET)
-        return QSize(side, side)
-
-    def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
-
-    def _module(self) -> int:
-        return max(self.fontMetrics().height() // 4, 3)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        side = self._module()
-        across = side * (len(self._rows) + 2 * QUIET)
-        left = (self.width() - across) // 2
-        painter.fillRect(QRectF(left, 0, across, across), Qt.GlobalColor.white)
-        for line, row in enumerate(self._rows):
-            for place, is_dark in enumerate(row):
-                if is_dark:
-                    x, y = left + (place + QUIET) * side, (line + QUIET) * side
-                    painter.fillRect(x, y, side, side, Qt.GlobalColor.black)
 
 
 class _Dialog(QDialog):
@@ -135,8 +93,9 @@ class Invite(_Dialog):
         self.link.setFixedHeight(pieces.space(self, 6))
         self.copy = pieces.copy_button(_("the link"), lambda: self._link)
         self.code = QrCode()
-        self._later: tuple[QWidget, ...] = (self.link, self.copy, self.code)
-        for later in self._later:
+        self.code.shown.connect(self.adjustSize)
+        self._later: tuple[QWidget, ...] = (self.link, self.copy)
+        for later in (*self._later, self.code):
             later.hide()
             self.column.addWidget(later)
         self.end_column()
@@ -179,31 +138,45 @@ def _works(details: object) -> str:
     return said
 
 
+class LinkField(QPlainTextEdit):
+    """What is pasted or dropped there is a link, or no longer than one."""
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        self.insertPlainText(source.text()[: LINK_LENGTH_MAX + 1].strip())
+
+
 class Accept(_Dialog):
-    """Take the link that somebody sent."""
+    """Take the link that somebody sent. The clipboard is looked into once somebody asks for that:
+    whoever has copied something is waited for, and may hang."""
 
     def __init__(self, parent: QWidget, client: Client) -> None:
         super().__init__(parent, _("Accept an invitation"))
         self._client = client
         self._is_asking = False
-        self.link = QPlainTextEdit()
+        self.link = LinkField()
         self.link.setTabChangesFocus(True)
         self.link.setFixedHeight(pieces.space(self, 6))
         label = pieces.field_label(_("&Paste the link that you were sent:"), self.link)
+        self.paste = pieces.button(_("Pa&ste"), self._paste)
         self.accept_it = pieces.button(_("&Accept"), self._accept)
         self.accept_it.setDefault(True)
         self.link.textChanged.connect(self._changed)
-        for widget in (label, self.link, self.accept_it):
-            self.column.addWidget(widget)
+        self.column.addWidget(label)
+        self.column.addWidget(self.link)
+        self.column.addLayout(pieces.row(self.paste, self.accept_it, stretch_first=False))
         self.end_column()
-        copied = QGuiApplication.clipboard().text()[:LINK_LENGTH_MAX].strip()
-        if copied.startswith("postroad:"):
-            self.link.setPlainText(copied)
         self._changed()
+
+    def _paste(self) -> None:
+        """In place of what is there: it is one link."""
+        self.link.selectAll()
+        self.link.paste()
+        self.accept_it.setFocus()
 
     def _changed(self) -> None:
         has_some = bool(self.link.toPlainText().strip())
         self.accept_it.setEnabled(has_some and not self._is_asking)
+        self.paste.setEnabled(not self._is_asking)
 
     def _accept(self) -> None:
         link = "".join(self.link.toPlainText().split())
@@ -255,6 +228,7 @@ class Verify(_Dialog):
         self.number.setFont(font)
         self.number.setAccessibleName(_("The safety number"))
         self.code = QrCode()
+        self.code.shown.connect(self.adjustSize)
         self.same = pieces.button(_("It is the &same"), self._is_same)
         self.forget = pieces.button(_("&Forget that it was compared"), self._forget)
         self.theirs = QLineEdit()
@@ -269,7 +243,6 @@ class Verify(_Dialog):
         self.column.addWidget(self.forget)
         self.forget.setVisible(bool(contact.verified_at))
         self.end_column()
-        self.code.hide()
         self.same.setEnabled(False)
         self._ask("GetSafetyNumber", "", [], self._shown)
 
