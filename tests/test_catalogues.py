@@ -18,7 +18,9 @@ from catalogues import Catalogue, Message
 from postroad.app.cli import main
 
 LANGUAGES = catalogues.languages()
-GROUPS = {name for name, one in main.commands.items() if isinstance(one, click.Group)}
+GROUPS = {
+    name: set(one.commands) for name, one in main.commands.items() if isinstance(one, click.Group)
+}
 
 
 def test_the_template_is_what_the_sources_say() -> None:
@@ -121,7 +123,7 @@ def commands(text: str) -> list[str]:
     typed = re.findall(r"postroad ([a-z-]+(?: [a-z-]+)?)", text)
     known = [one.split() for one in typed]
     return sorted(
-        " ".join(words if words[0] in GROUPS else words[:1])
+        " ".join(words if set(words[1:]) & GROUPS.get(words[0], set()) else words[:1])
         for words in known
         if words[0] in main.commands
     )

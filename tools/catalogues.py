@@ -96,6 +96,8 @@ def _said_in(tree: ast.AST, place: str) -> Iterator[Message]:
         if isinstance(one, ast.ImportFrom) and (one.module or "").endswith(TONGUES)
         for alias in one.names
     }
+    if Path(place).stem in TONGUES:  # they say something themselves, too
+        speakers |= {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)}
     calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and _forms(one, speakers)]
     for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
         forms = _forms(call, speakers)

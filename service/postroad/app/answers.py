@@ -392,6 +392,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
                         "next_try_at": moment("when it is tried again"),
                         "tries": whole("so far, in this state"),
                         "advice": text("what to do; may be empty"),
+                        "advice_parts": _PARTS,
                         "bundled_at": moment("when it went into a bundle").or_null(),
                         **_GONE,
                     }

@@ -20,14 +20,17 @@ import click
 
 from postroad.app.config import Config
 from postroad.app.owners_file import ReadFile, WrittenFile, converse
+from postroad.app.tongue import shown
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, Locked, NotSetUp, PostroadError
 from postroad.contract import JSON_VERSION
+from postroad.phrases import heard, joined, phrase
 from postroad.protocol import starting
 from postroad.protocol.starting import Keeper
 
 FAILED, USAGE, NOT_RUNNING, NOT_SET_UP, LOCKED = 1, 2, 3, 4, 5
-GAVE_NONE = "Your node gave no answer. Is it stopping? Try again."
+GAVE_NONE = phrase("Your node gave no answer. Is it stopping? Try again.")
+NOT_RUNNING_NODE = phrase("Your node is not running.")
 WAIT_SECONDS_MAX = limits.CONTROL_SECONDS_MAX + 5  # the node's own word comes first
 
 as_json = click.option("--json", "json_wanted", is_flag=True, help="Answer with one JSON object.")
@@ -46,7 +49,8 @@ def seconds_of(duration: str | None) -> int | None:
         return None
     seconds = seconds_in(duration)
     if seconds is None:
-        raise Misused(f"{duration!r} is no time. Say it like 30m, 2h or 1d.")
+        no_time = phrase("{said} is no time. Say it like 30m, 2h or 1d.", said=repr(duration))
+        raise Misused(no_time)
     return seconds
 
 
@@ -76,11 +80,11 @@ class Misused(PostroadError):
 
 
 class NotRunning(PostroadError):
-    """Nobody answers at the control socket. `start`: the line that begins it; `known`: what is
-    known all the same."""
+    """Nobody answers at the control socket. `what`: which is not running; `start`: the line that
+    begins it; `known`: what is known all the same."""
 
-    def __init__(self, who: str = "Your node", start: str = starting.RUN) -> None:
-        super().__init__(f"{who} is not running. Start it with: {start}")
+    def __init__(self, what: str = NOT_RUNNING_NODE, start: str = starting.RUN) -> None:
+        super().__init__(joined(what, phrase("Start it with: {command}", command=start)))
         self.known: dict[str, Any] = {}
 
 
@@ -89,9 +93,16 @@ class NotThere(PostroadError):
 
     def __init__(self, config: Config, keeper: Keeper) -> None:
         super().__init__(
-            f"Nobody answers at {config.control_path}, but a node works in {config.data}: it is "
-            "starting or stopping, or runtime was changed since it was started. Try again in a "
-            f"moment; if it stays so, {starting.in_words(keeper, ['runtime'])}"
+            joined(
+                phrase(
+                    "Nobody answers at {path}, but a node works in {folder}: it is starting or "
+                    "stopping, or runtime was changed since it was started. Try again in a moment; "
+                    "if it stays so,",
+                    path=config.control_path,
+                    folder=config.data,
+                ),
+                starting.in_words(keeper, ["runtime"]),
+            )
         )
 
 
@@ -101,8 +112,10 @@ class Starting(NotRunning):
     def __init__(self) -> None:
         PostroadError.__init__(
             self,
-            "Your node is starting, and does not answer yet. Try again in a moment; if it stays "
-            "so, type: postroad doctor",
+            phrase(
+                "Your node is starting, and does not answer yet. Try again in a moment; if it "
+                "stays so, type: postroad doctor"
+            ),
         )
         self.known = {}
 
@@ -111,10 +124,15 @@ class NoAnswer(PostroadError):
     """A node is there, and says nothing within the time that its asker has."""
 
     def __init__(self, seconds: float, keeper: Keeper = Keeper.TERMINAL) -> None:
-        again = starting.in_words(keeper)
         super().__init__(
-            f"Your node is running, but gives no answer within {seconds:g} s: it is very busy, or "
-            f"hangs. Ask again in a minute; if it stays so, {again}"
+            joined(
+                phrase(
+                    "Your node is running, but gives no answer within {seconds} s: it is very "
+                    "busy, or hangs. Ask again in a minute; if it stays so,",
+                    seconds=f"{seconds:g}",
+                ),
+                starting.in_words(keeper),
+            )
         )
 
 
@@ -144,7 +162,8 @@ def finish(
             raise
         fail(f"What you typed is not UTF-8 ({error.reason}). Type it again.", FAILED, json_wanted)
     except click.Abort:
-        fail("Stopped: a question was not answered, and nothing was done.", FAILED, json_wanted)
+        stopped = phrase("Stopped: a question was not answered, and nothing was done.")
+        fail(stopped, FAILED, json_wanted)
     except Exception as error:  # the doorstep of a program that reads our answer
         if not json_wanted:
             raise
@@ -165,7 +184,7 @@ def fail(
     if json_wanted:
         _echo_json({"error": sentence, **known})
     else:
-        click.echo(f"postroad: {sentence}", err=True)
+        click.echo(f"postroad: {shown(sentence)}", err=True)
     sys.exit(code)
 
 
@@ -262,11 +281,11 @@ def _ask(
 ) -> dict[str, Any]:
     """`seconds`: for an answer, whatever the node does; None: as long as a node works on one."""
     if not all(is_text(one) for one in request.values() if isinstance(one, str)):
-        raise PostroadError("What you typed is not UTF-8. Nothing was done; type it again.")
+        raise PostroadError(phrase("What you typed is not UTF-8. Nothing was done; type it again."))
     line = json.dumps(request).encode() + b"\n"
     if len(line) > limits.CONTROL_LINE_BYTES_MAX:
         raise PostroadError(
-            "What you typed is too long to be what was asked for. Nothing was done."
+            phrase("What you typed is too long to be what was asked for. Nothing was done.")
         )
     try:
         with socket.socket(socket.AF_UNIX) as connection:
@@ -283,11 +302,12 @@ def _ask(
     except OSError as error:
         raise NotRunning from error
     if not answer.pop("ok"):
+        refusal = heard(answer["error"], answer.get("error_parts"))
         if answer.get("locked"):
-            raise Locked(answer["error"])
+            raise Locked(refusal)
         if answer.get("not_set_up"):
             raise NotSetUp
-        raise PostroadError(answer["error"])
+        raise PostroadError(refusal)
     return dict(answer)
 
 

@@ -11,6 +11,8 @@ from postroad.app import completing
 from postroad.app import telling_contacts as telling
 from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin, list_all
 from postroad.app.owners_file import WrittenFile
+from postroad.app.tongue import _
+from postroad.phrases import phrase
 
 FORMATS = ("thunderbird", "vcard")
 named = click.argument("name", shell_complete=completing.contacts)
@@ -130,9 +132,9 @@ def verify(
 
     def work() -> dict[str, Any]:
         if forget and (qr or code or scan or matches):
-            raise Misused("--forget goes with no other option.")
+            raise Misused(phrase("--forget goes with no other option."))
         if scan and code:
-            raise Misused("Say --code or --scan, not both.")
+            raise Misused(phrase("Say --code or --scan, not both."))
         return ask_own(
             context.obj.config,
             do="verify contact",
@@ -187,5 +189,6 @@ def _do(
 def _read_code() -> str:
     """What a camera read: one line of a program that scans, or pasted."""
     if sys.stdin.isatty():
-        click.echo("What does your camera read from their code? ", nl=False, err=True)
+        asked = _("What does your camera read from their code?")
+        click.echo(f"{asked} ", nl=False, err=True)
     return line_of_stdin("What your camera read").strip()

@@ -9,6 +9,7 @@ import click
 
 from postroad.app.asking import as_json, finish
 from postroad.app.marks import ATTENTION, BROKEN, mark
+from postroad.app.tongue import later, said
 from postroad.contract import Health
 from postroad.protocol.doctor import Finding, findings, worst
 
@@ -97,11 +98,12 @@ def _show(answer: dict[str, Any]) -> None:
         click.echo(f"{mark(one['health'])} {one['about']}: {one['summary']}")
         if one["next_step"]:
             click.echo(f"     {one['next_step']}")
-    click.echo(f"\n{_SUMS[Health(answer['health'])]}")
+    sum_of_all = said(_SUMS[Health(answer["health"])])
+    click.echo("\n" + sum_of_all.format(attention=ATTENTION, broken=BROKEN))
 
 
 _SUMS = {
-    Health.OK: "All is well.",
-    Health.ATTENTION: f"Nothing is broken; what is marked with {ATTENTION} deserves a look.",
-    Health.BROKEN: f"What is marked with {BROKEN} is broken. Begin there.",
+    Health.OK: later("All is well."),
+    Health.ATTENTION: later("Nothing is broken; what is marked with {attention} deserves a look."),
+    Health.BROKEN: later("What is marked with {broken} is broken. Begin there."),
 }

@@ -20,6 +20,7 @@ from postroad.app.asking import NotRunning, as_json, ask, finish
 from postroad.app.units import program
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError
+from postroad.phrases import phrase
 
 HELPER_RELAY_KILOBYTES = 5000  # a second: a rented box has more to give than somebody at home
 UNIT = "postroad-helper.service"
@@ -272,7 +273,8 @@ def _asked(do: str, runtime: Path | None, **more: str) -> dict[str, Any]:
     try:
         return ask((runtime or _runtime()) / "control", do=do, **more)
     except NotRunning as error:
-        raise NotRunning("The helper", "sudo postroad helper enable") from error
+        what = phrase("The helper is not running.")
+        raise NotRunning(what, "sudo postroad helper enable") from error
 
 
 def _expect_ip(text: str) -> None:

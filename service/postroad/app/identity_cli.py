@@ -12,7 +12,9 @@ from postroad.app import telling_identity as telling
 from postroad.app.asking import Misused, as_json, ask_own, finish, line_of_stdin, list_all
 from postroad.app.keys_cli import owners_passphrase
 from postroad.app.owners_file import WrittenFile
+from postroad.app.tongue import _, shown
 from postroad.base.errors import ConfigurationError
+from postroad.phrases import joined, phrase
 
 a_new_file = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 sure = click.option("--yes", is_flag=True, help="Do not ask whether you are sure.")
@@ -41,7 +43,8 @@ def revoke_device(context: click.Context, device: str, yes: bool, json_wanted: b
     def work() -> dict[str, Any]:
         config = context.obj.config
         passphrase = owners_passphrase(config, json_wanted)
-        _expect_sure(yes, json_wanted, f"Revoke {device} for ever?")
+        revokes = phrase("Revoke {device} for ever?", device=device)
+        _expect_sure(yes, json_wanted, revokes)
         return ask_own(config, do="revoke device", device=device, passphrase=passphrase)
 
     finish(work, json_wanted, telling.device_revoked)
@@ -134,7 +137,8 @@ def revoke(context: click.Context, file: Path, yes: bool, json_wanted: bool) -> 
     def work() -> dict[str, Any]:
         record = sheet.read(file)
         whose = sheet.whose(record)
-        _expect_sure(yes, json_wanted, f"End the identity {whose} for ever?")
+        ends = phrase("End the identity {fingerprint} for ever?", fingerprint=whose)
+        _expect_sure(yes, json_wanted, ends)
         encoded = base64.b64encode(record).decode()
         return ask_own(context.obj.config, do="publish revocation", record=encoded)
 
@@ -146,8 +150,9 @@ def _asked_words(numbers: list[int], json_wanted: bool) -> str:
     if json_wanted or not sys.stdin.isatty():
         return line_of_stdin("What was said").strip()
     if not numbers:
-        return str(click.prompt("The words that were asked for", err=True))
-    return " ".join(str(click.prompt(f"Word {number}", err=True)) for number in numbers)
+        return str(click.prompt(_("The words that were asked for"), err=True))
+    asked = [_("Word {number}").format(number=number) for number in numbers]
+    return " ".join(str(click.prompt(one, err=True)) for one in asked)
 
 
 def _expect_sure(yes: bool, json_wanted: bool, question: str) -> None:
@@ -155,6 +160,7 @@ def _expect_sure(yes: bool, json_wanted: bool, question: str) -> None:
     if yes:
         return
     if json_wanted:
-        raise Misused("This cannot be taken back. Say that you are sure with --yes.")
-    if not click.confirm(f"{question} This cannot be taken back.", err=True):
-        raise ConfigurationError("Nothing was done.")
+        raise Misused(phrase("This cannot be taken back. Say that you are sure with --yes."))
+    asked = joined(question, phrase("This cannot be taken back."))
+    if not click.confirm(shown(asked), err=True):
+        raise ConfigurationError(phrase("Nothing was done."))

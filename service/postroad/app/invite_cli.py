@@ -7,6 +7,7 @@ import click
 
 from postroad.app import telling
 from postroad.app.asking import as_json, ask_own, finish, line_of_stdin, seconds_of
+from postroad.app.tongue import _
 
 
 @click.command()
@@ -50,5 +51,5 @@ def accept(place: Any, link: str | None, json_wanted: bool) -> None:
 def _ask_for_link() -> str:
     if not sys.stdin.isatty():
         return line_of_stdin("The link").strip()
-    asked = "The invitation, or the link to a helper (it begins with postroad)"
+    asked = _("The invitation, or the link to a helper (it begins with postroad)")
     return str(click.prompt(asked, err=True))

@@ -25,6 +25,7 @@ from postroad.app.asking import (
     line_of_stdin,
 )
 from postroad.app.config import Config
+from postroad.app.tongue import _
 from postroad.base import limits
 from postroad.base.errors import (
     ConfigurationError,
@@ -33,6 +34,7 @@ from postroad.base.errors import (
     PostroadError,
     WrongPassphrase,
 )
+from postroad.phrases import phrase
 
 if TYPE_CHECKING:
     from postroad.machine.disk import FolderDisk
@@ -121,22 +123,25 @@ class Passphrases:
         self._asks = sys.stdin.isatty() and not json_wanted
 
     def current(self) -> str:
-        return self._given("The passphrase of your keys", confirm=False)
+        wanted = phrase("The passphrase of your keys is wanted on stdin, in a line of its own.")
+        return self._given(_("The passphrase of your keys"), wanted, confirm=False)
 
     def new(self) -> str:
-        return self._given("A new passphrase for your keys", confirm=True)
+        wanted = phrase("A new passphrase for your keys is wanted on stdin, in a line of its own.")
+        return self._given(_("A new passphrase for your keys"), wanted, confirm=True)
 
-    def _given(self, question: str, *, confirm: bool) -> str:
+    def _given(self, question: str, wanted: str, *, confirm: bool) -> str:
         if self._asks:
+            again = _("Repeat for confirmation") if confirm else False
             typed = str(
-                click.prompt(question, err=True, hide_input=True, confirmation_prompt=confirm)
+                click.prompt(question, err=True, hide_input=True, confirmation_prompt=again)
             )
             if not is_text(typed):
-                raise ConfigurationError("What you typed is not UTF-8. Type it again.")
+                raise ConfigurationError(phrase("What you typed is not UTF-8. Type it again."))
             return typed
         said = line_of_stdin("The passphrase", LINE_BYTES_MAX)
         if not said:
-            raise ConfigurationError(f"{question} is wanted on stdin, in a line of its own.")
+            raise ConfigurationError(wanted)
         return said
 
 

@@ -14,7 +14,9 @@ from postroad.app.asking import Misused, NotRunning, as_json, ask, ask_own, fini
 from postroad.app.config import Config
 from postroad.app.mail_clients import CLIENTS, HOST, PASSWORD_FILE, Account, Client
 from postroad.app.owners_file import WrittenFile
+from postroad.app.tongue import _
 from postroad.base.errors import ConfigurationError, Locked, PostroadError
+from postroad.phrases import joined, phrase
 
 
 @click.command("mail-client")
@@ -43,8 +45,12 @@ def mail_client(
         if client.file is None:
             files = ", ".join(name for name, one in CLIENTS.items() if one.file)
             raise Misused(
-                f"{client.title} keeps its settings by itself: type them there. --write is for "
-                f"{files}."
+                phrase(
+                    "{program} keeps its settings by itself: type them there. --write is for "
+                    "{programs}.",
+                    program=client.title,
+                    programs=files,
+                )
             )
         written = _written(client, account, folder, config, json_wanted)
         return _told(program or "other", client, account, folder, written)
@@ -56,9 +62,11 @@ def _account(config: Config, folder: Path) -> Account:
     try:
         found = ask_own(config, do="status")
         if found.get("locked"):
-            raise Locked("Your node is locked. Type first: postroad unlock")
+            raise Locked(phrase("Your node is locked. Type first: postroad unlock"))
         if "cannot_start" in found:
-            raise ConfigurationError(f"Your node cannot start yet. {found['cannot_start']}")
+            raise ConfigurationError(
+                joined(phrase("Your node cannot start yet."), found["cannot_start"])
+            )
         address = str(found["address"])
         imap_port, smtp_port = found["imap_port"], found["smtp_port"]
         pop3_port = found["pop3_port"]
@@ -69,7 +77,7 @@ def _account(config: Config, folder: Path) -> Account:
         if not imap_port or not smtp_port:  # any free one, which only a running node knows
             raise
     if not imap_port or not smtp_port:
-        raise ConfigurationError("Your node has no door for mail programs open.")
+        raise ConfigurationError(phrase("Your node has no door for mail programs open."))
     name, kept = address.partition(".")[0], folder / PASSWORD_FILE
     return Account(address, name, imap_port, smtp_port, pop3_port, kept)
 
@@ -140,19 +148,22 @@ def _written(
 
 
 def _right_password(config: Config, json_wanted: bool) -> str:
-    question = "Your mailbox password"
     if sys.stdin.isatty() and not json_wanted:
-        given = str(click.prompt(question, err=True, hide_input=True))
+        given = str(click.prompt(_("Your mailbox password"), err=True, hide_input=True))
     else:
         given = line_of_stdin("The mailbox password")
     given = given.strip()
     if not given:
-        raise Misused(f"{question} is wanted on stdin, in a line of its own.")
+        raise Misused(
+            phrase("Your mailbox password is wanted on stdin, in a line of its own.")
+        )
     with suppress(NotRunning):  # then nobody can say whether it is the right one
         if not ask(config.control_path, do="check password", password=given)["is_right"]:
             raise PostroadError(
-                "That is not your mailbox password. It was shown once, by postroad setup; a new "
-                "one is made by: postroad password"
+                phrase(
+                    "That is not your mailbox password. It was shown once, by postroad setup; a "
+                    "new one is made by: postroad password"
+                )
             )
     return given
 

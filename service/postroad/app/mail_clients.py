@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from postroad.app.tongue import later
 from postroad.message.address import DOMAIN
 
 HOST = "127.0.0.1"
@@ -121,20 +122,28 @@ CLIENTS = {
     "thunderbird": Client(
         "Thunderbird",
         (
-            "Menu > New Account > Email: your name, the address below, and the password.",
-            "Choose manual configuration, and type the values below.",
-            "Connection security is None for both: it never leaves this computer. Say that you "
-            "understand when it warns of that.",
+            later("Menu > New Account > Email: your name, the address below, and the password."),
+            later("Choose manual configuration, and type the values below."),
+            later(
+                "Connection security is None for both: it never leaves this computer. Say that you "
+                "understand when it warns of that."
+            ),
         ),
     ),
     "evolution": Client(
         "Evolution",
         (
-            "File > New > Mail Account: your name and the address below. Take away the mark at "
-            "'Look up mail server details'.",
-            "Receiving: IMAP, with the values below; no encryption; authentication: Password.",
-            "Sending: SMTP, with the values below; 'Server requires authentication' is marked; no "
-            "encryption; authentication type: PLAIN.",
+            later(
+                "File > New > Mail Account: your name and the address below. Take away the mark at "
+                "'Look up mail server details'."
+            ),
+            later(
+                "Receiving: IMAP, with the values below; no encryption; authentication: Password."
+            ),
+            later(
+                "Sending: SMTP, with the values below; 'Server requires authentication' is marked; "
+                "no encryption; authentication type: PLAIN."
+            ),
         ),
     ),
     "mutt": Client("mutt", file_name="muttrc", file=_muttrc, then="mutt -F {path}"),
@@ -150,9 +159,11 @@ CLIENTS = {
     "other": Client(
         "Any other program",
         (
-            "Type the values below where it asks for them.",
-            "Choose IMAP where it can be chosen: POP3 gives the INBOX alone, and what is deleted "
-            "there is deleted for all your programs.",
+            later("Type the values below where it asks for them."),
+            later(
+                "Choose IMAP where it can be chosen: POP3 gives the INBOX alone, and what is "
+                "deleted there is deleted for all your programs."
+            ),
         ),
     ),
 }

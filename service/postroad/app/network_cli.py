@@ -50,7 +50,7 @@ def remove_helper(place: Any, name: str, json_wanted: bool) -> None:
     finish(
         lambda: ask_own(place.config, do="remove helper", name=name),
         json_wanted,
-        lambda _: click.echo(f"{name} is no helper of yours any more."),
+        lambda _answer: telling.helper_removed(name),
     )
 
 

@@ -18,7 +18,9 @@ from postroad.app.keys_cli import (
     with_folder,
 )
 from postroad.app.mail_client_cli import renew_kept_password
+from postroad.app.tongue import _, shown
 from postroad.base.errors import ConfigurationError, Locked
+from postroad.phrases import phrase
 
 if TYPE_CHECKING:
     from postroad.machine.disk import FolderDisk
@@ -36,7 +38,7 @@ def password(context: click.Context, json_wanted: bool) -> None:
         config: Config = context.obj.config
         now = protection(config)
         if now["locked"]:
-            raise Locked("Your node is locked. Type first: postroad unlock")
+            raise Locked(phrase("Your node is locked. Type first: postroad unlock"))
         by_passphrase = now["protection"] == "passphrase"
         current = Passphrases(json_wanted).current() if by_passphrase else ""
         try:
@@ -53,7 +55,8 @@ def _kept(folder: Path, password: str) -> str | None:
     try:
         path = renew_kept_password(folder, password)
     except ConfigurationError as error:
-        click.echo(f"postroad: {error} Programs that read it there have the old one.", err=True)
+        old = _("Programs that read it there have the old one.")
+        click.echo(f"postroad: {shown(str(error))} {old}", err=True)
         return None
     return None if path is None else str(path)
 

@@ -21,7 +21,9 @@ from postroad.app.keys_cli import WAYS, wrapping_asked
 from postroad.app.policy import Policy
 from postroad.app.service_cli import enabled, own_config
 from postroad.app.terminal import identity_asked, progress
+from postroad.app.tongue import _
 from postroad.base.errors import PostroadError
+from postroad.phrases import phrase
 
 if TYPE_CHECKING:
     from postroad.app.setting_up import Means
@@ -114,7 +116,9 @@ def _new(until_shown: ExitStack, path: Path, asked: _Asked, json_wanted: bool) -
     from postroad.sealing.keys import SEED_BYTES, Identity
 
     if asked.incomplete:
-        raise Misused("--incomplete is about a backup: say where it is with --restore FOLDER.")
+        raise Misused(
+            phrase("--incomplete is about a backup: say where it is with --restore FOLDER.")
+        )
     config, policy = _config(path, asked)
     name = asked.name or _ask_for_name(json_wanted)
     means = _means(config, asked, json_wanted)
@@ -142,12 +146,12 @@ def _restored(
 
     assert asked.backup is not None
     if asked.name is not None or asked.sheet is not None:
-        raise Misused("The backup has your name, and your sheet is printed: leave those.")
+        raise Misused(phrase("The backup has your name, and your sheet is printed: leave those."))
     config, policy = _config(path, asked)
     means = _means(config, asked, json_wanted)
     identity = identity_asked(json_wanted)
     source = restoring.Source(asked.backup.absolute(), identity, asked.incomplete)
-    with progress("Restoring your mail", json_wanted) as seen:
+    with progress(_("Restoring your mail"), json_wanted) as seen:
         made = until_shown.enter_context(restoring.restored(path, config, source, means, seen))
     return {
         "address": str(made.address),
@@ -186,4 +190,4 @@ def _ports(config: Config, policy: Policy) -> dict[str, int]:
 def _ask_for_name(json_wanted: bool) -> str:
     if json_wanted:
         raise Misused("Say your name in your address with --name: --json asks nothing.")
-    return str(click.prompt("Your name in your address (like anna)", err=True))
+    return str(click.prompt(_("Your name in your address (like anna)"), err=True))

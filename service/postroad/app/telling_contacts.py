@@ -6,98 +6,128 @@ from typing import Any
 import click
 
 from postroad.app import tables
-from postroad.app.telling import moment, number_of, qr
+from postroad.app.telling import moment, qr, rows
+from postroad.app.tongue import _, many
 
 
 def contacts(answer: dict[str, Any]) -> None:
     if not answer["contacts"]:
-        click.echo("Nobody yet. Make an invitation with: postroad invite")
+        click.echo(_("Nobody yet. Make an invitation with: postroad invite"))
         return
     tables.show(
-        ("name", "address", "", "last seen"),
+        (_("name"), _("address"), "", _("last seen")),
         [
             (one["name"], one["address"], _standing(one), moment(one["seen_at"]))
             for one in answer["contacts"]
         ],
-        lambda row: f"{row[0]:<12}  {row[1]}  {row[2]:<12}  last seen: {row[3]}",
+        lambda row: (
+            f"{row[0]:<12}  {row[1]}  {row[2]:<12}  {_('last seen: {time}').format(time=row[3])}"
+        ),
     )
 
 
 def _standing(person: dict[str, Any]) -> str:
     if person["revoked"]:
-        return "revoked"
+        return _("revoked")
     if person["blocked"]:
-        return "blocked"
-    return "verified" if person["verified"] else "not verified"
+        return _("blocked")
+    return _("verified") if person["verified"] else _("not verified")
 
 
 def contact(answer: dict[str, Any]) -> None:
     click.echo(f"{answer['name']}")
-    click.echo(f"   address     {answer['address']}")
-    click.echo(f"   verified    {_verified_in_words(answer)}")
-    click.echo(f"   contact     since {moment(answer['since'])}")
-    click.echo(f"   last seen   {moment(answer['seen_at'])}")
-    click.echo(f"   holds for you: {_yes(answer['holds_for_us'])}")
-    click.echo(f"   you hold for them: {_yes(answer['we_hold_for_them'])}")
-    click.echo(f"   letters on the way to them: {answer['letters_under_way']}")
+    rows(
+        (_("address"), answer["address"]),
+        (_("verified"), _verified_in_words(answer)),
+        (_("contact"), _("since {time}").format(time=moment(answer["since"]))),
+        (_("last seen"), moment(answer["seen_at"])),
+    )
+    for said in (
+        _("holds for you: {yes}").format(yes=_yes(answer["holds_for_us"])),
+        _("you hold for them: {yes}").format(yes=_yes(answer["we_hold_for_them"])),
+        _("letters on the way to them: {n}").format(n=answer["letters_under_way"]),
+    ):
+        click.echo(f"   {said}")
     if answer["revoked"]:
-        click.echo("   Their identity was revoked: ask them for an invitation to their new one.")
+        said = _("Their identity was revoked: ask them for an invitation to their new one.")
+        click.echo(f"   {said}")
     elif answer["blocked"]:
-        click.echo(f"   You have blocked them. See: postroad contacts unblock {_typed(answer)}")
+        said = _("You have blocked them. See: postroad contacts unblock {name}")
+        click.echo(f"   {said.format(name=_typed(answer))}")
 
 
 def renamed(answer: dict[str, Any]) -> None:
-    click.echo(f"{answer['before']} is called {answer['name']} now: {answer['address']}")
+    said = _("{before} is called {name} now: {address}")
+    click.echo(said.format(before=answer["before"], name=answer["name"], address=answer["address"]))
 
 
 def blocked(answer: dict[str, Any]) -> None:
-    name = answer["name"]
-    click.echo(
-        f"You have blocked {name}. Letters of theirs are refused, and their node is told that you "
+    said = _(
+        "You have blocked {name}. Letters of theirs are refused, and their node is told that you "
         "do not take them; what is in your folders stays."
     )
-    _tell_letters(answer, "{waits} until you unblock them or the time is over: postroad queue")
+    click.echo(said.format(name=answer["name"]))
+    _tell_letters(
+        answer,
+        many(
+            "{n} letter of yours to {name} waits until you unblock them or the time is over: "
+            "postroad queue.",
+            "{n} letters of yours to {name} wait until you unblock them or the time is over: "
+            "postroad queue.",
+            answer["letters_under_way"],
+        ),
+    )
     _tell_holding(answer)
 
 
 def unblocked(answer: dict[str, Any]) -> None:
-    click.echo(f"{answer['name']} is not blocked any more: letters go both ways again.")
+    said = _("{name} is not blocked any more: letters go both ways again.")
+    click.echo(said.format(name=answer["name"]))
     if answer["letters_under_way"]:
-        click.echo(f"{number_of(answer['letters_under_way'], 'letter')} of yours to them, now.")
+        click.echo(
+            many(
+                "{n} letter of yours to them, now.",
+                "{n} letters of yours to them, now.",
+                answer["letters_under_way"],
+            )
+        )
 
 
 def removed(answer: dict[str, Any]) -> None:
-    name = answer["name"]
-    click.echo(
-        f"{name} is no contact of yours any more: letters of theirs are a stranger's. What they "
+    said = _(
+        "{name} is no contact of yours any more: letters of theirs are a stranger's. What they "
         "wrote before stays in your folders."
     )
-    _tell_letters(answer, "{was} cancelled")
+    click.echo(said.format(name=answer["name"]))
+    _tell_letters(
+        answer,
+        many(
+            "{n} letter of yours to {name} was cancelled.",
+            "{n} letters of yours to {name} were cancelled.",
+            answer["letters_under_way"],
+        ),
+    )
     _tell_holding(answer)
 
 
 def _tell_letters(answer: dict[str, Any], fate: str) -> None:
     """What becomes of the owner's letters that are on the way to them."""
-    count = answer["letters_under_way"]
-    if count:
-        verbs = ("waits", "was") if count == 1 else ("wait", "were")
-        said = fate.format(waits=verbs[0], was=verbs[1])
-        click.echo(
-            f"{number_of(count, 'letter')} of yours to {answer['name']} {said}. What their holders "
-            "have already, they may still get."
-        )
+    if answer["letters_under_way"]:
+        more = _("What their holders have already, they may still get.")
+        click.echo(f"{fate.format(name=answer['name'])} {more}")
 
 
 def _tell_holding(answer: dict[str, Any]) -> None:
     """What becomes of letters that lie at one of the two for the other."""
     if answer["holds_for_us"]:
-        click.echo(
-            f"{answer['name']}'s node holds letters for you until another one does in its place."
-        )
+        said = _("{name}'s node holds letters for you until another one does in its place.")
+        click.echo(said.format(name=answer["name"]))
     if answer["we_hold_for_them"]:
         click.echo(
-            "Your node takes no more letters for them; they can fetch those that lie here, and "
-            "their node is told to look for another holder."
+            _(
+                "Your node takes no more letters for them; they can fetch those that lie here, and "
+                "their node is told to look for another holder."
+            )
         )
 
 
@@ -105,87 +135,104 @@ def exported(answer: dict[str, Any], file: Path | None) -> None:
     if file is None:
         click.echo(answer["text"], nl=False)
         return
-    click.echo(f"{file}: {number_of(answer['count'], 'contact')}.")
-    if answer["left_out"]:
-        click.echo(f"Left out: {number_of(answer['left_out'], 'blocked contact')}.")
+    count, left_out = answer["count"], answer["left_out"]
+    said = many("{file}: {n} contact.", "{file}: {n} contacts.", count)
+    if not count:
+        said = _("{file}: no contacts.")
+    click.echo(said.format(file=file))
+    if left_out:
+        click.echo(
+            many("Left out: {n} blocked contact.", "Left out: {n} blocked contacts.", left_out)
+        )
 
 
 def invitations(answer: dict[str, Any]) -> None:
     if not answer["invitations"]:
-        click.echo("You made none that is remembered. Make one with: postroad invite")
+        click.echo(_("You made none that is remembered. Make one with: postroad invite"))
         return
+
+    def line(row: tables.Row) -> str:
+        whom = " " + _("for {name}").format(name=row[2]) if row[2] else ""
+        return f"{row[0]}  {row[1]} {whom}".rstrip()
+
     tables.show(
-        ("id", "what became of it", "for"),
+        (_("id"), _("what became of it"), _("for")),
         [(one["id"], _state_in_words(one), one["name"]) for one in answer["invitations"]],
-        lambda row: f"{row[0]}  {row[1]} {f' for {row[2]}' if row[2] else ''}".rstrip(),
+        line,
     )
 
 
 def _state_in_words(one: dict[str, Any]) -> str:
     match one["state"]:
         case "open":
-            return f"open until {moment(one['expires_at'])}"
+            return _("open until {time}").format(time=moment(one["expires_at"]))
         case "used":
-            return f"used by {one['used_by']}, {moment(one['used_at'])}"
+            said = _("used by {name}, {time}")
+            return said.format(name=one["used_by"], time=moment(one["used_at"]))
         case "withdrawn" if one["used_by"]:
-            return f"used by {one['used_by']}, who is no contact any more"
+            return _("used by {name}, who is no contact any more").format(name=one["used_by"])
         case "withdrawn":
-            return f"withdrawn, {moment(one['withdrawn_at'])}"
+            return _("withdrawn, {time}").format(time=moment(one["withdrawn_at"]))
         case _:
-            return f"expired, {moment(one['expires_at'])}"
-
-
-def _for_whom(one: dict[str, Any]) -> str:
-    return f" for {one['name']}" if one["name"] else ""
+            return _("expired, {time}").format(time=moment(one["expires_at"]))
 
 
 def withdrawn(answer: dict[str, Any]) -> None:
-    click.echo(
-        f"Invitation {answer['id']}{_for_whom(answer)} is withdrawn: whoever shows it from now on "
-        "is told that it is over."
-    )
+    if answer["name"]:
+        said = _(
+            "Invitation {id} for {name} is withdrawn: whoever shows it from now on is told that it "
+            "is over."
+        )
+    else:
+        said = _(
+            "Invitation {id} is withdrawn: whoever shows it from now on is told that it is over."
+        )
+    click.echo(said.format(id=answer["id"], name=answer["name"]))
 
 
 def verification(answer: dict[str, Any], *, with_qr: bool) -> None:
     name = answer["name"]
+    verified = _("{name} is {verified}.").format(name=name, verified=_verified_in_words(answer))
+    mark = f"   postroad verify {_typed(answer)} --matches"
     if answer["compared"]:
-        click.echo(f"It matches the safety number of you and {name}.")
+        click.echo(_("It matches the safety number of you and {name}.").format(name=name))
         if answer["verified"]:
-            click.echo(f"{name} is {_verified_in_words(answer)}.")
+            click.echo(verified)
         else:
-            click.echo(
-                f"If it came from {name} themselves, face to face or on a call in which you knew "
-                "their voice, and not by mail or chat, type:\n"
-                f"   postroad verify {_typed(answer)} --matches"
+            said = _(
+                "If it came from {name} themselves, face to face or on a call in which you knew "
+                "their voice, and not by mail or chat, type:"
             )
+            click.echo(f"{said.format(name=name)}\n{mark}")
         return
-    click.echo(f"The safety number of you and {name}:\n")
+    click.echo(_("The safety number of you and {name}:").format(name=name) + "\n")
     groups = answer["number"]
     for at in range(0, len(groups), 4):
         click.echo("   " + "  ".join(groups[at : at + 4]))
     if with_qr:
         click.echo(f"\n{qr(answer['code'])}")
         click.echo(f"{answer['code']}\n")
-        click.echo("What their camera reads here, they type after: postroad verify YOU --scan")
+        click.echo(_("What their camera reads here, they type after: postroad verify YOU --scan"))
     if answer["verified"]:
-        click.echo(f"\n{name} is {_verified_in_words(answer)}.")
+        click.echo(f"\n{verified}")
         return
-    click.echo(
-        f"\n{name} sees the same number after postroad verify with your name. Compare all of it, "
+    said = _(
+        "{name} sees the same number after postroad verify with your name. Compare all of it, "
         "face to face or on a call in which you know their voice; not by mail or chat. If it is "
-        f"the same, nobody stands between you, and you type:\n"
-        f"   postroad verify {_typed(answer)} --matches"
+        "the same, nobody stands between you, and you type:"
     )
+    click.echo(f"\n{said.format(name=name)}\n{mark}")
 
 
 def verification_forgotten(answer: dict[str, Any]) -> None:
-    click.echo(f"{answer['name']} is not verified any more.")
+    click.echo(_("{name} is not verified any more.").format(name=answer["name"]))
 
 
 def _verified_in_words(answer: dict[str, Any]) -> str:
     if answer["verified"]:
-        return f"verified by you, on {moment(answer['verified_at'])}"
-    return f"not yet. Compare the safety number: postroad verify {_typed(answer)}"
+        return _("verified by you, on {time}").format(time=moment(answer["verified_at"]))
+    said = _("not yet. Compare the safety number: postroad verify {name}")
+    return said.format(name=_typed(answer))
 
 
 def _typed(answer: dict[str, Any]) -> str:
@@ -196,4 +243,4 @@ def _typed(answer: dict[str, Any]) -> str:
 
 
 def _yes(fact: bool) -> str:
-    return "yes" if fact else "no"
+    return _("yes") if fact else _("no")

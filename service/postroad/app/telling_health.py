@@ -8,61 +8,66 @@ from typing import Any
 import click
 
 from postroad.app.marks import mark
-from postroad.app.telling import moment, number_of
+from postroad.app.telling import door_at, for_mail_program, letters, moment, rows
+from postroad.app.tongue import _, many, number, retold, said
 from postroad.base import limits
 
 
 def status(answer: dict[str, Any]) -> None:
     """The state first, then what to do, then the rest."""
-    click.echo(answer["sentence"])
+    click.echo(said(answer["sentence"]))
     if answer.get("locked") or "cannot_start" in answer:
         _problems(answer["problems"])
         return
     if answer["paused"] and answer["paused_until"] is not None:
-        click.echo(f"The pause ends at {moment(answer['paused_until'])}.")
-    click.echo(f"You are {answer['address']}.")
+        click.echo(_("The pause ends at {time}.").format(time=moment(answer["paused_until"])))
+    click.echo(_("You are {address}.").format(address=answer["address"]))
     if "contact_count" in answer:
         click.echo(" ".join(_numbers(answer)))
     if answer["problems"]:
         click.echo()
         _problems(answer["problems"])
-    click.echo("\nFor your mail program (no encryption: it never leaves this computer):")
-    click.echo(f"   user name   {answer['user_name']}")
-    click.echo("   password    was shown once, by postroad setup; a new one: postroad password")
-    for way, door in (
-        ("incoming    IMAP", "imap_port"),
-        ("or          POP3", "pop3_port"),
-        ("outgoing    SMTP", "smtp_port"),
-    ):
-        if answer[door] is not None:
-            click.echo(f"   {way}  127.0.0.1  port {answer[door]}")
+    for_mail_program()
+    doors = ((_("incoming"), "IMAP"), (_("or"), "POP3"), (_("outgoing"), "SMTP"))
+    ports = {name: answer[f"{name.lower()}_port"] for _way, name in doors}
+    rows(
+        (_("user name"), answer["user_name"]),
+        (_("password"), _("was shown once, by postroad setup; a new one: postroad password")),
+        *((way, door_at(name, ports[name])) for way, name in doors if ports[name] is not None),
+    )
 
 
 def _numbers(answer: dict[str, Any]) -> list[str]:
     """What a node that runs, or its store, counts."""
-    waiting, holders = answer["letters_under_way"], answer["holders"]
-    on_the_way = f"{number_of(waiting, 'letter')} {'is' if waiting == 1 else 'are'} on the way."
-    said = [
-        f"You have {number_of(answer['contact_count'], 'contact')}.",
-        on_the_way.capitalize(),
-    ]
+    contacts, waiting = answer["contact_count"], answer["letters_under_way"]
+    holders = answer["holders"]
+    told = [_("You have no contacts."), _("No letters are on the way.")]
+    if contacts:
+        told[0] = many("You have {n} contact.", "You have {n} contacts.", contacts)
+    if waiting:
+        told[1] = many("{n} letter is on the way.", "{n} letters are on the way.", waiting)
     if holders:
-        keep = "keeps" if holders == 1 else "keep"
-        said.append(f"{number_of(holders, 'holder')} {keep} letters for you while you are away.")
-    return said
+        told.append(
+            many(
+                "{n} holder keeps letters for you while you are away.",
+                "{n} holders keep letters for you while you are away.",
+                holders,
+            )
+        )
+    return told
 
 
 def off(known: dict[str, Any]) -> None:
     """What the store says of a node that is not running."""
-    click.echo(known["sentence"])
+    click.echo(said(known["sentence"]))
     if "contact_count" in known:
         click.echo(" ".join(_numbers(known)))
         if known["parcels_held"] and known["parcels_waiting"]:
-            click.echo("Some of them wait at holders, the others on this computer alone.")
+            click.echo(_("Some of them wait at holders, the others on this computer alone."))
         elif known["parcels_held"]:
-            click.echo("They wait at holders, and arrive without you.")
+            click.echo(_("They wait at holders, and arrive without you."))
         elif known["parcels_waiting"]:
-            click.echo("They wait on this computer alone, until your node runs.")
+            click.echo(_("They wait on this computer alone, until your node runs."))
     if "store" in known:
         click.echo(known["store"])
     _as_service(known["service"])
@@ -73,21 +78,22 @@ def _as_service(seen: dict[str, Any] | None) -> None:
     if seen is None:
         return
     if not seen["installed"]:
-        click.echo("It is no service of systemd; in a terminal it is started with: postroad run")
+        click.echo(_("It is no service of systemd; in a terminal it is started with: postroad run"))
         return
     state, result = seen["state"], seen["result"]
     why = "" if result in ("", "success") else f" ({result})"
-    click.echo(f"As a service of systemd it is {state}{why}.")
+    as_service = _("As a service of systemd it is {state}{why}.")
+    click.echo(as_service.format(state=state, why=why))
     if seen["status"] and state != "inactive":
-        click.echo(f"It says: {seen['status']}")
+        click.echo(_("It says: {words}").format(words=seen["status"]))
     if why:
-        click.echo("What it said before that: journalctl --user -u postroad -n 20")
+        click.echo(_("What it said before that: journalctl --user -u postroad -n 20"))
 
 
 def _problems(problems: list[dict[str, Any]]) -> None:
     for one in problems:
-        click.echo(wrapped(one["summary"], f"{mark(one['severity'])} "))
-        click.echo(wrapped(one["next_step"], "  "))
+        click.echo(wrapped(retold(one, "summary"), f"{mark(one['severity'])} "))
+        click.echo(wrapped(retold(one, "next_step"), "  "))
 
 
 def wrapped(text: str, mark: str) -> str:
@@ -106,82 +112,129 @@ def wrapped(text: str, mark: str) -> str:
 
 
 def statistics(answer: dict[str, Any], *, by_day: bool) -> None:
-    days = number_of(answer["days"], "day")
-    _tell_incoming(answer, days, by_day=by_day)
+    _tell_incoming(answer, by_day=by_day)
+    days = answer["days"]
     if not answer["accepted"]:
-        click.echo(f"You wrote no letters in the last {days}.")
+        click.echo(
+            many(
+                "You wrote no letters in the last {n} day.",
+                "You wrote no letters in the last {n} days.",
+                days,
+            )
+        )
         return
-    click.echo(f"Your letters of the last {days}, one for each recipient:")
-    to_holder, to_receipt = answer["seconds_to_holder"], answer["seconds_to_receipt"]
-    for name, more in (
-        ("accepted", ""),
-        ("delivered", _times(to_receipt)),
-        ("held", _times(to_holder, "at a holder: ")),
-        ("requested", "  they lie among the requests of people who do not know you yet"),
-        ("late", "  under way for more than a day, whatever became of them"),
-        ("failed", "  refused, or not answered in time; a notice in your INBOX said so"),
-        ("cancelled", ""),
-        ("under_way", ""),
-    ):
-        if answer[name] or name in ("accepted", "delivered", "failed"):
-            click.echo(f"   {name.replace('_', ' '):<10}{answer[name]:>7}{more}")
+    click.echo(
+        many(
+            "Your letters of the last {n} day, one for each recipient:",
+            "Your letters of the last {n} days, one for each recipient:",
+            days,
+        )
+    )
+    to_holder = _times(answer["seconds_to_holder"])
+    at_holder = _("at a holder: {times}").format(times=to_holder) if to_holder else ""
+    fates = {
+        "accepted": (_("accepted"), ""),
+        "delivered": (_("delivered"), _times(answer["seconds_to_receipt"])),
+        "held": (_("held"), at_holder),
+        "requested": (
+            _("requested"),
+            _("they lie among the requests of people who do not know you yet"),
+        ),
+        "late": (_("late"), _("under way for more than a day, whatever became of them")),
+        "failed": (
+            _("failed"),
+            _("refused, or not answered in time; a notice in your INBOX said so"),
+        ),
+        "cancelled": (_("cancelled"), ""),
+        "under_way": (_("under way"), ""),
+    }
+    width = max(10, *(len(name) for name, _more in fates.values()))
+    for key, (name, more) in fates.items():
+        if answer[key] or key in ("accepted", "delivered", "failed"):
+            click.echo(f"   {name:<{width}}{answer[key]:>7}  {more}".rstrip())
     click.echo(_outages(answer["outages"]))
-    _table("To whom", [(one["name"] or "(no contact)", one) for one in answer["by_contact"]])
+    _table(_("To whom"), [(one["name"] or _("(no contact)"), one) for one in answer["by_contact"]])
     if by_day:
-        _table("Day (UTC)", [(one["day"], one) for one in answer["by_day"]])
+        _table(_("Day (UTC)"), [(one["day"], one) for one in answer["by_day"]])
 
 
-def _tell_incoming(answer: dict[str, Any], days: str, *, by_day: bool) -> None:
+def _tell_incoming(answer: dict[str, Any], *, by_day: bool) -> None:
     """What came in; nothing of it, of days on which nothing came."""
+    days = answer["days"]
     counts = [answer[name] for name in ("from_contacts", "from_strangers", "refused_here")]
     if None in counts:
         click.echo(
-            "How many letters came in cannot be told just now: these numbers are damaged. Within "
-            "an hour your node sets them aside and counts anew; no letter is touched."
+            _(
+                "How many letters came in cannot be told just now: these numbers are damaged. "
+                "Within an hour your node sets them aside and counts anew; no letter is touched."
+            )
         )
         return
     if not any(counts):
-        click.echo(f"No letter came in during the last {days}.")
+        click.echo(
+            many(
+                "No letter came in during the last {n} day.",
+                "No letter came in during the last {n} days.",
+                days,
+            )
+        )
         return
     contacts, strangers, refused = counts
-    click.echo(
-        f"Came in during the last {days}: {number_of(contacts, 'letter')} of contacts, {strangers} "
-        f"of strangers; {refused} more {'was' if refused == 1 else 'were'} refused."
-    )
+    came = many(
+        "Came in during the last {n} day: {letters} of contacts, {strangers} of strangers;",
+        "Came in during the last {n} days: {letters} of contacts, {strangers} of strangers;",
+        days,
+    ).format(letters=letters(contacts), strangers=strangers)
+    more = many("{n} more was refused.", "{n} more were refused.", refused)
+    click.echo(f"{came} {more}")
     if by_day:
+        line = _("{day}  of contacts {contacts}, of strangers {strangers}, refused {refused}")
         for one in answer["incoming_by_day"]:
-            click.echo(
-                f"   {one['day']}  of contacts {one['from_contacts']}, of strangers "
-                f"{one['from_strangers']}, refused {one['refused_here']}"
+            told = line.format(
+                day=one["day"],
+                contacts=one["from_contacts"],
+                strangers=one["from_strangers"],
+                refused=one["refused_here"],
             )
+            click.echo(f"   {told}")
 
 
-def _times(found: dict[str, Any] | None, what: str = "") -> str:
+def _times(found: dict[str, Any] | None) -> str:
     if found is None:
         return ""
     half, most = seconds(found["median"]), seconds(found["percentile_95"])
-    return f"  {what}half within {half}, 95 % within {most}"
+    return _("half within {half}, 95 % within {most}").format(half=half, most=most)
 
 
 def _outages(found: dict[str, Any]) -> str:
     if not found["holders_failed"]:
-        return "No holder failed."
-    failed = f"{number_of(found['holders_failed'], 'holder')} failed {found['letters']} of them"
-    lost = "nothing was lost"
+        return _("No holder failed.")
+    failed = many(
+        "{n} holder failed {letters} of them",
+        "{n} holders failed {letters} of them",
+        found["holders_failed"],
+    ).format(letters=found["letters"])
+    lost = _("nothing was lost")
     if found["lost"]:
-        lost = f"{found['lost']} of those expired without an answer"
-    slowest = ""
+        lost = _("{n} of those expired without an answer").format(n=found["lost"])
+    told = f"{failed}, {lost}"
     if found["slowest_seconds"] is not None:
-        slowest = f"; the slowest was safe after {seconds(found['slowest_seconds'])}"
-    return f"{failed}, {lost}{slowest}."
+        slowest = seconds(found["slowest_seconds"])
+        told = _("{told}; the slowest was safe after {time}").format(told=told, time=slowest)
+    return f"{told}."
 
 
-def _table(title: str, rows: list[tuple[str, dict[str, Any]]]) -> None:
-    width = max(len(title), *(len(name) for name, _ in rows))
-    heads = ("accepted", "delivered", "late", "failed")
-    click.echo(f"\n{title:<{width}}  {'  '.join(heads)}  half within")
-    for name, one in rows:
-        numbers = "  ".join(f"{one[head]:>{len(head)}}" for head in heads)
+def _table(title: str, lines: list[tuple[str, dict[str, Any]]]) -> None:
+    width = max(len(title), *(len(name) for name, _one in lines))
+    heads = {
+        "accepted": _("accepted"),
+        "delivered": _("delivered"),
+        "late": _("late"),
+        "failed": _("failed"),
+    }
+    click.echo(f"\n{title:<{width}}  {'  '.join(heads.values())}  {_('half within')}")
+    for name, one in lines:
+        numbers = "  ".join(f"{one[key]:>{len(head)}}" for key, head in heads.items())
         times = one["seconds_to_receipt"]
         half = "-" if times is None else seconds(times["median"])
         click.echo(f"{name:<{width}}  {numbers}  {half}")
@@ -189,9 +242,12 @@ def _table(title: str, rows: list[tuple[str, dict[str, Any]]]) -> None:
 
 def seconds(found: float) -> str:
     """A span as people say it, with two or three digits that matter."""
-    for unit, size in (("days", limits.DAY), ("h", limits.HOUR), ("min", limits.MINUTE)):
-        if found >= 2 * size:
-            return f"{found / size:.1f} {unit}"
+    if found >= 2 * limits.DAY:
+        return _("{n} days").format(n=number(found / limits.DAY, 1))
+    if found >= 2 * limits.HOUR:
+        return _("{n} h").format(n=number(found / limits.HOUR, 1))
+    if found >= 2 * limits.MINUTE:
+        return _("{n} min").format(n=number(found / limits.MINUTE, 1))
     if found >= 1:
-        return f"{found:.1f} s"
-    return f"{found * 1000:.0f} ms"
+        return _("{n} s").format(n=number(found, 1))
+    return _("{n} ms").format(n=number(found * 1000, 0))

@@ -6,15 +6,16 @@ import click
 
 from postroad.app import tables
 from postroad.app.marks import mark
-from postroad.app.telling import moment
+from postroad.app.telling import last_seen
+from postroad.app.tongue import _, number, retold
 
 
 def peers(answer: dict[str, Any]) -> None:
     if not answer["peers"]:
-        click.echo("Nobody yet. Make an invitation with: postroad invite")
+        click.echo(_("Nobody yet. Make an invitation with: postroad invite"))
         return
     tables.show(
-        ("name", "now", "letters"),
+        (_("name"), _("now"), _("letters")),
         [(one["name"], _how(one), holding(one)) for one in answer["peers"]],
         lambda row: f"{row[0]:<12}  {'; '.join(filter(None, row[1:]))}",
     )
@@ -23,30 +24,37 @@ def peers(answer: dict[str, Any]) -> None:
 def _how(person: dict[str, Any]) -> str:
     links = [node["link"] for node in person["nodes"] if node["link"] is not None]
     if links:
-        return f"linked, {_way(links[0])}, {links[0]['round_trip_milliseconds']} ms"
-    return f"last seen: {moment(person['seen_at'])}"
+        ms = number(links[0]["round_trip_milliseconds"], 1)
+        return _("linked, {way}, {ms} ms").format(way=_way(links[0]), ms=ms)
+    return last_seen(person["seen_at"])
 
 
 def holding(person: dict[str, Any]) -> str:
     if person["holds_for_us"] and person["we_hold_for_them"]:
-        return "you hold letters for each other"
+        return _("you hold letters for each other")
     if person["holds_for_us"]:
-        return "holds letters for you"
-    return "you hold letters for them" if person["we_hold_for_them"] else ""
+        return _("holds letters for you")
+    return _("you hold letters for them") if person["we_hold_for_them"] else ""
 
 
 def ping(answer: dict[str, Any]) -> None:
-    click.echo(f"{answer['name']}'s node answers: {_way(answer)}, {answer['milliseconds']} ms.")
+    said = _("{name}'s node answers: {way}, {ms} ms.")
+    click.echo(
+        said.format(name=answer["name"], way=_way(answer), ms=number(answer["milliseconds"], 1))
+    )
 
 
 def _way(path: dict[str, Any]) -> str:
-    return f"direct over {path['family']}" if path["direct"] else "relayed"
+    if path["direct"]:
+        return _("direct over {family}").format(family=path["family"])
+    return _("relayed")
 
 
 def netcheck(answer: dict[str, Any]) -> None:
     for one in answer["findings"]:
-        click.echo(f"{mark(one['state'])} {one['summary']}")
+        click.echo(f"{mark(one['state'])} {retold(one, 'summary')}")
         if one["next_step"]:
-            click.echo(f"  {one['next_step']}")
+            click.echo(f"  {retold(one, 'next_step')}")
     if answer["mapped_by_router"]:
-        click.echo(f"+ Your router opened a port for you: {', '.join(answer['mapped_by_router'])}.")
+        said = _("Your router opened a port for you: {places}.")
+        click.echo(f"+ {said.format(places=', '.join(answer['mapped_by_router']))}")

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from postroad.app.telling import moment, number_of, pause_in_words
+from postroad.app.telling import moment, pause_in_words
+from postroad.app.tongue import _, many, number, retold
 from postroad.base import limits
 
 BAR_CELLS = 20
@@ -12,25 +13,28 @@ BAR_CELLS = 20
 
 def queue(answer: dict[str, Any]) -> None:
     if not answer["queue"]:
-        click.echo("No letter is waiting.")
+        click.echo(_("No letter is waiting."))
         return
     if answer["paused"]:
-        click.echo(f"Your node is paused. {pause_in_words(answer['paused_until'])}")
+        paused = _("Your node is paused.")
+        click.echo(f"{paused} {pause_in_words(answer['paused_until'])}")
     for parcel in answer["queue"]:
         seconds = max(0, round(parcel["next_try_at"] - answer["now"]))
-        click.echo(f"{parcel['id']}. To {parcel['recipient']}")
+        to = _("{id}. To {recipient}")
+        click.echo(to.format(id=parcel["id"], recipient=parcel["recipient"]))
         bundled = parcel.get("bundled_at")
         if answer["paused"]:
-            click.echo(f"   {parcel['reason'] or 'It has not been tried yet.'}")
+            click.echo(f"   {parcel['reason'] or _('It has not been tried yet.')}")
         else:
-            reason = parcel["reason"] or "It is being sent."
-            click.echo(f"   {reason} Next try {_wait_in_words(seconds)}.")
+            reason = parcel["reason"] or _("It is being sent.")
+            click.echo(f"   {reason} {_next_try(seconds)}")
             if parcel["advice"]:
-                click.echo(f"   {parcel['advice']}")
+                click.echo(f"   {retold(parcel, 'advice')}")
         if bar := how_much(parcel):
             click.echo(f"   {bar}")
         if bundled is not None:
-            click.echo(f"   It is also in a bundle, written on {moment(bundled)}.")
+            said = _("It is also in a bundle, written on {time}.")
+            click.echo(f"   {said.format(time=moment(bundled))}")
 
 
 def how_much(letter: dict[str, Any]) -> str:
@@ -39,42 +43,48 @@ def how_much(letter: dict[str, Any]) -> str:
     if gone is None or not size:
         return ""
     full = BAR_CELLS * gone // size
-    done, of = (f"{octets / limits.MIB:.1f}" for octets in (gone, size))
-    return f"[{'#' * full}{'.' * (BAR_CELLS - full)}] {done} of {of} MiB"
+    done, of = (number(octets / limits.MIB, 1) for octets in (gone, size))
+    said = _("{done} of {all} MiB").format(done=done, all=of)
+    return f"[{'#' * full}{'.' * (BAR_CELLS - full)}] {said}"
 
 
 def tried(answer: dict[str, Any]) -> None:
     if not answer["tried"]:
-        click.echo("No letter is waiting.")
+        click.echo(_("No letter is waiting."))
     for one in answer["tried"]:
-        click.echo(f"The letter to {one['recipient']} is being tried. See: postroad queue")
+        said = _("The letter to {recipient} is being tried. See: postroad queue")
+        click.echo(said.format(recipient=one["recipient"]))
 
 
 def cancelled(answer: dict[str, Any]) -> None:
-    click.echo(f"The letter to {answer['recipient']} is given up, and is sent no more.")
+    said = _("The letter to {recipient} is given up, and is sent no more.")
+    click.echo(said.format(recipient=answer["recipient"]))
     if not answer["has_left"]:
-        click.echo("It had not left this computer.")
+        click.echo(_("It had not left this computer."))
         return
-    until = moment(answer["readable_until"])
-    holders = answer["holders"]
-    if holders:
-        keep = "1 holder of theirs keeps" if holders == 1 else f"{holders} holders of theirs keep"
-        them = "it" if holders == 1 else "them"
-        click.echo(
-            f"{keep} a sealed copy. Only the recipient can take it away from {them}, and may have "
-            f"done so: they can read the letter until {until}."
+    if answer["holders"]:
+        said = many(
+            "{n} holder of theirs keeps a sealed copy. Only the recipient can take it away from "
+            "it, and may have done so: they can read the letter until {time}.",
+            "{n} holders of theirs keep a sealed copy. Only the recipient can take it away from "
+            "them, and may have done so: they can read the letter until {time}.",
+            answer["holders"],
         )
     else:
-        click.echo(
+        said = _(
             "Nobody has said that they have it. But if an answer was lost on the way, its "
-            f"recipient, or a holder of theirs, has a copy that can be read until {until}."
+            "recipient, or a holder of theirs, has a copy that can be read until {time}."
         )
+    click.echo(said.format(time=moment(answer["readable_until"])))
 
 
-def _wait_in_words(seconds: int) -> str:
+def _next_try(seconds: int) -> str:
     if seconds == 0:
-        return "now"
-    for unit, size in (("hour", limits.HOUR), ("minute", limits.MINUTE)):
-        if seconds >= size:
-            return f"in {number_of(round(seconds / size), unit)}"
-    return f"in {number_of(seconds, 'second')}"
+        return _("Next try now.")
+    if seconds >= limits.HOUR:
+        hours = round(seconds / limits.HOUR)
+        return many("Next try in {n} hour.", "Next try in {n} hours.", hours)
+    if seconds >= limits.MINUTE:
+        minutes = round(seconds / limits.MINUTE)
+        return many("Next try in {n} minute.", "Next try in {n} minutes.", minutes)
+    return many("Next try in {n} second.", "Next try in {n} seconds.", seconds)

@@ -4,48 +4,64 @@ from typing import Any
 
 import click
 
+from postroad.app.tongue import _, many
+
 
 def enabled(answer: dict[str, Any]) -> None:
-    click.echo("Your node runs now, and starts by itself whenever you log in.")
+    click.echo(_("Your node runs now, and starts by itself whenever you log in."))
     if not answer["sandbox"]:
-        click.echo(f"Its sandbox is left out: {answer['sandbox_reason']}. What needs none is on.")
+        said = _("Its sandbox is left out: {reason}. What needs none is on.")
+        click.echo(said.format(reason=answer["sandbox_reason"]))
     if not answer["linger"]:
-        click.echo("So that it also runs while you are not logged in, and keeps its ports, type:")
+        said = _("So that it also runs while you are not logged in, and keeps its ports, type:")
+        click.echo(said)
         click.echo(f"   {answer['linger_line']}")
 
 
 def restarted(answer: dict[str, Any]) -> None:
     if answer["laid_anew"]:
-        click.echo("Your node was started again, with the ports and folders of your configuration.")
+        said = _("Your node was started again, with the ports and folders of your configuration.")
     else:
-        click.echo("Your node was started again.")
+        said = _("Your node was started again.")
+    click.echo(said)
 
 
 def disabled(answer: dict[str, Any]) -> None:
-    click.echo("Your node is off, and starts no more by itself.")
+    click.echo(_("Your node is off, and starts no more by itself."))
     if answer["set_up"]:
-        click.echo(f"Your mail and your keys stay in {answer['data']}.")
+        said = _("Your mail and your keys stay in {folder}.")
+        click.echo(said.format(folder=answer["data"]))
 
 
 def status(answer: dict[str, Any]) -> None:
     if not answer["installed"]:
-        click.echo("Your node is no service. To make it one: postroad service enable")
+        click.echo(_("Your node is no service. To make it one: postroad service enable"))
         return
-    itself = "starts by itself" if answer["enabled"] else "does not start by itself"
-    click.echo(f"The service is {answer['state']}, and {itself}.")
+    if answer["enabled"]:
+        said = _("The service is {state}, and starts by itself.")
+    else:
+        said = _("The service is {state}, and does not start by itself.")
+    click.echo(said.format(state=answer["state"]))
     if answer["status"]:
-        click.echo(f"It says: {answer['status']}")
+        click.echo(_("It says: {words}").format(words=answer["status"]))
     if answer["restarts"]:
-        times = answer["restarts"]
-        click.echo(f"systemd had to start it again {times} time{'s' if times > 1 else ''}.")
+        click.echo(
+            many(
+                "systemd had to start it again {n} time.",
+                "systemd had to start it again {n} times.",
+                answer["restarts"],
+            )
+        )
     if answer["ports"]:
         ports = ", ".join(map(str, answer["ports"]))
-        click.echo(f"systemd holds these ports of 127.0.0.1 and [::1] for it: {ports}")
-    click.echo(f"The sandbox is {'on' if answer['sandbox'] else 'off'}.")
+        said = _("systemd holds these ports of 127.0.0.1 and [::1] for it: {ports}")
+        click.echo(said.format(ports=ports))
+    click.echo(_("The sandbox is on.") if answer["sandbox"] else _("The sandbox is off."))
     if not answer["linger"]:
-        click.echo("It runs only while you are logged in.")
+        click.echo(_("It runs only while you are logged in."))
 
 
 def trial(answer: dict[str, Any]) -> None:
     for one in answer["holds"]:
-        click.echo(f"{'holds' if one['holds'] else 'does NOT hold'}: {one['what']}")
+        said = _("holds: {what}") if one["holds"] else _("does NOT hold: {what}")
+        click.echo(said.format(what=one["what"]))

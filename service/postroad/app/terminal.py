@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from postroad.app.tongue import _
+
 if TYPE_CHECKING:
     from postroad.sealing.keys import Identity
 
@@ -26,7 +28,7 @@ def identity_asked(json_wanted: bool) -> "Identity":
 
     if json_wanted or not sys.stdin.isatty():
         return identity_from_words(sys.stdin.buffer.read(WORDS_BYTES_MAX).decode(errors="replace"))
-    return identity_from_words(str(click.prompt("Your 24 words", err=True, hide_input=True)))
+    return identity_from_words(str(click.prompt(_("Your 24 words"), err=True, hide_input=True)))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from postroad.app.asking import as_json, ask_own, finish
+from postroad.app.tongue import _
 
 
 @click.command("test-letter")
@@ -18,4 +19,5 @@ def test_letter(context: click.Context, json_wanted: bool) -> None:
 
 
 def _tell(answer: dict[str, Any]) -> None:
-    click.echo(f"A letter is in your {answer['mailbox']} now. Does your mail program show it?")
+    said = _("A letter is in your {mailbox} now. Does your mail program show it?")
+    click.echo(said.format(mailbox=answer["mailbox"]))

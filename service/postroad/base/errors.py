@@ -4,6 +4,8 @@ A door translates the first two (SMTP 4xx/5xx, IMAP NO); the sentence in each is
 person. A broken invariant is our own bug and is an `assert`, not one of these.
 """
 
+from postroad.phrases import phrase
+
 
 class PostroadError(Exception):
     """Base of all errors that a door may show to a person; `str(error)` is one clear sentence."""
@@ -45,7 +47,7 @@ class NotSetUp(ConfigurationError):
     """The data folder holds no keys."""
 
     def __init__(self) -> None:
-        super().__init__("You are not set up yet. Run: postroad setup --name YOURNAME")
+        super().__init__(phrase("You are not set up yet. Run: postroad setup --name YOURNAME"))
 
 
 class Locked(ConfigurationError):
@@ -56,7 +58,7 @@ class WrongPassphrase(PermanentFailure):
     """It does not open the keys."""
 
     def __init__(self) -> None:
-        super().__init__("That is not the passphrase of your keys.")
+        super().__init__(phrase("That is not the passphrase of your keys."))
 
 
 class NotToBeHad(ConfigurationError):

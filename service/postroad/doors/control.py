@@ -2,7 +2,7 @@
 
 Purpose: let the command line ask a running node. Only processes of the owner's UID are answered
 (SO_PEERCRED), each on its own doorstep. Questions: {"do": "invite"}; answers: {"ok": true, ...} or
-{"ok": false, "error": "a sentence"}.
+{"ok": false, "error": "a sentence"}, with "error_parts" where it has some (`phrases`).
 Files of the owner's are opened by the command line, for the node may not see them. Before its
 answer the node then says {"octets": n}, and n octets for the file follow; or {"more": true}, and is
 sent the next octets of the file behind their number (u32), 0 at its end; or {"keep": true}: the
@@ -20,6 +20,7 @@ from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from postroad import phrases
 from postroad.base import limits, vigil
 from postroad.base.errors import Locked, NotSetUp, PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
@@ -163,6 +164,10 @@ class OwnersDesk:
         }
 
     async def _queue(self, _: dict[str, Any]) -> Reply:
+        def told(sql: Sql, row: queue.Row) -> Reply:
+            advice = self._advice(sql, row)
+            return {"advice": advice, "advice_parts": phrases.told(advice)}
+
         def work(sql: Sql) -> list[Reply]:
             bundled_at = bundled.when(sql)
             return [
@@ -175,7 +180,7 @@ class OwnersDesk:
                     "holders": len(queue.leases(sql, row.id)),
                     "next_try_at": row.parcel.due_at,
                     "tries": row.parcel.tries,
-                    "advice": self._advice(sql, row),
+                    **told(sql, row),
                     "bundled_at": bundled_at.get(row.id),
                     **self._progress.told(row.id),
                 }
@@ -339,16 +344,24 @@ class _Doorstep:
         except TimeoutError:
             return {"ok": False, "error": "Your node is too busy to answer this. Try again."}
         except Locked as error:
-            return {"ok": False, "error": str(error), "locked": True}
+            return {**_refused(error), "locked": True}
         except NotSetUp as error:
-            return {"ok": False, "error": str(error), "not_set_up": True}
+            return {**_refused(error), "not_set_up": True}
         except PostroadError as error:
-            return {"ok": False, "error": str(error)}
+            return _refused(error)
         except (ConnectionError, EOFError):
             raise  # whoever asked has gone, and the file with them
         except Exception:
             log.exception("control: answering failed")
             return {"ok": False, "error": "Your node failed at this; its log says how."}
+
+
+def _refused(error: PostroadError) -> dict[str, Any]:
+    """With the parts of its sentence, for an asker with another language."""
+    sentence = str(error)
+    known = isinstance(sentence, phrases.Phrase)
+    parts = {"error_parts": phrases.told(sentence)} if known else {}
+    return {"ok": False, "error": sentence, **parts}
 
 
 def _uid(writer: asyncio.StreamWriter) -> int:

@@ -435,7 +435,7 @@ def _of_doors(facts: Facts) -> Iterator[Problem]:
         yield Problem(
             Code.DOOR_SHUT,
             Severity.BROKEN,
-            joined(shut, reason.strip()),
+            joined(shut, reason),
             joined(
                 phrase("It opens by itself as soon as it can."),
                 phrase("With another port in your configuration:"),
