@@ -27,8 +27,14 @@ NAMES = [
     f"{APPLICATION}-symbolic",
     *(icon_name(sign, symbolic=symbolic) for sign in Sign for symbolic in (False, True)),
 ]
+# Of index.theme of hicolor-icon-theme 0.17 and 0.18; in any other folder nobody looks for icons.
+KNOWN = {"scalable/apps", "scalable/status", "symbolic/apps"}
 SIDE = 16  # of the smallest panel
 UNLIKE = SIDE * SIDE // 8  # pixels
+
+
+def test_each_lies_in_a_folder_that_the_theme_knows() -> None:
+    assert {str(file.parent.relative_to(THEME)) for file in FILES} == KNOWN
 
 
 def test_there_is_a_file_for_each_name_and_none_for_anything_else() -> None:

@@ -15,7 +15,6 @@ _SYMBOLIC = "-symbolic"
 
 def icon_path(name: str) -> Path:
     """`state.icon_name`, or `state.APPLICATION`, with or without `-symbolic`."""
-    is_symbolic = name.endswith(_SYMBOLIC)
-    is_of_program = name.removesuffix(_SYMBOLIC) == APPLICATION
-    size = "symbolic" if is_symbolic else "scalable"
-    return THEME / size / ("apps" if is_of_program else "status") / f"{name}.svg"
+    if name.endswith(_SYMBOLIC):  # the theme that all others fall back to has one folder for these
+        return THEME / "symbolic" / "apps" / f"{name}.svg"
+    return THEME / "scalable" / ("apps" if name == APPLICATION else "status") / f"{name}.svg"
