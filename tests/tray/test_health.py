@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QComboBox, QTableWidget, QToolButton
 
 from postroad_tray import numbers
@@ -16,7 +17,8 @@ from postroad_tray.client import Answer
 from postroad_tray.numbers import HOURS, Outages, Presence, statistics
 from postroad_tray.window import health, health_words, open_window
 from postroad_tray.window.frame import Frame
-from postroad_tray.window.plots import Bars, HourStrip, Spans
+from postroad_tray.window.health import STRIPS_AT_ONCE, STRIPS_MAX
+from postroad_tray.window.plots import Bars, HourAxis, HourStrip, Spans
 from tray import pictures, seeing
 from tray.standing_in import StandIn
 from tray.test_facts import ANYTHING
@@ -192,6 +194,25 @@ class TestPage:
         assert seeing.shows(frame, "Others reach you.")
         assert seeing.shows(frame, "<b>UDP</b> is shut.\nOpen a port.")
         assert seeing.button(frame, "Check now").isEnabled()
+
+    def test_of_many_people_some_come_in_each_turn_and_all_in_the_end(self) -> None:
+        people = [
+            {"Name": pictures.name(number), "Seen": SOME_HOURS, "Missed": [0.0] * HOURS}
+            for number in range(STRIPS_MAX + 5)
+        ]
+        _, client, page = opened(HoursByContact=people)
+        strips = page.findChildren(HourStrip)
+        assert len(strips) == STRIPS_AT_ONCE
+        client.answers["GetStatistics"] = Answer((told(HoursByContact=people[::-1]),))
+        page.findChildren(QComboBox)[0].setCurrentIndex(0)  # asked anew while some were to come
+        seeing.until(lambda: len(page.findChildren(HourStrip)) >= STRIPS_MAX)
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        seeing.settle()
+        strips = sorted(page.findChildren(HourStrip), key=lambda one: one.y())
+        said = [one.accessibleName().partition(":")[0] for one in strips]
+        assert said == [one["Name"] for one in people[::-1]][:STRIPS_MAX]
+        (axis,) = page.findChildren(HourAxis)
+        assert axis.y() > strips[-1].y()
 
     def test_nothing_is_told_twice_to_a_page_without_letters(self) -> None:
         frame, _, page = opened(

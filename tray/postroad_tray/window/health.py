@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 
-from PySide6.QtCore import QDate, QDateTime, QLocale, Qt
+from PySide6.QtCore import QDate, QDateTime, QLocale, Qt, QTimer
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -39,6 +39,7 @@ ASKED_AGAIN_SECONDS = 60
 SPANS_OF_DAYS = (7, 30, 90)
 DAYS = 30
 STRIPS_MAX = 50
+STRIPS_AT_ONCE = 10
 _TABLE_LINES = 9
 
 
@@ -249,7 +250,8 @@ class FatesCard(Pictured):
 
 
 class HoursCard(pieces.Card):
-    """When each contact is mostly on; holders who are on at unlike hours are the best."""
+    """When each contact is mostly on; holders who are on at unlike hours are the best. Of many
+    people some come in each turn: laid out at once they would take as long as all the rest."""
 
     def __init__(self) -> None:
         super().__init__(_("When your contacts are on"))
@@ -262,6 +264,10 @@ class HoursCard(pieces.Card):
         self._grid.setColumnStretch(1, 1)
         self.inside.addLayout(self._grid)
         self._people: Sequence[Presence] = ()
+        self._line = 0  # of the next one
+        self._more = QTimer(self)
+        self._more.setSingleShot(True)
+        self._more.timeout.connect(self._show_some)
 
     def show_people(self, people: Sequence[Presence]) -> None:
         self.setVisible(bool(people))
@@ -269,16 +275,24 @@ class HoursCard(pieces.Card):
             return
         self._people = people
         pieces.empty(self._grid)
+        self._grid.addWidget(HourAxis(), STRIPS_MAX, 1)
+        self._line = 0
+        self._show_some()
+
+    def _show_some(self) -> None:
         offset = round(QDateTime.currentDateTime().offsetFromUtc() / 3600)
-        for line, one in enumerate(people[:STRIPS_MAX]):
-            strip = HourStrip()
+        ends = min(self._line + STRIPS_AT_ONCE, len(self._people), STRIPS_MAX)
+        for line in range(self._line, ends):
+            one, strip = self._people[line], HourStrip()
             strip.show_hours(health_words.shifted(one.hours, offset))
             name, said = plain.apart(one.name), health_words.hours(one, offset)
             strip.setAccessibleName(_("{name}: {hours}").format(name=name, hours=said))
             self._grid.addWidget(_word(one.name), line, 0)
             self._grid.addWidget(strip, line, 1)
             self._grid.addWidget(_word(said), line, 2)
-        self._grid.addWidget(HourAxis(), self._grid.rowCount(), 1)
+        self._line = ends
+        if ends < min(len(self._people), STRIPS_MAX):
+            self._more.start(0)
 
 
 class ReachCard(pieces.Card):
