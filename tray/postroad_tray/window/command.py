@@ -83,8 +83,9 @@ class Command(QObject):
         self._then = then
         self._octets = b""
         process = self._process = _Process(self)
-        process.errorOccurred.connect(self._failed)
-        process.readyReadStandardOutput.connect(self._read)
+        # Of one that was stopped something may be heard while the next one runs.
+        process.errorOccurred.connect(partial(self._failed, process))
+        process.readyReadStandardOutput.connect(partial(self._read, process))
         process.finished.connect(partial(self._finished, process))
         self._limit.start(round(seconds_max * 1000))
         process.start(self._program, [*words, "--json"])
@@ -93,17 +94,17 @@ class Command(QObject):
         """Nobody waits for its answer any more."""
         self._end(None)
 
-    def _failed(self, error: QProcess.ProcessError) -> None:
-        if error is QProcess.ProcessError.FailedToStart:
+    def _failed(self, process: _Process, error: QProcess.ProcessError) -> None:
+        if process is self._process and error is QProcess.ProcessError.FailedToStart:
             self._end(Outcome(sentence=_("The program {name} was not found.").format(
                 name=self._program
             )))  # fmt: skip
 
-    def _read(self) -> None:
+    def _read(self, process: _Process) -> None:
         """As soon as it is there: Qt keeps all that a program writes."""
-        if self._process is None:
+        if process is not self._process:
             return
-        self._octets += bytes(self._process.readAllStandardOutput().data())
+        self._octets += bytes(process.readAllStandardOutput().data())
         if len(self._octets) > OUTPUT_BYTES_MAX:
             self._octets = b""
             self._end(Outcome(sentence=_("It answered far too much, and was broken off.")))
@@ -112,8 +113,7 @@ class Command(QObject):
         self._end(Outcome(sentence=_("It took too long, and was broken off.")))
 
     def _finished(self, process: _Process, *_ignored: object) -> None:
-        if process is self._process:  # one that was stopped may end while the next one runs
-            self._read()
+        self._read(process)
         if process is self._process:
             self._end(understood(self._octets, process.exitCode()))
 
@@ -121,7 +121,6 @@ class Command(QObject):
         process, self._process = self._process, None
         self._limit.stop()
         if process is not None:
-            process.disconnect(self)
             if process.state() is not QProcess.ProcessState.NotRunning:
                 process.end()
             else:
