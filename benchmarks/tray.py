@@ -11,8 +11,9 @@ is the opening against so many labels of Qt's own laid out and drawn in the same
 a slow computer from a slow page. Then the picture changes, as it does with each signal of the
 service (`change_ms`).
 
-Process: the real program beside a real node on a real bus. Its window is opened, and closed, and
-the program is watched from /proc: resident and proportional memory, and how often any of its
+Process: the real program beside a real node on a real bus, on a screen of X11 (Xvfb), or where
+there is none on Qt's own. Its window is opened, looked through, and closed, and the program is
+watched from /proc: resident and proportional memory, of what kind it is, and how often any of its
 threads was woken while nobody looked.
 """
 
@@ -25,6 +26,8 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +38,7 @@ import results
 from person import until
 from postroad_tray import instance
 from postroad_tray.trails import Trails
+from screens import screen
 from session_bus import LibraryClient
 
 sys.path.pop(0)  # where this file lies, which has the name of a package that it imports
@@ -49,7 +53,17 @@ OPEN_MILLISECONDS_MAX = 200.0
 TURN_MILLISECONDS_MAX = 50.0
 RESIDENT_MB_MAX = 70.0
 QUIET_TURNS = 5
+PAGES = ("peers", "queue", "health", "contacts", "setup", "overview")
 LABELS = 300
+# Of mappings, by what is in their names.
+KINDS = {
+    r"^$|^\[": "memory of its own",
+    r"/(libQt6|libicu)|/plugins/": "Qt",
+    r"/Qt\w+\.abi3|/lib(pyside|shiboken)6": "Qt's binding",
+    r"/python3\S*$|/libpython|/lib-dynload/": "Python",
+    r"memfd:|/SYSV": "shared with the screen",
+}
+OTHER_LIBRARIES, OTHER_FILES = "other libraries", "fonts and other files"
 # The program, and a line from outside that closes its windows, as a person does.
 CLOSED_FROM_OUTSIDE = """
 import sys, threading
@@ -155,7 +169,8 @@ def pages(rounds: int) -> dict[str, object]:
     from postroad_tray.window.contents import contents
 
     application = QApplication(["postroad-tray"])
-    names = [entry.name for entry in contents(client(), Trails())]
+    picture = client().picture
+    names = [one.name for one in contents(client(), Trails()) if one.listed(picture)]
     taken: dict[str, dict[str, list[float]]] = {name: {} for name in names}
     until_quiet(application)
     yardstick(application)
@@ -217,6 +232,21 @@ def memory(process: int) -> dict[str, float]:
     return {f"{one.lower()}_mb": int(size) * 1024 // 10**5 / 10 for one, size in found.items()}
 
 
+def by_kind(process: int) -> dict[str, float]:
+    """Resident, in MB, of each kind of mapping."""
+    found = dict.fromkeys([*KINDS.values(), OTHER_LIBRARIES, OTHER_FILES], 0)
+    kind = ""
+    for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
+        if head := re.match(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ *(.*)$", line):
+            name = head[1]
+            other = OTHER_LIBRARIES if ".so" in name else OTHER_FILES
+            known = (one for sign, one in KINDS.items() if re.search(sign, name))
+            kind = next(known, other)
+        elif line.startswith("Rss:"):
+            found[kind] += int(line.split()[1])
+    return {what: size * 1024 // 10**5 / 10 for what, size in found.items()}
+
+
 def woken(process: int) -> int:
     """How often any of its threads was."""
     total = 0
@@ -227,11 +257,21 @@ def woken(process: int) -> int:
     return total
 
 
+@contextmanager
+def a_screen(folder: Path) -> Iterator[dict[str, str]]:
+    """What the environment says of it."""
+    if shutil.which("Xvfb") is None:
+        yield {"QT_QPA_PLATFORM": "offscreen"}
+    else:
+        with screen(folder, "1280x1024") as display:
+            yield {"QT_QPA_PLATFORM": "xcb", "DISPLAY": display}
+
+
 def process(seconds: float) -> dict[str, object]:
-    with bus_scene.scene("dbus-next") as scene:
+    with bus_scene.scene("dbus-next") as scene, a_screen(scene.folder) as shown:
         variables = {
             **os.environ,
-            "QT_QPA_PLATFORM": "offscreen",
+            **shown,
             "XDG_RUNTIME_DIR": str(scene.folder / "run"),
             "XDG_CONFIG_HOME": str(scene.folder / "config"),
             "DBUS_SESSION_BUS_ADDRESS": scene.bus.address,
@@ -243,6 +283,7 @@ def process(seconds: float) -> dict[str, object]:
         try:
             until(has_name, "the tray is on the bus")
             found: dict[str, object] = {"seconds_to_start": round(time.monotonic() - began, 2)}
+            found["screen"] = shown["QT_QPA_PLATFORM"]
             time.sleep(3.0)
             found["before_a_window"] = memory(tray.pid)
             found["woken_before_a_window"] = watch(tray.pid, seconds)
@@ -250,6 +291,11 @@ def process(seconds: float) -> dict[str, object]:
             subprocess.run(again, env=variables, check=True, timeout=60)
             time.sleep(3.0)
             found["window_open"] = memory(tray.pid)
+            found["window_open_by_kind"] = by_kind(tray.pid)
+            for page in PAGES:
+                subprocess.run([*again, "--page", page], env=variables, check=True, timeout=60)
+                time.sleep(1.0)
+            found["all_pages_looked_at"] = memory(tray.pid)
             assert tray.stdin is not None
             print("close", file=tray.stdin, flush=True)
             time.sleep(3.0)

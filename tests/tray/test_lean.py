@@ -101,23 +101,24 @@ print(*[one for one in linecache.cache if "postroad_tray" in one])
     assert found == "\n"
 
 
-def test_what_the_linker_has_read_is_given_back_and_all_goes_on(qt: object) -> None:
-    found = told_by("""
-import re, sys
-from PySide6.QtWidgets import QApplication, QLabel
-from postroad_tray import lean
+KILOBYTES = """
+import re
 
 def kilobytes():
-    maps, at = {}, ""
+    total = is_one = 0
     for line in open("/proc/self/smaps"):
-        if head := re.match(r"([0-9a-f]+)-[0-9a-f]+ r--p 0+ .*/(lib\\S+\\.so\\S*)$", line):
-            at = head[2]
-        elif re.match(r"[0-9a-f]+-", line):
-            at = ""
-        elif at and line.startswith("Rss:"):
-            maps[at] = maps.get(at, 0) + int(line.split()[1])
-    return maps
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            is_one = re.search(r" r--p 0+ .*/lib[^/]*\\.so[^/]*$", line) is not None
+        elif is_one and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+"""
 
+
+def test_what_the_linker_has_read_is_given_back_and_all_goes_on(qt: object) -> None:
+    found = told_by(KILOBYTES + """
+from PySide6.QtWidgets import QApplication, QLabel
+from postroad_tray import lean
 application = QApplication([])
 before = kilobytes()
 lean.give_back_what_was_linked()
@@ -127,8 +128,29 @@ label.show()
 application.processEvents()
 assert label.grab().width() > 0
 import decimal, sqlite3  # libraries are loaded as ever
-print(sum(before.values()), sum(after.values()))
-""")
+print(before, after)
+""")  # fmt: skip
+    before, after = map(int, found.split())
+    assert after * 5 < before > 4000
+
+
+def test_a_window_that_is_closed_gives_back_what_its_pages_had_linked(qt: object) -> None:
+    found = told_by(KILOBYTES + """
+from PySide6.QtWidgets import QApplication
+from postroad_tray.window import open_window
+from tray import pictures
+from tray.standing_in import StandIn
+application = QApplication([])
+frame = open_window(StandIn(pictures.crowded()))
+application.processEvents()
+before = kilobytes()
+frame.close()
+after = kilobytes()
+frame.come("peers")
+application.processEvents()
+assert frame.page_name == "peers" and frame.isVisible()
+print(before, after)
+""")  # fmt: skip
     before, after = map(int, found.split())
     assert after * 5 < before > 4000
 

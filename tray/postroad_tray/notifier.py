@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from postroad_tray import folders, notices
+from postroad_tray import folders, notices, plain
 from postroad_tray.client import Answer, Client, Question, Signal, Typed
 from postroad_tray.deeds import Deed, Do
 from postroad_tray.facts import Picture
@@ -141,7 +141,7 @@ class Notifier:
                 actions += [f"{number}", button.label]
         body = notice.words(shows_names=self._shows_names())
         if "body-markup" in capabilities:
-            body = escaped(body)
+            body = plain.escaped(body)
         hints = {"desktop-entry": Typed("s", APPLICATION), "category": Typed("s", "email")}
         replaced = self._shown.get(notice.slot, 0)
         words: tuple[Any, ...] = (
@@ -210,8 +210,3 @@ def _kept(path: Path) -> dict[str, float]:
 
 def _question(member: str, signature: str = "", body: tuple[Any, ...] = ()) -> Question:
     return Question(member, signature, body, NOTIFICATIONS_PATH, NOTIFICATIONS, NOTIFICATIONS)
-
-
-def escaped(text: str) -> str:
-    """With nothing in it that could be read as markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -24,11 +24,10 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 # Braille, a note without a head.
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
 # And of no width, which their categories do not tell (Default_Ignorable_Code_Point).
-_IGNORED = (
-    *(0x034F, 0x17B4, 0x17B5, 0x2065, *range(0x180B, 0x1810)),
-    *(*range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9), *range(0xE0000, 0xE1000)),
-)
-_NO_WIDTH = frozenset(map(chr, _IGNORED))
+_NO_WIDTH = frozenset(
+    (0x034F, 0x17B4, 0x17B5, 0x2065, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10))
+).union(range(0xFFF0, 0xFFF9))
+_TAGS = range(0xE0000, 0xE1000)
 # Marks above and below a letter; a tower of them would cover the lines around it.
 _MARKS = frozenset({"Mn", "Mc", "Me"})
 MARKS_MAX = 4  # on one letter: Hebrew and Tibetan have so many
@@ -68,10 +67,17 @@ def apart(text: str) -> str:
     return text
 
 
+def escaped(text: str) -> str:
+    """With nothing in it that could be read as markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def _seen(character: str) -> str:
     if character in "\t\n\r\v\f\x85\u2028\u2029" or character in _BLANK:
         return " "
-    if character in _NO_WIDTH or unicodedata.category(character) in _HIDDEN:
+    if ord(character) in _NO_WIDTH or ord(character) in _TAGS:
+        return ""
+    if unicodedata.category(character) in _HIDDEN:
         return ""
     return character
 

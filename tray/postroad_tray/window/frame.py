@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from postroad_tray import folders
+from postroad_tray import folders, lean
 from postroad_tray.client import Answer, Client
 from postroad_tray.facts import Picture
 from postroad_tray.tongue import _
@@ -235,6 +235,7 @@ class Frame(QMainWindow):
             self._draw()
         else:
             self._timer.stop()
+            lean.give_back_what_was_linked()  # for the pages that were looked at
 
 
 def _scrolled(page: Page) -> QScrollArea:

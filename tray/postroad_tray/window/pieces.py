@@ -6,7 +6,6 @@ Nothing has a size in pixels; spaces follow the font.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable
 
@@ -28,6 +27,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from postroad_tray import plain
 from postroad_tray.tongue import _
 
 FAINT = 0.68  # of the ink in words that are read last
@@ -170,7 +170,7 @@ def tip(widget: QWidget, text: str) -> None:
 
 def tip_text(text: str) -> str:
     """Qt takes a tooltip for markup if it looks like some; so it is always some, of ours."""
-    return f"<p>{html.escape(text)}</p>" if text else ""
+    return f"<p>{plain.escaped(text)}</p>" if text else ""
 
 
 def space(widget: QWidget, lines: float = 1.0) -> int:

@@ -11,6 +11,7 @@ import importlib
 import threading
 from contextlib import suppress
 from functools import cache
+from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QObject, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent
@@ -18,12 +19,16 @@ from PySide6.QtWidgets import QWidget
 
 from postroad_tray import lean
 
-with lean.parts_of("segno"):  # which would load what it can write pictures and web pages with
-    _encoder = importlib.import_module("segno.encoder")
-
 OCTETS_MAX = 2000  # beyond, a camera would have to be very near, and very good
 QUIET = 4  # modules of white around the code (ISO/IEC 18004)
 _SHADES = bytes([255, 0]) + bytes(254)  # white is nought in a code, and 255 in a picture
+
+
+@cache
+def _encoder() -> Any:
+    """It is large, and mostly not wanted."""
+    with lean.parts_of("segno"):  # which would load what it can write pictures and web pages with
+        return importlib.import_module("segno.encoder")
 
 
 def picture(text: str) -> QImage:
@@ -31,9 +36,10 @@ def picture(text: str) -> QImage:
     if len(text.encode(errors="replace")) > OCTETS_MAX:
         return QImage()
     try:
-        rows = [bytes(row).translate(_SHADES) for row in _encoder.encode(text, micro=False).matrix]
+        modules = _encoder().encode(text, micro=False).matrix
     except ValueError:
         return QImage()
+    rows = [bytes(row).translate(_SHADES) for row in modules]
     wide, high = len(rows[0]), len(rows)
     shades = QImage(b"".join(rows), wide, high, wide, QImage.Format.Format_Grayscale8)
     return shades.copy()  # the octets are Python's
@@ -45,6 +51,7 @@ class _Maker(QObject):
     made = Signal(str, QImage)
 
     def make(self, text: str) -> None:
+        _encoder()  # Qt's binding and another thread shall not load at once
         threading.Thread(target=self._make, args=(text,), name="qr code", daemon=True).start()
 
     def _make(self, text: str) -> None:

@@ -7,7 +7,6 @@ nothing while it says the same.
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 
 from PySide6.QtCore import (
@@ -217,7 +216,7 @@ class Table(QTableView):
         ]
         if moved:
             bar = self.verticalScrollBar()
-            bar.setValue(bar.value() + statistics.median_low(moved))
+            bar.setValue(bar.value() + sorted(moved)[(len(moved) - 1) // 2])
 
     def chosen(self) -> list[str]:
         """The keys of the selected rows, from the top down."""
