@@ -40,7 +40,9 @@ def line(text: object, length_max: int = LINE_MAX) -> str:
     if not isinstance(text, str):
         return ""
     # What is cut away is not looked at: a megabyte costs no more than a line.
-    shown = _with_few_marks("".join(map(_seen, text[: 4 * length_max])))
+    shown = text[: 4 * length_max]
+    if not (shown.isascii() and shown.isprintable()):  # as most are, with nothing to look for
+        shown = _with_few_marks("".join(map(_seen, shown)))
     return _shortened(" ".join(shown.split()), length_max, is_cut=len(text) > 4 * length_max)
 
 
@@ -84,8 +86,6 @@ def _seen(character: str) -> str:
 
 def _with_few_marks(text: str) -> str:
     """And with none where there is no letter for it: it would stand on what is in front of it."""
-    if text.isascii():
-        return text
     kept, count = [], MARKS_MAX
     for one in text:
         if unicodedata.category(one) in _MARKS:
