@@ -52,7 +52,7 @@ class _Maker(QObject):
 
     def make(self, text: str) -> None:
         _encoder()  # Qt's binding and another thread shall not load at once
-        threading.Thread(target=self._make, args=(text,), name="qr code", daemon=True).start()
+        threading.Thread(target=self._make, args=(text,), name="qr-code", daemon=True).start()
 
     def _make(self, text: str) -> None:
         made = picture(text)
