@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +14,11 @@ from socket import AF_UNIX, socket
 
 from click.testing import CliRunner, Result
 
+from person import Person
 from postroad.app import cli
+
+LOOKS = 3  # of a computer that others keep busy
+DOCTOR_SECONDS_MAX = 10.0 + 5.0  # as it promises, and a start of Python on a busy machine
 
 
 @contextmanager
@@ -30,6 +36,19 @@ def set_up() -> Iterator[Path]:
 
 def control(config: Path) -> Path:
     return config.parent / "run" / "control"
+
+
+def doctor(person: Person, *words: str) -> subprocess.CompletedProcess[str]:
+    """`postroad doctor`, again where it says that this computer was too busy for one of its looks,
+    or the node for an answer."""
+    for tries_left in reversed(range(LOOKS)):
+        began = time.monotonic()
+        done = person.type("doctor", *words)
+        assert time.monotonic() - began < DOCTOR_SECONDS_MAX
+        is_busy = "it took longer than" in done.stdout or "is very busy" in done.stdout
+        if not (is_busy and tries_left):
+            return done
+    raise AssertionError
 
 
 def typed(config: Path, *words: str) -> Result:

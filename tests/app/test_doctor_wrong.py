@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import answer_check
-from app.answering import node_that_says, set_up, typed
+from app.answering import doctor, node_that_says, set_up, typed
 from app.test_keys import FIRST, lines
 from person import Person, meet, until
 from postroad.protocol.health import Facts, judge
@@ -51,7 +51,7 @@ def anna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Person]:
 
 def looked(person: Person, *, broken: bool) -> dict[str, list[dict[str, Any]]]:
     """What doctor finds, by what it is about. Its exit code is 1 if something is broken."""
-    return told(person.type("doctor", "--json"), broken=broken)
+    return told(doctor(person, "--json"), broken=broken)
 
 
 def told(done: Any, *, broken: bool) -> dict[str, list[dict[str, Any]]]:
@@ -292,7 +292,7 @@ def test_a_node_that_stands_still_is_broken_and_nothing_else_of_it_is_claimed(
     assert anna.process is not None
     anna.process.send_signal(signal.SIGSTOP)
     try:
-        found = looked(anna, broken=True)
+        found = told(anna.type("doctor", "--json"), broken=True)
         report = anna.type("doctor", "--report").stdout
     finally:
         anna.process.send_signal(signal.SIGCONT)
@@ -380,10 +380,10 @@ def test_a_report_of_a_node_with_mail_has_nothing_of_it(anna: Person) -> None:
         until(lambda: in_inbox(anna), "the letter is there")
         bora.stop()
         anna.submit(bora.address, letter(anna, "Rhubarb", "come by night"))
-        report = anna.type("doctor", "--report").stdout
-        report += anna.type("doctor", "--report", "--json").stdout
+        report = doctor(anna, "--report").stdout
+        report += doctor(anna, "--report", "--json").stdout
         anna.stop()
-        report += anna.type("doctor", "--report").stdout
+        report += doctor(anna, "--report").stdout
     finally:
         bora.kill()
     with sqlite3.connect(f"file:{anna.folder}/data/postroad.sqlite?mode=ro", uri=True) as sql:
