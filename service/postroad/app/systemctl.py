@@ -10,7 +10,9 @@ from pathlib import Path
 
 from postroad.base.errors import ConfigurationError
 
-COMMAND_SECONDS_MAX = 60.0
+# More than it takes to stop and to start at the limits of the unit (TimeoutStopSec=10,
+# TimeoutStartSec=60), which a slow computer comes near to.
+COMMAND_SECONDS_MAX = 90.0
 NO_SYSTEMD = "Without it, run your node yourself: postroad run"
 
 
@@ -67,6 +69,11 @@ def command(*words: str, seconds_max: float = COMMAND_SECONDS_MAX) -> tuple[int,
         done = subprocess.run(  # noqa: S603  (fixed words)
             words, capture_output=True, text=True, timeout=seconds_max, check=False
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise ConfigurationError(
+            f"{' '.join(words)} did not end within {seconds_max:.0f} s. What your node said "
+            "meanwhile: postroad log"
+        ) from error
+    except OSError as error:
         raise ConfigurationError(f"systemd does not answer ({error}). {NO_SYSTEMD}") from error
     return done.returncode, done.stdout, done.stderr
