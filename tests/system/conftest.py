@@ -14,7 +14,9 @@ import pytest
 
 import booted
 from booted import Booted
+from postroad.machine.clock import SystemClock
 from roots import Unavailable
+from system.journals import NOTHING, Chapter
 from system.packages import next_version
 from system.people import MAIL_PROGRAM, Figure, Resident, meet
 
@@ -71,6 +73,19 @@ def system() -> Iterator[Booted]:
                     keep(running, Path(JOURNALS))
     except Unavailable as why:
         pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session")
+def chapters() -> list[Chapter]:
+    """The test files so far, the last of which is the one that runs."""
+    return []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _chapter(request: pytest.FixtureRequest, chapters: list[Chapter]) -> None:
+    """Each file says itself what the journal may say of it: a pattern of the name EXPECTED."""
+    expected = getattr(request.module, "EXPECTED", NOTHING)
+    chapters.append(Chapter(request.module.__name__, SystemClock().now(), expected))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from booted import Booted
 
@@ -18,12 +21,25 @@ ALWAYS = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """What one test file does on purpose, from a time on (seconds since 1970) until the next one
+    begins. `expected`: what our units and systemd then say of it."""
+
+    name: str
+    begins_at: float
+    expected: re.Pattern[str] = NOTHING
+
+
 def tracebacks(system: Booted) -> list[str]:
     return [line for line in system.journal().splitlines() if "Traceback" in line]
 
 
-def warnings_of_ours(system: Booted, expected: re.Pattern[str] = NOTHING) -> list[str]:
-    """What our units and systemd said of them, as a warning or worse, but for what was expected."""
+def warnings_of_ours(
+    system: Booted, chapters: Sequence[Chapter] = (Chapter("", 0.0),)
+) -> list[tuple[str, str]]:
+    """What our units and systemd said of them, as a warning or worse, but for what was expected
+    just then, with the name of the chapter."""
     entries = map(json.loads, system.journal("--output=json").splitlines())
     ours = [
         entry
@@ -32,10 +48,15 @@ def warnings_of_ours(system: Booted, expected: re.Pattern[str] = NOTHING) -> lis
         or "postroad" in str(entry.get("_SYSTEMD_USER_UNIT", ""))
     ]
     assert len(ours) > ENTRIES_MIN
-    said = [str(one["MESSAGE"]) for one in ours if int(one.get("PRIORITY", 6)) <= WARNING]
-    said += [
-        str(one["MESSAGE"])
-        for one in ours
-        if re.search(r"\b(WARNING|ERROR)\b", str(one["MESSAGE"]))
-    ]
-    return [one for one in said if not ALWAYS.search(one) and not expected.search(one)]
+    begins = [one.begins_at for one in chapters]
+    found = []
+    for entry in ours:
+        said = str(entry["MESSAGE"])
+        is_grave = int(entry.get("PRIORITY", 6)) <= WARNING
+        if not (is_grave or re.search(r"\b(WARNING|ERROR)\b", said)) or ALWAYS.search(said):
+            continue
+        at = bisect(begins, int(entry["__REALTIME_TIMESTAMP"]) / 1_000_000)
+        chapter = chapters[max(at - 1, 0)]
+        if not chapter.expected.search(said):
+            found.append((chapter.name, said))
+    return found

@@ -3,6 +3,7 @@
 First they are there and go while the services run, then there were none at all.
 """
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,12 @@ import pytest
 from booted import IN_A_USER_NAMESPACE, Booted
 from person import until
 from system.people import SERVICE, Figure, Resident
+
+# A kernel that denies user namespaces: the trial of the sandbox is how that is found out.
+EXPECTED = re.compile(
+    r"postroad(-trial)?\.service: (Failed|Main process exited)"
+    r"|Failed to start postroad(-trial)?\.service|This system denies the sandbox now"
+)
 
 
 @pytest.fixture(scope="module")

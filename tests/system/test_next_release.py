@@ -6,6 +6,7 @@ See tests/next_release.py for what it brings. Nothing goes back from it, and wha
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ POLICY = "/etc/postroad/policy.toml"
 SITE = "/usr/lib/postroad/site"
 ROWS = 400_000  # which the migration rewrites, in some seconds
 KILLED_AT = (2_000_000, 6_000_000, 10_000_000)  # octets that it has written down
+# The change of the store is killed three times.
+EXPECTED = re.compile(
+    r"Main process exited, code=killed, status=9/KILL|Failed with result 'signal'"
+    r"|Failed to start postroad\.service"
+)
 # Each compiled module that has no source, or another one than that from which it was compiled.
 STALE = """
 import importlib.util, pathlib, struct, sys

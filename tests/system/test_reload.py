@@ -1,7 +1,15 @@
 """A changed configuration reaches the service in its sandbox, and nobody is disconnected for it."""
 
+import re
+
 from person import until
 from system.people import SERVICE, Resident
+
+# A mistake in the configuration.
+EXPECTED = re.compile(
+    r"the configuration was not taken over|Control process exited, .*status=1/FAILURE"
+    r"|Reload failed for"
+)
 
 
 def test_a_reload_takes_over_a_change_and_a_mail_program_stays(alice: Resident) -> None:

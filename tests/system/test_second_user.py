@@ -1,10 +1,13 @@
 """Somebody else on the same computer gets nowhere near a mailbox that is not theirs."""
 
+import re
+
 import pytest
 
 from booted import Booted
 from system.people import Resident
 
+EXPECTED = re.compile(r"closed a connection that is not the owner's")
 RESTARTS = 200
 RESTARTS_ELSEWHERE = 20
 

@@ -4,9 +4,16 @@ How long that takes is told, and not tested: other suites run beside this one.
 """
 
 import json
+import re
 
 from system.people import SERVICE, Figure, Resident, letters_passing
 
+# A kill, a node that hangs, one that crashes again and again.
+EXPECTED = re.compile(
+    r"Main process exited, code=killed, status=9/KILL|Failed with result '(signal|watchdog)'"
+    r"|Watchdog timeout|Killing process \d+ .* with signal SIGKILL"
+    r"|status=1/FAILURE|Failed with result 'exit-code'|Failed to start postroad\.service"
+)
 BACK_SECONDS_MAX = 2.0
 WATCHDOG_SECONDS = 4
 CRASHING_SECONDS = 9

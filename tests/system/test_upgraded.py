@@ -1,5 +1,6 @@
 """Another version is installed above one that runs: then that runs, and nothing is lost."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ from postroad.contract import BUS_NAME, MANAGER_INTERFACE, ROOT_PATH
 from system.conftest import PACKAGE
 from system.packages import OLDER, other_version
 from system.people import SERVICE, Figure, Resident, a_letter_in_two_halves, letters_passing
+
+# All processes of the service are killed while it is reloaded.
+EXPECTED = re.compile(
+    r"(Main|Control) process exited, code=killed, status=9/KILL|Failed with result 'signal'"
+)
 
 
 @pytest.fixture(scope="module")
