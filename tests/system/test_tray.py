@@ -27,7 +27,7 @@ from system.packages import OLDER, other_version
 from system.people import Resident
 
 TRAY = deb.tray_beside(PACKAGE)
-RESIDENT_BYTES_MAX = 90_000_000  # 70 were wanted: ADR 29 says what is in the way
+RESIDENT_BYTES_MAX = 70_000_000
 SCREEN = "DISPLAY=:7"
 QT = "import sys; sys.path[:0] = ['/usr/lib/postroad-tray/site']; import PySide6.QtWidgets"
 NO_RECOMMENDS = "/etc/apt/apt.conf.d/99-of-this-test"

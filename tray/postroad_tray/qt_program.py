@@ -33,7 +33,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QSessionManager
 from PySide6.QtWidgets import QApplication
 
-from postroad_tray import lean, notices, notifier, tongue
+from postroad_tray import lean, notices, notifier, tongue, window
 from postroad_tray.autostart import Autostart
 from postroad_tray.choices import Choices
 from postroad_tray.doer import Doer
@@ -45,7 +45,6 @@ from postroad_tray.qt_icon import TrayIcon, load
 from postroad_tray.state import APPLICATION
 from postroad_tray.tongue import _
 from postroad_tray.trails import Trails
-from postroad_tray.window import open_window
 from postroad_tray.window.advice_bar import AdviceBar
 
 if TYPE_CHECKING:
@@ -164,7 +163,9 @@ class _Tray:
     def __init__(self, started: Started, application: QApplication) -> None:
         self._line = started.line
         self._options = started.options
+        self._application = application
         self._leave = application.quit
+        self._is_loaded = False  # what the window is made of: that takes a turn by itself
         self._frame: Frame | None = None
         self._advice_bar: AdviceBar | None = None
         self._trails = Trails()
@@ -218,9 +219,13 @@ class _Tray:
             self._notifier.close()
 
     def open(self, page: str = "") -> None:
-        if self._frame is None:
+        if not self._is_loaded:
+            self._is_loaded = True
+            window.load()
+            QTimer.singleShot(0, self._application, partial(self.open, page))
+        elif self._frame is None:
             # A window that was closed is there no more, where nothing else goes on.
-            self._frame = open_window(
+            self._frame = window.open_window(
                 self._line,
                 page=page,
                 trails=self._trails,

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from postroad_tray.window.frame import Frame
     from postroad_tray.window.page import Entry
 
-__all__ = ["open_window"]
+__all__ = ["load", "open_window"]
+
+
+def load() -> None:
+    """What `open_window` would load, before it."""
+    from postroad_tray.window import contents, frame, overview  # noqa: F401
 
 
 def open_window(

@@ -31,6 +31,7 @@ from postroad_tray.window.page import Entry, Page
 from postroad_tray.window.page_list import PageList
 
 REDRAWN_MS = 10_000
+DRAWN_MS = 1000  # after so long a page that was made is drawn, and all for it is linked
 
 
 class Frame(QMainWindow):
@@ -177,6 +178,7 @@ class Frame(QMainWindow):
             self._pages[name] = page
             self._areas[name] = _scrolled(page)
             self._stack.addWidget(self._areas[name])
+            QTimer.singleShot(DRAWN_MS, self, lean.give_back_what_was_linked)
         self._stack.setCurrentWidget(self._areas[name])
         return self._pages[name]
 
@@ -235,7 +237,7 @@ class Frame(QMainWindow):
             self._draw()
         else:
             self._timer.stop()
-            lean.give_back_what_was_linked()  # for the pages that were looked at
+            lean.give_back_what_was_linked()
 
 
 def _scrolled(page: Page) -> QScrollArea:
