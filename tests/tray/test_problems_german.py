@@ -13,6 +13,7 @@ import catalogues
 from bus_scene import scene
 from drawing import drawn
 from postroad import contract, phrases
+from postroad.delivery.reasons import in_parts
 from postroad.doors.dbus.values import Typed, table
 from postroad.protocol.health import Facts, Unwilling, judge
 from postroad_tray import facts, tongue
@@ -91,6 +92,26 @@ def test_names_that_look_like_fields_or_markup_stay_what_they_are() -> None:
     known = Unwilling(name, True, "{name} \u202e{n}")
     (one,) = told(of_a_node(unwilling=(known,))).node.problems
     assert one.summary == f"Der Knoten von {name} bewahrt nichts für Sie auf: {{name}} {{n}}"
+
+
+@pytest.mark.usefixtures("german")
+def test_why_a_letter_waits_is_said_in_german_and_words_of_others_as_they_are() -> None:
+    reason = in_parts("It waits at 3 of the recipient's holders. A holder said: \"{n} <b>No\"")
+    (message,) = with_letter(Reason=str(reason), ReasonParts=parts_of(reason)).messages
+    assert message.reason == (
+        "Er wartet bei 3 Haltern des Empfängers. Ein Halter sagte: \"{n} <b>No\""
+    )
+    (message,) = with_letter(Reason="A.", ReasonParts=parts_of(reason), TriesParts=[]).messages
+    assert (message.reason, message.tries) == ("A.", 0)
+
+
+def parts_of(text: str) -> list[dict[str, Any]]:
+    return [unwrapped(table(one)) for one in phrases.told(text)]
+
+
+def with_letter(**properties: Any) -> Picture:
+    path = f"{contract.MESSAGE_PATH}/1"
+    return facts.picture(Link.THERE, {path: {contract.MESSAGE_INTERFACE: properties}})
 
 
 HOSTILE = {"Template": "{name.__class__.__init__}", "Arguments": {"name": "x"}}

@@ -277,8 +277,11 @@ def read(kind: type[T], told: object, **known: object) -> T:
     values = dict(known)
     for one in dataclasses.fields(kind):  # type: ignore[arg-type]
         if one.name not in known:
-            said = properties.get(_spelt(one.name))
-            if said is not None:
+            name = _spelt(one.name)
+            said = properties.get(name)
+            if hints[one.name] is str and f"{name}Parts" in properties:
+                values[one.name] = retold(properties, name, 2 * plain.LINE_MAX)
+            elif said is not None:
                 values[one.name] = _value(hints[one.name], said)
     return kind(**values)
 
@@ -322,12 +325,12 @@ def _problem(told: object) -> Problem:
     )
 
 
-def retold(told: Told, name: str) -> str:
+def retold(told: Told, name: str, length_max: int = SENTENCES_LENGTH_MAX) -> str:
     """The sentences called so in the language of whoever reads them; English, where the service
     does not tell of which parts they are made."""
     english = told.get(name)
     known = phrases.heard(english, told.get(f"{name}Parts")) if isinstance(english, str) else ""
-    return plain.line(phrases.said(known, tongue._, tongue.many), SENTENCES_LENGTH_MAX)
+    return plain.line(phrases.said(known, tongue._, tongue.many), length_max)
 
 
 _HINTS: dict[type[Any], dict[str, Any]] = {}

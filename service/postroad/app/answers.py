@@ -254,6 +254,7 @@ WATCHED: Shape = {
                 "expires_at": moment("until when it is tried"),
                 "next_try_at": moment("when it is tried again; null: it is at an end").or_null(),
                 "reason": text("a sentence; may be empty"),
+                "reason_parts": _PARTS,
                 **_GONE,
             }
         ),
@@ -388,6 +389,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
                         "letter": text("the id that the mail program was told"),
                         "state": text("whether a holder has it", "waiting", "held"),
                         "reason": text("a sentence; empty before the first try"),
+                        "reason_parts": _PARTS,
                         "holders": whole("who keep a copy"),
                         "next_try_at": moment("when it is tried again"),
                         "tries": whole("so far, in this state"),

@@ -6,6 +6,8 @@ A scene is one object of `postroad watch --json`.
 from collections.abc import Iterator
 from typing import Any
 
+from postroad.app.tongue import _, many, retold, said
+
 Scene = dict[str, Any]
 
 
@@ -13,7 +15,7 @@ def between(before: Scene | None, after: Scene) -> Iterator[str]:
     """What whoever saw `before` has to hear of `after`; without it, all that matters."""
     old = before or {"sentence": "", "problems": [], "letters": [], "peers": []}
     if after["sentence"] != old["sentence"]:
-        yield after["sentence"]
+        yield said(after["sentence"])
     yield from _problems(old, after)
     yield from _letters(old, after)
     yield from _peers(old, after, is_first=before is None)
@@ -24,11 +26,11 @@ def _problems(old: Scene, new: Scene) -> Iterator[str]:
     are = {one["summary"] for one in new["problems"]}
     for one in new["problems"]:
         if one["summary"] not in were:
-            yield f"{one['severity']}: {one['summary']} {one['next_step']}"
+            yield f"{one['severity']}: {retold(one, 'summary')} {retold(one, 'next_step')}"
     codes = {one["code"] for one in new["problems"]}
     for one in old["problems"]:
         if one["summary"] not in are and one["code"] not in codes:
-            yield f"over: {one['summary']}"
+            yield _("over: {words}").format(words=retold(one, "summary"))
 
 
 def _letters(old: Scene, new: Scene) -> Iterator[str]:
@@ -36,15 +38,26 @@ def _letters(old: Scene, new: Scene) -> Iterator[str]:
     for one in new["letters"]:
         last = were.get(one["id"])
         if last is None or (last["state"], last["holders"]) != (one["state"], one["holders"]):
-            yield f"letter {one['id']} to {one['recipient']}: {how_far(one)}"
+            line = _("letter {id} to {recipient}: {state}")
+            yield line.format(id=one["id"], recipient=one["recipient"], state=how_far(one))
 
 
 def how_far(letter: dict[str, Any]) -> str:
     """Its state, and who has it, in words."""
     holders = letter["holders"]
-    state = str(letter["state"])
-    if state == "held" or (state == "late" and holders):
-        return f"{state}, by {holders} {'holder' if holders == 1 else 'holders'}"
+    known = {
+        "waiting": _("waiting"),
+        "held": _("held"),
+        "late": _("late"),
+        "requested": _("requested"),
+        "delivered": _("delivered"),
+        "failed": _("failed"),
+        "cancelled": _("cancelled"),
+    }
+    state = known.get(str(letter["state"]), str(letter["state"]))
+    if letter["state"] == "held" or (letter["state"] == "late" and holders):
+        by = many("{state}, by {n} holder", "{state}, by {n} holders", holders)
+        return by.format(state=state)
     return state
 
 
@@ -56,9 +69,11 @@ def _peers(old: Scene, new: Scene, *, is_first: bool) -> Iterator[str]:
         if one["path"] == path:
             continue
         if one["path"] == "none":
-            yield f"{one['name']}'s node: no link any more"
+            yield _("{name}'s node: no link any more").format(name=one["name"])
         else:
-            yield f"{one['name']}'s node: linked, {one['path']}, {one['milliseconds']} ms"
+            way = {"direct": _("direct"), "relayed": _("relayed")}.get(one["path"], one["path"])
+            line = _("{name}'s node: linked, {way}, {ms} ms")
+            yield line.format(name=one["name"], way=way, ms=one["milliseconds"])
     if not is_first:
         for name in sorted({one["name"] for one in new["peers"]} - set(were)):
-            yield f"{name} is a contact now"
+            yield _("{name} is a contact now").format(name=name)

@@ -34,9 +34,9 @@ def ready(sockets: "Sockets", pause: "Pause | None") -> None:
         click.echo(f"{_('It is paused.')} {pause_in_words(pause.until)}")
 
 
-def rows(*pairs: tuple[str, str]) -> None:
+def rows(*pairs: tuple[str, str], width_min: int = 0) -> None:
     """Names and values in two columns."""
-    width = max(len(name) for name, _value in pairs)
+    width = max(width_min, *(len(name) for name, _value in pairs))
     for name, value in pairs:
         click.echo(f"   {name:<{width}}   {value}")
 

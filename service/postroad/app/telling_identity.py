@@ -82,9 +82,7 @@ def identity(answer: dict[str, Any]) -> None:
 def new_words(answer: dict[str, Any]) -> None:
     said = _("Your new address will be: {address}")
     click.echo(said.format(address=answer["new_address"]) + "\n")
-    click.echo(
-        _("Your new 24 words. Write them on paper: the old ones end with the old address.")
-    )
+    click.echo(_("Your new 24 words. Write them on paper: the old ones end with the old address."))
     words_in_rows(answer["words"])
     said = _("Nothing is changed yet. Show that you have them: words {numbers}.")
     click.echo("\n" + said.format(numbers=", ".join(map(str, answer["asked"]))))

@@ -24,9 +24,10 @@ def queue(answer: dict[str, Any]) -> None:
         click.echo(to.format(id=parcel["id"], recipient=parcel["recipient"]))
         bundled = parcel.get("bundled_at")
         if answer["paused"]:
-            click.echo(f"   {parcel['reason'] or _('It has not been tried yet.')}")
+            reason = retold(parcel, "reason") or _("It has not been tried yet.")
+            click.echo(f"   {reason}")
         else:
-            reason = parcel["reason"] or _("It is being sent.")
+            reason = retold(parcel, "reason") or _("It is being sent.")
             click.echo(f"   {reason} {_next_try(seconds)}")
             if parcel["advice"]:
                 click.echo(f"   {retold(parcel, 'advice')}")

@@ -4,64 +4,85 @@ from typing import Any
 
 import click
 
+from postroad.app.tongue import _, grouped, many, number
+
 
 def sizes(answer: dict[str, Any]) -> None:
-    click.echo(f"Your mail is in {answer['folder']} (format {answer['format']}).\n")
-    rows = [
-        ("messages", f"{answer['messages']:,} in {answer['mailboxes']} folders"),
-        ("on their way", f"{answer['parcels_under_way']:,} letters of yours"),
-        ("held", f"{answer['letters_held']:,} letters for others"),
-        ("database", octets(answer["database_bytes"])),
-        ("large letters", octets(answer["bodies_bytes"])),
-        ("sealed letters", octets(answer["sealed_bytes"])),
-        ("free on the disk", octets(answer["free_bytes"])),
-        ("kept free", f"{octets(answer['reserve_bytes'])} (reserve_mib), to finish what is begun"),
-    ]
-    for name, value in rows:
-        click.echo(f"{name:<17} {value}")
+    place = _("Your mail is in {folder} (format {format}).")
+    click.echo(place.format(folder=answer["folder"], format=answer["format"]) + "\n")
+    filed = _("{count} in {n} folders")
+    yours, others = _("{count} letters of yours"), _("{count} letters for others")
+    kept = _("{size} (reserve_mib), to finish what is begun")
+    lines = (
+        (
+            _("messages"),
+            filed.format(count=grouped(answer["messages"]), n=answer["mailboxes"]),
+        ),
+        (_("on their way"), yours.format(count=grouped(answer["parcels_under_way"]))),
+        (_("held"), others.format(count=grouped(answer["letters_held"]))),
+        (_("database"), octets(answer["database_bytes"])),
+        (_("large letters"), octets(answer["bodies_bytes"])),
+        (_("sealed letters"), octets(answer["sealed_bytes"])),
+        (_("free on the disk"), octets(answer["free_bytes"])),
+        (_("kept free"), kept.format(size=octets(answer["reserve_bytes"]))),
+    )
+    width = max(17, *(len(name) for name, _value in lines))
+    for name, value in lines:
+        click.echo(f"{name:<{width}} {value}")
     if answer["free_bytes"] < answer["reserve_bytes"]:
-        click.echo("\nThe disk is almost full: new letters are refused until there is more room.")
+        full = _("The disk is almost full: new letters are refused until there is more room.")
+        click.echo(f"\n{full}")
     if answer["unused_bytes"] > max(answer["database_bytes"] // 4, 10_000_000):
-        click.echo(
-            f"\n{octets(answer['unused_bytes'])} of the database are unused. With your node "
-            "stopped, this gives them back: postroad store compact"
+        unused = _(
+            "{size} of the database are unused. With your node stopped, this gives them back: "
+            "postroad store compact"
         )
+        click.echo("\n" + unused.format(size=octets(answer["unused_bytes"])))
     if answer["quarantine"]:
-        click.echo(f"\n{answer['quarantine']} things are damaged and set aside: postroad status")
+        damaged = many(
+            "{n} things are damaged and set aside: postroad status",
+            "{n} things are damaged and set aside: postroad status",
+            answer["quarantine"],
+        )
+        click.echo(f"\n{damaged}")
 
 
 def checked(answer: dict[str, Any]) -> None:
     for one in answer["faults"]:
-        concerns = f"; it is {one['where']}" if one["where"] else ""
+        concerns = _("; it is {where}").format(where=one["where"]) if one["where"] else ""
         click.echo(f"{one['what']} {one['name']}: {one['reason']}{concerns}")
     if answer["more_faults"]:
-        click.echo(f"... and {answer['more_faults']} more")
+        click.echo(many("... and {n} more", "... and {n} more", answer["more_faults"]))
     if answer["running"]:
         full = {2: "FULL", 3: "EXTRA"}.get(answer["synchronous"], answer["synchronous"])
         mode = str(answer["journal_mode"]).upper()
-        click.echo(f"Your node writes with journal {mode} and synchronous {full}.")
+        said = _("Your node writes with journal {mode} and synchronous {full}.")
+        click.echo(said.format(mode=mode, full=full))
     if answer["whole"]:
-        click.echo(
-            f"All is as it was written: {octets(answer['read_bytes'])} of letters were read."
-        )
+        said = _("All is as it was written: {size} of letters were read.")
+        click.echo(said.format(size=octets(answer["read_bytes"])))
     else:
         click.echo(
-            "Something is damaged. Check the disk, then put back what you have a backup of; the "
-            "rest of your mail goes on working."
+            _(
+                "Something is damaged. Check the disk, then put back what you have a backup of; "
+                "the rest of your mail goes on working."
+            )
         )
 
 
 def compacted(answer: dict[str, Any]) -> None:
+    said = _("The database has {now} now; it had {before}.")
     click.echo(
-        f"The database has {octets(answer['after_bytes'])} now; it had "
-        f"{octets(answer['before_bytes'])}."
+        said.format(now=octets(answer["after_bytes"]), before=octets(answer["before_bytes"]))
     )
 
 
 def octets(count: float) -> str:
     """Like 4.2 MB."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+    if count < 1000:
+        return _("{n} bytes").format(n=f"{count:.0f}")
+    for unit in ("kB", "MB", "GB"):
         count /= 1000
-    return f"{count:.1f} TB"
+        if count < 1000:
+            return f"{number(count, 1)} {unit}"
+    return f"{number(count / 1000, 1)} TB"

@@ -15,9 +15,10 @@ from rich.text import Text
 
 from postroad.app import news, tables
 from postroad.app.marks import mark
-from postroad.app.telling import moment, number_of
+from postroad.app.telling import moment
 from postroad.app.telling_network import holding
 from postroad.app.telling_queue import how_much
+from postroad.app.tongue import _, many, retold, said
 
 STYLES = {"ok": "bold green", "attention": "bold yellow", "broken": "bold red"}
 PROBLEM_STYLES = {"info": "", "attention": "yellow", "broken": "bold red"}
@@ -51,47 +52,62 @@ class Screen:
 
 
 def picture(scene: news.Scene) -> RenderableType:
-    parts: list[RenderableType] = [Text(scene["sentence"], STYLES.get(scene["health"], "bold red"))]
+    style = STYLES.get(scene["health"], "bold red")
+    parts: list[RenderableType] = [Text(said(scene["sentence"]), style)]
     counts = [
-        number_of(scene["contact_count"], "contact"),
-        f"{number_of(scene['holders'], 'holder')} of yours",
-        f"{number_of(scene['letters_under_way'], 'letter')} on the way",
+        many("{n} contact", "{n} contacts", scene["contact_count"])
+        if scene["contact_count"]
+        else _("no contacts"),
+        many("{n} holder of yours", "{n} holders of yours", scene["holders"])
+        if scene["holders"]
+        else _("no holders of yours"),
+        many("{n} letter on the way", "{n} letters on the way", scene["letters_under_way"])
+        if scene["letters_under_way"]
+        else _("no letters on the way"),
     ]
-    parts.append(Text(", ".join(counts).capitalize() + "."))
+    told = ", ".join(counts)
+    parts.append(Text(f"{told[:1].upper()}{told[1:]}."))
     for one in scene["problems"]:
         style = PROBLEM_STYLES.get(one["severity"], "bold red")
-        summary = tables.printable(one["summary"])
+        summary = tables.printable(retold(one, "summary"))
         parts.append(Text(f"\n{mark(one['severity'])} {summary}", style))
-        parts.append(Text(f"  {tables.printable(one['next_step'])}"))
+        parts.append(Text(f"  {tables.printable(retold(one, 'next_step'))}"))
     if scene["letters"]:
         parts.append(_letters(scene["letters"]))
     if scene["peers"]:
         parts.append(_peers(scene["peers"]))
-    parts.append(Text("\nCtrl-C ends this.", "dim"))
+    parts.append(Text("\n" + _("Ctrl-C ends this."), "dim"))
     return Group(*parts)
 
 
 def _letters(letters: list[dict[str, Any]]) -> Table:
-    table = _table("letter to", "is", "next try", "because")
+    table = _table(_("letter to"), _("is"), _("next try"), _("because"))
     for one in letters[:LETTERS_SHOWN]:
         at = one["next_try_at"]
         again = "" if at is None else moment(at)
-        because = how_much(one) or one["reason"]
+        because = how_much(one) or retold(one, "reason")
         row = (one["recipient"], news.how_far(one), again, because)
         table.add_row(*(Text(tables.printable(cell)) for cell in row))
     if len(letters) > LETTERS_SHOWN:
-        table.add_row(Text(f"and {len(letters) - LETTERS_SHOWN} more: postroad queue", "dim"))
+        left = len(letters) - LETTERS_SHOWN
+        more = many("and {n} more: postroad queue", "and {n} more: postroad queue", left)
+        table.add_row(Text(more, "dim"))
     return table
 
 
 def _peers(peers: list[dict[str, Any]]) -> Table:
-    table = _table("node of", "now", "last seen", "letters")
+    table = _table(_("node of"), _("now"), _("last seen"), _("letters"))
     linked_first = sorted(peers, key=lambda one: (one["path"] == "none", one["name"]))
     for one in linked_first:
-        now = "" if one["path"] == "none" else f"{one['path']}, {one['milliseconds']} ms"
+        now = "" if one["path"] == "none" else _way(one)
         row = (one["name"], now, moment(one["seen_at"]), holding(one))
         table.add_row(*(Text(tables.printable(cell)) for cell in row))
     return table
+
+
+def _way(peer: dict[str, Any]) -> str:
+    way = {"direct": _("direct"), "relayed": _("relayed")}.get(peer["path"], peer["path"])
+    return _("{way}, {ms} ms").format(way=way, ms=peer["milliseconds"])
 
 
 def _table(*columns: str) -> Table:

@@ -63,6 +63,11 @@ def number(value: float, digits: int) -> str:
     return _("{whole}.{part}").format(whole=whole, part=part) if point else whole
 
 
+def grouped(count: int) -> str:
+    """With a comma, or a point, between each three digits."""
+    return f"{count:,}".replace(",", _(","))
+
+
 def moment(at: float) -> str:
     """Day and time here."""
     return datetime.fromtimestamp(at, UTC).astimezone().strftime(_("%Y-%m-%d %H:%M"))

@@ -12,6 +12,7 @@ from postroad.base import limits
 from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.seams import Clock, Entropy
 from postroad.base.tlv import decode
+from postroad.delivery import reasons
 from postroad.message import address as addresses
 from postroad.message import headers, submitted
 from postroad.sealing import keys, letter
@@ -30,10 +31,7 @@ class NoKeyNow(TemporaryFailure):
     """The only key that is known of this person is one that they have revoked."""
 
     def __init__(self, person: people.Person) -> None:
-        super().__init__(
-            f"{person.name} has revoked the device that letters to them went to. This one waits "
-            "until their other device is found."
-        )
+        super().__init__(reasons.no_key(person.name))
         self.person = person
 
 

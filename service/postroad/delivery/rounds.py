@@ -18,6 +18,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import Contact, Instant, MailId, PeerId
 from postroad.base.seams import Clock
+from postroad.delivery import reasons
 from postroad.delivery.progress import Progress
 from postroad.delivery.stamps import Stamps
 from postroad.peers.client import Client, Sealed
@@ -47,7 +48,7 @@ class Outcome:
     on_lease: OnLease
     receipt: bytes | None = None
     verdict: Verdict = Verdict.FILED
-    reason: str = "Neither the recipient nor a holder of theirs could be reached."
+    reason: str = reasons.NOBODY_REACHED
     leased: bool = False  # in this round
     seal_is_damaged: bool = False  # our own copy of the sealed letter cannot be read
     was_answered: bool = False  # by a holder that has the letter
@@ -102,10 +103,7 @@ class Rounds:
         if person.blocked:
             letter = None  # it goes nowhere now; what holders have may have been fetched before
             outcome.reason = (
-                f"You have blocked {person.name}, so it waits: until you unblock them (postroad "
-                "contacts unblock), or it expires."
-                if not person.outside
-                else circle.refusal(person.name)
+                reasons.blocked(person.name) if not person.outside else circle.refusal(person.name)
             )
         waiting: set[asyncio.Task[None]] = set()
         async with asyncio.TaskGroup() as tasks:
@@ -151,7 +149,7 @@ class Rounds:
                 if hashlib.sha256(whole).digest() != mail_id:
                     raise Damaged(f"The sealed letter {mail_id.hex()} is not what was sealed.")
         except Damaged as error:
-            _note(error, "", outcome)
+            _note(error, _HOLDER, outcome)
             return None
         pieces = self.progress.counted(parcel_id, size, lambda: self._pieces(mail_id, size))
         return Sealed(mail_id, size, whole, pieces)
@@ -166,7 +164,7 @@ class Rounds:
             )
             outcome.take(receipt)
         except (TemporaryFailure, PeerMisbehaved) as error:
-            _note(error, "The recipient's node", outcome)
+            _note(error, _NODE, outcome)
             if isinstance(error, Refused) and error.refusal in BUSY:
                 outcome.said = outcome.reason
             if isinstance(error, Refused) and error.refusal == wire.Refusal.UNWANTED:
@@ -217,7 +215,7 @@ class Rounds:
         except (TemporaryFailure, PeerMisbehaved) as error:
             if lease is None:
                 _failed(error, holder.peer, outcome)
-            _note(error, "A holder", outcome)
+            _note(error, _HOLDER, outcome)
             return False
 
     async def _stamped(
@@ -243,7 +241,7 @@ class Rounds:
                 outcome.take(found[mail_id])
         except (TemporaryFailure, PeerMisbehaved) as error:
             _failed(error, drop.contact.peer, outcome)
-            _note(error, "A holder", outcome)
+            _note(error, _HOLDER, outcome)
 
     def _pieces(self, mail_id: MailId, size: int) -> AsyncIterator[bytes]:
         return self.sealed.pieces(self.database, mail_id, size)
@@ -255,21 +253,31 @@ def _failed(error: Exception, holder: PeerId, outcome: Outcome) -> None:
         outcome.failed.add(holder)
 
 
-def _note(error: Exception, who: str, outcome: Outcome) -> None:
+@dataclass(frozen=True, slots=True)
+class _Who:
+    """What is told of somebody who did not take it."""
+
+    name: str
+    said: Callable[[str], str]
+    misbehaved: Callable[[str], str]
+
+
+_HOLDER = _Who("A holder", reasons.holder_said, reasons.holder_misbehaved)
+_NODE = _Who("The recipient's node", reasons.node_said, reasons.node_misbehaved)
+
+
+def _note(error: Exception, who: _Who, outcome: Outcome) -> None:
     if isinstance(error, Damaged):
         outcome.seal_is_damaged = True
         outcome.reason = str(error)
     elif isinstance(error, Refused) and error.refusal == wire.Refusal.FULL:
-        outcome.reason = (
-            "A holder has no room for more letters to them, until they have fetched those that lie "
-            "there."
-        )
+        outcome.reason = reasons.NO_ROOM
     elif isinstance(error, Refused):
-        outcome.reason = f"{who} said: {error}"
+        outcome.reason = who.said(str(error))
         outcome.drop_is_gone |= error.refusal == wire.Refusal.UNKNOWN
     elif isinstance(error, PeerMisbehaved):
-        outcome.reason = f"{who} did not keep to the protocol: {error}"
-        log.warning("%s misbehaved: %s", who, error)
+        outcome.reason = who.misbehaved(str(error))
+        log.warning("%s misbehaved: %s", who.name, error)
 
 
 def _wanted(size: int, drops: int) -> int:

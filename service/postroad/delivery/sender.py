@@ -22,6 +22,7 @@ from postroad.delivery.herald import Sighting
 from postroad.delivery.newer_records import NewerRecords
 from postroad.delivery.notices import Notices
 from postroad.delivery.packing import NoKeyNow, Packer, TooLarge
+from postroad.delivery.reasons import A_REVOKED_WORD, THEIRS_IS_REVOKED
 from postroad.delivery.rounds import Outcome, Rounds
 from postroad.delivery.strangers import Strangers
 from postroad.message.address import parse
@@ -55,12 +56,7 @@ from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
 
 log = logging.getLogger(__name__)
-THEIRS_IS_REVOKED = (
-    "The recipient has revoked their identity: no letter to this address can be answered for any "
-    "more. Ask them in another way for an invitation to their new one."
-)
 TOO_LARGE_STATUS = "5.2.3"  # message length exceeds the mailbox's limit (RFC 3463)
-A_REVOKED_WORD = "A device that the recipient has revoked answered for them."
 DAMAGED_LETTER = "letter to send"  # as the quarantine calls it
 
 

@@ -17,6 +17,13 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Fingerprint, Instant, Ticket
 from postroad.base.seams import Clock, Entropy
+from postroad.delivery.reasons import (
+    NOBODY,
+    NOT_BELIEVED,
+    NOT_FOUND,
+    NOT_LOOKED_UP,
+    TAKES_NONE,
+)
 from postroad.message.address import Address
 from postroad.message.plain import plain
 from postroad.protocol.delivery import Impossible
@@ -29,14 +36,6 @@ from postroad.store.queue import Row
 from postroad.store.strangers import Stranger
 
 log = logging.getLogger(__name__)
-NOBODY = (
-    "Nobody of this address is to be found. Compare it with what they gave you, letter by letter, "
-    "or ask them for an invitation."
-)
-TAKES_NONE = (
-    "They take letters from their contacts only. Ask them for an invitation, accept it, and send "
-    "the letter again."
-)
 
 
 class Strangers:
@@ -138,14 +137,11 @@ class Strangers:
         try:
             found = await self._find(fingerprint)
         except PeerMisbehaved as error:
-            raise TemporaryFailure("What the directory said of them cannot be believed.") from error
+            raise TemporaryFailure(NOT_BELIEVED) from error
         if found is not None:
             return await self._learn(found)
         if not had_joined:
-            raise TemporaryFailure(
-                "You are no contacts, so they have to be looked up in the directory, and your node "
-                "has not reached that yet."
-            )
+            raise TemporaryFailure(NOT_LOOKED_UP)
         now, ticket = self._clock.now(), Ticket(self._entropy.token(16))
         looked = await self._database.run(
             lambda sql: strangers.not_found(sql, fingerprint, ticket, now)
@@ -155,7 +151,7 @@ class Strangers:
             and now - looked.learnt_at >= limits.STRANGER_LOOK_SECONDS_MIN
         ):
             return None
-        raise TemporaryFailure("They were not found in the directory yet; your node looks again.")
+        raise TemporaryFailure(NOT_FOUND)
 
     async def _known(self, fingerprint: Fingerprint) -> Stranger | None:
         return await self._database.read(lambda sql: strangers.stranger(sql, fingerprint))

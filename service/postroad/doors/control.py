@@ -25,6 +25,7 @@ from postroad.base import limits, vigil
 from postroad.base.errors import Locked, NotSetUp, PermanentFailure, PostroadError, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Arrivals, Clock
+from postroad.delivery.reasons import in_parts
 from postroad.message.address import Address
 from postroad.protocol import helping, invitation
 from postroad.store import bundled, invitations, people, queue
@@ -166,7 +167,13 @@ class OwnersDesk:
     async def _queue(self, _: dict[str, Any]) -> Reply:
         def told(sql: Sql, row: queue.Row) -> Reply:
             advice = self._advice(sql, row)
-            return {"advice": advice, "advice_parts": phrases.told(advice)}
+            reason = row.parcel.reason
+            return {
+                "reason": reason,
+                "reason_parts": phrases.told(in_parts(reason)),
+                "advice": advice,
+                "advice_parts": phrases.told(advice),
+            }
 
         def work(sql: Sql) -> list[Reply]:
             bundled_at = bundled.when(sql)
@@ -176,7 +183,6 @@ class OwnersDesk:
                     "letter": row.nonce.hex(),
                     "recipient": row.recipient,
                     "state": row.parcel.state.value,
-                    "reason": row.parcel.reason,
                     "holders": len(queue.leases(sql, row.id)),
                     "next_try_at": row.parcel.due_at,
                     "tries": row.parcel.tries,

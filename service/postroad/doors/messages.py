@@ -3,7 +3,9 @@ not ended, and what became of those that have. No subject and no text is among i
 
 from typing import Any, Protocol
 
+from postroad import phrases
 from postroad.contract import MessageState
+from postroad.delivery.reasons import in_parts
 from postroad.protocol.delivery import OPEN, State
 from postroad.store import queue
 from postroad.store.database import Database, Sql
@@ -64,5 +66,6 @@ class MessagesDesk:
             "expires_at": one.expires_at,
             "next_try_at": one.due_at if one.state in OPEN else None,
             "reason": one.reason,
+            "reason_parts": phrases.told(in_parts(one.reason)),
             **self._progress.told(one.id),
         }

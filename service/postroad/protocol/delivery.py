@@ -7,12 +7,14 @@ delivered or refused; only a receipt makes one delivered or requested.
 See: docs/architecture.md (state table), RFC 5321 section 4.5.4.1, RFC 3464.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from postroad.base import limits
 from postroad.base.ids import Instant, SureInstant
 from postroad.message.bounce import Notice
+from postroad.phrases import Phrase, counted, joined, phrase
 from postroad.sealing.receipt import Verdict
 
 
@@ -111,7 +113,7 @@ def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
         case ReceiptCame(verdict):
             return _receipt(parcel, verdict)
         case Leased(holders, said) if parcel.state in OPEN:
-            reason = f"{_where(holders)} {said}".rstrip()
+            reason = joined(where(holders), said)
             return Step(_again(parcel, State.HELD, now, dice, reason))
         case NotPlaced(reason) if parcel.state in OPEN:
             return Step(_again(parcel, parcel.state, now, dice, reason))
@@ -119,13 +121,12 @@ def advance(parcel: Parcel, event: Event, now: Instant, dice: float) -> Step:
             step = replace(parcel, state=State.REFUSED, reason=reason)
             return Step(step, Notice.REFUSED, status)
         case Cancelled() if parcel.state in OPEN:
-            return Step(replace(parcel, state=State.CANCELLED, reason="You cancelled it."))
+            return Step(replace(parcel, state=State.CANCELLED, reason=CANCELLED))
         case Revoked(reason) if parcel.state in OPEN:
             ended = replace(parcel, state=State.REFUSED, reason=reason)
             return Step(ended, Notice.REFUSED, REVOKED_STATUS)
         case SealedAnew() if parcel.state in OPEN:
-            reason = "The recipient has new keys; it is sealed anew."
-            again = replace(parcel, state=State.WAITING, tries=0, due_at=now, reason=reason)
+            again = replace(parcel, state=State.WAITING, tries=0, due_at=now, reason=SEALED_ANEW)
             return Step(again)
         case _:  # a lease or a failure that came too late changes nothing
             return Step(parcel)
@@ -165,59 +166,72 @@ def _receipt(parcel: Parcel, verdict: Verdict) -> Step:
     return Step(parcel)
 
 
-INVITATION_USED = "Somebody else has used this invitation before; each works once."
+INVITATION_USED = phrase("Somebody else has used this invitation before; each works once.")
 REVOKED_STATUS = "5.7.13"  # account disabled, "evidence of a break-in attempt" (RFC 5248)
-AMONG_REQUESTS = (
-    "The recipient does not know you yet: it lies among their requests, as text. If they accept "
-    "it, a letter from them tells you."
+AMONG_REQUESTS = joined(
+    phrase("The recipient does not know you yet: it lies among their requests, as text."),
+    phrase("If they accept it, a letter from them tells you."),
 )
-REFUSALS = {
+CANCELLED = phrase("You cancelled it.")
+SEALED_ANEW = phrase("The recipient has new keys; it is sealed anew.")
+REFUSALS: Mapping[Verdict, tuple[str, Phrase]] = {
     Verdict.ROTATED: (
         "5.7.7",
-        "Its sender has another key now, and it was signed with the old one by another device.",
+        phrase(
+            "Its sender has another key now, and it was signed with the old one by another device."
+        ),
     ),
     Verdict.REVOKED: (
         REVOKED_STATUS,
-        "The recipient's node knows that the device or identity that signed it is revoked.",
+        phrase("The recipient's node knows that the device or identity that signed it is revoked."),
     ),
-    Verdict.EXPIRED: ("5.4.7", "It reached the recipient's node only after it had expired."),
+    Verdict.EXPIRED: (
+        "5.4.7",
+        phrase("It reached the recipient's node only after it had expired."),
+    ),
     Verdict.STRANGER: (
         "5.7.1",
-        "The recipient takes letters from contacts only; ask for an invitation.",
+        phrase("The recipient takes letters from contacts only; ask for an invitation."),
     ),
     Verdict.POLICY: (
         "5.7.1",
-        "The administrator of the recipient's computer does not allow letters from you there.",
+        phrase(
+            "The administrator of the recipient's computer does not allow letters from you there."
+        ),
     ),
-    Verdict.UNWANTED: ("5.7.1", "The recipient does not want letters from you."),
-    Verdict.INVITATION_USED: (
-        "5.7.1",
-        f"{INVITATION_USED} Ask for a new one.",
-    ),
+    Verdict.UNWANTED: ("5.7.1", phrase("The recipient does not want letters from you.")),
+    Verdict.INVITATION_USED: ("5.7.1", joined(INVITATION_USED, phrase("Ask for a new one."))),
     Verdict.INVITATION_OVER: (
         "5.7.1",
-        "This invitation is over: it has expired, or was withdrawn. Ask for a new one.",
+        joined(
+            phrase("This invitation is over: it has expired, or was withdrawn."),
+            phrase("Ask for a new one."),
+        ),
     ),
     Verdict.NOT_INTRODUCED: (
         "5.7.1",
-        "The recipient did not say yes to this introduction, or not in time.",
+        phrase("The recipient did not say yes to this introduction, or not in time."),
     ),
-    Verdict.FORGED: ("5.7.7", "Its From is not the address of the key that signed it."),
+    Verdict.FORGED: ("5.7.7", phrase("Its From is not the address of the key that signed it.")),
     Verdict.DECLINED: (
         "5.7.1",
-        "The recipient has seen it among their requests, and does not want to be written to.",
+        phrase(
+            "The recipient has seen it among their requests, and does not want to be written to."
+        ),
     ),
     Verdict.DISGUISED: (
         "5.7.7",
-        "The name in its From looks like another address than yours; put your name there.",
+        phrase("The name in its From looks like another address than yours; put your name there."),
     ),
 }
 
 
-def _where(holders: int) -> str:
-    if holders == 1:
-        return "It waits at one of the recipient's holders."
-    return f"It waits at {holders} of the recipient's holders."
+def where(holders: int) -> Phrase:
+    return counted(
+        "It waits at one of the recipient's holders.",
+        "It waits at {n} of the recipient's holders.",
+        holders,
+    )
 
 
 def _again(parcel: Parcel, state: State, now: Instant, dice: float, reason: str) -> Parcel:

@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from postroad.base.errors import NotPermitted
 from postroad.base.ids import Fingerprint, Instant
+from postroad.phrases import Phrase, joined, phrase
 from postroad.store import audit
 from postroad.store.database import Database
 
@@ -50,8 +51,12 @@ async def expect_noted(database: Database, now: Instant, whom: Fingerprint, who:
     raise NotPermitted(refusal(who))
 
 
-def refusal(who: str) -> str:
-    return (
-        f"{who} may not be a contact of yours, nor be written to: contacts are limited on this "
-        "computer (contacts). See: postroad policy"
+def refusal(who: str) -> Phrase:
+    return joined(
+        phrase(
+            "{who} may not be a contact of yours, nor be written to: contacts are limited on this "
+            "computer (contacts).",
+            who=who,
+        ),
+        phrase("See: postroad policy"),
     )

@@ -265,6 +265,7 @@ def _messages(messages: Iterable[Reply]) -> dict[str, Shown]:
                 "ExpiresAt": _moment(one["expires_at"]),
                 "NextTryAt": _moment(one["next_try_at"]),
                 "Reason": clean(one["reason"]),
+                "ReasonParts": [table(part) for part in one["reason_parts"]],
             },
         )
         for one in messages
