@@ -81,6 +81,7 @@ def test_what_is_wrong_with_a_running_node_is_read_in_german(anna: Person, tmp_p
         told = asked("status")
         english = asked("status", language="en")
         problems = json.loads(asked("status", "--json"))["problems"]
+        examined = asked("doctor")
         assert problems == anna.postroad("status")["problems"]  # English, to whom it may concern
     assert re.match("Ihr Knoten (ist offline: Briefe warten|läuft, aber nicht alles ist)", told)
     at = f"127.0.0.1:{anna.smtp_port}"
@@ -97,5 +98,8 @@ def test_what_is_wrong_with_a_running_node_is_read_in_german(anna: Person, tmp_p
     assert "Schreiben wir uns mit Postroad: E-Mail ohne Mailserver." in asked("invite")
     assert re.search(r"offen bis \d\d\.\d\d\.\d{4} \d\d:\d\d", asked("invitations"))
     assert re.search("hat kein Netz|kennt noch keinen anderen", asked("netcheck"))
+    assert "+ node: Ihr Knoten läuft und antwortet.\n" in examined
+    assert "X mail: Der SMTP-Zugang ist zu: Ihr Mailprogramm kann nicht senden." in examined
+    assert "Was mit X markiert ist, ist kaputt. Beginnen Sie dort." in examined
     assert asked("contacts") == "Noch niemand. So machen Sie eine Einladung: postroad invite\n"
     assert asked("pause", "--for", "bald").startswith("postroad: 'bald' ist keine Zeit.")

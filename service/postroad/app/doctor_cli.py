@@ -9,7 +9,7 @@ import click
 
 from postroad.app.asking import as_json, finish
 from postroad.app.marks import ATTENTION, BROKEN, mark
-from postroad.app.tongue import later, said
+from postroad.app.tongue import later, said, shown
 from postroad.contract import Health
 from postroad.protocol.doctor import Finding, findings, worst
 
@@ -95,9 +95,9 @@ def _show(answer: dict[str, Any]) -> None:
     if answer["report"]:
         click.echo(f"postroad doctor --report, on {answer['system']}\n")
     for one in answer["findings"]:
-        click.echo(f"{mark(one['health'])} {one['about']}: {one['summary']}")
+        click.echo(f"{mark(one['health'])} {one['about']}: {shown(one['summary'])}")
         if one["next_step"]:
-            click.echo(f"     {one['next_step']}")
+            click.echo(f"     {shown(one['next_step'])}")
     sum_of_all = said(_SUMS[Health(answer["health"])])
     click.echo("\n" + sum_of_all.format(attention=ATTENTION, broken=BROKEN))
 

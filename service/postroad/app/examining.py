@@ -12,7 +12,7 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ from postroad.base.errors import ConfigurationError, Locked, NotSetUp, PostroadE
 from postroad.contract import BUS_NAME, Severity
 from postroad.machine import firewalls, looks
 from postroad.machine.clock import SystemClock
+from postroad.phrases import heard
 from postroad.protocol import starting
 from postroad.protocol.doctor import Facts, Firewall, Folder, Port, Setting, Trouble
 from postroad.protocol.netcheck import State, Way
@@ -208,10 +209,16 @@ def _health(config: Config) -> Known:
     if verdict is None:
         return {}
     troubles = tuple(
-        Trouble(one["code"], Severity(one["severity"]), one["summary"], one["next_step"])
+        Trouble(one["code"], Severity(one["severity"]), *_sentences(one))
         for one in verdict["problems"]
     )
     return {"troubles": troubles}
+
+
+def _sentences(told: Mapping[str, Any]) -> tuple[str, str]:
+    """What the node says of a thing, with the parts of it."""
+    summary, step = told["summary"], told["next_step"]
+    return heard(summary, told.get("summary_parts")), heard(step, told.get("next_step_parts"))
 
 
 def _inside(config: Config) -> Known:
@@ -250,7 +257,7 @@ def _ways(config: Config) -> Known:
         return {}
     return {
         "ways": tuple(
-            Way(one["about"], State(one["state"]), one["summary"], one["next_step"])
+            Way(one["about"], State(one["state"]), *_sentences(one))
             for one in told["findings"]
         )
     }

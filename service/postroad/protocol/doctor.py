@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from postroad.base import limits
 from postroad.contract import BUS_NAME, Health, Severity
+from postroad.phrases import joined, phrase
 from postroad.protocol.health import LITTLE_ROOM_BYTES, Code, too_few_holders
 from postroad.protocol.netcheck import State, Way
 from postroad.protocol.starting import IN_UNITS, Keeper, again, in_words, start
@@ -179,9 +180,11 @@ def findings(facts: Facts) -> list[Finding]:
             Finding(
                 "doctor",
                 ATTENTION,
-                f"This could not be looked at: {each}.",
-                "Try again; if it stays so, look at what your node and your system say: "
-                "postroad log, journalctl --user -n 50",
+                phrase("This could not be looked at: {what}.", what=each),
+                phrase(
+                    "Try again; if it stays so, look at what your node and your system say: "
+                    "postroad log, journalctl --user -n 50"
+                ),
             )
             for each in facts.unseen
         ),
@@ -195,39 +198,46 @@ def worst(found: list[Finding]) -> Health:
 
 def _node(facts: Facts) -> Iterator[Finding]:
     if not facts.is_set_up:
-        yield Finding("node", ATTENTION, "You have no address and no keys yet.", "postroad setup")
+        yield Finding(
+            "node", ATTENTION, phrase("You have no address and no keys yet."), "postroad setup"
+        )
     elif facts.hangs:
         yield Finding(
             "node",
             BROKEN,
-            "Your node is there, but gives no answer: it hangs, or is very busy.",
-            f"Try again in a minute. If it stays so, {in_words(facts.keeper)}",
+            phrase("Your node is there, but gives no answer: it hangs, or is very busy."),
+            joined(phrase("Try again in a minute. If it stays so,"), in_words(facts.keeper)),
         )
     elif facts.refusal:
         yield Finding(
             "node",
             BROKEN,
-            f"Your node is up, but does not do its work: {facts.refusal}",
-            "Mend that; what else it says: postroad status, postroad log",
+            joined(phrase("Your node is up, but does not do its work:"), facts.refusal),
+            phrase("Mend that; what else it says: postroad status, postroad log"),
             "The node is up, but does not do its work.",
         )
     elif facts.runs is False and facts.is_starting:
         yield Finding(
-            "node", ATTENTION, "Your node is starting, and does not answer yet.", "postroad doctor"
+            "node",
+            ATTENTION,
+            phrase("Your node is starting, and does not answer yet."),
+            "postroad doctor",
         )
     elif facts.runs is False:
         yield Finding(
             "node",
             BROKEN,
-            "Your node does not run: no letter comes or goes.",
+            phrase("Your node does not run: no letter comes or goes."),
             start(facts.keeper),
         )
     elif facts.is_locked:
-        yield Finding("node", ATTENTION, "Your node waits for your keys.", "postroad unlock")
+        yield Finding(
+            "node", ATTENTION, phrase("Your node waits for your keys."), "postroad unlock"
+        )
     elif facts.is_paused:
-        yield Finding("node", OK, "Your node runs; you paused it.", "postroad resume")
+        yield Finding("node", OK, phrase("Your node runs; you paused it."), "postroad resume")
     elif facts.runs:
-        yield Finding("node", OK, "Your node runs and answers.")
+        yield Finding("node", OK, phrase("Your node runs and answers."))
 
 
 def _configuration(facts: Facts) -> Iterator[Finding]:
@@ -236,7 +246,7 @@ def _configuration(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "configuration",
             BROKEN,
-            f"Your configuration has a mistake: {' '.join(facts.mistakes)}",
+            joined(phrase("Your configuration has a mistake:"), *facts.mistakes),
             "postroad config check",
             f"The configuration has {len(facts.mistakes)} mistake(s){f': {keys}' if keys else ''}.",
         )
@@ -244,50 +254,81 @@ def _configuration(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "configuration",
             ATTENTION,
-            "Your node goes by an older configuration: the last one had a mistake.",
+            phrase("Your node goes by an older configuration: the last one had a mistake."),
             "postroad config reload",
         )
     elif facts.after_restart:
         yield Finding(
             "configuration",
             ATTENTION,
-            f"What you changed counts after a new start: {', '.join(facts.after_restart)}.",
+            phrase(
+                "What you changed counts after a new start: {keys}.",
+                keys=", ".join(facts.after_restart),
+            ),
             again(facts.keeper, facts.after_restart),
         )
     elif facts.mistakes is not None:
-        yield Finding("configuration", OK, "Your configuration has no mistake.")
+        yield Finding("configuration", OK, phrase("Your configuration has no mistake."))
 
 
 def _ports(facts: Facts) -> Iterator[Finding]:
     for one in facts.ports:
-        where = f"Port {one.number} of 127.0.0.1 ({one.door})"
+        where = {"port": one.number, "door": one.door}
         plain = f"Port {one.number} ({one.door})"
         if one.taken and one.by_us is None:
             continue  # most likely it is the node, which does not say
         if one.taken and not one.by_us:
-            who = f"the program {one.program}" if one.program else "another program of yours"
             if one.other_user:
-                who = "another user of this computer"
+                taken = phrase(
+                    "Port {port} of 127.0.0.1 ({door}) is taken by another user of this computer: "
+                    "your mail program would show it your password.",
+                    **where,
+                )
+            elif one.program:
+                taken = phrase(
+                    "Port {port} of 127.0.0.1 ({door}) is taken by the program {program}: your "
+                    "mail program would show it your password.",
+                    program=one.program,
+                    **where,
+                )
+            else:
+                taken = phrase(
+                    "Port {port} of 127.0.0.1 ({door}) is taken by another program of yours: your "
+                    "mail program would show it your password.",
+                    **where,
+                )
             yield Finding(
                 "ports",
                 BROKEN,
-                f"{where} is taken by {who}: your mail program would show it your password.",
-                f"Choose another {one.door.lower()}_port in your configuration, and in your mail "
-                f"program; then {in_words(facts.keeper, IN_UNITS)}",
+                taken,
+                joined(
+                    phrase(
+                        "Choose another {key} in your configuration, and in your mail program; "
+                        "then",
+                        key=f"{one.door.lower()}_port",
+                    ),
+                    in_words(facts.keeper, IN_UNITS),
+                ),
                 f"{plain} is taken by another {'user' if one.other_user else 'program'}.",
             )
         elif one.taken:
-            yield Finding("ports", OK, f"{where} is your node's.", plain=f"{plain} is the node's.")
+            ours = phrase("Port {port} of 127.0.0.1 ({door}) is your node's.", **where)
+            yield Finding("ports", OK, ours, plain=f"{plain} is the node's.")
         elif facts.runs and not (facts.is_locked or facts.hangs or facts.refusal):
             yield Finding(
                 "ports",
                 BROKEN,
-                f"Nobody listens at {where}: your mail program cannot reach your node.",
+                phrase(
+                    "Nobody listens at Port {port} of 127.0.0.1 ({door}): your mail program cannot "
+                    "reach your node.",
+                    **where,
+                ),
                 again(facts.keeper),
                 f"Nobody listens at {plain}.",
             )
         else:
-            yield Finding("ports", OK, f"{where} is free for your node.", plain=f"{plain} is free.")
+            free = phrase("Port {port} of 127.0.0.1 ({door}) is free for your node.", **where)
+            yield Finding("ports", OK, free, plain=f"{plain} is free.")
 
 
 def _mail_programs(facts: Facts) -> Iterator[Finding]:
@@ -296,21 +337,59 @@ def _mail_programs(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "mail program",
             BROKEN,
-            f"{one.program} {verb} with another {one.what} than your node's: {one.found}, and not "
-            f"{one.wanted} ({one.file}, line {one.line}).",
-            f"Change it there, or see: postroad mail-client {one.program.lower()}",
+            _astray(one),
+            phrase(
+                "Change it there, or see: postroad mail-client {name}", name=one.program.lower()
+            ),
             f"{one.program} {verb} with another {one.what} than the node's.",
         )
     if facts.mail_programs and not facts.settings:
         names = ", ".join(facts.mail_programs)
-        yield Finding("mail program", OK, f"Found to be set up for your node: {names}.")
+        found = phrase("Found to be set up for your node: {programs}.", programs=names)
+        yield Finding("mail program", OK, found)
     elif facts.mail_programs == ():
         yield Finding(
             "mail program",
             OK,
-            "No settings of Thunderbird, mutt, mbsync or msmtp for your node were found.",
+            phrase("No settings of Thunderbird, mutt, mbsync or msmtp for your node were found."),
             "postroad mail-client",
         )
+
+
+def _astray(one: Setting) -> str:
+    """What stands in the settings of a program, and is not the node's."""
+    known = {
+        "program": one.program,
+        "found": one.found,
+        "wanted": one.wanted,
+        "file": one.file,
+        "line": one.line,
+    }
+    match one.door, one.what:
+        case "SMTP", "port":
+            return phrase(
+                "{program} sends with another port than your node's: {found}, and not {wanted} "
+                "({file}, line {line}).",
+                **known,
+            )
+        case "SMTP", _:
+            return phrase(
+                "{program} sends with another user name than your node's: {found}, and not "
+                "{wanted} ({file}, line {line}).",
+                **known,
+            )
+        case _, "port":
+            return phrase(
+                "{program} reads with another port than your node's: {found}, and not {wanted} "
+                "({file}, line {line}).",
+                **known,
+            )
+        case _:
+            return phrase(
+                "{program} reads with another user name than your node's: {found}, and not "
+                "{wanted} ({file}, line {line}).",
+                **known,
+            )
 
 
 def _folders(facts: Facts) -> Iterator[Finding]:
@@ -336,7 +415,7 @@ def _folders(facts: Facts) -> Iterator[Finding]:
                 "permissions",
                 BROKEN,
                 f"{one.what} is a link, and could lead elsewhere tomorrow: {one.path}",
-                "Put what it leads to in its place.",
+                phrase("Put what it leads to in its place."),
                 f"{one.what} is a link.",
             )
         elif one.mode & 0o077:
@@ -372,7 +451,7 @@ def _folders(facts: Facts) -> Iterator[Finding]:
             "namei -l",
         )
     if not hidden:
-        yield Finding("permissions", OK, "Your folders are yours alone.")
+        yield Finding("permissions", OK, phrase("Your folders are yours alone."))
 
 
 def _disk(facts: Facts) -> Iterator[Finding]:
@@ -381,30 +460,48 @@ def _disk(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "disk",
             BROKEN,
-            f"Your data folder is on a file system of the network ({kind}). Its locks are not "
-            "to be relied on: two nodes could write there, and mail would be lost.",
-            "Stop your node, move the folder to a disk of this computer, and change data in your "
-            "configuration.",
+            phrase(
+                "Your data folder is on a file system of the network ({kind}). Its locks are not "
+                "to be relied on: two nodes could write there, and mail would be lost.",
+                kind=kind,
+            ),
+            phrase(
+                "Stop your node, move the folder to a disk of this computer, and change data in "
+                "your configuration."
+            ),
         )
     if facts.free_bytes is None:
         return
     free, reserve = _mib(facts.free_bytes), _mib(facts.reserve_bytes)
     room = facts.free_bytes - facts.reserve_bytes
-    advice = "Make room on the disk of your data folder. What is large in it: postroad store"
+    advice = phrase(
+        "Make room on the disk of your data folder. What is large in it: postroad store"
+    )
     if room <= 0 or facts.free_inodes == 0:
         yield Finding(
             "disk",
             BROKEN,
-            f"The disk is almost full ({free} free, {reserve} are kept back): new letters are "
-            "refused.",
+            phrase(
+                "The disk is almost full ({free} free, {reserve} are kept back): new letters are "
+                "refused.",
+                free=free,
+                reserve=reserve,
+            ),
             advice,
         )
     elif room < LITTLE_ROOM_BYTES or (facts.free_inodes or INODES_FEW) < INODES_FEW:
-        yield Finding(
-            "disk", ATTENTION, f"The disk is filling up: {free} free, {reserve} kept back.", advice
+        filling = phrase(
+            "The disk is filling up: {free} free, {reserve} kept back.", free=free, reserve=reserve
         )
+        yield Finding("disk", ATTENTION, filling, advice)
     else:
-        yield Finding("disk", OK, f"The disk has room: {free} free, {reserve} kept back ({kind}).")
+        has_room = phrase(
+            "The disk has room: {free} free, {reserve} kept back ({kind}).",
+            free=free,
+            reserve=reserve,
+            kind=kind,
+        )
+        yield Finding("disk", OK, has_room)
 
 
 def _mib(octets: int) -> str:
@@ -416,18 +513,20 @@ def _clock(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "clock",
             BROKEN,
-            "The clock of this computer is wrong: it shows a time that is long over.",
+            phrase("The clock of this computer is wrong: it shows a time that is long over."),
             "sudo timedatectl set-ntp true",
         )
     elif facts.clock_is_kept is False:
         yield Finding(
             "clock",
             ATTENTION,
-            "Nothing keeps the clock of this computer right, says the kernel.",
+            phrase("Nothing keeps the clock of this computer right, says the kernel."),
             "sudo timedatectl set-ntp true",
         )
     elif facts.clock_is_kept:
-        yield Finding("clock", OK, "The clock of this computer is kept right by the network.")
+        yield Finding(
+            "clock", OK, phrase("The clock of this computer is kept right by the network.")
+        )
 
 
 def _service(facts: Facts) -> Iterator[Finding]:
@@ -435,73 +534,87 @@ def _service(facts: Facts) -> Iterator[Finding]:
         return
     if not facts.has_systemd:
         yield Finding(
-            "service", OK, "No systemd of yours answers here: your node runs while you run it."
+            "service",
+            OK,
+            phrase("No systemd of yours answers here: your node runs while you run it."),
         )
         return
     if not facts.is_service or not facts.is_enabled:
         yield Finding(
             "service",
             ATTENTION,
-            "Your node does not start by itself when you log in.",
+            phrase("Your node does not start by itself when you log in."),
             "postroad service enable",
         )
     elif facts.restarts:
         yield Finding(
             "service",
             ATTENTION,
-            f"systemd had to start your node again ({facts.restarts} times).",
-            "See why: postroad log",
+            phrase("systemd had to start your node again ({n} times).", n=facts.restarts),
+            phrase("See why: postroad log"),
         )
     else:
-        yield Finding("service", OK, "Your node starts by itself when you log in.")
+        yield Finding("service", OK, phrase("Your node starts by itself when you log in."))
     if facts.lingers is False:
         yield Finding(
             "linger",
             ATTENTION,
-            "Your node runs only while you are logged in, and keeps its ports only so long.",
+            phrase(
+                "Your node runs only while you are logged in, and keeps its ports only so long."
+            ),
             facts.linger_line,
             plain_step="sudo loginctl enable-linger",
         )
     elif facts.lingers:
-        yield Finding("linger", OK, "Your node also runs while you are not logged in.")
+        yield Finding("linger", OK, phrase("Your node also runs while you are not logged in."))
 
 
 def _sandbox(facts: Facts) -> Iterator[Finding]:
     if not facts.has_systemd or not facts.is_service:
         return
-    deny = "this computer denies user namespaces, which it needs"
     if not facts.sandbox_wanted:
-        reason = f": {deny}" if facts.namespaces_line else ""
+        is_off = phrase("The sandbox is off.")
+        if facts.namespaces_line:
+            is_off = phrase(
+                "The sandbox is off: this computer denies user namespaces, which it needs."
+            )
         step = f"{facts.namespaces_line} && " if facts.namespaces_line else ""
         yield Finding(
             "sandbox",
             ATTENTION,
-            f"The sandbox is off{reason}. What needs none of that is on.",
+            joined(is_off, phrase("What needs none of that is on.")),
             f"{step}postroad service enable",
         )
     elif facts.sandbox_missing:
+        missing = ", ".join(facts.sandbox_missing)
+        lacks = phrase("The sandbox is on, but this does not hold: {what}.", what=missing)
+        if facts.namespaces_line:
+            lacks = phrase(
+                "The sandbox is on, but this does not hold: {what}; this computer denies user "
+                "namespaces, which it needs.",
+                what=missing,
+            )
         yield Finding(
             "sandbox",
             ATTENTION,
-            f"The sandbox is on, but this does not hold: {', '.join(facts.sandbox_missing)}"
-            + (f"; {deny}." if facts.namespaces_line else "."),
+            lacks,
             facts.namespaces_line or "postroad service enable",
         )
     elif not facts.sandbox_fits:
         yield Finding(
             "sandbox",
             ATTENTION,
-            "The sandbox is on, but not the one of this version and configuration.",
+            phrase("The sandbox is on, but not the one of this version and configuration."),
             "postroad service restart",
         )
     elif facts.sandbox_missing is None:
         yield Finding(
             "sandbox",
             OK,
-            "The sandbox is in place; what holds of it, only a running node says.",
+            phrase("The sandbox is in place; what holds of it, only a running node says."),
         )
     else:
-        yield Finding("sandbox", OK, "The sandbox is on, and holds.")
+        yield Finding("sandbox", OK, phrase("The sandbox is on, and holds."))
 
 
 def _bus(facts: Facts) -> Iterator[Finding]:
@@ -509,15 +622,20 @@ def _bus(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "bus",
             ATTENTION,
-            "No session bus answers: desktop programs cannot show your node. Mail goes on.",
-            "Log in to your desktop again, or: sudo apt install dbus-user-session",
+            phrase("No session bus answers: desktop programs cannot show your node. Mail goes on."),
+            phrase("Log in to your desktop again, or: sudo apt install dbus-user-session"),
         )
     elif facts.bus and facts.bus_trouble:
         yield Finding(
             "bus",
             ATTENTION,
-            f"The session bus answers, but your node is not there. {facts.bus_trouble}",
-            f"Close whatever has its name. To see who it is: {WHO_HAS_THE_NAME}"
+            joined(
+                phrase("The session bus answers, but your node is not there."), facts.bus_trouble
+            ),
+            phrase(
+                "Close whatever has its name. To see who it is: {command}",
+                command=WHO_HAS_THE_NAME,
+            )
             if facts.bus_name
             else again(facts.keeper),
             "The session bus answers, but the node is not there.",
@@ -526,11 +644,11 @@ def _bus(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "bus",
             ATTENTION,
-            "Your node is not on the session bus, though there is one.",
+            phrase("Your node is not on the session bus, though there is one."),
             again(facts.keeper),
         )
     elif facts.bus:
-        yield Finding("bus", OK, "The session bus answers.")
+        yield Finding("bus", OK, phrase("The session bus answers."))
 
 
 WHO_HAS_THE_NAME = f"busctl --user status {BUS_NAME}"
@@ -551,25 +669,36 @@ def _firewall(facts: Facts) -> Iterator[Finding]:
     for one in facts.firewalls:
         line = _OPEN[one.kind].format(port=facts.peer_port, transport=facts.transport)
         if one.lets_in or is_reached:
-            yield Finding("firewall", OK, f"The firewall {one.kind} lets other nodes in.")
+            lets = phrase("The firewall {kind} lets other nodes in.", kind=one.kind)
+            yield Finding("firewall", OK, lets)
         elif one.lets_in is False:
             yield Finding(
                 "firewall",
                 ATTENTION,
-                f"The firewall {one.kind} keeps other nodes out at port {facts.peer_port}: they "
-                "reach yours only when it reached them first, or by way of a relay.",
+                phrase(
+                    "The firewall {kind} keeps other nodes out at port {port}: they reach yours "
+                    "only when it reached them first, or by way of a relay.",
+                    kind=one.kind,
+                    port=facts.peer_port,
+                ),
                 line,
             )
         else:
             yield Finding(
                 "firewall",
                 ATTENTION,
-                f"The firewall {one.kind} is on. Whether it lets other nodes in at port "
-                f"{facts.peer_port}, only the administrator can see.",
+                phrase(
+                    "The firewall {kind} is on. Whether it lets other nodes in at port {port}, "
+                    "only the administrator can see.",
+                    kind=one.kind,
+                    port=facts.peer_port,
+                ),
                 line,
             )
     if not facts.firewalls:
-        yield Finding("firewall", OK, "No firewall was found, as far as can be seen without root.")
+        yield Finding(
+            "firewall", OK, phrase("No firewall was found, as far as can be seen without root.")
+        )
 
 
 def _ways(facts: Facts) -> Iterator[Finding]:
@@ -591,7 +720,8 @@ def _holders(facts: Facts) -> Iterator[Finding]:
         return
     few = too_few_holders(facts.contacts, facts.holders)
     if few is None:
-        yield Finding("holders", OK, f"{facts.holders} holders keep letters while you are away.")
+        enough = phrase("{n} holders keep letters while you are away.", n=facts.holders)
+        yield Finding("holders", OK, enough)
     else:
         yield Finding("holders", _HEALTHS[few.severity], few.summary, few.next_step)
 
@@ -628,7 +758,11 @@ def _versions(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "versions",
             ATTENTION,
-            f"Your node still runs version {facts.running}; installed is {facts.installed}.",
+            phrase(
+                "Your node still runs version {running}; installed is {installed}.",
+                running=facts.running,
+                installed=facts.installed,
+            ),
             again(facts.keeper),
         )
     yield Finding("versions", OK, f"Postroad {facts.installed}; {on}.")
