@@ -6,6 +6,7 @@ until the program has been loaded; then a screen, and what looks at one.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -21,14 +22,17 @@ from postroad.contract import BUS_NAME
 from postroad_tray import instance
 from postroad_tray.state import APPLICATION
 from roots import Unavailable
-from system import journals
+from system import desktops, journals
 from system.conftest import PACKAGE, SUITE
+from system.desktops import GnomeSession, Session, XSession
 from system.packages import OLDER, other_version
-from system.people import Resident
+from system.people import MAIL_PROGRAM, Resident, meet
+from tray.hand import OPEN, QUIT
 
 TRAY = deb.tray_beside(PACKAGE)
 RESIDENT_BYTES_MAX = 70_000_000
-SCREEN = "DISPLAY=:7"
+SCREEN = f"DISPLAY={desktops.DISPLAY}"
+HOSTS = (desktops.PANEL, *([desktops.SHELL] if SUITE == "trixie" else []))
 QT = "import sys; sys.path[:0] = ['/usr/lib/postroad-tray/site']; import PySide6.QtWidgets"
 NO_RECOMMENDS = "/etc/apt/apt.conf.d/99-of-this-test"
 ENTRY = f"/etc/xdg/autostart/{APPLICATION}.desktop"
@@ -43,6 +47,7 @@ def desk() -> Iterator[Booted]:
             system.add(*needed())
             system.write(NO_RECOMMENDS, b'APT::Install-Recommends "false";\n')  # no network
             system.install(PACKAGE, TRAY)
+            system.write(f"/opt/{MAIL_PROGRAM.name}", MAIL_PROGRAM.read_bytes())
             yield system
     except Unavailable as why:
         pytest.skip(str(why))
@@ -101,20 +106,24 @@ def test_its_modules_are_compiled_already(desk: Booted) -> None:
     assert found[0] == found[1] > 30
 
 
+@pytest.fixture(scope="module")
+def screen(desk: Booted, olga: Resident, tmp_path_factory: pytest.TempPathFactory) -> XSession:
+    desk.add(*desktops.OF_X)
+    found = XSession(olga, tmp_path_factory.mktemp("screen"))
+    found.start()
+    return found
+
+
 def test_it_starts_on_a_screen_silently_and_shows_its_window_when_asked(
-    desk: Booted, olga: Resident
+    desk: Booted, olga: Resident, screen: XSession
 ) -> None:
-    desk.add("xvfb", "x11-utils", "xdotool")
-    unit = ("systemd-run", "--user", "--quiet", "--collect")
-    olga.type(*unit, "Xvfb", ":7", "-screen", "0", "1280x1024x24")
-    until(lambda: windows(olga) is not None, "the screen is there")
-    olga.type(*unit, f"--setenv={SCREEN}", "postroad-tray", "--background")
+    screen.begin_tray()
     until(lambda: tray_process(desk) and has_name(olga), "the tray is on the bus")
-    assert windows(olga) == []
+    assert screen.windows() == []
     olga.type("env", SCREEN, "postroad-tray")  # as from the menu of a desktop
-    until(lambda: bool(windows(olga)), "its window is there")
+    screen.wait_for_window()
     assert asks_the_service(olga)
-    olga.type("env", SCREEN, "xdotool", "search", "--name", "Postroad", "windowclose")
+    screen.close_window()
     process = tray_process(desk)
     assert process
     told = desk.root("cat", f"/proc/{process}/smaps_rollup").stdout
@@ -123,14 +132,6 @@ def test_it_starts_on_a_screen_silently_and_shows_its_window_when_asked(
     )
     print(f"{SUITE}: {resident / 1e6:.1f} MB resident, {share / 1e6:.1f} MB its share of them")
     assert resident <= RESIDENT_BYTES_MAX
-
-
-def windows(person: Resident) -> list[str] | None:
-    """Of ours, by their titles; None: there is no screen."""
-    told = person.type("env", SCREEN, "xwininfo", "-root", "-tree", check=False)
-    if told.returncode != 0:
-        return None
-    return re.findall(r'"([^"]*Postroad[^"]*)".* (?:[1-9]\d{2,})x', told.stdout)
 
 
 def has_name(person: Resident) -> bool:
@@ -142,6 +143,51 @@ def asks_the_service(person: Resident) -> bool:
     """While its window is open it asks each second."""
     watching = ("timeout", "4", "busctl", "--user", "monitor", BUS_NAME)
     return "Type=method_call" in person.type(*watching, check=False).stdout
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_its_icon_is_on_the_desktop_and_does_what_it_is_clicked_for(
+    desk: Booted, olga: Resident, screen: XSession, host: str, tmp_path: Path
+) -> None:
+    if not olga.postroad("contacts")["contacts"]:
+        bora = Resident(desk, "bora")
+        bora.set_up()
+        meet(olga, bora)
+    place: Session = screen
+    if host == desktops.SHELL:
+        desk.add(*desktops.OF_SHELL)
+        desk.root("systemctl", "reload", "dbus")  # it was there before those whom it is to start
+        place = GnomeSession(olga, tmp_path)
+    place.begin_host(host)
+    if not tray_process(desk):
+        place.begin_tray()
+    place.wait_for_icon()
+    if host == desktops.SHELL:  # whose panel has one colour
+        assert icon_name(olga).endswith("-symbolic")
+    place.activate()
+    place.wait_for_window()
+    place.close_window()
+    place.open_menu()
+    place.choose(OPEN)
+    place.wait_for_window()
+    place.close_window()
+    place.open_menu()
+    place.choose(QUIT)
+    until(lambda: tray_process(desk) == 0, "the tray ends")
+    place.wait_for_icon(there=False)
+    place.end_host(host)
+    assert olga.shown("ActiveState") == "active"  # mail stays with the service
+
+
+def icon_name(person: Resident) -> str:
+    """As whatever shows icons is told it."""
+    asked = ("busctl", "--user", "--json=short", "get-property")
+    watcher = ("org.kde.StatusNotifierWatcher", "/StatusNotifierWatcher")
+    told = person.type(*asked, *watcher, watcher[0], "RegisteredStatusNotifierItems").stdout
+    (item,) = json.loads(told)["data"]
+    owner, path = item.replace("@", "").split("/", 1)
+    told = person.type(*asked, owner, f"/{path}", "org.kde.StatusNotifierItem", "IconName").stdout
+    return str(json.loads(told)["data"])
 
 
 def test_an_upgrade_brings_both(desk: Booted, tmp_path: Path) -> None:
@@ -167,8 +213,11 @@ def older_tray(folder: Path) -> Path:
     return made
 
 
-def test_a_removal_ends_it_and_a_purge_leaves_nothing(desk: Booted, olga: Resident) -> None:
-    assert tray_process(desk)
+def test_a_removal_ends_it_and_a_purge_leaves_nothing(
+    desk: Booted, olga: Resident, screen: XSession
+) -> None:
+    screen.begin_tray()
+    until(lambda: tray_process(desk) and has_name(olga), "the tray runs")
     desk.apt("remove", "postroad-tray")
     until(lambda: tray_process(desk) == 0, "the tray has ended")
     assert left(desk) == [ENTRY]  # whoever has changed it finds it again
