@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QPalette
+from PySide6.QtGui import QAccessible, QColor, QPalette
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -31,6 +31,15 @@ from tray import pictures, seeing
 from tray.standing_in import StandIn
 
 pytestmark = pytest.mark.usefixtures("qt")
+
+
+def test_a_word_without_an_end_is_spoken_as_one_word() -> None:
+    label = pieces.words("a path: /" + "x" * 70)
+    spoken = QAccessible.queryAccessibleInterface(label)
+    assert "\u200b" in label.text()
+    assert spoken.text(QAccessible.Text.Name) == "a path: /" + "x" * 70
+    pieces.say(label, "a path")
+    assert spoken.text(QAccessible.Text.Name) == "a path"
 
 
 class Noted(Page):

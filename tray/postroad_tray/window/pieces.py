@@ -50,7 +50,14 @@ class Words(QLabel):
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
+        self._is_broken = False
         self.setText(text)
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        was_broken, self._is_broken = self._is_broken, _BREAK in text
+        if was_broken or self._is_broken:  # a screen reader would read it letter by letter
+            self.setAccessibleName(text.replace(_BREAK, "") if self._is_broken else "")
 
     def make_faint(self) -> None:
         """For what is read last; still dark enough to be read well."""
