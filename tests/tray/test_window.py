@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible, QColor, QPalette
+from PySide6.QtGui import QAccessible, QColor, QImage, QPalette
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -133,6 +133,22 @@ def test_closing_hides_where_an_icon_stays_and_ends_where_none_is() -> None:
         seeing.press(frame, "Escape")
         assert not frame.isVisible()
         assert left == ([] if stays else ["left"])
+
+
+def test_of_a_window_that_is_closed_no_picture_is_kept_and_it_looks_the_same_again() -> None:
+    client = StandIn(pictures.with_people(3))
+    frame = open_window(client, page="peers", now=lambda: pictures.NOW, stays=lambda: True)
+
+    def seen() -> QImage:
+        seeing.settle()
+        return frame.screen().grabWindow(frame.winId()).toImage()
+
+    before = seen()
+    assert before.size() == frame.size()
+    frame.close()
+    assert frame.backingStore().size().width() == 1
+    frame.come()
+    assert seen() == before
 
 
 def test_keys_turn_pages_close_and_quit() -> None:

@@ -214,6 +214,9 @@ class Frame(QMainWindow):
         if not event.spontaneous():  # it was closed, and not made small
             for page in self._pages.values():
                 page.forget()
+            # What it looked like: 33 MB of a whole screen of 4K. Qt would keep it, and paints anew.
+            if (painted := self.backingStore()) is not None:
+                painted.resize(QSize(1, 1))
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
