@@ -247,14 +247,14 @@ def by_kind(process: int) -> dict[str, float]:
     return {what: size * 1024 // 10**5 / 10 for what, size in found.items()}
 
 
-def woken(process: int) -> int:
-    """How often any of its threads was."""
-    total = 0
+def woken(process: int) -> dict[str, int]:
+    """How often each of its threads was."""
+    counts = {}
     for status in Path(f"/proc/{process}/task").glob("*/status"):
         found = re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status.read_text(), re.MULTILINE)
         assert found is not None
-        total += int(found[1])
-    return total
+        counts[status.parent.name] = int(found[1])
+    return counts
 
 
 @contextmanager
@@ -309,9 +309,13 @@ def process(seconds: float) -> dict[str, object]:
 
 
 def watch(pid: int, seconds: float) -> int:
+    """How often its threads were woken meanwhile; one that ended, as Qt's do when nothing is left
+    for them, was at least once."""
     before = woken(pid)
     time.sleep(seconds)
-    return woken(pid) - before
+    after = woken(pid)
+    ended = len(before.keys() - after.keys())
+    return ended + sum(count - before.get(thread, 0) for thread, count in after.items())
 
 
 def main() -> None:
