@@ -61,6 +61,8 @@ def qt(_application: QApplication, tmp_path: Path) -> Iterator[QApplication]:
     settings = str(tmp_path / "settings")
     QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, settings)
     yield _application
+    # What is there when Python has ended, this screen's clipboard would have it destroy.
+    _application.clipboard().clear()
     for window in _application.topLevelWidgets():
         window.hide()
         window.deleteLater()
