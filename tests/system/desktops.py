@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image, ImageChops
 
 from person import until
+from postroad_tray import gnome
 from roots import PEOPLE
 from system.people import Resident
 from tray.hand import HEIGHT, PIXELS, SECONDS_MAX, TITLE, WIDTH, Hand
@@ -33,12 +34,7 @@ OF_SHELL = (
 DISPLAY = ":7"
 PIXEL_OCTETS = 4
 START_SECONDS_MAX = 90.0
-# The extension as Debian's package lays it, switched on; and no greeting over everything.
-SETTINGS_OF_SHELL = """
-gsettings set org.gnome.shell enabled-extensions "['ubuntu-appindicators@ubuntu.com']"
-gsettings set org.gnome.shell disable-user-extensions false
-gsettings set org.gnome.shell welcome-dialog-last-shown-version 999
-"""
+GREETED = ("org.gnome.shell", "welcome-dialog-last-shown-version", "999")  # nothing over everything
 SOCKET = "wayland-9"
 CORNER_OF_SHELL = (WIDTH - 300, 0, WIDTH, 32)
 FILE = "screen"  # in the home folder
@@ -91,6 +87,9 @@ class Session(Hand):
 
     def end_host(self, host: str) -> None:
         self._person.systemctl("stop", f"{host}.service")
+
+    def show_icons(self) -> None:
+        """From now on icons are shown, where that is not so from the beginning."""
 
     def activate(self) -> None:
         """Do with the icon what has the window opened."""
@@ -158,7 +157,7 @@ class GnomeSession(Session):
         super().__init__(person, keeps, **self._of_shell, WAYLAND_DISPLAY=SOCKET)
 
     def begin_host(self, host: str) -> None:
-        self._person.type("sh", "-c", SETTINGS_OF_SHELL)
+        self._person.type("gsettings", "set", *GREETED)
         size = f"{WIDTH}x{HEIGHT}"
         screen = ("--headless", "--virtual-monitor", size, f"--wayland-display={SOCKET}")
         self.begin(host, *screen, "--unsafe-mode", **self._of_shell)
@@ -170,6 +169,12 @@ class GnomeSession(Session):
         until(lambda: self._asked(desktop), "the desktop shows", SECONDS_MAX)
         until(lambda: self._corner() == self._corner(), "nothing moves any more", SECONDS_MAX)
         self._before = self._corner()
+
+    def show_icons(self) -> None:
+        """As the button of the tray's window has it."""
+        call = ("call", gnome.SHELL, gnome.SHELL_PATH, gnome.SHELL_INTERFACE, "EnableExtension")
+        told = self._person.type("busctl", "--user", *call, "s", gnome.EXTENSIONS[0])
+        assert told.stdout == "b true\n"
 
     def shot(self) -> Image.Image:
         place = f"/home/alice/{FILE}.png"
@@ -221,7 +226,7 @@ class GnomeSession(Session):
         self.click_at(int(left + width / 2), int(top + height / 2))
 
     def _call(self, script: str) -> Done:
-        where = ("org.gnome.Shell", "/org/gnome/Shell", "org.gnome.Shell", "Eval", "s")
+        where = (gnome.SHELL, gnome.SHELL_PATH, gnome.SHELL, "Eval", "s")
         asked = ("busctl", "--user", "--json=short", "call", *where, script)
         return self._person.type(*asked, check=False)
 

@@ -161,6 +161,8 @@ def test_its_icon_is_on_the_desktop_and_does_what_it_is_clicked_for(
     place.begin_host(host)
     if not tray_process(desk):
         place.begin_tray()
+    until(lambda: has_name(olga), "the tray is on the bus")
+    place.show_icons()
     place.wait_for_icon()
     if host == desktops.SHELL:  # whose panel has one colour
         assert icon_name(olga).endswith("-symbolic")
