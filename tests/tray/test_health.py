@@ -59,8 +59,9 @@ def test_whatever_is_told_of_letters_can_be_read_and_said(odd: dict[str, Any]) -
     found = statistics(odd, pictures.NOW, 30)
     assert len(found.days) == 30
     assert all(len(one.hours) == HOURS for one in found.people)
-    for say in (health_words.headline, health_words.times, health_words.fates):
+    for say in (health_words.headline, health_words.fates):
         assert say(found)
+    assert health_words.times(found.total.seconds_to_receipt)
     assert health_words.outages(found.outages)
 
 
@@ -78,7 +79,7 @@ def test_it_is_said_in_sentences() -> None:
         "3 of your 5 letters of the last 30 days arrived; 1 came back to you."
     )
     said = "Half of them arrived within 400 ms, 95 of 100 within 2.0 h."
-    assert health_words.times(found) == said
+    assert health_words.times(found.total.seconds_to_receipt) == said
     assert health_words.outages(found.outages) == (
         "2 holders did not answer when they were needed; 3 letters met that, and none was lost. "
         "The slowest was safe after 3.2 s."

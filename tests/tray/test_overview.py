@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 from PySide6.QtGui import QGuiApplication
@@ -13,7 +15,8 @@ from postroad.contract import State
 from postroad_tray.client import Answer, Typed
 from postroad_tray.deeds import Place
 from postroad_tray.facts import Endpoints, Picture
-from postroad_tray.window import open_window, overview_words, telling
+from postroad_tray.numbers import statistics
+from postroad_tray.window import health_words, open_window, overview_words, telling
 from postroad_tray.window.frame import Frame
 from postroad_tray.window.overview import Overview, SecretDialog
 from postroad_tray.window.shapes import Mark
@@ -210,8 +213,40 @@ def test_numbers_that_cannot_be_had_say_why() -> None:
     client.answers["GetStatistics"] = Answer((), "x.Busy", "Try again.")
     _frame, page = opened(client)
     assert seeing.shows(page, "Try again.")
-    assert overview_words.figures({"Accepted": "many", "Late": -3, "Failed": True})[0].number == "0"
-    assert overview_words.pace({"SecondsToReceipt": {"Median": "soon"}}) == ""
+
+
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, "x", True, -3, [1], None])
+def test_numbers_that_are_none_are_shown_as_none(odd: object) -> None:
+    client = StandIn(pictures.healthy())
+    times = {"Letters": 3, "Median": odd, "Percentile95": odd}
+    counted = dict.fromkeys(("Accepted", "Delivered", "Requested", "FromContacts"), odd)
+    client.answers["GetStatistics"] = Answer(({**counted, "SecondsToReceipt": times},))
+    frame, page = opened(client)
+    said = "Half of them arrived within 0 ms, 95 of 100 within 0 ms."
+    assert seeing.shows(page, said)
+    assert [one.accessibleName() for one in page._day._numbers][:2] == ["0 written", "0 arrived"]
+    frame.turn_to("health")
+    assert seeing.shows(frame, said)
+
+
+def test_both_pages_say_the_same_of_the_same_letters() -> None:
+    client = StandIn(pictures.healthy())
+    today = {
+        "Accepted": 14, "Delivered": 8, "Requested": 3, "FromContacts": 9, "FromStrangers": 2,
+        "SecondsToReceipt": {"Letters": 11, "Median": 100.0, "Percentile95": 900.0},
+    }  # fmt: skip
+    by_day = {"Day": datetime.fromtimestamp(NOW, UTC).date().isoformat(), **today}
+    told = {**today, "ByDay": [by_day], "IncomingByDay": [by_day]}
+    client.answers["GetStatistics"] = Answer((told,))
+    frame, page = opened(client)
+    said = "Half of them arrived within 100 s, 95 of 100 within 15 min."
+    assert seeing.shows(page, said)
+    assert [one.text() for one in page._day._numbers] == ["14", "11", "0", "0", "11"]
+    frame.turn_to("health")
+    assert seeing.shows(frame, said)
+    assert seeing.shows(frame, "11 of your 14 letters")
+    row = health_words.fate_rows(statistics(told, NOW, 1).days, date.isoformat)[0]
+    assert (row[1], row[2], row[5]) == ("14", "11", "11")
 
 
 def test_what_a_mail_program_asks_for_can_be_copied() -> None:

@@ -45,6 +45,12 @@ class Numbers:
     under_way: int = 0
     seconds_to_receipt: Times = Times()
 
+    @property
+    def arrived(self) -> int:
+        """Answered by the recipient's node: for a contact, or for the requests of whoever knows us
+        not."""
+        return self.delivered + self.requested
+
 
 @dataclass(frozen=True, slots=True)
 class Outages:
@@ -61,7 +67,11 @@ class Outages:
 class Came:
     from_contacts: int = 0
     from_strangers: int = 0
-    refused_here: int = 0
+
+    @property
+    def letters(self) -> int:
+        """Of whomever: what the sender's node counts as arrived has come in here."""
+        return self.from_contacts + self.from_strangers
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +79,6 @@ class Day:
     day: date
     wrote: Numbers = Numbers()
     came: Came = Came()
-
-    @property
-    def arrived(self) -> int:
-        """Written then, and answered by the recipient's node."""
-        return self.wrote.delivered + self.wrote.requested
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +151,17 @@ def _text(told: Mapping[str, Any], key: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """So long, with the digits that matter: `80 ms`, `1.5 s`, `3.2 h`."""
+    """So long, with the digits that matter: `80 ms`, `1.5 s`, `42 s`, `3.2 h`."""
     for unit, size in ((_("{n} days"), 86400), (_("{n} h"), 3600), (_("{n} min"), 60)):
         if seconds >= 2 * size:
-            return unit.format(n=number(seconds / size, 1))
+            return unit.format(n=_two_digits(seconds / size))
     if seconds >= 1:
-        return _("{n} s").format(n=number(seconds, 1))
+        return _("{n} s").format(n=_two_digits(seconds))
     return _("{n} ms").format(n=f"{seconds * 1000:.0f}")
+
+
+def _two_digits(count: float) -> str:
+    return number(count, 1 if count < 9.95 else 0)
 
 
 def round_span(seconds: float) -> str:

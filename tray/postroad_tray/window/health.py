@@ -204,7 +204,7 @@ class TimesCard(Pictured):
                 for one in found.days
             ]
         )
-        sentence = health_words.times(found)
+        sentence = health_words.times(found.total.seconds_to_receipt)
         self._spans.describe(
             _("For each day a dot at the median and a line up to 95 %. {sentence}").format(
                 sentence=sentence
@@ -235,7 +235,7 @@ class FatesCard(Pictured):
             [
                 Column(
                     _short_date(one.day),
-                    (float(one.arrived), float(one.wrote.late), float(one.wrote.failed)),
+                    tuple(map(float, (one.wrote.arrived, one.wrote.late, one.wrote.failed))),
                 )
                 for one in found.days
             ]

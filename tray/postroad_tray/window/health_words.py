@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 
-from postroad_tray.numbers import Day, Outages, Presence, Statistics, span
+from postroad_tray.numbers import Day, Outages, Presence, Statistics, Times, span
 from postroad_tray.tongue import _, many
 
 Row = tuple[str, ...]
@@ -22,18 +22,16 @@ def headline(found: Statistics) -> str:
             "You wrote no letters in the last {n} days.",
             days,
         )
-    arrived = total.delivered + total.requested
     if total.failed:
         failed = many("{n} came back to you", "{n} came back to you", total.failed)
     else:
         failed = _("none came back")
     return _("{arrived} of your {count} letters of the last {days} days arrived; {failed}.").format(
-        arrived=arrived, count=total.accepted, days=days, failed=failed
+        arrived=total.arrived, count=total.accepted, days=days, failed=failed
     )
 
 
-def times(found: Statistics) -> str:
-    took = found.total.seconds_to_receipt
+def times(took: Times) -> str:
     if not took.letters:
         return _("No letter has arrived yet, so there is no time to tell.")
     return _("Half of them arrived within {median}, 95 of 100 within {most}.").format(
@@ -44,7 +42,7 @@ def times(found: Statistics) -> str:
 def fates(found: Statistics) -> str:
     total = found.total
     said = [
-        many("{n} delivered", "{n} delivered", total.delivered + total.requested),
+        many("{n} delivered", "{n} delivered", total.arrived),
         many("{n} late", "{n} late", total.late),
         many("{n} failed", "{n} failed", total.failed),
     ]
@@ -127,11 +125,11 @@ def fate_rows(days: Sequence[Day], said: Callable[[date], str]) -> list[Row]:
         (
             said(one.day),
             str(one.wrote.accepted),
-            str(one.arrived),
+            str(one.wrote.arrived),
             str(one.wrote.late),
             str(one.wrote.failed),
-            str(one.came.from_contacts),
+            str(one.came.letters),
         )
         for one in reversed(days)
-        if one.wrote.accepted or one.came.from_contacts
+        if one.wrote.accepted or one.came.letters
     ]

@@ -18,9 +18,10 @@ from PySide6.QtWidgets import (
 
 from postroad.contract import State
 from postroad_tray.client import Answer, Client, Question, Typed
-from postroad_tray.facts import Endpoints, Picture
+from postroad_tray.facts import Endpoints, Picture, read
+from postroad_tray.numbers import Came, Numbers
 from postroad_tray.tongue import _
-from postroad_tray.window import overview_words, pieces, telling
+from postroad_tray.window import health_words, overview_words, pieces, telling
 from postroad_tray.window.again import Again
 from postroad_tray.window.doors import DoorsGrid
 from postroad_tray.window.marks import MarkSign
@@ -161,7 +162,7 @@ class DayCard(pieces.Card):
         self.inside.addLayout(across)
         self._pace = pieces.words(faint=True)
         self.inside.addWidget(self._pace)
-        for figure in overview_words.figures({}):
+        for figure in overview_words.figures(Numbers(), Came()):
             number, label = pieces.words("–", size=1.8), pieces.words(figure.label, faint=True)
             column = QVBoxLayout()
             column.setSpacing(0)
@@ -175,11 +176,13 @@ class DayCard(pieces.Card):
         if not answer.is_good:
             pieces.say(self._pace, answer.sentence)
             return
-        found = overview_words.figures(answer.fields)
+        wrote, came = read(Numbers, answer.fields), read(Came, answer.fields)
+        found = overview_words.figures(wrote, came)
         for number, figure in zip(self._numbers, found, strict=True):
             number.setText(figure.number)
             number.setAccessibleName(f"{figure.number} {figure.label}")
-        pieces.say(self._pace, overview_words.pace(answer.fields))
+        took = wrote.seconds_to_receipt
+        pieces.say(self._pace, health_words.times(took) if took.letters else "")
 
 
 class AddressCard(pieces.Card):

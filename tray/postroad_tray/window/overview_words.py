@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from postroad.contract import Severity, State
-from postroad_tray.ages import ahead, lasting
+from postroad_tray.ages import ahead
 from postroad_tray.client import Question
 from postroad_tray.deeds import UNLOCK, Place
 from postroad_tray.facts import Endpoints, Picture, Problem
-from postroad_tray.tongue import _, many, number
+from postroad_tray.numbers import Came, Numbers
+from postroad_tray.tongue import _, many
 from postroad_tray.window.shapes import Mark
 from postroad_tray.window.telling import SEVERITY_MARKS, link_banner, worth_a_banner
 
@@ -150,37 +150,15 @@ def pause_words(picture: Picture, now: float) -> str:
     return _("It is back on the network {when}.").format(when=when) if when else ""
 
 
-def figures(told: Mapping[str, object]) -> tuple[Figure, ...]:
-    """What `GetStatistics` told of a day."""
-    late, failed = _number(told, "Late"), _number(told, "Failed")
-    received = _number(told, "FromContacts") + _number(told, "FromStrangers")
+def figures(wrote: Numbers, came: Came) -> tuple[Figure, ...]:
+    """Of the letters of a day."""
     return (
-        Figure(str(_number(told, "Accepted")), _("written")),
-        Figure(str(_number(told, "Delivered")), _("arrived")),
-        Figure(str(_number(told, "UnderWay")), _("under way")),
-        Figure(str(late + failed), _("late or returned")),
-        Figure(str(received), _("received")),
+        Figure(str(wrote.accepted), _("written")),
+        Figure(str(wrote.arrived), _("arrived")),
+        Figure(str(wrote.under_way), _("under way")),
+        Figure(str(wrote.late + wrote.failed), _("late or returned")),
+        Figure(str(came.letters), _("received")),
     )
-
-
-def pace(told: Mapping[str, object]) -> str:
-    """How long letters took."""
-    times = told.get("SecondsToReceipt")
-    if not isinstance(times, Mapping) or not isinstance(times.get("Median"), int | float):
-        return ""
-    median, most = float(times["Median"]), float(times.get("Percentile95") or times["Median"])
-    return _("Half of them arrived within {median}, 95 of 100 within {most}.").format(
-        median=in_seconds(median), most=in_seconds(most)
-    )
-
-
-def in_seconds(seconds: float) -> str:
-    return _("{n} s").format(n=number(max(seconds, 0.1), 1)) if seconds < 10 else lasting(seconds)
-
-
-def _number(told: Mapping[str, object], name: str) -> int:
-    found = told.get(name)
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else 0
 
 
 def doors(endpoints: Endpoints) -> tuple[Door, ...]:
