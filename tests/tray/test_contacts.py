@@ -276,6 +276,40 @@ class TestPage:
         declined = [one.body for one in client.asked if one.member == "DeclineProposal"]
         assert declined == [["p1"]]
 
+    def test_a_list_that_could_not_be_had_is_no_empty_list(self) -> None:
+        client = StandIn(pictures.with_people(1))
+        some = {"State": "open", "ExpiresAt": pictures.NOW + 90_000, "Name": "Dora"}
+        client.answers["ListInvitations"] = Answer(([{**some, "Id": "i1"}],))
+        client.answers["ListProposals"] = Answer(([{**some, "Id": "p1", "Introducer": "Anna"}],))
+        frame = open_window(client, page="contacts", now=lambda: pictures.NOW)
+        assert isinstance(frame.page, Contacts)
+        good = dict(client.answers)
+        busy = Answer(error_name="x.Busy", sentence="Try again.")
+        client.answers.update(ListInvitations=busy, ListProposals=busy)
+        frame.page.draw(client.picture, pictures.NOW + 61)
+        assert seeing.shows(frame, "For Dora")
+        assert seeing.shows(frame, "Anna proposes Dora")
+        client.answers.update(good)
+        client.asked.clear()
+        for later, asked in ((64, []), (66, ["ListInvitations", "ListProposals"]), (100, [])):
+            frame.page.draw(client.picture, pictures.NOW + later)
+            assert [one.member for one in client.asked] == asked, later
+            client.asked.clear()
+
+    def test_what_was_withdrawn_is_not_asked_again_by_an_answer_to_the_other_list(self) -> None:
+        client = StandIn(pictures.with_people(1))
+        some = {"State": "open", "ExpiresAt": pictures.NOW + 90_000, "Name": "Dora", "Id": "i1"}
+        client.answers["ListInvitations"] = Answer(([some],))
+        frame = open_window(client, page="contacts", now=lambda: pictures.NOW)
+        assert isinstance(frame.page, Contacts)
+        seeing.settle()
+        client.is_slow = True
+        seeing.click(seeing.button(frame, "Withdraw"))
+        frame.page._show_proposals(Answer(([],)))
+        frame.page._show_invitations(client.answers["ListInvitations"])
+        seeing.click(seeing.button(frame, "Withdraw"))
+        assert [one.member for one in client.asked].count("WithdrawInvitation") == 1
+
 
 @pytest.mark.usefixtures("qt")
 class TestInvite:

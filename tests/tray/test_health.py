@@ -16,6 +16,7 @@ from postroad_tray import numbers
 from postroad_tray.client import Answer
 from postroad_tray.numbers import HOURS, Outages, Presence, statistics
 from postroad_tray.window import health, health_words, open_window
+from postroad_tray.window.again import AFTER_FAILURE_SECONDS
 from postroad_tray.window.frame import Frame
 from postroad_tray.window.health import STRIPS_AT_ONCE, STRIPS_MAX
 from postroad_tray.window.plots import Bars, HourAxis, HourStrip, Spans
@@ -179,7 +180,12 @@ class TestPage:
         assert seeing.shows(frame, "Try again.")
         assert not any(one.isVisibleTo(frame) for one in frame.findChildren(Spans))
         client.answers["GetStatistics"] = Answer((told(),))
-        client.show(pictures.healthy())
+        client.asked.clear()
+        for _picture in range(10):  # as many as come in a second
+            client.show(pictures.healthy())
+        assert client.asked == []
+        assert isinstance(frame.page, health.Health)
+        frame.page.draw(client.picture, pictures.NOW + AFTER_FAILURE_SECONDS)
         assert seeing.shows(frame, "3 of your 5 letters")
 
     def test_a_check_is_made_when_its_owner_wants_it(self) -> None:

@@ -17,6 +17,7 @@ from postroad_tray.deeds import Place
 from postroad_tray.facts import Endpoints, Picture
 from postroad_tray.numbers import statistics
 from postroad_tray.window import health_words, open_window, overview_words, telling
+from postroad_tray.window.again import AFTER_FAILURE_SECONDS
 from postroad_tray.window.frame import Frame
 from postroad_tray.window.overview import Overview, SecretDialog
 from postroad_tray.window.shapes import Mark
@@ -213,6 +214,10 @@ def test_numbers_that_cannot_be_had_say_why() -> None:
     client.answers["GetStatistics"] = Answer((), "x.Busy", "Try again.")
     _frame, page = opened(client)
     assert seeing.shows(page, "Try again.")
+    client.answers["GetStatistics"] = Answer((DAY,))
+    page.draw(client.picture, NOW + AFTER_FAILURE_SECONDS)
+    assert not seeing.shows(page, "Try again.")
+    assert page._day._numbers[0].text() == "14"
 
 
 @pytest.mark.parametrize("odd", [math.inf, -math.inf, math.nan, "x", True, -3, [1], None])

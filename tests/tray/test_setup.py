@@ -153,6 +153,22 @@ class TestPage:
             "GetPolicy",
         ]
 
+    def test_settings_that_could_not_be_had_are_told_and_asked_for_again(self) -> None:
+        client = StandIn(pictures.healthy())
+        one = {"Key": "hold_for", "Value": "contacts", "Source": "default"}
+        good = Answer(({"Settings": [one]},))
+        busy = Answer(error_name="x.Busy", sentence="Try again.")
+        client.answers["GetPolicy"] = good
+        frame = open_window(client, page="setup", now=lambda: pictures.NOW)
+        page = frame.page
+        assert isinstance(page, SetUp)
+        for later, answer, asked in ((30, busy, 1), (60, busy, 2), (64, good, 2), (65, good, 3)):
+            client.answers["GetPolicy"] = answer
+            page.draw(client.picture, pictures.NOW + later)
+            assert [each.member for each in client.asked].count("GetPolicy") == asked
+            assert page.duties.table.rows.row(0).key == "hold_for"
+            assert seeing.shows(frame, "Try again.") is (later in (60, 64))
+
     def test_a_test_letter_is_asked_for_and_an_error_is_said(self) -> None:
         frame, client, page = self.opened()
         client.answers["WriteTestLetter"] = Answer(error_name="x", sentence="Just now.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QWidget
 
@@ -31,7 +31,8 @@ class Contacts(Page):
         self._client = client
         self._contacts: dict[str, Contact] = {}
         self._decided: set[Asked] = set()  # of requests; no second click is a second question
-        self._ended: set[Asked] = set()  # of invitations and proposals
+        self._withdrawn: set[Asked] = set()  # of invitations
+        self._answered: set[Asked] = set()  # of proposals
         self._now = 0.0
         self._lists = Again(ASKED_AGAIN_SECONDS)  # invitations and proposals
         self._is_there = False
@@ -187,8 +188,7 @@ class Contacts(Page):
     # --- requests, proposals, invitations --------------------------------------------------------
 
     def _show_requests(self, requests: Sequence[Request]) -> None:
-        there = {one.object_path for one in requests}
-        self._decided = {one for one in self._decided if one[0] in there}
+        _keep_listed(self._decided, (one.object_path for one in requests))
         lines = [
             Line(
                 one.object_path,
@@ -259,7 +259,11 @@ class Contacts(Page):
         self._client.ask(Question("ListProposals"), self._show_proposals)
 
     def _show_invitations(self, answer: Answer) -> None:
-        found = contact_rows.invitations(answer.value, self._now) if answer.is_good else []
+        if not answer.is_good:
+            self._lists.failed()
+            return  # what was there before is better than nothing
+        found = contact_rows.invitations(answer.value, self._now)
+        _keep_listed(self._withdrawn, (one.id for one in found))
         self._invitations.show_lines(
             [
                 Line(
@@ -275,11 +279,14 @@ class Contacts(Page):
     def _withdraws(self, one: Invitation) -> Callable[[], None]:
         question = Question("WithdrawInvitation", "s", [one.id])
         told = self._outcome(_("The invitation works no more."), self._ask_lists)
-        return lambda: self._ask_once(self._ended, (one.id, question.member), question, told)
+        return lambda: self._ask_once(self._withdrawn, (one.id, question.member), question, told)
 
     def _show_proposals(self, answer: Answer) -> None:
-        self._ended.clear()  # both lists are here anew
-        found = contact_rows.proposals(answer.value, self._now) if answer.is_good else []
+        if not answer.is_good:
+            self._lists.failed()
+            return
+        found = contact_rows.proposals(answer.value, self._now)
+        _keep_listed(self._answered, (one.id for one in found))
         self._proposals.show_lines(
             [
                 Line(
@@ -301,7 +308,12 @@ class Contacts(Page):
         declined = _("{name} was declined.").format(name=name)
         told = self._outcome(said if member == "AcceptProposal" else declined, self._ask_lists)
         question = Question(member, "s", [one.id])
-        return lambda: self._ask_once(self._ended, (one.id, member), question, told)
+        return lambda: self._ask_once(self._answered, (one.id, member), question, told)
+
+
+def _keep_listed(asked: set[Asked], listed: Iterable[str]) -> None:
+    there = set(listed)
+    asked -= {one for one in asked if one[0] not in there}
 
 
 def _from_the_left(*buttons: QWidget) -> QHBoxLayout:

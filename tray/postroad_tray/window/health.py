@@ -92,7 +92,7 @@ class Health(Page):
             if answer.is_good:
                 self._show(statistics(answer.fields, self._now, days))
             else:
-                self._again.forget()
+                self._again.failed()
                 if self._shown is None:
                     self._show_nothing(plain.line(answer.sentence))
 

@@ -86,7 +86,12 @@ class Overview(Page):
         self._asked_for = about
         self._again.asked(now)
         day = {"Days": Typed("u", 1)}
-        self._client.ask(Question("GetStatistics", "a{sv}", (day,)), self._day.show_answer)
+        self._client.ask(Question("GetStatistics", "a{sv}", (day,)), self._told_of_the_day)
+
+    def _told_of_the_day(self, answer: Answer) -> None:
+        if not answer.is_good:
+            self._again.failed()
+        self._day.show_answer(answer)
 
     def _do(self, step: Step) -> None:
         if step.place is not None:

@@ -15,6 +15,7 @@ from postroad_tray.deeds import Place
 from postroad_tray.facts import Picture
 from postroad_tray.tongue import _
 from postroad_tray.window import first_run_words, pieces, setup_words
+from postroad_tray.window.again import Again
 from postroad_tray.window.command import Command, Outcome
 from postroad_tray.window.page import Page
 from postroad_tray.window.rows import Rows, Table
@@ -24,13 +25,13 @@ STATUS_SECONDS = 20.0
 ENABLE_SECONDS = 120.0
 BACKUP_SECONDS = 12 * 3600.0
 TABLE_LINES = 12
+ASKED_AGAIN_SECONDS = 60
 
 
 class SetUp(Page):
     def __init__(self, client: Client) -> None:
         super().__init__()
         self._client = client
-        self._is_asked = False
         self.login = LoginCard()
         self.mail = MailCard(client)
         self.mail.show_settings.clicked.connect(lambda *_ignored: self._turn(Place.OVERVIEW))
@@ -45,9 +46,8 @@ class SetUp(Page):
         self.mail.may_write(picture.is_there and bool(picture.node.address))
         self.login.look()
         self.notifications.look()
-        if picture.is_there and not self._is_asked:
-            self._is_asked = True
-            self.duties.ask()
+        if picture.is_there:
+            self.duties.look(now)
 
     def _turn(self, place: Place) -> None:
         self.turned_to.emit(place)
@@ -206,18 +206,34 @@ class DutiesCard(pieces.Card):
         self.table = Table(Rows(setup_words.columns()), _("Settings"))
         self.table.setMinimumHeight(pieces.space(self, 2.0 * TABLE_LINES))
         self.inside.addLayout(pieces.row(self._words, self.reload))
+        self._missing = pieces.taken_words()  # why the table is not as of now
+        self._again = Again(ASKED_AGAIN_SECONDS)
+        self._now = 0.0
+        self.inside.addWidget(self._missing)
         self.inside.addWidget(self.table)
+        pieces.say(self._missing, "")
 
-    def ask(self) -> None:
-        def told(answer: Answer) -> None:
+    def look(self, now: float) -> None:
+        """Nobody tells of settings: another program may have them read again."""
+        self._now = now
+        if self._again.is_due(now):
+            self._ask()
+
+    def _ask(self) -> None:
+        self._again.asked(self._now)
+        self._client.ask(Question("GetPolicy"), self._told)
+
+    def _told(self, answer: Answer) -> None:
+        pieces.say(self._missing, answer.sentence)
+        if answer.is_good:
             self.table.show_rows(setup_words.settings(answer.fields))
-
-        self._client.ask(Question("GetPolicy"), told)
+        else:
+            self._again.failed()
 
     def _reload(self) -> None:
         def told(answer: Answer) -> None:
             good = _("The configuration was read again.")
             pieces.say(self._words, good if answer.is_good else plain.paragraph(answer.sentence))
-            self.ask()
+            self._ask()
 
         self._client.ask(Question("ReloadConfiguration"), told)
