@@ -140,7 +140,7 @@ def has_name(person: Resident) -> bool:
 
 
 def asks_the_service(person: Resident) -> bool:
-    """While its window is open it asks each second."""
+    """While its window is open it asks again and again."""
     watching = ("timeout", "4", "busctl", "--user", "monitor", BUS_NAME)
     return "Type=method_call" in person.type(*watching, check=False).stdout
 

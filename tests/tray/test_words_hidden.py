@@ -117,6 +117,28 @@ def test_the_while_begins_with_each_step_and_ends_with_the_words() -> None:
     assert not page._walked_away.isActive()
 
 
+def test_the_password_goes_when_the_window_is_closed_and_it_says_how_to_get_another() -> None:
+    frame, page, client = at_the_words()
+    made = {"Address": pictures.OWN_ADDRESS, "Password": "secret-abcd"}
+    client.answers["FinishSetup"] = Answer((made,))
+    page.network.come = lambda: None  # type: ignore[method-assign]  # it would start a program
+    seeing.click(page.words.go_on)
+    for field in page.asked.fields:
+        field.setText("word")
+    seeing.click(page.asked.go_on)
+    seeing.click(page.network.go_on)
+    assert page.step is page.mail
+    copy = seeing.button(page, "Copy: Password")
+    assert seeing.shows(page, "secret-abcd")
+    assert copy.isEnabled()
+    frame.close()
+    assert left_in(frame) == []
+    frame.come()
+    assert page.step is page.mail
+    assert seeing.shows(page, "on the page Overview, click on New password.")
+    assert not copy.isEnabled()
+
+
 def test_a_window_that_is_made_small_keeps_them() -> None:
     frame, _, _ = at_the_words()
     frame.showMinimized()

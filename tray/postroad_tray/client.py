@@ -5,7 +5,8 @@ and nothing here makes it wait.
 Invariants: every listener and every `then` is called in the thread of whoever draws, one after the
 other, in the order of what happened; none after `close`. Every question has an answer, if only that
 there was none within its time.
-See: docs/adr/0029-tray.md; the other side is `bus.Line`, in a thread of its own.
+See: docs/adr/0029-tray.md; `bus.Line` is the real one, and `worker` what it has in a thread of its
+own.
 """
 
 from __future__ import annotations

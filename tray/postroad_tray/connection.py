@@ -1,7 +1,7 @@
 """One connection to a bus: calls and their answers, signals, and calls to us.
 
-Purpose: what goes to and fro, whatever is meant by it; what it means is `bus.Line`'s business. The
-socket is ours (asyncio's streams), and so is reading (`wire`); a library writes (`Kit`).
+Purpose: what goes to and fro, whatever is meant by it; what it means is `worker.Worker`'s business.
+The socket is ours (asyncio's streams), and so is reading (`wire`); a library writes (`Kit`).
 Invariants: every call has an end. Nothing is read but what is an answer that we wait for, of whom
 it was asked, or what `Listener.wants` by its head; nothing that comes raises out of here but
 ConnectionError. The processor is ours for a share of the time only: whoever floods us is read

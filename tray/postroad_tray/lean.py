@@ -23,14 +23,14 @@ _LINKED = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r--p 0+ \S+ \d+ +/.*\.so(?:\.|$)
 
 
 def without_tls() -> None:
-    """Nothing here speaks TLS; asyncio loads OpenSSL all the same, of which 5 MB stay resident."""
+    """Nothing here speaks TLS; asyncio loads OpenSSL all the same."""
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
 
 
 @contextmanager
 def parts_of(package: str) -> Iterator[None]:
     """Modules of a package, within, without what the package itself would import beside them:
-    `dbus_next` takes GLib's binding, XML and connections of its own, 4 MB."""
+    `dbus_next` takes GLib's binding, XML and connections of its own."""
     found = importlib.machinery.PathFinder.find_spec(package)
     if package in sys.modules or found is None or not found.submodule_search_locations:
         yield  # it is loaded whole already, or will not be
@@ -47,7 +47,7 @@ def parts_of(package: str) -> Iterator[None]:
 def without_sources() -> None:
     """Before Qt is loaded. Its binding looks into the source of each module that is imported from
     then on, for whether it uses Qt: a module may ask for other names of Qt's methods, which none of
-    ours does. Python keeps what was looked into, 3 MB."""
+    ours does. Python keeps what was looked into."""
     with suppress(ImportError, AttributeError):
         importlib.import_module("shiboken6")
         feature = importlib.import_module("shibokensupport.feature")
@@ -55,8 +55,9 @@ def without_sources() -> None:
 
 
 def give_back_what_was_linked() -> None:
-    """Once all is up. The linker has read through the symbols of 80 libraries; hardly any page of
-    them is looked at ever again, and that one the kernel has, still or anew: 11 MB."""
+    """Once all is up, once a new page is drawn, and when the window is closed or made small. The
+    linker has read through the symbols of each library; hardly any page of them is looked at ever
+    again, and that one the kernel has, still or anew."""
     with suppress(OSError, AttributeError):
         madvise = ctypes.CDLL(None).madvise
         madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)

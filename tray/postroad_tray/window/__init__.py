@@ -1,6 +1,7 @@
 """The window: pages at the left, what is wrong above them.
 
-Qt's widgets are imported when it is opened: a tray whose window nobody opens does without.
+What it is made of is imported when it is first opened, or by `load` in a turn before: a tray whose
+window nobody opens does without.
 See: docs/adr/0029-tray.md.
 """
 

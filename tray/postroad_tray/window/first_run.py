@@ -72,14 +72,15 @@ class FirstRun(Page):
         self.mail.show_endpoints(picture.node.endpoints)
         self.network.draw(picture)
         if self.step is self.asked and self.asked.is_over(picture):
-            self._made(picture.node.address, "")
+            self._made("")
             self.mail.miss_secret()
 
     def forget(self) -> None:
-        """The words, shown or typed."""
+        """The words, shown or typed; and the password of the mailbox."""
         self._walked_away.stop()
         self.words.hide_words()
         self.asked.clear()
+        self.mail.hide_secret()
 
     def _go(self, step: Step) -> None:
         self._steps.setCurrentWidget(step)
@@ -100,14 +101,14 @@ class FirstRun(Page):
         self.asked.ask_for(())
         self._go(self.name)
 
-    def _made(self, address: str, password: str) -> None:
+    def _made(self, password: str) -> None:
         self.words.show_words(())
-        self.mail.show_secret(address, password)
+        self.mail.show_secret(password)
         self._go(self.network)
 
     def _ends(self, place: Place) -> None:
         self._run.is_open = False
-        self.mail.show_secret("", "")
+        self.mail.show_secret("")
         self._go(self.name)  # should it ever be needed again
         self.turned_to.emit(place)
 
@@ -257,7 +258,7 @@ class AskedStep(Step):
         client: Client,
         anew: Callable[[], None],
         back: Callable[[], None],
-        then: Callable[[str, str], None],
+        then: Callable[[str], None],
     ) -> None:
         super().__init__(_("Three of your words"), _("Read them from your paper."))
         self._client = client
@@ -326,12 +327,12 @@ class AskedStep(Step):
     def _told(self, answer: Answer) -> None:
         self._is_asking = False
         self._changed()
-        address, password = answer.fields.get("Address"), answer.fields.get("Password")
-        if not answer.is_good or not isinstance(address, str) or not isinstance(password, str):
+        password = answer.fields.get("Password")
+        if not answer.is_good or not isinstance(password, str):
             pieces.say(self.outcome, plain.paragraph(answer.sentence) or _("It was not taken."))
             return
         self.clear()
-        self._then(plain.line(address), plain.line(password))
+        self._then(plain.line(password))
 
 
 class NetworkStep(Step):
@@ -388,7 +389,7 @@ class MailStep(Step):
         self._add_program(first_run_words.MAIL_PROGRAMS[-1], "")
         card = pieces.Card(_("What it asks for"))
         self._doors = DoorsGrid(card)
-        self.password, _copy = self._doors.add_value(_("Password"), is_secret=True)
+        self.password, self._copy = self._doors.add_value(_("Password"), is_secret=True)
         card.inside.addLayout(self._doors)
         self.column.addWidget(card)
         self.letter = TrialLetter(client, self.outcome, _("&Send me a test letter")).button
@@ -424,10 +425,24 @@ class MailStep(Step):
             ),
         )
 
-    def show_secret(self, address: str, password: str) -> None:
-        """It is shown as long as this run lasts, and nowhere after that."""
+    def show_secret(self, password: str) -> None:
+        """It is shown as long as this run lasts and its window is open, and nowhere after that."""
         pieces.show_value(self.password, password)
         self.password.setVisible(bool(password))
+        self._copy.setEnabled(bool(password))
+
+    def hide_secret(self) -> None:
+        """If it is shown; and say how to go on without it."""
+        if self.password.text():
+            self.show_secret("")
+            pieces.say(
+                self.outcome,
+                _(
+                    "The password is not shown any more: the window was closed. If your mail "
+                    "program has it, go on. If not, make another: on the page Overview, click on "
+                    "New password."
+                ),
+            )
 
 
 class PeopleStep(Step):

@@ -1,7 +1,8 @@
-"""How mail went: how long letters take, what became of them, who is on when, what holders cost.
+"""How mail went: how long letters take, what became of them, who is on when, what holders cost;
+and how others reach this computer.
 
 Asked when the page comes to be seen, and again while it is, once in a while: nothing of it is told
-by signals.
+by signals. How others reach it is asked when its owner wants to know, for others have to look.
 """
 
 from __future__ import annotations

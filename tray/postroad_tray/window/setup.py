@@ -1,6 +1,7 @@
-"""The page Set-up: start at login, backup, a test letter, and what this node does for others.
+"""The page Set-up: what starts at login, a test letter, names in notifications, backup, settings.
 
-What is done here is done by the command `postroad` or by the service; the page only asks.
+What concerns the node is done by the command `postroad` or by the service, and the page only asks;
+whether the icon starts and notifications name anybody are choices that the tray keeps itself.
 """
 
 from __future__ import annotations
