@@ -33,7 +33,6 @@ LISTS_OF_TABLES = {  # of these an empty one has a type, too
     "Problems",
     "Proposals",
     "Quarantine",
-    "ReasonParts",
     "Settings",
     "SummaryParts",
     "Tried",
