@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
@@ -46,6 +50,28 @@ def test_it_is_its_english_wherever_english_is_wanted() -> None:
     assert made == "ben wrote. 1 letter waits."
     assert json.loads(json.dumps(made)) == "ben wrote. 1 letter waits."
     assert isinstance(str(Locked(made)), Phrase)
+
+
+@dataclass(frozen=True)
+class Kept:
+    reason: str
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda one: pickle.loads(pickle.dumps(one)),
+        lambda one: asdict(Kept(one))["reason"],
+    ],
+    ids=["copy", "deepcopy", "pickle", "asdict"],
+)
+def test_a_copy_has_the_same_parts(copied: Callable[[Phrase], Phrase]) -> None:
+    made = joined(phrase("{name} wrote.", name="ben"), counted("{n} day", "{n} days", 2), "errno")
+    found = copied(made)
+    assert isinstance(found, Phrase)
+    assert (found, found.parts) == (made, made.parts)
 
 
 def test_each_part_is_said_anew_and_words_of_others_stay() -> None:

@@ -59,6 +59,9 @@ class Phrase(str):
         made.parts = parts
         return made
 
+    def __reduce__(self) -> tuple[type["Phrase"], tuple[tuple[Part, ...]]]:  # for copies
+        return Phrase, (self.parts,)
+
     def __str__(self) -> "Phrase":  # so that str(error) keeps them
         return self
 
