@@ -45,3 +45,27 @@ def test_each_of_our_sentences_is_found_again_with_what_was_put_into_it(reason: 
        st.integers(0, 99), st.text(max_size=20)))  # fmt: skip
 def test_whatever_else_stands_there_stays_as_it_is(kept: str) -> None:
     assert in_parts(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        f"It waits at {'9' * 5000} of the recipient's holders.",
+        f"It waits at {'9' * 1500} of the recipient's holders.",
+        "It waits at one of the recipient's holders. " * 40 + "x",
+        "It waits at one of the recipient's holders. " * 5000 + "x",
+        f"A holder said: {'x' * 5000}",
+        "It waits at 007 of the recipient's holders.",
+    ],
+    ids=lambda kept: f"{kept[:20]} {len(kept)}",
+)
+def test_a_text_that_would_be_too_much_to_take_apart_stays_as_it_is(kept: str) -> None:
+    assert in_parts(kept) == kept
+
+
+def test_where_it_waits_is_found_once_and_what_stands_behind_is_left() -> None:
+    twice = "It waits at 2 of the recipient's holders. It waits at 3 of the recipient's holders."
+    found = in_parts(twice)
+    assert isinstance(found, Phrase)
+    assert [part.template for part in found.parts] == [where(2).parts[0].template, "{text}"]
+    assert type(in_parts(f"A holder said: {'x' * 5000}")) is str

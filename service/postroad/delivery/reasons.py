@@ -90,6 +90,7 @@ _OURS = (
     *(holder_said(""), holder_misbehaved(""), node_said(""), node_misbehaved("")),
 )
 _WORD = r"(.+)"
+LENGTH_MAX = 2000  # of a text that is looked at: ours are shorter
 
 
 def _pattern(text: Phrase) -> re.Pattern[str]:
@@ -99,20 +100,29 @@ def _pattern(text: Phrase) -> re.Pattern[str]:
 
 
 _PATTERNS = tuple((_pattern(one), one) for one in _OURS)
-_WHERE = re.compile(r"It waits at (one|[0-9]+) of the recipient's holders\.(?: (.+))?", re.DOTALL)
+_WHERE = re.compile(
+    r"It waits at (one|[0-9]{1,9}) of the recipient's holders\.(?: (.+))?", re.DOTALL
+)
 
 
 def in_parts(reason: str) -> str:
     """The same, as a phrase where it is one of ours."""
+    if len(reason) > LENGTH_MAX:
+        return reason
     if found := _WHERE.fullmatch(reason):
         holders = 1 if found[1] == "one" else int(found[1])
-        told = joined(where(holders), in_parts(found[2] or ""))
-        return told if told == reason else reason
+        told: str = joined(where(holders), _why(found[2] or ""))
+    else:
+        told = _why(reason)
+    return told if told == reason else reason
+
+
+def _why(reason: str) -> str:
+    """Without where it waits."""
     for pattern, ours in _PATTERNS:
         if found := pattern.fullmatch(reason):
             words = iter(found.groups())
-            made = Phrase(tuple(_filled(part, words) for part in ours.parts))
-            return made if made == reason else reason
+            return Phrase(tuple(_filled(part, words) for part in ours.parts))
     return reason
 
 
