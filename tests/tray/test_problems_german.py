@@ -15,8 +15,10 @@ from drawing import drawn
 from postroad import contract, phrases
 from postroad.delivery.reasons import in_parts
 from postroad.doors.dbus.values import Typed, table
+from postroad.protocol.delivery import REFUSALS
 from postroad.protocol.health import Facts, Unwilling, judge
-from postroad_tray import facts, tongue
+from postroad.sealing.receipt import Verdict
+from postroad_tray import errors, facts, plain, tongue
 from postroad_tray.client import Answer
 from postroad_tray.facts import Link, Picture
 from postroad_tray.window import open_window
@@ -86,6 +88,15 @@ def test_a_long_problem_is_read_to_its_end() -> None:
     assert few.summary.endswith("verloren gehen, bevor Sie ihn haben.")
 
 
+@pytest.mark.usefixtures("german", "qt")
+def test_the_longest_problems_fit_into_a_narrow_window() -> None:
+    failing = (("directory", "The directory could not be asked: errno 101, network unreachable."),)
+    picture = told(of_a_node(doors_not_held=("SMTP", "IMAP", "POP3"), holders=0, failing=failing))
+    frame = open_window(StandIn(picture), now=lambda: pictures.NOW)
+    for entry in seeing.narrow_pages(frame):
+        assert not seeing.cut_off(frame), entry
+
+
 @pytest.mark.usefixtures("german")
 def test_names_that_look_like_fields_or_markup_stay_what_they_are() -> None:
     name = "{command} {0.__class__} <b>%s"
@@ -103,6 +114,19 @@ def test_why_a_letter_waits_is_said_in_german_and_words_of_others_as_they_are() 
     )
     (message,) = with_letter(Reason="A.", ReasonParts=parts_of(reason), TriesParts=[]).messages
     assert (message.reason, message.tries) == ("A.", 0)
+
+
+@pytest.mark.usefixtures("german")
+def test_a_refusal_of_the_bus_is_german_as_far_as_nothing_was_put_into_it() -> None:
+    used = REFUSALS[Verdict.INVITATION_USED][1]
+    told = errors.refused("x", used).sentence
+    assert told.startswith("Jemand anders hat diese Einladung schon benutzt; jede gilt einmal. ")
+    assert told.endswith("Bitten Sie um eine neue.")
+    paused = errors.refused("x", "Your node is paused. Type first: postroad resume").sentence
+    assert paused == "Ihr Knoten macht Pause. Geben Sie zuerst ein: postroad resume"
+    for said in ("Nobody knows this.", "{name} {n}: no. Ask for a new one.", "x. " * 9000):
+        assert errors.refused("x", said).sentence == plain.line(said, plain.PARAGRAPH_MAX)
+    assert errors.refused("x", "").sentence == "Das ging nicht."
 
 
 def parts_of(text: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from postroad import contract
 from postroad.contract import BusError
-from postroad_tray import plain
+from postroad_tray import facts, plain
 from postroad_tray.client import Answer
 from postroad_tray.tongue import _
 
@@ -52,4 +52,4 @@ def _sentence(name: str, said: str, destination: str) -> str:
         return _("Postroad is off. Start it, and try again.")
     if is_service and name in _OTHER_VERSION:
         return _("The Postroad that runs is of another version and does not know this.")
-    return plain.line(said, plain.PARAGRAPH_MAX) or _("That did not work.")
+    return plain.line(facts.as_one(said), plain.PARAGRAPH_MAX) or _("That did not work.")

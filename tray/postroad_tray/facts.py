@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -331,6 +332,18 @@ def retold(told: Told, name: str, length_max: int = SENTENCES_LENGTH_MAX) -> str
     english = told.get(name)
     known = phrases.heard(english, told.get(f"{name}Parts")) if isinstance(english, str) else ""
     return plain.line(phrases.said(known, tongue._, tongue.many), length_max)
+
+
+def as_one(sentences: str) -> str:
+    """What the service told without its parts: in the reader's language as far as nothing was put
+    into it."""
+    pieces = re.split(r"(?<=[.:]) ", sentences[: phrases.LENGTH_MAX])
+    for parts in ([sentences], pieces):
+        told = phrases.heard(sentences, [{"template": one} for one in parts])
+        said = phrases.said(told, tongue._, tongue.many)
+        if said != sentences:
+            return said
+    return sentences
 
 
 _HINTS: dict[type[Any], dict[str, Any]] = {}

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from postroad import contract
 from postroad.contract import MessageState, Severity, State
-from postroad_tray import plain
+from postroad_tray import facts, plain
 from postroad_tray.client import Signal
 from postroad_tray.deeds import UNLOCK, Ask, Deed, Open, Place, StartService
 from postroad_tray.facts import Link, Message, Picture, Problem
@@ -126,7 +126,7 @@ def hear(memory: Memory, signal: Signal, picture: Picture) -> Memory:
     if name in known or len(memory.returned) >= TOLD_MAX:
         return memory
     recipient = next((one.recipient for one in picture.messages if one.object_path == path), "")
-    why = plain.apart(plain.line(reason))  # a hint is passed on to us as it came
+    why = plain.apart(plain.line(facts.as_one(reason)))  # a hint is passed on to us as it came
     words = f"{plain.apart(recipient)}: {why}" if recipient else why
     cause = Cause(name, Slot.RETURNED, 20.0, words)  # those of one letter come together
     return replace(memory, returned=(*memory.returned, cause))

@@ -28,6 +28,7 @@ from postroad.base.seams import Clock, Entropy
 from postroad.machine import listeners
 from postroad.machine.disk import FolderDisk
 from postroad.message.address import Address, is_name
+from postroad.phrases import phrase
 from postroad.protocol import starting
 from postroad.sealing.backup import mark
 from postroad.sealing.keys import Identity
@@ -73,7 +74,10 @@ def set_up(
     a sentence, both at the beginning and at the end."""
     if not is_name(name):
         raise PermanentFailure(
-            f"{name!r} cannot be part of an address: use 1 to 31 of a-z, 0-9, - and _."
+            phrase(
+                "{name} cannot be part of an address: use 1 to 31 of a-z, 0-9, - and _.",
+                name=repr(name),
+            )
         )
     os.umask(0o077)
     entropy = means.entropy

@@ -32,6 +32,7 @@ from postroad.message import nicknames
 from postroad.message.address import Address
 from postroad.message.introduction import Occasion
 from postroad.peers.client import Client
+from postroad.phrases import joined, phrase
 from postroad.protocol import invitation as links
 from postroad.protocol.invitation import Invitation
 from postroad.protocol.records import PersonRecord, read_person
@@ -42,9 +43,9 @@ from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 
 log = logging.getLogger(__name__)
-REVOKED = (
-    "The identity that made this invitation, or its device, was revoked by its owner. Ask them in "
-    "another way for a new one."
+REVOKED = joined(
+    phrase("The identity that made this invitation, or its device, was revoked by its owner."),
+    phrase("Ask them in another way for a new one."),
 )
 
 
@@ -133,17 +134,23 @@ class Introductions:
         await self._database.read(lambda sql: own_standing.expect_none(sql, self._keyring))
         invitation = links.from_link(link)
         if invitation.fingerprint in self._keyring.fingerprints:
-            raise UnusableLink("This is your own invitation; send it to somebody else.")
+            raise UnusableLink(phrase("This is your own invitation; send it to somebody else."))
         known = await self._database.read(lambda sql: people.contact(sql, invitation.fingerprint))
         if known is not None and known.my_ticket == invitation.ticket:
             return known.record.address, False
         if self._clock.now() > invitation.expires:
             if self._clock.sure_now() is None:
                 raise TemporaryFailure(
-                    "This invitation has expired, or the date of this computer is wrong. If it is "
-                    "right, ask for a new invitation; else set it and try again."
+                    joined(
+                        phrase(
+                            "This invitation has expired, or the date of this computer is wrong."
+                        ),
+                        phrase(
+                            "If it is right, ask for a new invitation; else set it and try again."
+                        ),
+                    )
                 )
-            raise Expired("This invitation has expired; ask for a new one.")
+            raise Expired(phrase("This invitation has expired; ask for a new one."))
         inviter = invitation.fingerprint
         await circle.expect_noted(self._database, self._clock.now(), inviter, inviter)
         heir = await self.look_up(invitation.fingerprint)

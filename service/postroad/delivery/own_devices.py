@@ -15,6 +15,7 @@ from postroad.base.ids import Fingerprint, Instant, PeerId
 from postroad.base.seams import Clock
 from postroad.base.tlv import decode, encode
 from postroad.delivery.obeying import Obeying
+from postroad.phrases import phrase
 from postroad.protocol.identity_records import REVOKE, sign_revoke_devices
 from postroad.protocol.records import PersonRecord, next_sequence
 from postroad.sealing.keys import load_ed25519
@@ -61,7 +62,7 @@ class OwnDevices:
         """Take the word of these devices of ours from them, for ever; durable when it returns."""
         mine, me = self._keyring.fingerprint, self._keyring.device.peer
         if await self.is_ended():
-            raise PermanentFailure("Your identity has ended, and all its devices with it.")
+            raise PermanentFailure(phrase("Your identity has ended, and all its devices with it."))
 
         def before(sql: Sql) -> tuple[list[PeerId], int]:
             return revoked.of(sql, mine), changes.last_sequence(sql, mine, REVOKE)
@@ -132,7 +133,7 @@ class OwnDevices:
                 "the identity itself with its printed sheet."
             )
         if found[0].is_revoked:
-            raise PermanentFailure("This device is revoked already.")
+            raise PermanentFailure(phrase("This device is revoked already."))
         return found[0].peer
 
     async def look_first(self) -> None:

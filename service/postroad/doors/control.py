@@ -27,6 +27,7 @@ from postroad.base.ids import Instant
 from postroad.base.seams import Arrivals, Clock
 from postroad.delivery.reasons import in_parts
 from postroad.message.address import Address
+from postroad.phrases import phrase
 from postroad.protocol import helping, invitation
 from postroad.store import bundled, invitations, people, queue
 from postroad.store.database import Database, Sql
@@ -226,7 +227,7 @@ class OwnersDesk:
 
     def _expect_no_pause(self) -> None:
         if self._pauses.pause is not None:
-            raise TemporaryFailure("Your node is paused. Type first: postroad resume")
+            raise TemporaryFailure(phrase("Your node is paused. Type first: postroad resume"))
 
     async def _invite(self, request: dict[str, Any]) -> Reply:
         """`seconds`: how long it works; `name`: for whom it is."""

@@ -12,6 +12,7 @@ from postroad.base.tlv import encode
 from postroad.delivery.changes import Changes
 from postroad.delivery.own_devices import OwnDevices
 from postroad.message.address import Address
+from postroad.phrases import phrase
 from postroad.protocol.identity_records import sign_revoke
 from postroad.sealing.keys import SEED_BYTES, WORDS, Identity
 from postroad.store.keyring import OwnKeys
@@ -122,7 +123,9 @@ class IdentityDesk:
     async def _finish(self, request: dict[str, Any]) -> Reply:
         draft, given = self._draft, str(request.get("words", "")).lower().split()
         if draft is None:
-            raise PermanentFailure("No new words were shown. Begin with: postroad identity rotate")
+            raise PermanentFailure(
+                phrase("No new words were shown. Begin with: postroad identity rotate")
+            )
         words = draft.identity.words.split()
         if given != [words[number - 1] for number in draft.asked]:
             raise PermanentFailure(

@@ -9,6 +9,7 @@ from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, TemporaryFailure, Unknown
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
 from postroad.base.seams import Path
+from postroad.phrases import phrase
 from postroad.protocol.dialable import is_public
 from postroad.protocol.netcheck import Facts, State, Way, findings
 from postroad.protocol.reach import Picture
@@ -190,7 +191,7 @@ class NetworkDesk:
 
     def _expect_no_pause(self) -> None:
         if self._is_paused():
-            raise TemporaryFailure("Your node is paused. Type first: postroad resume")
+            raise TemporaryFailure(phrase("Your node is paused. Type first: postroad resume"))
 
 
 def _whom(sql: Sql, request: dict[str, Any]) -> tuple[Person, Sequence[Contact]]:
@@ -203,7 +204,7 @@ def _whom(sql: Sql, request: dict[str, Any]) -> tuple[Person, Sequence[Contact]]
         found = [one for one in person.record.contacts if one.peer.hex() == peer]
         if found:
             return person, found
-    raise Unknown("No node of a contact is called that. See: postroad peers")
+    raise Unknown(phrase("No node of a contact is called that. See: postroad peers"))
 
 
 def _path_told(path: Path) -> Reply:

@@ -4,6 +4,7 @@ from typing import Any
 
 from postroad.base.errors import TemporaryFailure
 from postroad.delivery.outgoing import GivenUp, Outgoing
+from postroad.phrases import phrase
 from postroad.protocol.delivery import State
 from postroad.store.pauses import Pauses
 
@@ -21,7 +22,7 @@ class QueueDesk:
     async def _retry(self, request: dict[str, Any]) -> Reply:
         """`id`: the number of one, or "all"."""
         if self._pauses.pause is not None:
-            raise TemporaryFailure("Your node is paused. Type first: postroad resume")
+            raise TemporaryFailure(phrase("Your node is paused. Type first: postroad resume"))
         rows = await self._outgoing.retry(str(request.get("id", "")))
         return {"tried": [{"id": row.id, "recipient": row.recipient} for row in rows]}
 

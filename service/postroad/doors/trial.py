@@ -11,6 +11,7 @@ from postroad.base.ids import Instant
 from postroad.base.seams import Clock, Entropy
 from postroad.message import changed
 from postroad.message.trial import trial
+from postroad.phrases import phrase
 from postroad.protocol.imap.render import render
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
@@ -43,7 +44,9 @@ class TrialDesk:
     async def _write(self, request: dict[str, Any]) -> Reply:
         elapsed = self._clock.elapsed()
         if self._written_at is not None and elapsed - self._written_at < LETTER_SECONDS:
-            raise TemporaryFailure("One was written just now. Look into your INBOX, or try again.")
+            raise TemporaryFailure(
+                phrase("One was written just now. Look into your INBOX, or try again.")
+            )
         self._written_at = elapsed
         address, now = str(self._keyring.address), self._clock.now()
         octets = trial(address, now=now, token=self._entropy.token(changed.TOKEN_BYTES))

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Container
 
 from postroad.base.errors import PermanentFailure
+from postroad.phrases import joined, phrase
 
 CHARACTERS_MAX = 60
 _TYPED_CHARACTERS_MAX = 1000  # with spaces and marks that go
@@ -35,19 +36,23 @@ def checked(text: str) -> str:
     name = " ".join(unicodedata.normalize("NFC", text).split(" "))
     name = re.sub(" +", " ", name).strip(" ")
     if not name:
-        raise PermanentFailure("A name needs at least one letter or digit.")
+        raise PermanentFailure(phrase("A name needs at least one letter or digit."))
     if len(name) > CHARACTERS_MAX:
         raise PermanentFailure(_TOO_LONG)
     if not all(_is_shown(character) for character in name) or _is_heaped(name):
         raise PermanentFailure(
-            "This name has characters that are not shown, or change how others are shown. Type it "
-            "with letters, digits, spaces and signs alone, in one line."
+            joined(
+                phrase(
+                    "This name has characters that are not shown, or change how others are shown."
+                ),
+                phrase("Type it with letters, digits, spaces and signs alone, in one line."),
+            )
         )
     if unicodedata.category(name[0])[0] not in "LN":
-        raise PermanentFailure("A name begins with a letter or a digit.")
+        raise PermanentFailure(phrase("A name begins with a letter or a digit."))
     plain = _plain(name)
     if "@" in plain or _ADDRESS.search(plain):
-        raise PermanentFailure("This name looks like an address. Choose one that does not.")
+        raise PermanentFailure(phrase("This name looks like an address. Choose one that does not."))
     return name
 
 

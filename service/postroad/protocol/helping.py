@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from postroad.base.errors import PeerMisbehaved, UnusableLink
 from postroad.base.ids import Contact
+from postroad.phrases import phrase
 from postroad.protocol import link_text
 from postroad.protocol.contacts import CONTACT_BYTES_MAX, decode_contact, encode_contact
 
@@ -45,14 +46,20 @@ def from_link(link: str) -> HelperLink:
             raise link_text.LinkDamaged("it has another beginning or is too long")
         written = link_text.read(SCHEME, text)
         if written[0] != VERSION:
-            raise UnusableLink("This helper needs a newer Postroad; update yours and retry.")
+            raise UnusableLink(
+                phrase("This helper needs a newer Postroad; update yours and retry.")
+            )
         secret, expires = written[1 : 1 + SECRET_BYTES], written[1 + SECRET_BYTES : _FIXED]
         found = HelperLink(secret, int.from_bytes(expires, "big"), decode_contact(written[_FIXED:]))
         if to_link(found) != text:
             raise link_text.LinkDamaged("it is not in its one form")
     except (link_text.LinkDamaged, PeerMisbehaved) as error:
         raise UnusableLink(
-            f"This is not a whole link to a helper ({error}). Copy it again: it begins with "
-            f"{SCHEME}"
+            phrase(
+                "This is not a whole link to a helper ({how}). Copy it again: it begins with "
+                "{scheme}",
+                how=error,
+                scheme=SCHEME,
+            )
         ) from error
     return found

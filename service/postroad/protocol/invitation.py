@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from postroad.base import limits
 from postroad.base.errors import PeerMisbehaved, UnusableLink
 from postroad.base.ids import Contact, Fingerprint, Ticket, is_fingerprint
+from postroad.phrases import phrase
 from postroad.protocol import link_text
 from postroad.protocol.contacts import decode_contact, encode_contact
 
@@ -50,19 +51,28 @@ def from_link(link: str) -> Invitation:
     """The invitation in a link; PermanentFailure tells a person what is wrong with it."""
     text = link_text.unwrapped(link)
     if not text.startswith(SCHEME):
-        raise UnusableLink(f"An invitation begins with {SCHEME} ; this one does not.")
+        raise UnusableLink(
+            phrase("An invitation begins with {scheme} ; this one does not.", scheme=SCHEME)
+        )
     if len(text) > limits.INVITATION_CHARACTERS_MAX:
-        raise UnusableLink("This invitation is too long; copy exactly the line with the link.")
+        raise UnusableLink(
+            phrase("This invitation is too long; copy exactly the line with the link.")
+        )
     try:
         octets = link_text.read(SCHEME, text)
         if len(octets) < _FIXED:
             raise link_text.LinkDamaged("it is not complete")
     except link_text.LinkDamaged as error:
         raise UnusableLink(
-            f"This invitation was damaged on the way ({error}); copy the whole link again."
+            phrase(
+                "This invitation was damaged on the way ({how}); copy the whole link again.",
+                how=error,
+            )
         ) from error
     if octets[0] != VERSION:
-        raise UnusableLink("This invitation needs a newer Postroad; update yours and retry.")
+        raise UnusableLink(
+            phrase("This invitation needs a newer Postroad; update yours and retry.")
+        )
     return _read(octets, link=text)
 
 
@@ -78,7 +88,7 @@ def _read(octets: bytes, link: str) -> Invitation:
         if not is_fingerprint(fingerprint) or not 1 <= len(contacts) <= CONTACTS_MAX:
             raise PeerMisbehaved("an invitation without a valid identity or contact")
     except PeerMisbehaved as error:
-        raise UnusableLink("This invitation is not valid; ask for a new one.") from error
+        raise UnusableLink(phrase("This invitation is not valid; ask for a new one.")) from error
     found = Invitation(
         Fingerprint(fingerprint),
         octets[21:37],
@@ -87,5 +97,5 @@ def _read(octets: bytes, link: str) -> Invitation:
         tuple(contacts),
     )
     if to_link(found) != link:
-        raise UnusableLink("This invitation is not valid; ask for a new one.")
+        raise UnusableLink(phrase("This invitation is not valid; ask for a new one."))
     return found

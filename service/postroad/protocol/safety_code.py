@@ -8,6 +8,7 @@ not come on a way that nobody else can write to: whoever stands in between can m
 from enum import Enum
 
 from postroad.base.errors import PermanentFailure
+from postroad.phrases import phrase
 from postroad.protocol import link_text
 from postroad.sealing.safety import DIGITS, GROUPS, Keys
 
@@ -43,7 +44,7 @@ def compare(text: str, mine: Keys, theirs: Keys, number: tuple[str, ...]) -> Com
             error
         )
     if octets[0] != VERSION or len(octets) != _BYTES:
-        raise PermanentFailure("This code needs another Postroad; update yours and theirs.")
+        raise PermanentFailure(phrase("This code needs another Postroad; update yours and theirs."))
     shown_by, shown_to = octets[1:33], octets[33:]
     if (shown_by, shown_to) == (mine.digest, theirs.digest):
         return Comparison.OWN

@@ -23,6 +23,7 @@ from mnemonic import Mnemonic
 from postroad.base import vigil
 from postroad.base.errors import PeerMisbehaved, PermanentFailure
 from postroad.base.ids import Fingerprint, PeerId, fingerprint_from_digest
+from postroad.phrases import phrase
 
 SEED_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -218,14 +219,18 @@ def identity_from_words(words: str) -> Identity:
     """The identity that 24 words spell; PermanentFailure says what is wrong with them."""
     given = words.lower().split()
     if len(given) != WORDS:
-        raise PermanentFailure(f"There should be {WORDS} words; these are {len(given)}.")
+        raise PermanentFailure(
+            phrase("There should be {wanted} words; these are {n}.", wanted=WORDS, n=len(given))
+        )
     known = set(Mnemonic("english").wordlist)
     strange = [word for word in given if word not in known]
     if strange:
-        raise PermanentFailure(f"Not a word of the list: {strange[0]}. Check its spelling.")
+        raise PermanentFailure(
+            phrase("Not a word of the list: {word}. Check its spelling.", word=strange[0])
+        )
     mnemonic = Mnemonic("english")
     if not mnemonic.check(" ".join(given)):
-        raise PermanentFailure("These words do not belong together. Check their order.")
+        raise PermanentFailure(phrase("These words do not belong together. Check their order."))
     return Identity(bytes(mnemonic.to_entropy(given)))
 
 

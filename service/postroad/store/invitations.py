@@ -13,6 +13,7 @@ from enum import Enum
 from postroad.base import limits
 from postroad.base.errors import Expired, PermanentFailure, Unknown
 from postroad.base.ids import Fingerprint, Instant, SureInstant, Ticket
+from postroad.phrases import phrase
 
 ID_CHARACTERS = 8
 _COLUMNS = "secret_hash, ticket, created_at, expires_at, used_by, used_at, withdrawn_at, name"
@@ -96,7 +97,9 @@ def withdraw(sql: sqlite3.Connection, wanted: str, now: Instant) -> InvitationRo
     """Withdraw one by its id; PermanentFailure when there is none such that is open."""
     found = [row for row in all_made(sql) if row.id == wanted.strip().lower()]
     if not found:
-        raise Unknown(f"You made no invitation {wanted!r}. See: postroad invitations")
+        raise Unknown(
+            phrase("You made no invitation {id}. See: postroad invitations", id=repr(wanted))
+        )
     state = found[0].state(now)
     if state is State.USED:
         raise PermanentFailure(
@@ -104,9 +107,11 @@ def withdraw(sql: sqlite3.Connection, wanted: str, now: Instant) -> InvitationRo
             "or remove takes out."
         )
     if state is State.WITHDRAWN:
-        raise PermanentFailure(f"Invitation {found[0].id} was withdrawn already.")
+        raise PermanentFailure(phrase("Invitation {id} was withdrawn already.", id=found[0].id))
     if state is State.EXPIRED:
-        raise Expired(f"Invitation {found[0].id} has expired: nobody can use it any more.")
+        raise Expired(
+            phrase("Invitation {id} has expired: nobody can use it any more.", id=found[0].id)
+        )
     sql.execute(
         "UPDATE invitation SET withdrawn_at = ? WHERE ticket = ? AND used_by IS NULL",
         (now, found[0].ticket),

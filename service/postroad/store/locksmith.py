@@ -167,7 +167,7 @@ def check(passphrase: str) -> None:
     if len(passphrase.encode(errors="replace")) > limits.PASSPHRASE_BYTES_MAX:
         raise PermanentFailure(f"A passphrase has at most {limits.PASSPHRASE_BYTES_MAX} bytes.")
     if not passphrase.isprintable():
-        raise PermanentFailure("A passphrase has no characters that cannot be seen.")
+        raise PermanentFailure(phrase("A passphrase has no characters that cannot be seen."))
 
 
 _WAIT_FOR_PASSPHRASE = joined(

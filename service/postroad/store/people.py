@@ -15,6 +15,7 @@ from postroad.base.errors import PeerMisbehaved, TemporaryFailure, Unknown
 from postroad.base.ids import Fingerprint, Instant, PeerId, SureInstant, Ticket
 from postroad.base.tlv import decode, encode
 from postroad.message import nicknames
+from postroad.phrases import phrase
 from postroad.protocol.records import PersonRecord, is_from_the_future
 from postroad.store import circle, quarantine, revoked
 
@@ -240,11 +241,16 @@ def called(sql: sqlite3.Connection, name: str) -> Person:
         if wanted in (person.name.casefold(), person.address, person.fingerprint)
     ]
     if not found:
-        raise Unknown(f"You have no contact called {name!r}. See: postroad contacts")
+        raise Unknown(
+            phrase("You have no contact called {name}. See: postroad contacts", name=repr(name))
+        )
     if len(found) > 1:
         raise Unknown(
-            f"Several of your contacts are called {name!r}: say the whole address. "
-            "See: postroad contacts"
+            phrase(
+                "Several of your contacts are called {name}: say the whole address. "
+                "See: postroad contacts",
+                name=repr(name),
+            )
         )
     return found[0]
 

@@ -18,6 +18,7 @@ from typing import Any
 from postroad.base import limits
 from postroad.base.errors import Unknown
 from postroad.base.ids import Fingerprint, Instant, MailId, Nonce, PeerId, SureInstant, Ticket
+from postroad.phrases import phrase
 
 FOLDER = "Requests"
 
@@ -174,7 +175,9 @@ def called(sql: sqlite3.Connection, name: str) -> Request:
         or (len(wanted) >= 4 and one.id.hex().startswith(wanted))
     ]
     if not found:
-        raise Unknown(f"No request called {name!r} waits. See: postroad requests")
+        raise Unknown(
+            phrase("No request called {name} waits. See: postroad requests", name=repr(name))
+        )
     if len(found) > 1:
         raise Unknown(
             f"{len(found)} requests are called {name!r}: say the number before it. "

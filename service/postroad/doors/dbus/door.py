@@ -24,6 +24,7 @@ from postroad.doors.dbus.bus import Library
 from postroad.doors.dbus.look import Memory, Question, look, plain
 from postroad.doors.dbus.methods import Asked
 from postroad.doors.dbus.teller import Answered, Teller
+from postroad.phrases import phrase
 from postroad.protocol.health import Facts, Verdict, judge
 
 log = logging.getLogger(__name__)
@@ -176,5 +177,7 @@ class Door:
         except KeyError:
             if self._is_followed:  # it is set up already, for instance
                 raise PermanentFailure("A node that runs cannot be asked for that.") from None
-            raise TemporaryFailure("Your node is starting; try again in a moment.") from None
+            raise TemporaryFailure(
+                phrase("Your node is starting; try again in a moment.")
+            ) from None
         return await request(asked.arguments)
