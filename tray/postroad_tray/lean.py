@@ -17,9 +17,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
 
-# The first part of a library, which can only be read: its symbols, and what the linker does with
-# them. What was changed while it was linked lies in other parts.
-_LINKED = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) r--p 0+ \S+ \d+ +/.*\.so(?:\.|$)", re.MULTILINE)
+# The first part of a library, which can only be read, as smaps tells of it: its symbols, and what
+# the linker does with them. What was changed while it was linked lies in other parts of most.
+_PART = re.compile(
+    r"^([0-9a-f]+)-([0-9a-f]+) r--p 0+ \S+ \d+ +/.*\.so(?:\..*)?\n((?:[A-Z].*\n)*)", re.MULTILINE
+)
+_CHANGED = re.compile(r"^Anonymous: +[1-9]", re.MULTILINE)
 
 
 def without_tls() -> None:
@@ -66,7 +69,8 @@ def give_back_what_was_linked() -> None:
 
 
 def linked() -> list[tuple[int, int]]:
-    """From where to where the symbols of each library lie in memory."""
-    with open("/proc/self/maps") as maps:
-        found = _LINKED.findall(maps.read())
-    return [(int(begin, 16), int(end, 16)) for begin, end in found]
+    """From where to where the symbols of each library lie in memory, but for a part in which the
+    linker has changed something, as in small ones (libxshmfence): that could not be had back."""
+    with open("/proc/self/smaps") as maps:
+        found = [part for part in _PART.findall(maps.read()) if not _CHANGED.search(part[2])]
+    return [(int(begin, 16), int(end, 16)) for begin, end, _ in found]
