@@ -35,3 +35,18 @@ def test_who_knocks_in_the_moment_of_the_hand_over_is_answered_by_the_next(tmp_p
         assert faults == []
 
     asyncio.run(scene())
+
+
+def test_a_socket_that_is_closed_first_is_an_end_like_any_other(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(tmp_path / "control"))
+            listening.listen()
+            listening.setblocking(False)
+            waiting = asyncio.create_task(next_arrival(listening))
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+
+    asyncio.run(scene())

@@ -288,7 +288,8 @@ SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 Arrivals = Callable[["socket"], Awaitable[tuple["socket", SocketAddress]]]
 """Whoever connects next to this listening socket, and from where; OSError: they cannot be taken.
 
-Cancelled, it has taken nobody: who comes just then waits for the next who asks."""
+Cancelled, it has taken nobody: who comes just then waits for the next who asks. There is one who
+asks at a time: whoever is next begins once the one before has ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,16 +123,26 @@ async def _accept(
         await slots.acquire()
         try:
             connection, _ = await arrivals(listening)
-            reader, writer = await asyncio.open_connection(
-                sock=connection, limit=limits.CONTROL_LINE_BYTES_MAX
-            )
         except OSError as error:
             log.warning("control: a connection could not be taken: %s", error)
             slots.release()
             await asyncio.sleep(ACCEPT_PAUSE_SECONDS)
             continue
-        answering = tasks.create_task(step.connected(reader, writer), name="control connection")
+        # At once: whoever was taken is answered, also if we are cancelled in this very turn.
+        answering = tasks.create_task(_attend(connection, step), name="control connection")
         answering.add_done_callback(lambda _: slots.release())
+
+
+async def _attend(connection: socket, step: "_Doorstep") -> None:
+    try:
+        reader, writer = await asyncio.open_connection(
+            sock=connection, limit=limits.CONTROL_LINE_BYTES_MAX
+        )
+    except OSError as error:
+        log.info("control: a connection ended: %s", error)
+        connection.close()
+    else:
+        await step.connected(reader, writer)
 
 
 class OwnersDesk:

@@ -13,16 +13,17 @@ from postroad.base.seams import SocketAddress
 async def next_arrival(listening: socket) -> tuple[socket, SocketAddress]:
     """`listening` does not block, and neither does what is returned."""
     loop = asyncio.get_running_loop()
+    descriptor = listening.fileno()  # also for the one who closes it before we are cancelled
     while True:
         try:
             connection, address = listening.accept()
         except (BlockingIOError, InterruptedError):
             somebody = asyncio.Event()
-            loop.add_reader(listening.fileno(), somebody.set)
+            loop.add_reader(descriptor, somebody.set)
             try:
                 await somebody.wait()
             finally:
-                loop.remove_reader(listening.fileno())
+                loop.remove_reader(descriptor)
         else:
             connection.setblocking(False)
             return connection, address
