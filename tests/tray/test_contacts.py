@@ -328,6 +328,19 @@ class TestInvite:
         seeing.click(seeing.button(asked, "Copy: the link"))
         assert QGuiApplication.clipboard().text() == LINK
 
+    def test_an_invitation_goes_with_its_window(self) -> None:
+        frame, client, page = opened(pictures.healthy())
+        client.answers["Invite"] = Answer((LINK, {"Seconds": 7 * 86400.0}))
+        seeing.click(seeing.button(frame, "Invite someone …"))
+        asked = dialog(page, Invite)
+        seeing.click(asked.make)
+        assert asked.link.isVisible()
+        frame.close()
+        assert not asked.isVisible()
+        seeing.settle()
+        frame.come()
+        assert not page.findChildren(Invite)
+
     def test_what_the_service_will_not_do_is_said(self) -> None:
         frame, client, page = opened(pictures.with_people(1))
         client.answers["Invite"] = Answer(error_name="x", sentence="Not by this policy.")

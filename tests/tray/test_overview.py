@@ -293,6 +293,63 @@ def test_a_new_password_is_made_after_a_yes_shown_once_and_forgotten() -> None:
     assert field.text() == ""
 
 
+def at_the_password(client: StandIn, now: Callable[[], float] = lambda: NOW) -> Frame:
+    client.answers["NewMailboxPassword"] = Answer(("correct-horse",))
+    frame, page = opened(client, now)
+    seeing.click(seeing.button(page, "New password …"))
+    seeing.click(seeing.button(seeing.question(), "Make a new one"))
+    return frame
+
+
+def test_a_new_password_goes_with_its_window() -> None:
+    frame = at_the_password(StandIn(pictures.healthy()))
+    (shown,) = dialogs()
+    field = shown.findChild(QLineEdit)
+    assert field is not None
+    frame.showMinimized()
+    seeing.settle()
+    frame.showNormal()
+    assert field.text() == "correct-horse"
+    frame.close()
+    assert not dialogs()
+    assert field.text() == ""
+
+
+def test_a_question_is_withdrawn_with_its_window() -> None:
+    client = StandIn(pictures.healthy())
+    frame, page = opened(client)
+    seeing.click(seeing.button(page, "New password …"))
+    asked = seeing.question()
+    frame.close()
+    assert not asked.isVisible()
+    assert "NewMailboxPassword" not in {one.member for one in client.asked}
+
+
+def test_a_new_password_that_comes_when_the_window_is_closed_is_for_nobody() -> None:
+    client = StandIn(pictures.healthy())
+    client.is_slow = True
+    frame = at_the_password(client)
+    frame.close()
+    client.answer()
+    assert not frame.findChildren(SecretDialog)
+    frame.come()
+    assert frame.outcome.endswith("The one before counts no more: make another.")
+
+
+def test_a_new_password_goes_after_a_while_though_the_computer_slept() -> None:
+    clock = [NOW]
+    client = StandIn(pictures.healthy())
+    frame = at_the_password(client, lambda: clock[0])
+    (limit,) = (one.walked_away for one in frame.findChildren(SecretDialog))
+    assert limit.isActive()
+    clock[0] += 14 * 60
+    client.show(client.picture)
+    assert dialogs()
+    clock[0] += 60
+    client.show(client.picture)
+    assert not dialogs()
+
+
 def test_where_no_password_could_be_made_it_says_why() -> None:
     client = StandIn(pictures.healthy())
     client.answers["NewMailboxPassword"] = Answer((), "x.NotPermitted", "The policy forbids it.")

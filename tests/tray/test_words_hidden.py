@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from postroad.contract import State
@@ -18,13 +21,20 @@ WORDS = tuple(f"secret{chr(ord('a') + n)}" for n in range(24))
 DRAFTED = Answer(({"Words": " ".join(WORDS), "Asked": [3, 11, 20]},))
 
 
-def at_the_words() -> tuple[Frame, FirstRun, StandIn]:
+def begun(now: Callable[[], float] = lambda: pictures.NOW) -> tuple[Frame, FirstRun, StandIn]:
     client = StandIn(pictures.not_set_up())
     client.answers["Setup"] = DRAFTED
-    frame = open_window(client, page="first-run", stays=lambda: True)
+    frame = open_window(client, page="first-run", stays=lambda: True, now=now)
     page = frame.page
     assert isinstance(page, FirstRun)
     page.name.field.setText("anna")
+    return frame, page, client
+
+
+def at_the_words(
+    now: Callable[[], float] = lambda: pictures.NOW,
+) -> tuple[Frame, FirstRun, StandIn]:
+    frame, page, client = begun(now)
     seeing.click(page.name.go_on)
     assert page.step is page.words
     return frame, page, client
@@ -59,8 +69,12 @@ def test_they_go_when_the_window_is_closed_and_whoever_has_them_goes_on() -> Non
 def test_what_was_typed_of_them_goes_too() -> None:
     frame, page, _ = at_the_words()
     seeing.click(page.words.go_on)
-    page.asked.fields[0].setText(WORDS[2])
+    for field in page.asked.fields:
+        QTest.keyClicks(field, WORDS[2])
+    assert left_in(page.asked)
     frame.close()
+    for field in page.asked.fields:
+        field.undo()
     assert left_in(frame) == []
     frame.come()
     assert page.step is page.asked
@@ -99,6 +113,68 @@ def test_they_go_after_a_while_in_which_nobody_took_a_step(
     assert page.step is page.words
     assert seeing.shows(page, "They are not shown any more")
     assert not page._walked_away.isActive()
+
+
+@pytest.mark.parametrize("asleep_seconds", [15 * 60, -3600])
+def test_a_computer_that_slept_meanwhile_shows_them_no_more(asleep_seconds: int) -> None:
+    clock = [pictures.NOW]
+    frame, page, client = at_the_words(lambda: clock[0])
+    clock[0] += 14 * 60
+    client.show(client.picture)
+    assert left_in(frame)
+    seeing.click(page.words.go_on)
+    page.asked.fields[0].setText(WORDS[2])
+    clock[0] += 14 * 60
+    client.show(client.picture)
+    assert left_in(page.asked)
+    clock[0] += asleep_seconds
+    client.show(client.picture)
+    assert left_in(frame) == []
+    assert not page._walked_away.isActive()
+    seeing.click(page.asked.back)
+    assert seeing.shows(page, "They are not shown any more")
+
+
+def test_words_that_come_when_the_window_is_closed_are_for_nobody() -> None:
+    frame, page, client = begun()
+    client.is_slow = True
+    seeing.click(page.name.go_on)
+    frame.close()
+    client.answer()
+    assert left_in(frame) == []
+    frame.come()
+    assert page.step is page.words
+    assert seeing.shows(page, "They are not shown any more")
+    assert page.words.anew.isVisibleTo(page)
+
+
+def test_words_that_come_while_another_page_is_looked_at_wait_there() -> None:
+    frame, page, client = begun()
+    client.is_slow = True
+    seeing.click(page.name.go_on)
+    frame.turn_to("overview")
+    client.answer()
+    frame.turn_to("first-run")
+    assert page.step is page.words
+    assert seeing.shows(page, WORDS[0])
+
+
+def test_a_password_that_comes_when_the_window_is_closed_is_for_nobody() -> None:
+    frame, page, client = at_the_words()
+    made = {"Address": pictures.OWN_ADDRESS, "Password": "secret-abcd"}
+    client.answers["FinishSetup"] = Answer((made,))
+    page.network.come = lambda: None  # type: ignore[method-assign]  # it would start a program
+    seeing.click(page.words.go_on)
+    for field in page.asked.fields:
+        field.setText("word")
+    client.is_slow = True
+    seeing.click(page.asked.go_on)
+    frame.close()
+    client.answer()
+    assert left_in(frame) == []
+    frame.come()
+    seeing.click(page.network.go_on)
+    assert seeing.shows(page, "on the page Overview, click on New password.")
 
 
 def test_the_while_begins_with_each_step_and_ends_with_the_words() -> None:

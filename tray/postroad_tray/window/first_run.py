@@ -1,7 +1,8 @@
 """The first run: a name, 24 words, the node in order, a mail program, the first person to write to.
 
 Invariants: the words are shown once and never kept: they go when the window is closed, or after
-WORDS_SHOWN_MS in which no step was taken. Whoever has them on paper can go on then, whoever has not
+WORDS_SHOWN_MS in which no step was taken; an answer that comes when the window is closed shows
+nothing. Whoever has them on paper can go on then, whoever has not
 begins anew. Nothing is written before three of them were given back; what is done stays done.
 It is longer than most: six steps that are read in their order, each on its own short.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QProcess, QStandardPaths, Qt, QTimer
+from PySide6.QtCore import QProcess, QStandardPaths, Qt
 from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -29,18 +30,19 @@ from postroad_tray.client import Answer, Client, Question, Typed
 from postroad_tray.deeds import Place
 from postroad_tray.facts import Endpoints, Picture
 from postroad_tray.tongue import _
-from postroad_tray.window import first_run_words, pieces
+from postroad_tray.window import first_run_words, pieces, walked_away
 from postroad_tray.window.command import Command, Outcome
 from postroad_tray.window.doors import DoorsGrid
 from postroad_tray.window.first_run_words import Draft, Run
 from postroad_tray.window.page import Page
 from postroad_tray.window.reach import NETCHECK, Findings
 from postroad_tray.window.trial_letter import TrialLetter
+from postroad_tray.window.walked_away import WalkedAway
 
 SETUP_SECONDS = 60.0
 ENABLE_SECONDS = 120.0
 WORDS_IN_A_LINE = 4
-WORDS_SHOWN_MS = 15 * 60_000
+WORDS_SHOWN_MS = walked_away.SHOWN_MS
 
 
 class FirstRun(Page):
@@ -61,14 +63,16 @@ class FirstRun(Page):
         for step in (self.name, self.words, self.asked, self.network, self.mail, self.people):
             self._steps.addWidget(step)
         self.column.addWidget(self._steps, 1)
-        self._walked_away = QTimer(self, singleShot=True, interval=WORDS_SHOWN_MS)
-        self._walked_away.timeout.connect(self.forget)
+        self._walked_away = WalkedAway(self, self.forget, WORDS_SHOWN_MS)
+        self._now = 0.0
 
     @property
     def step(self) -> QWidget | None:
         return self._steps.currentWidget()
 
     def draw(self, picture: Picture, now: float) -> None:
+        self._now = now
+        self._walked_away.look(now)
         self.mail.show_endpoints(picture.node.endpoints)
         self.network.draw(picture)
         if self.step is self.asked and self.asked.is_over(picture):
@@ -86,15 +90,21 @@ class FirstRun(Page):
         self._steps.setCurrentWidget(step)
         step.come()
         if step in (self.words, self.asked):
-            self._walked_away.start()
+            self._walked_away.begin(self._now)
         else:
             self._walked_away.stop()
+
+    def _forget_unless_watched(self) -> None:
+        """The window was closed before the answer came, and whoever asked sits there no more."""
+        if not self.window().isVisible():
+            self.forget()
 
     def _drafted(self, draft: Draft) -> None:
         self._run.is_open = True
         self.words.show_words(draft.words)
         self.asked.ask_for(draft.asked)
         self._go(self.words)
+        self._forget_unless_watched()
 
     def _begin_anew(self) -> None:
         self.words.show_words(())
@@ -105,6 +115,7 @@ class FirstRun(Page):
         self.words.show_words(())
         self.mail.show_secret(password)
         self._go(self.network)
+        self._forget_unless_watched()
 
     def _ends(self, place: Place) -> None:
         self._run.is_open = False
@@ -302,7 +313,7 @@ class AskedStep(Step):
 
     def clear(self) -> None:
         for one in self.fields:
-            one.clear()
+            one.setText("")  # what clear() takes away, Ctrl+Z brings back
 
     def is_over(self, picture: Picture) -> bool:
         """There is an address, and nobody told us: the answer was lost on its way."""

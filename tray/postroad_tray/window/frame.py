@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QByteArray, QEvent, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
+    QDialog,
     QFrame,
     QHBoxLayout,
     QMainWindow,
@@ -214,6 +215,9 @@ class Frame(QMainWindow):
         if not event.spontaneous():  # it was closed, and not made small
             for page in self._pages.values():
                 page.forget()
+            for dialog in self.findChildren(QDialog):  # Qt would leave them, with what they show
+                if dialog.isVisible():
+                    dialog.reject()
             # What it looked like: 33 MB of a whole screen of 4K. Qt would keep it, and paints anew.
             if (painted := self.backingStore()) is not None:
                 painted.resize(QSize(1, 1))

@@ -28,6 +28,7 @@ from postroad_tray.window.marks import MarkSign
 from postroad_tray.window.overview_words import Step
 from postroad_tray.window.page import Page
 from postroad_tray.window.shapes import Mark
+from postroad_tray.window.walked_away import WalkedAway
 
 STATISTICS_SECONDS = 60  # after which the numbers of the last day are asked for again
 STEPS_SHOWN_MAX = 3
@@ -75,6 +76,7 @@ class Overview(Page):
         self._day.setVisible(has_address)
         self._address.show_address(picture.node.address if has_address else "")
         self._doors.show_doors(picture.node.endpoints, is_set_up=has_address)
+        self._doors.look(now)
         if has_address and picture.is_there:
             self._ask_for_the_day(picture, now)
 
@@ -211,6 +213,7 @@ class DoorsCard(pieces.Card):
         super().__init__(_("For your mail program"))
         self._client = client
         self._said = said
+        self._now = 0.0
         self._doors = DoorsGrid(self)
         self.inside.addLayout(self._doors)
         self._hint = pieces.words(overview_words.doors_hint(), faint=True)
@@ -226,6 +229,12 @@ class DoorsCard(pieces.Card):
         self.setVisible(is_set_up)
         self._doors.show_endpoints(endpoints)
 
+    def look(self, now: float) -> None:
+        """Whether somebody has walked away from a password."""
+        self._now = now
+        for dialog in self.findChildren(SecretDialog):
+            dialog.walked_away.look(now)
+
     def _ask_for_password(self) -> None:
         pieces.ask_first(
             self,
@@ -239,17 +248,26 @@ class DoorsCard(pieces.Card):
         )
 
     def _answered(self, answer: Answer) -> None:
-        if answer.is_good and isinstance(answer.value, str):
-            SecretDialog(self, answer.value).open()
-        else:
+        if not answer.is_good or not isinstance(answer.value, str):
             self._said(answer.sentence)
+        elif self.window().isVisible():
+            SecretDialog(self, answer.value, self._now).open()
+        else:
+            self._said(
+                _(
+                    "The window was closed before the new password could be shown. The one before "
+                    "counts no more: make another."
+                )
+            )
 
 
 class SecretDialog(QDialog):
-    """A new password, once; it is gone when this closes."""
+    """A new password, once; it is gone when this closes: with its window, and after a while."""
 
-    def __init__(self, parent: QWidget, secret: str) -> None:
+    def __init__(self, parent: QWidget, secret: str, now: float) -> None:
         super().__init__(parent)
+        self.walked_away = WalkedAway(self, self.reject)
+        self.walked_away.begin(now)
         self.setWindowTitle(_("New mailbox password"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self._secret = pieces.value_field(_("The new mailbox password"), size=1.4)
@@ -280,5 +298,5 @@ class SecretDialog(QDialog):
         done.setDefault(True)
         buttons.accepted.connect(self.accept)
         column.addWidget(buttons)
-        self.finished.connect(lambda *_ignored: self._secret.clear())
+        self.finished.connect(lambda *_ignored: self._secret.setText(""))
         self.resize(pieces.space(self, 28), self.sizeHint().height())
