@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible, QColor, QImage, QPalette
+from PySide6.QtGui import QAccessible, QColor, QImage, QPalette, QPixmap, QPixmapCache
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -145,7 +145,9 @@ def test_of_a_window_that_is_closed_no_picture_is_kept_and_it_looks_the_same_aga
 
     before = seen()
     assert before.size() == frame.size()
+    QPixmapCache.insert("a glyph", QPixmap(9, 9))
     frame.close()
+    assert not QPixmapCache.find("a glyph", QPixmap())  # nor for Qt to wake up for
     assert frame.backingStore().size().width() == 1
     frame.come()
     assert seen() == before

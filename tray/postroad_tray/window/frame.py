@@ -10,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QByteArray, QEvent, QSettings, QSize, Qt, QTimer
-from PySide6.QtGui import QCloseEvent, QHideEvent, QKeySequence, QShortcut, QShowEvent
+from PySide6.QtGui import (
+    QCloseEvent,
+    QHideEvent,
+    QKeySequence,
+    QPixmapCache,
+    QShortcut,
+    QShowEvent,
+)
 from PySide6.QtWidgets import (
     QDialog,
     QFrame,
@@ -221,6 +228,8 @@ class Frame(QMainWindow):
             # What it looked like: 33 MB of a whole screen of 4K. Qt would keep it, and paints anew.
             if (painted := self.backingStore()) is not None:
                 painted.resize(QSize(1, 1))
+            # Else Qt wakes up every ten seconds, to throw away a quarter of what is left of it.
+            QPixmapCache.clear()
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
