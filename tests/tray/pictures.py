@@ -10,7 +10,6 @@ from postroad import contract
 from postroad.contract import Health, MessageState, Path, Severity, State
 from postroad_tray.facts import (
     Contact,
-    Device,
     Endpoints,
     Link,
     Message,
@@ -150,17 +149,6 @@ def request(number: int) -> Request:
     )
 
 
-def device(number: int) -> Device:
-    return Device(
-        f"{contract.DEVICE_PATH}/{key(900 + number)}",
-        key=key(900 + number),
-        is_this=number == 0,
-        takes_mail=True,
-        seen_at=NOW,
-        certified_until=NOW + 300 * DAY,
-    )
-
-
 def with_people(
     people: int, letters: int = 0, requests: int = 0, link: Link = Link.THERE, **told: object
 ) -> Picture:
@@ -180,7 +168,6 @@ def with_people(
         messages=tuple(map(letter, range(letters))),
         contacts=tuple(map(contact, range(people))),
         requests=tuple(map(request, range(requests))),
-        devices=(device(0),),
     )
 
 

@@ -82,8 +82,8 @@ def test_it_is_said_in_sentences() -> None:
     said = "Half of them arrived within 400 ms, 95 of 100 within 2.0 h."
     assert health_words.times(found.total.seconds_to_receipt) == said
     assert health_words.outages(found.outages) == (
-        "2 holders did not answer when they were needed; 3 letters met that, and none was lost. "
-        "The slowest was safe after 3.2 s."
+        "2 holders did not answer when they were needed; 3 letters met that, 3 arrived all the "
+        "same, and none was lost. The slowest was safe after 3.2 s."
     )
     assert "1 expired" in health_words.outages(replace(found.outages, lost=1))
     assert health_words.outages(Outages()) == "No holder failed when it was needed."

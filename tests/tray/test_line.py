@@ -61,7 +61,6 @@ def test_all_that_the_service_tells_is_in_the_picture(alive: Scene, asking: Aski
     assert (contact.address, contact.name) == (alive.bora.address, "bora")
     (peer,) = seen.peers
     assert peer.contact == contact.object_path
-    assert [device.is_this for device in seen.devices] == [True]
 
 
 def test_a_letter_is_seen_from_its_coming_to_its_end(

@@ -7,7 +7,6 @@ not be read, none are shown.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 
@@ -24,21 +23,17 @@ class Choices:
     def shows_names(self) -> bool:
         """Whether notifications say whom it is about, and why."""
         try:
-            with self._file.open("rb") as file:
-                read = json.loads(file.read(READ_BYTES_MAX))
+            read = folders.kept(self._file, READ_BYTES_MAX)
         except FileNotFoundError:
             return True
-        except (OSError, ValueError, RecursionError):
+        except (OSError, ValueError):
             return False
         return isinstance(read, dict) and read.get(_NAMES) is True
 
     def show_names(self, wanted: bool) -> bool:
         """Whether it is kept so now."""
-        beside = self._file.with_suffix(".new")
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            beside.write_text(json.dumps({_NAMES: wanted}), encoding="utf-8")
-            beside.replace(self._file)
+            folders.keep(self._file, {_NAMES: wanted})
         except OSError:
             return False
         return True

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from postroad import contract
-from postroad_tray.facts import Picture
+from postroad_tray.facts import KINDS, Contact, Message, Peer, Picture, Request
 
 ANSWER_SECONDS = 10.0  # for what makes others work; what is only read comes within SILENT_SECONDS
 SILENT_SECONDS = 1.5  # a service that says nothing for so long is shown as such
@@ -43,6 +43,18 @@ class Question:
     seconds: float = ANSWER_SECONDS
 
 
+def question_about(
+    one: Peer | Message | Contact | Request,
+    member: str,
+    signature: str = "",
+    body: Sequence[Any] = (),
+    seconds: float = ANSWER_SECONDS,
+) -> Question:
+    """A method of the object that it was read from."""
+    (interface,) = (name for name, (_field, kind) in KINDS.items() if isinstance(one, kind))
+    return Question(member, signature, body, one.object_path, interface, seconds=seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What came back, variants unwrapped; or the name of an error (`contract.BusError`, or another
@@ -60,6 +72,11 @@ class Answer:
     def value(self) -> Any:
         """The first value, or None."""
         return self.values[0] if self.values else None
+
+    @property
+    def second(self) -> Any:
+        """The second value, or None."""
+        return self.values[1] if len(self.values) > 1 else None
 
     @property
     def fields(self) -> dict[str, Any]:

@@ -35,7 +35,6 @@ ASIDE_BYTES_MAX = 256 * wire.KIB  # of what is no answer: the service's are a fe
 CROWD = 200  # messages, after which it may be that more come than we take
 PROBE_SECONDS = 1.0
 BEHIND_SECONDS_MAX = 5.0  # beyond, we hang up, since the bus keeps all that we do not take
-NO_AUTO_START = 0x2  # of the flags of a message
 
 
 @dataclass(frozen=True, slots=True)

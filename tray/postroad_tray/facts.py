@@ -164,17 +164,6 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
-    object_path: str
-    key: str = ""
-    is_this: bool = False
-    is_revoked: bool = False
-    takes_mail: bool = False
-    seen_at: int = 0
-    certified_until: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Picture:
     """All that is known at one moment. Where the link is not THERE, the rest is what was told last,
     or empty: whoever draws it says so."""
@@ -185,7 +174,6 @@ class Picture:
     messages: tuple[Message, ...] = ()
     contacts: tuple[Contact, ...] = ()
     requests: tuple[Request, ...] = ()
-    devices: tuple[Device, ...] = ()
 
     @property
     def is_there(self) -> bool:
@@ -210,7 +198,6 @@ KINDS: Mapping[str, tuple[str, type[Any]]] = {  # the field of a picture, and wh
     contract.MESSAGE_INTERFACE: ("messages", Message),
     contract.CONTACT_INTERFACE: ("contacts", Contact),
     contract.REQUEST_INTERFACE: ("requests", Request),
-    contract.DEVICE_INTERFACE: ("devices", Device),
 }
 
 

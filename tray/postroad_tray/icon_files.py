@@ -13,6 +13,11 @@ THEME = Path(__file__).parent / "icons" / "hicolor"
 _SYMBOLIC = "-symbolic"
 
 
+def coloured_path(name: str) -> Path:
+    """The same in colours of its own, for where nobody gives a symbolic one the panel's."""
+    return icon_path(name.removesuffix(_SYMBOLIC))
+
+
 def icon_path(name: str) -> Path:
     """`state.icon_name`, or `state.APPLICATION`, with or without `-symbolic`."""
     if name.endswith(_SYMBOLIC):  # the theme that all others fall back to has one folder for these

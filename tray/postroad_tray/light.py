@@ -20,7 +20,7 @@ from postroad_tray.client import Client
 from postroad_tray.deeds import Do
 from postroad_tray.facts import Picture
 from postroad_tray.gnome import is_gnome
-from postroad_tray.icon_files import icon_path
+from postroad_tray.icon_files import coloured_path
 from postroad_tray.menu import Item, menu
 from postroad_tray.state import APPLICATION, icon_name, sign, tooltip
 from postroad_tray.tongue import _
@@ -140,7 +140,7 @@ class LightIcon:
         """As a panel is told it: by its name where the theme has it, else by its file."""
         if self._gtk.IconTheme.get_default().has_icon(name):
             return name
-        return str(icon_path(name.removesuffix("-symbolic")))
+        return str(coloured_path(name))
 
     def _menu(self, items: tuple[Item, ...]) -> Any:
         return self._pystray.Menu(*(self._line(one) for one in items))

@@ -10,7 +10,6 @@ See: the Desktop Notifications Specification 1.3; docs/adr/0029-tray.md.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -30,7 +29,6 @@ NOTIFICATIONS = "org.freedesktop.Notifications"
 NOTIFICATIONS_PATH = "/org/freedesktop/Notifications"
 DEFAULT = "default"  # the key of a click on the notification itself
 KEPT_BYTES_MAX = 256 * 1024
-_OPENED, _CLOSED, _TOKEN = "ActionInvoked", "NotificationClosed", "ActivationToken"
 
 Later = Callable[[float, Callable[[], None]], Callable[[], None]]
 """Call that in so many seconds; what comes back calls it off."""
@@ -183,21 +181,16 @@ class Notifier:
     # --- keeping ---------------------------------------------------------------------------------
 
     def _keep(self) -> None:
-        beside = self._keep_in.with_suffix(".new")
         try:
-            self._keep_in.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            kept = notices.to_keep(self._memory, self._now())
-            beside.write_text(json.dumps(kept), encoding="utf-8")
-            beside.replace(self._keep_in)
+            folders.keep(self._keep_in, notices.to_keep(self._memory, self._now()))
         except OSError as error:  # at worst something is told twice
             log.info("what was told cannot be kept: %s", error)
 
 
 def _kept(path: Path) -> dict[str, float]:
     try:
-        with path.open("rb") as file:
-            read = json.loads(file.read(KEPT_BYTES_MAX))
-    except (OSError, ValueError, RecursionError):
+        read = folders.kept(path, KEPT_BYTES_MAX)
+    except (OSError, ValueError):
         return {}
     if not isinstance(read, dict):
         return {}

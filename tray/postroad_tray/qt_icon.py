@@ -23,7 +23,7 @@ from postroad_tray.client import Client
 from postroad_tray.deeds import Do, OpenOrHide
 from postroad_tray.facts import Picture
 from postroad_tray.gnome import is_gnome
-from postroad_tray.icon_files import icon_path
+from postroad_tray.icon_files import coloured_path
 from postroad_tray.menu import Item, menu
 from postroad_tray.state import icon_name, sign, tooltip
 
@@ -120,7 +120,7 @@ def load(name: str) -> QIcon:
     symbolic one, the colour that they want."""
     if QIcon.hasThemeIcon(name):
         return QIcon.fromTheme(name)
-    return QIcon(str(icon_path(name.removesuffix("-symbolic"))))
+    return QIcon(str(coloured_path(name)))
 
 
 class DrawnMenu:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QWidget
 
-from postroad import contract
 from postroad_tray import plain
-from postroad_tray.client import Answer, Client, Question
+from postroad_tray.client import Answer, Client, Question, question_about
 from postroad_tray.deeds import Place
 from postroad_tray.facts import Contact, Picture, Request
 from postroad_tray.tongue import _
@@ -167,13 +166,7 @@ class Contacts(Page):
         *,
         said: str,
     ) -> None:
-        question = Question(
-            member,
-            signature,
-            body,
-            object_path=contact.object_path,
-            interface=contract.CONTACT_INTERFACE,
-        )
+        question = question_about(contact, member, signature, body)
         self._client.ask(question, self._outcome(said.format(name=plain.apart(contact.name))))
 
     def _outcome(
@@ -228,13 +221,7 @@ class Contacts(Page):
     def _ask_request(
         self, request: Request, member: str, signature: str, body: Sequence[object], said: str
     ) -> None:
-        question = Question(
-            member,
-            signature,
-            body,
-            object_path=request.object_path,
-            interface=contract.REQUEST_INTERFACE,
-        )
+        question = question_about(request, member, signature, body)
         outcome = self._outcome(said.format(address=plain.apart(request.address)))
         self._ask_once(self._decided, (request.object_path, member), question, outcome)
 

@@ -58,23 +58,23 @@ def contents(client: Client, trails: Trails) -> Sequence[Entry]:
         Entry(
             Place.FIRST_RUN, _("First steps"), Glyph.SETUP, first_run, listed=run.is_listed
         ),
-        Entry("overview", _("Overview"), Glyph.OVERVIEW, overview),
-        Entry("peers", _("Peers"), Glyph.PEERS, peers),
+        Entry(Place.OVERVIEW, _("Overview"), Glyph.OVERVIEW, overview),
+        Entry(Place.PEERS, _("Peers"), Glyph.PEERS, peers),
         Entry(
-            "queue",
+            Place.QUEUE,
             _("Queue"),
             Glyph.QUEUE,
             queue,
             waits=lambda picture: picture.node.parcels_under_way,
         ),
-        Entry("health", _("Health"), Glyph.HEALTH, health, begins=(Place.CONNECTION,)),
+        Entry(Place.HEALTH, _("Health"), Glyph.HEALTH, health, begins=(Place.CONNECTION,)),
         Entry(
-            "contacts",
+            Place.CONTACTS,
             _("Contacts"),
             Glyph.CONTACTS,
             contacts,
             waits=lambda picture: picture.node.requests_waiting,
             begins=(Place.REQUESTS, Place.INVITE, Place.ACCEPT),
         ),
-        Entry("setup", _("Set-up"), Glyph.SETUP, setup),
+        Entry(Place.SETUP, _("Set-up"), Glyph.SETUP, setup),
     )

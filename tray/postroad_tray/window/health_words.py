@@ -67,7 +67,10 @@ def outages(found: Outages) -> str:
         if found.lost
         else _("none was lost")
     )
-    sentence = _("{failed}; {met}, and {lost}.").format(failed=failed, met=met, lost=lost)
+    survived = many("{n} arrived all the same", "{n} arrived all the same", found.survived)
+    sentence = _("{failed}; {met}, {survived}, and {lost}.").format(
+        failed=failed, met=met, survived=survived, lost=lost
+    )
     if found.slowest_seconds:
         sentence += " " + _("The slowest was safe after {time}.").format(
             time=span(found.slowest_seconds)

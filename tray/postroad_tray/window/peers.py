@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from postroad import contract
-from postroad_tray.client import Answer, Client, Question
+from postroad_tray.client import Answer, Client, question_about
 from postroad_tray.facts import Peer, Picture
 from postroad_tray.tongue import _
 from postroad_tray.trails import Trails
@@ -85,11 +84,6 @@ class Peers(Page):
             self.said.emit(good if answer.is_good else answer.sentence)
             self._tell()
 
-        question = Question(
-            "Ping",
-            object_path=peer.object_path,
-            interface=contract.PEER_INTERFACE,
-            seconds=PING_SECONDS,
-        )
+        question = question_about(peer, "Ping", seconds=PING_SECONDS)
         self._tell()
         self._client.ask(question, answered)

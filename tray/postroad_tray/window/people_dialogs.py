@@ -19,10 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from postroad import contract
 from postroad_tray import plain
 from postroad_tray.ages import lasting
-from postroad_tray.client import Answer, Client, Question, Typed
+from postroad_tray.client import Answer, Client, Question, Typed, question_about
 from postroad_tray.facts import Contact
 from postroad_tray.tongue import _
 from postroad_tray.window import contact_rows, pieces
@@ -122,7 +121,7 @@ class Invite(_Dialog):
         self.code.show_text(link, _("The link, as a code for a camera"))
         self.name.setEnabled(False)
         self.make.hide()
-        details = answer.values[1] if len(answer.values) > 1 else {}
+        details = answer.second
         pieces.say(self.outcome, _works(details))
         self.copy.setFocus()
         self.adjustSize()
@@ -199,7 +198,7 @@ class Accept(_Dialog):
         if not answer.is_good:
             pieces.say(self.outcome, plain.paragraph(answer.sentence))
             return
-        details = answer.values[1] if len(answer.values) > 1 else {}
+        details = answer.second
         said = contact_rows.accepted(details if isinstance(details, dict) else {})
         pieces.say(self.outcome, said)
         self.link.clear()
@@ -249,13 +248,7 @@ class Verify(_Dialog):
     def _ask(
         self, member: str, signature: str, body: list[object], then: Callable[[Answer], None]
     ) -> None:
-        question = Question(
-            member,
-            signature,
-            body,
-            object_path=self._contact.object_path,
-            interface=contract.CONTACT_INTERFACE,
-        )
+        question = question_about(self._contact, member, signature, body)
         self._client.ask(question, self.while_open(then))
 
     def _shown(self, answer: Answer) -> None:
@@ -265,7 +258,7 @@ class Verify(_Dialog):
             return
         self._number = " ".join(shown.split())
         pieces.say(self.number, shown)
-        code = answer.values[1] if len(answer.values) > 1 else ""
+        code = answer.second
         if isinstance(code, str) and 0 < len(code) <= LINK_LENGTH_MAX:
             self.code.show_text(code, _("The safety number, as a code for a camera"))
         self.same.setEnabled(True)
@@ -316,11 +309,5 @@ class Rename(_Dialog):
             else:
                 pieces.say(self.outcome, plain.paragraph(answer.sentence))
 
-        question = Question(
-            "Rename",
-            "s",
-            [self.name.text().strip()],
-            object_path=self._contact.object_path,
-            interface=contract.CONTACT_INTERFACE,
-        )
+        question = question_about(self._contact, "Rename", "s", [self.name.text().strip()])
         self._client.ask(question, self.while_open(told))

@@ -165,11 +165,6 @@ def breakable(text: str) -> str:
     return _ENDLESS.sub(lambda found: _BREAK.join(found[0]), text)
 
 
-def without_mnemonic(text: str) -> str:
-    """For buttons, menus, tabs and headers: an & is an &."""
-    return text.replace("&", "&&")
-
-
 def tip(widget: QWidget, text: str) -> None:
     """A tooltip that is no markup, whatever it looks like."""
     widget.setToolTip(tip_text(text))

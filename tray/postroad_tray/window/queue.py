@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping
 
 from PySide6.QtGui import QKeySequence, QShortcut
 
-from postroad import contract
 from postroad_tray import plain
-from postroad_tray.client import Answer, Client, Question
+from postroad_tray.client import Answer, Client, Question, question_about
 from postroad_tray.facts import Message, Picture
 from postroad_tray.tongue import _, many
 from postroad_tray.window import letter_rows, pieces
@@ -122,14 +121,7 @@ class Queue(Page):
             self._tell()
 
         self._errands.run(
-            [
-                Question(
-                    member,
-                    object_path=one.object_path,
-                    interface=contract.MESSAGE_INTERFACE,
-                )
-                for one in letters
-            ],
+            [question_about(one, member) for one in letters],
             done,
             step,
         )
