@@ -163,7 +163,7 @@ def test_its_icon_is_on_the_desktop_and_does_what_it_is_clicked_for(
         place.begin_tray()
     until(lambda: has_name(olga), "the tray is on the bus")
     place.show_icons()
-    place.wait_for_icon()
+    place.wait_for_icon_to_stand()
     if host == desktops.SHELL:  # whose panel has one colour
         assert icon_name(olga).endswith("-symbolic")
     place.activate()

@@ -6,6 +6,8 @@ Purpose: find our icon in what the screen shows, and click and type as a person 
 from __future__ import annotations
 
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageChops
@@ -18,6 +20,7 @@ ENVELOPE = (0x3A, 0x80, 0xCB)  # the blue of our letter, which is grey where Pos
 NEAR = 30  # of 255, for what scaling makes of a colour
 PIXELS = 20  # of that colour at least, on the smallest panel
 SECONDS_MAX = 30.0
+STANDS_SECONDS = 1.5
 TITLE = "Postroad"
 # From the bottom of the menu of a node that is well: see postroad_tray/menu.py.
 QUIT, OPEN = 1, 7
@@ -61,8 +64,26 @@ class Hand:
         def holds() -> bool:
             return (self.icon() is not None) == there
 
+        self.until(holds, f"the icon {'comes' if there else 'goes'}")
+
+    def wait_for_icon_to_stand(self) -> None:
+        """It is made anew a second after a panel came (qt_icon.SETTLE_MS), and whoever clicks just
+        then has something else under the pointer."""
+        where, since = self.icon(), time.monotonic()
+
+        def stands() -> bool:
+            nonlocal where, since
+            before, where = where, self.icon()
+            if where is None or where != before:
+                since = time.monotonic()
+            return time.monotonic() - since > STANDS_SECONDS
+
+        self.until(stands, "the icon comes, and stands still")
+
+    def until(self, holds: Callable[[], bool], what: str) -> None:
+        """Wait for it; where it does not come about, a picture of the screen is kept."""
         try:
-            until(holds, f"the icon {'comes' if there else 'goes'}", SECONDS_MAX)
+            until(holds, what, SECONDS_MAX)
         except ClaimFailed as failed:
             self.shot().save(self.keeps / "screen.png")
             raise ClaimFailed(f"{failed} See {self.keeps}/screen.png.\n{self.log()}") from failed
@@ -78,8 +99,12 @@ class Hand:
         return self._run("xdotool", "getactivewindow", "getwindowname").stdout.strip() == TITLE
 
     def wait_for_window(self, open_: bool = True) -> None:
-        what = f"the window {'opens' if open_ else 'goes'}\n{self.log()}"
-        until(lambda: bool(self.windows()) == open_, what, SECONDS_MAX)
+        what = f"the window {'opens' if open_ else 'goes'}"
+        self.until(lambda: bool(self.windows()) == open_, what)
+
+    def wait_for_keys(self) -> None:
+        """A window that has just opened may not be where one types yet, and is not hidden then."""
+        self.until(self.takes_keys, "the window takes keys")
 
     # --- what is done -----------------------------------------------------------------------------
 
@@ -108,7 +133,7 @@ class Hand:
 
     def close_window(self) -> None:
         """By its key."""
-        until(self.takes_keys, f"the window takes keys\n{self.log()}", SECONDS_MAX)
+        self.wait_for_keys()
         self.press("Escape")
         self.wait_for_window(open_=False)
 
@@ -121,7 +146,7 @@ class Hand:
             self._menu = box or (0, 0, 0, 0)
             return self._menu[2] - self._menu[0] > 150 and self._menu[3] - self._menu[1] > 120
 
-        until(has_opened, f"a menu opens\n{self.log()}", SECONDS_MAX)
+        self.until(has_opened, "a menu opens")
 
     def choose(self, from_the_bottom: int) -> None:
         """That line of the open menu; all below it can be chosen, too."""

@@ -57,7 +57,8 @@ class Tray:
         wait_for_name(NAME)
 
     def wait_for_its_end(self) -> None:
-        assert self.process.wait(SECONDS_MAX) == 0, self._place.log()
+        self._place.until(lambda: self.process.poll() is not None, "the tray ends")
+        assert self.process.returncode == 0, self._place.log()
 
 
 def start(place: Desktop, *words: str) -> subprocess.Popen[bytes]:
@@ -76,11 +77,12 @@ def test_the_icon_comes_with_the_panel_and_does_what_it_is_clicked_for(
     tray = Tray(place, "--background")  # at login it is often there before the panel
     assert place.windows() == []
     host = place.begin_panel(panel)
-    place.wait_for_icon()
+    place.wait_for_icon_to_stand()
     assert place.windows() == []
 
     place.click(1)
     place.wait_for_window()
+    place.wait_for_keys()
     time.sleep(DOUBLE_CLICK_SECONDS)
     place.click(1)
     place.wait_for_window(open_=False)
@@ -101,7 +103,7 @@ def test_the_icon_comes_with_the_panel_and_does_what_it_is_clicked_for(
     place.wait_for_icon(there=False)
     assert tray.process.poll() is None
     place.begin_panel(panel)
-    place.wait_for_icon()
+    place.wait_for_icon_to_stand()
 
     place.open_menu()
     place.choose(QUIT)
