@@ -7,6 +7,7 @@ opened by a click.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dbus_next.aio
 import pytest
 
 import dev
@@ -21,13 +23,14 @@ from bus_scene import Scene, scene, wait_for_name
 from person import surroundings, until
 from postroad import contract
 from postroad_tray.instance import NAME
-from session_bus import LibraryClient
+from session_bus import PROPERTIES, LibraryClient, closed, connected
 from tray.hand import OPEN, QUIT
 from tray.panels import COMMANDS, ON_WAYLAND, Desktop, WaylandDesktop, desktop
 
 SECONDS_MAX = 30.0
 DOUBLE_CLICK_SECONDS = 0.6  # a click that comes sooner is the second of two, and hides nothing
 DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where python3-gi is
+WATCHER, SETTLE_SECONDS = "org.kde.StatusNotifierWatcher", 1.0  # of postroad_tray/qt_icon.py
 NO_ICON = "Postroad is running without an icon"
 
 
@@ -149,3 +152,40 @@ def test_gnome_without_icons_says_so_and_a_click_opens_the_window(place: Desktop
     assert place.windows() == []
     place.begin("dunstctl", "action", "0")
     place.wait_for_window()
+
+
+def test_a_host_that_is_ready_late_is_told_of_the_icon_again(place: Desktop) -> None:
+    """Its name has been there for a while: a bar that loads slowly, at a login."""
+    Tray(place, "--background")
+    asyncio.run(_be_ready_late())
+
+
+async def _be_ready_late() -> None:
+    bus = await connected(dbus_next.aio)
+    told: list[str] = []
+
+    def heard(message: dbus_next.Message) -> dbus_next.Message | None:
+        if message.member == "RegisterStatusNotifierItem":
+            told.append(message.body[0])
+            return dbus_next.Message.new_method_return(message)
+        if message.interface == PROPERTIES:  # of what is asked, Qt reads this one alone
+            yes = dbus_next.Variant("b", True)
+            many = message.member == "GetAll"
+            body = {"IsStatusNotifierHostRegistered": yes} if many else yes
+            return dbus_next.Message.new_method_return(message, "a{sv}" if many else "v", [body])
+        return None
+
+    async def until_told(times: int) -> None:
+        async with asyncio.timeout(SECONDS_MAX):
+            while len(told) < times:
+                await asyncio.sleep(0.05)
+
+    bus.add_message_handler(heard)
+    await bus.request_name(WATCHER)
+    await until_told(1)
+    await asyncio.sleep(2 * SETTLE_SECONDS)  # until the name alone has nothing made any more
+    before = len(told)
+    ready = ("/StatusNotifierWatcher", WATCHER, "StatusNotifierHostRegistered")
+    await bus.send(dbus_next.Message.new_signal(*ready))
+    await until_told(before + 1)
+    await closed(bus)

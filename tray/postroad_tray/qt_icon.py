@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import SLOT, QObject, QTimer, Slot
 from PySide6.QtDBus import QDBusConnection, QDBusServiceWatcher
 from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
@@ -60,6 +60,14 @@ class TrayIcon(QObject):
         self._settling.timeout.connect(self._hosts_have_settled)
         hosts = QDBusServiceWatcher(HOSTS_REGISTER_AT, QDBusConnection.sessionBus(), parent=self)
         hosts.serviceOwnerChanged.connect(self._hosts_came_or_went)
+        QDBusConnection.sessionBus().connect(  # type: ignore[call-overload]  # of a SLOT, too
+            HOSTS_REGISTER_AT,
+            "/StatusNotifierWatcher",
+            HOSTS_REGISTER_AT,
+            "StatusNotifierHostRegistered",
+            self,
+            SLOT("_a_host_registered()"),
+        )
         client.watch(self._draw)
 
     @staticmethod
@@ -79,6 +87,11 @@ class TrayIcon(QObject):
         return tray
 
     def _hosts_came_or_went(self, _name: str, _before: str, _after: str) -> None:
+        self._settling.start()
+
+    @Slot()
+    def _a_host_registered(self) -> None:
+        # Where there is much to do at login, that is seconds after the name came: see below.
         self._settling.start()
 
     def _hosts_have_settled(self) -> None:
