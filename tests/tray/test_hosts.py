@@ -121,7 +121,7 @@ def test_the_light_icon_has_the_same_menu(place: Desktop, panel: str) -> None:
     place.surroundings["PYTHONPATH"] += f":{DISTRIBUTION}"
     place.begin_panel(panel)
     tray = Tray(place, "--light")
-    place.wait_for_icon()
+    place.wait_for_icon_to_stand()  # its library begins with XEmbed where the panel is still busy
     place.open_menu()
     place.choose(OPEN)  # the window is a program of its own, with Qt
     place.wait_for_window()
