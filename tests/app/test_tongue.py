@@ -103,3 +103,15 @@ def test_what_is_wrong_with_a_running_node_is_read_in_german(anna: Person, tmp_p
     assert "Was mit X markiert ist, ist kaputt. Beginnen Sie dort." in examined
     assert asked("contacts") == "Noch niemand. So machen Sie eine Einladung: postroad invite\n"
     assert asked("pause", "--for", "bald").startswith("postroad: 'bald' ist keine Zeit.")
+
+
+def test_why_the_keys_are_locked_is_read_in_german(anna: Person, tmp_path: Path) -> None:
+    protect = anna.type("keys", "protect", "--passphrase", stdin="a long passphrase\n" * 2)
+    assert protect.returncode == 0, protect.stderr
+    anna.begin_start()
+    until(lambda: "locked now" in anna.type("keys").stdout, "the node says that it is locked")
+    told = typed(tmp_path, "--config", str(anna.config), "keys")
+    assert (
+        "Sie sind jetzt gesperrt. Ihre Schlüssel warten auf ihre Passphrase. "
+        "Geben Sie ein: postroad unlock\n"
+    ) in told

@@ -16,6 +16,7 @@ from postroad import contract
 from postroad.contract import BUS_NAME, MANAGER_INTERFACE, ROOT_PATH
 from postroad.doors.dbus import interfaces
 from postroad.machine.clock import SystemClock
+from postroad.protocol.delivery import CANCELLED
 from session_bus import CLIENTS, Asker, Client, LibraryClient, client, closed, connected
 
 OBJECT_MANAGER = interfaces.OBJECT_MANAGER
@@ -240,6 +241,22 @@ def test_a_letter_is_seen_from_its_acceptance_to_its_end(met: Scene) -> None:
     assert order[0] == "InterfacesAdded"
     assert order[-1] == "InterfacesRemoved"
     assert not named(heard, "MessageFailed")
+
+
+def test_why_a_letter_came_back_is_told_in_parts(met: Scene) -> None:
+    def cancel() -> None:
+        write(met.anna, met.bora, 1)
+        (letter,) = met.anna.postroad("queue")["queue"]
+        met.anna.postroad("queue", "cancel", str(letter["id"]))
+
+    met.bora.stop()
+    heard = signals_during(cancel, 2.0)
+    met.bora.start()
+    (failed,) = named(heard, "MessageFailed")
+    _, error, text, details = failed.body
+    assert (failed.signature, error, text) == ("ossa{sv}", "cancelled", CANCELLED)
+    (part,) = details["TextParts"].value
+    assert (part["Template"].value, part["Arguments"].value) == (CANCELLED, {})
 
 
 def test_nothing_is_told_more_often_than_twice_a_second(met: Scene) -> None:

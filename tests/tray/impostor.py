@@ -105,8 +105,9 @@ async def a_flood(self: Impostor) -> None:
 async def hints(self: Impostor) -> None:
     await self.asked.wait()
     while True:
-        body = [f"{contract.MESSAGE_PATH}/1", "failed", "x" * 10_000]
-        await self.bus.send(Message.new_signal(ROOT, MANAGER, "MessageFailed", "oss", body))
+        details = {"TextParts": Variant("s", "x" * 10_000)}
+        body = [f"{contract.MESSAGE_PATH}/1", "failed", "x" * 10_000, details]
+        await self.bus.send(Message.new_signal(ROOT, MANAGER, "MessageFailed", "ossa{sv}", body))
 
 
 async def ever_more_objects(self: Impostor) -> None:

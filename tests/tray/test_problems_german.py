@@ -4,6 +4,7 @@ of which it is made, and the tray says them by its own catalogue."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import catalogues
 from bus_scene import scene
 from drawing import drawn
 from postroad import contract, phrases
+from postroad.delivery import reasons
 from postroad.delivery.reasons import in_parts
 from postroad.doors.dbus.values import Typed, table
 from postroad.protocol.delivery import REFUSALS
 from postroad.protocol.health import Facts, Unwilling, judge
 from postroad.sealing.receipt import Verdict
-from postroad_tray import errors, facts, plain, tongue
-from postroad_tray.client import Answer
+from postroad_tray import errors, facts, notices, plain, tongue
+from postroad_tray.client import Answer, Signal
 from postroad_tray.facts import Link, Picture
 from postroad_tray.window import open_window
 from tray import pictures, seeing
@@ -127,6 +129,25 @@ def test_a_refusal_of_the_bus_is_german_as_far_as_nothing_was_put_into_it() -> N
     for said in ("Nobody knows this.", "{name} {n}: no. Ask for a new one.", "x. " * 9000):
         assert errors.refused("x", said).sentence == plain.line(said, plain.PARAGRAPH_MAX)
     assert errors.refused("x", "").sentence == "Das ging nicht."
+
+
+@pytest.mark.usefixtures("german")
+def test_a_letter_that_came_back_is_told_in_german_with_the_words_of_others() -> None:
+    reason = reasons.node_said("Go {words}.")
+    text = "".join(reason)  # as it comes over the bus
+    told = Signal(
+        contract.MANAGER_INTERFACE,
+        "MessageFailed",
+        contract.ROOT_PATH,
+        ("/m/1", "failed", text, {"TextParts": parts_of(reason)}),
+    )
+    memory = notices.hear(notices.Memory(), told, pictures.healthy())
+    (cause,) = memory.returned
+    assert cause.what == "Der Knoten des Empfängers sagte: Go {words}."
+    for details in ({}, {"TextParts": [HOSTILE]}, {"TextParts": parts_of("All lies.")}):
+        lies = replace(told, values=(*told.values[:3], details))
+        (cause,) = notices.hear(notices.Memory(), lies, pictures.healthy()).returned
+        assert cause.what == text
 
 
 def parts_of(text: str) -> list[dict[str, Any]]:

@@ -118,15 +118,18 @@ def hear(memory: Memory, signal: Signal, picture: Picture) -> Memory:
     if (signal.interface, signal.member) != (contract.MANAGER_INTERFACE, "MessageFailed"):
         return memory
     match signal.values:
-        case (str(path), "failed", str(reason)):
+        case (str(path), "failed", str(reason), Mapping() as details):
             name = f"returned {path}"
+        case (str(path), "failed", str(reason)):
+            name, details = f"returned {path}", {}
         case _:
             return memory
     known = {one.name for one in memory.returned} | memory.told.keys()
     if name in known or len(memory.returned) >= TOLD_MAX:
         return memory
     recipient = next((one.recipient for one in picture.messages if one.object_path == path), "")
-    why = plain.apart(plain.line(facts.as_one(reason)))  # a hint is passed on to us as it came
+    # A hint is passed on to us as it came.
+    why = plain.apart(facts.retold({**details, "Text": reason}, "Text", plain.LINE_MAX))
     words = f"{plain.apart(recipient)}: {why}" if recipient else why
     cause = Cause(name, Slot.RETURNED, 20.0, words)  # those of one letter come together
     return replace(memory, returned=(*memory.returned, cause))

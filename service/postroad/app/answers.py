@@ -351,7 +351,12 @@ STATISTICS: Shape = {
         "whole days, the oldest first; those on which nothing came are left out",
     ),
 }
-LOCKED: Shape = {**_VERDICT, **_PROTECTION, "reason": text("what to do, in a sentence")}
+LOCKED: Shape = {
+    **_VERDICT,
+    **_PROTECTION,
+    "reason": text("what to do, in a sentence"),
+    "reason_parts": _PARTS,
+}
 CANNOT_START: Shape = {**_VERDICT, "cannot_start": text("what it waits for, in a sentence")}
 
 ANSWERS: dict[str, tuple[Shape, ...]] = {
@@ -644,6 +649,7 @@ ANSWERS: dict[str, tuple[Shape, ...]] = {
             "file": text("where they lie"),
             "running": truth("whether a node was asked"),
             "reason": text("why they are locked").or_absent(),
+            "reason_parts": _PARTS.or_absent(),
         },
     ),
     "keys protect": ({**_PROTECTION, "before": _PROTECTION["protection"]},),

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from postroad import phrases
 from postroad.app.mail_doors import Sockets, refused
 from postroad.base.errors import Locked, PostroadError
 from postroad.base.seams import Disk, PeerUid
@@ -130,7 +131,8 @@ class _Opening:
 
     async def _keys(self, _: dict[str, Any]) -> dict[str, Any]:
         wrapped = await self._disk.run(lambda: keyring.stored(self._disk))
-        return {**told(wrapped.header, locked=True), "reason": self.reason}
+        because = {"reason": self.reason, "reason_parts": phrases.told(self.reason)}
+        return {**told(wrapped.header, locked=True), **because}
 
     async def _status(self, request: dict[str, Any]) -> dict[str, Any]:
         return {**await self._keys(request), **await self._health(request)}

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from postroad.app.tongue import _, later, said, shown
+from postroad.app.tongue import _, later, retold, said, shown
 
 _WAYS = {
     "plain": later("are readable by your own programs, and by whoever gets a copy of the file"),
@@ -18,7 +18,7 @@ def protection(answer: dict[str, Any]) -> None:
     how = said(_WAYS[answer["protection"]])
     click.echo(_("Your keys in {file} {how}.").format(file=answer["file"], how=how))
     if answer["locked"]:
-        click.echo(f"{_('They are locked now.')} {answer['reason']}")
+        click.echo(f"{_('They are locked now.')} {retold(answer, 'reason')}")
     if answer["protection"] == "plain":
         click.echo(_("To wrap them, type one of these:"))
         for way in ("--passphrase", "--keyring"):

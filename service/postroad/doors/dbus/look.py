@@ -282,7 +282,8 @@ def _message_events(messages: Iterable[Reply], memory: Memory) -> Iterable[Signa
         if one["state"] == MessageState.DELIVERED:
             yield _event("MessageDelivered", path, table({"recipient": one["recipient"]}))
         elif one["state"] in _ENDED:
-            yield _event("MessageFailed", path, one["state"], clean(one["reason"]))
+            details = table({"text_parts": one["reason_parts"]})
+            yield _event("MessageFailed", path, one["state"], clean(one["reason"]), details)
 
 
 def _request_events(waiting: Iterable[Reply], memory: Memory) -> Iterable[Signal]:

@@ -33,6 +33,7 @@ LISTS_OF_TABLES = {  # of these an empty one has a type, too
     "Problems",
     "Proposals",
     "Quarantine",
+    "ReasonParts",
     "Settings",
     "SummaryParts",
     "Tried",
