@@ -151,7 +151,7 @@ def test_a_folder_above_that_a_group_may_replace_is_refused_but_not_one_of_our_o
     above.chmod(0o775)
     FolderDisk(above / "between" / "data").close()  # of the group that is its owner's alone
     os.chown(above, 0, 4711)
-    with pytest.raises(NotToBeHad, match=f"group with the number 4711 .*chmod g-w {above}"):
+    with pytest.raises(NotToBeHad, match=f"group 4711 .*chmod g-w {above}"):
         FolderDisk(above / "between" / "data")
     above.chmod(0o1775)
     FolderDisk(above / "between" / "data").close()

@@ -90,6 +90,16 @@ def test_a_long_problem_is_read_to_its_end() -> None:
     assert few.summary.endswith("verloren gehen, bevor Sie ihn haben.")
 
 
+@pytest.mark.usefixtures("german")
+def test_nobody_but_the_reader_is_called_sie() -> None:
+    """At the beginning of a German sentence it would be "they" and "you" alike."""
+    late, nobody = told(of_a_node(unanswered=5, contacts=5, late_here=2)).node.problems
+    assert nobody.summary.endswith(
+        " Die anderen sind aus, oder etwas zwischen Ihnen und ihnen hält die Verbindung auf."
+    )
+    assert late.summary.endswith(": Die Briefe liegen nur auf diesem Computer.")
+
+
 @pytest.mark.usefixtures("german", "qt")
 def test_the_longest_problems_fit_into_a_narrow_window() -> None:
     failing = (("directory", "The directory could not be asked: errno 101, network unreachable."),)

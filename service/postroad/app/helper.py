@@ -50,6 +50,7 @@ from postroad.peers.reach import Reach
 from postroad.peers.relay import RelayServer, Rules
 from postroad.peers.strangers import StrangersGate
 from postroad.peers.timekeeper import Timekeeper
+from postroad.phrases import phrase
 from postroad.protocol import wire
 from postroad.protocol.border import EVERYWHERE, Border
 from postroad.protocol.holding import HoldFor
@@ -352,10 +353,12 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(name, main.cancel)
     try:
         asked_at = listeners.unix(config.control_path)
-        with advised("--relay-port takes another one, but only TCP 443 is open everywhere."):
+        with advised(
+            phrase("--relay-port takes another one, but only TCP 443 is open everywhere.")
+        ):
             relays_at = machine.listeners.relay(config.relay_port)
         async with AsyncExitStack() as stack:
-            with advised("--port takes another one."):
+            with advised(phrase("--port takes another one.")):
                 helper = await stack.enter_async_context(build_helper(config, machine))
             await stack.enter_async_context(ended_by_another(config.policy, main.cancel))
 

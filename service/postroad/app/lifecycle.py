@@ -173,7 +173,9 @@ class _Life:
         cut = policies.narrowed_keys(config, policy)
         config = policies.narrowed(config, policy)
         with ExitStack() as cleanup:
-            with advised(f"To use another folder, change data in {self._house.path}."):
+            with advised(
+                phrase("To use another folder, change data in {path}.", path=self._house.path)
+            ):
                 disk = FolderDisk(config.data, reserve_bytes=round(config.reserve_mib * limits.MIB))
             cleanup.callback(disk.close)
             for line in disk.mended:
@@ -198,7 +200,10 @@ class _Life:
                 return listening
             listening.close()
         with advised(
-            f"Give it a folder of your own with a short name: runtime in {self._house.path}."
+            phrase(
+                "Give it a folder of your own with a short name: runtime in {path}.",
+                path=self._house.path,
+            )
         ):
             self._asked_at = path, listeners.unix(path)
         return self._asked_at[1]

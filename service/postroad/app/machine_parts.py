@@ -24,7 +24,7 @@ from postroad.machine.own_addresses import EVERYWHERE
 from postroad.machine.supply import SystemSupply
 from postroad.machine.tls_network import TlsNetwork
 from postroad.peers.relay import Rules
-from postroad.phrases import joined
+from postroad.phrases import Phrase, joined
 from postroad.protocol.border import border
 from postroad.protocol.holding import HoldFor
 
@@ -67,7 +67,7 @@ def settings(config: Config) -> Settings:
 
 
 @contextmanager
-def advised(advice: str) -> Iterator[None]:
+def advised(advice: Phrase) -> Iterator[None]:
     """Add to the machine's fact what its owner can do about it."""
     try:
         yield

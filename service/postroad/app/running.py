@@ -41,7 +41,7 @@ from postroad.machine.desktop_keyring import DesktopKeyring
 from postroad.machine.disk import FolderDisk
 from postroad.machine.supply import SystemSupply
 from postroad.machine.systemd import Manager
-from postroad.phrases import phrase
+from postroad.phrases import Phrase, phrase
 from postroad.protocol.health import Verdict
 from postroad.protocol.starting import Keeper
 from postroad.sealing.wrapping import Wrapping
@@ -137,10 +137,7 @@ class Running:
         main = asyncio.current_task()
         assert main is not None
         machine, config = self._machine, self._config
-        keys = "peer_port" + (" or peer_hosts" if config.peer_hosts else "")
-        with advised(
-            phrase("To use another one, change {keys} in {path}.", keys=keys, path=self._house.path)
-        ):
+        with advised(another_port(self._house.path, has_hosts=bool(config.peer_hosts))):
             settings = machine_parts.settings(config)
             node = await stack.enter_async_context(
                 build_node(settings, machine, wrapping, self._locksmith, self._opening())
@@ -284,3 +281,14 @@ async def done_once_there_is_room(
     finally:
         noting.cancel()
         await asyncio.wait({noting})
+
+
+def another_port(path: Path, *, has_hosts: bool) -> Phrase:
+    if has_hosts:
+        return phrase(
+            "To use another one, change {key} or {other} in {path}.",
+            key="peer_port",
+            other="peer_hosts",
+            path=path,
+        )
+    return phrase("To use another one, change {key} in {path}.", key="peer_port", path=path)

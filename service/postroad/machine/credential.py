@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from postroad.base.errors import NotToBeHad
+from postroad.phrases import phrase
 
 NAME = "postroad-keys"
 BYTES_MAX = 64 * 1024
@@ -17,11 +18,17 @@ def fetch() -> bytes:
     """The credential's octets; NotToBeHad when the service was given none."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if not folder:
-        raise NotToBeHad(f"systemd has given this process no credentials ({NAME} is wanted).")
+        raise NotToBeHad(
+            phrase("systemd has given this process no credentials ({name} is wanted).", name=NAME)
+        )
     try:
         with open(Path(folder) / NAME, "rb") as file:
             return file.read(BYTES_MAX)
     except OSError as error:
         raise NotToBeHad(
-            f"systemd has given this process no credential {NAME} ({error.strerror})."
+            phrase(
+                "systemd has given this process no credential {name} ({why}).",
+                name=NAME,
+                why=error.strerror,
+            )
         ) from error

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from postroad.base.errors import NotToBeHad, PostroadError
+from postroad.phrases import Phrase, phrase
 
 if TYPE_CHECKING:
     from secretstorage import Collection
@@ -60,7 +61,9 @@ class DesktopKeyring:
 
 
 def _stopping() -> NotToBeHad:
-    return NotToBeHad("The desktop keyring is not waited for any more: your node is stopping.")
+    return NotToBeHad(
+        phrase("The desktop keyring is not waited for any more: your node is stopping.")
+    )
 
 
 def _answer(call: Future[T], work: Callable[[], T]) -> None:
@@ -78,7 +81,7 @@ def _fetch(name: str, *, ask: bool) -> bytes:
     with _collection(ask=ask) as collection:
         found = list(collection.search_items(_attributes(name)))
         if not found:
-            raise NotToBeHad("The desktop keyring has no entry of Postroad any more.")
+            raise NotToBeHad(phrase("The desktop keyring has no entry of Postroad any more."))
         return bytes(found[0].get_secret())
 
 
@@ -88,7 +91,7 @@ def _keep(name: str, secret: bytes) -> None:
         for kept in collection.search_items(_attributes(name)):
             if kept.get_secret() == secret:
                 return
-    raise NotToBeHad("The desktop keyring did not keep what it was given.")
+    raise NotToBeHad(phrase("The desktop keyring did not keep what it was given."))
 
 
 def _forget(name: str) -> None:
@@ -117,9 +120,9 @@ def _collection(*, ask: bool) -> Iterator["Collection"]:
     except PostroadError:
         raise
     except TimeoutError as error:
-        raise NotToBeHad("The desktop keyring did not answer in time.") from error
+        raise NotToBeHad(phrase("The desktop keyring did not answer in time.")) from error
     except (SecretStorageException, DBusErrorResponse, OSError, ValueError, KeyError) as error:
-        raise NotToBeHad(f"No desktop keyring answers here ({_why(error)}).") from error
+        raise NotToBeHad(_no_answer(error)) from error
 
 
 def _unlocked(connection: Any, ask: bool) -> "Collection":
@@ -128,15 +131,17 @@ def _unlocked(connection: Any, ask: bool) -> "Collection":
 
     session = open_session(connection)
     if not session.encrypted:
-        raise NotToBeHad("The desktop keyring would send secrets over the bus in clear.")
+        raise NotToBeHad(phrase("The desktop keyring would send secrets over the bus in clear."))
     try:
         collection = Collection(connection, session=session)
     except ItemNotFoundException:
         if not ask:
-            raise NotToBeHad("The desktop keyring is not open, or has never been used.") from None
+            raise NotToBeHad(
+                phrase("The desktop keyring is not open, or has never been used.")
+            ) from None
         collection = create_collection(connection, "Default", "default", session)
     if collection.is_locked() and (not ask or collection.unlock(timeout=OWNER_SECONDS_MAX)):
-        raise NotToBeHad("The desktop keyring is locked.")
+        raise NotToBeHad(phrase("The desktop keyring is locked."))
     return collection
 
 
@@ -159,8 +164,12 @@ def _connect() -> Any:
     return connection
 
 
-def _why(error: Exception) -> str:
+def _no_answer(error: Exception) -> Phrase:
     """What the bus said; without a bus, the library only names the variable that would tell."""
     if isinstance(error, KeyError):
-        return f"{error.args[0]} is not set: no desktop session"
-    return str(error) or type(error).__name__
+        return phrase(
+            "No desktop keyring answers here ({variable} is not set: no desktop session).",
+            variable=error.args[0],
+        )
+    why = str(error) or type(error).__name__
+    return phrase("No desktop keyring answers here ({why}).", why=why)

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, TypeVar
 from postroad.base import limits
 from postroad.base.errors import DiskFull, NotToBeHad
 from postroad.machine import privacy
+from postroad.phrases import phrase
 
 T = TypeVar("T")
 FOLDERS = ("bodies", "sealed", "spool")
@@ -42,13 +43,19 @@ class FolderDisk:
             self._lock = _new_or_old(self._folder / "lock")
         except OSError as error:
             raise NotToBeHad(
-                f"The data folder {self._folder} cannot be used ({error.strerror})."
+                phrase(
+                    "The data folder {folder} cannot be used ({why}).",
+                    folder=self._folder,
+                    why=error.strerror,
+                )
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
-            raise NotToBeHad(f"Another Postroad already runs in {self._folder}.") from error
+            raise NotToBeHad(
+                phrase("Another Postroad already runs in {folder}.", folder=self._folder)
+            ) from error
         for name in self.names("spool"):  # left by a crash: nothing refers to them
             self.remove(f"spool/{name}")
         self._thread = _Worker()

@@ -13,6 +13,7 @@ import os
 import resource
 
 from postroad.base.errors import NotToBeHad
+from postroad.phrases import phrase
 
 PR_SET_DUMPABLE = 4
 
@@ -23,4 +24,6 @@ def keep_memory_private() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         reason = os.strerror(ctypes.get_errno())
-        raise NotToBeHad(f"The memory of this process cannot be kept from others ({reason}).")
+        raise NotToBeHad(
+            phrase("The memory of this process cannot be kept from others ({why}).", why=reason)
+        )

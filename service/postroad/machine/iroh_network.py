@@ -35,6 +35,7 @@ from postroad.base.seams import Admits, Path
 from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import ask_relay, knock_quic
 from postroad.machine.own_addresses import EVERYWHERE
+from postroad.phrases import phrase
 from postroad.protocol import border as border_module
 from postroad.protocol import wire
 from postroad.protocol.border import Border
@@ -110,8 +111,11 @@ class IrohNetwork:
                     bound = await _bind(secret, hosts, port)
                     return IrohEndpoint(bound, port, self._border)
         raise NotToBeHad(
-            f"UDP port {port} for peers cannot be opened: most likely another program has it; "
-            "stop that program if you can."
+            phrase(
+                "UDP port {port} for peers cannot be opened: most likely another program has it; "
+                "stop that program if you can.",
+                port=port,
+            )
         )
 
 

@@ -18,7 +18,7 @@ from postroad.base.errors import ConfigurationError, NotToBeHad
 from postroad.base.ids import HostPort
 from postroad.machine import privacy
 from postroad.machine.own_addresses import EVERYWHERE
-from postroad.phrases import joined, phrase
+from postroad.phrases import Phrase, joined, phrase
 
 BACKLOG = 128
 LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
@@ -152,7 +152,11 @@ def unix(path: Path) -> socket.socket:
             raise
     except OSError as error:
         raise NotToBeHad(
-            f"The control socket {path} cannot be made ({error.strerror or error})."
+            phrase(
+                "The control socket {path} cannot be made ({why}).",
+                path=path,
+                why=error.strerror or error,
+            )
         ) from error
     return listening
 
@@ -278,7 +282,7 @@ def _remove_stale(path: Path) -> None:
     raise ConfigurationError(f"Another Postroad answers at {path}. Use that one, or stop it first.")
 
 
-def _why(error: OSError, at: HostPort, kind: socket.SocketKind, door: str) -> str:
+def _why(error: OSError, at: HostPort, kind: socket.SocketKind, door: str) -> Phrase:
     protocol = "TCP" if kind == socket.SOCK_STREAM else "UDP"
     match error.errno:
         case errno.EADDRINUSE:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from postroad.base.errors import NotToBeHad
+from postroad.phrases import Phrase, joined, phrase
 
 OTHERS = 0o077
 KEYS = ("keys", "helper-key")
@@ -83,8 +84,17 @@ def _close(path: Path, *, is_folder: bool) -> Iterator[str]:
     _expect_ours(path, found, is_folder=is_folder)
     if path.name in KEYS and found.st_nlink > 1:
         raise NotToBeHad(
-            f"{path} has another name as well, under which the keys would stay when they change. "
-            f"Find it with: find / -xdev -samefile {path}    and remove that one."
+            joined(
+                phrase(
+                    "{path} has another name as well, under which the keys would stay when they "
+                    "change.",
+                    path=path,
+                ),
+                phrase(
+                    "Find it with: find / -xdev -samefile {path}    and remove that one.",
+                    path=path,
+                ),
+            )
         )
     mode, right = stat.S_IMODE(found.st_mode), 0o700 if is_folder else 0o600
     if mode & OTHERS or mode & right != right:  # a umask may have taken from us, too
@@ -96,18 +106,36 @@ def _close(path: Path, *, is_folder: bool) -> Iterator[str]:
 def _expect_ours(path: Path, found: os.stat_result, *, is_folder: bool) -> None:
     if stat.S_ISLNK(found.st_mode):
         raise NotToBeHad(
-            f"{path} is a link to {os.readlink(path)}, and could lead elsewhere tomorrow. "
-            "Put what it leads to in its place."
+            joined(
+                phrase(
+                    "{path} is a link to {target}, and could lead elsewhere tomorrow.",
+                    path=path,
+                    target=os.readlink(path),
+                ),
+                phrase("Put what it leads to in its place."),
+            )
         )
     if found.st_uid != os.geteuid():
         raise NotToBeHad(
-            f"{path} belongs to {_name(found.st_uid)}, and you are {_name(os.geteuid())}. "
-            f"If it is yours, make it so: sudo chown -R {_name(os.geteuid())} {path}"
+            joined(
+                phrase(
+                    "{path} belongs to {owner}, and you are {name}.",
+                    path=path,
+                    owner=_name(found.st_uid),
+                    name=_name(os.geteuid()),
+                ),
+                phrase(
+                    "If it is yours, make it so: sudo chown -R {name} {path}",
+                    name=_name(os.geteuid()),
+                    path=path,
+                ),
+            )
         )
     right = stat.S_ISDIR(found.st_mode) if is_folder else stat.S_ISREG(found.st_mode)
     if not right:
-        kind = "a folder" if is_folder else "a file"
-        raise NotToBeHad(f"{path} is not {kind}, as it should be. Move it away.")
+        no_folder = phrase("{path} is not a folder, as it should be. Move it away.", path=path)
+        no_file = phrase("{path} is not a file, as it should be. Move it away.", path=path)
+        raise NotToBeHad(no_folder if is_folder else no_file)
 
 
 def _expect_safe_way(folder: Path) -> None:
@@ -117,22 +145,39 @@ def _expect_safe_way(folder: Path) -> None:
         found = above.stat()
         if found.st_uid not in trusted:
             raise NotToBeHad(
-                f"{above} belongs to {_name(found.st_uid)}, who may rename what is in it, and so "
-                f"put another folder in the place of {folder}. Keep yours in a folder of your own."
+                joined(
+                    phrase(
+                        "{above} belongs to {owner}, who may rename what is in it, and so put "
+                        "another folder in the place of {folder}.",
+                        above=above,
+                        owner=_name(found.st_uid),
+                        folder=folder,
+                    ),
+                    phrase("Keep yours in a folder of your own."),
+                )
             )
         if found.st_mode & stat.S_ISVTX:  # as /tmp: nobody can rename there what is not theirs
             continue
         if found.st_mode & stat.S_IWOTH:
-            raise _open_above(above, "Everybody", "o-w")
+            who = phrase(
+                "Everybody may rename what is in {above}, and so put another folder in the place "
+                "of yours.",
+                above=above,
+            )
+            raise _open_above(above, who, "o-w")
         if found.st_mode & stat.S_IWGRP and not _is_own_group(above, found.st_gid):
-            raise _open_above(above, f"The group {_group_name(found.st_gid)}", "g-w")
+            who = phrase(
+                "The group {group} may rename what is in {above}, and so put another folder in "
+                "the place of yours.",
+                group=_group_name(found.st_gid),
+                above=above,
+            )
+            raise _open_above(above, who, "g-w")
 
 
-def _open_above(above: Path, who: str, closing: str) -> NotToBeHad:
-    return NotToBeHad(
-        f"{who} may rename what is in {above}, and so put another folder in the place of yours. "
-        f"Close it: chmod {closing} {above}"
-    )
+def _open_above(above: Path, who: Phrase, closing: str) -> NotToBeHad:
+    close = phrase("Close it: chmod {closing} {above}", closing=closing, above=above)
+    return NotToBeHad(joined(who, close))
 
 
 def _is_own_group(folder: Path, gid: int) -> bool:
@@ -163,11 +208,11 @@ def _group_name(gid: int) -> str:
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:
-        return f"with the number {gid}"
+        return str(gid)
 
 
 def _name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"the user with the number {uid}"
+        return str(uid)  # chown takes that, too
