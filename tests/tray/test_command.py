@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QObject
 
-from postroad_tray.window.command import OUTPUT_BYTES_MAX, Command, Outcome
+from postroad_tray.window.command import OUTPUT_BYTES_MAX, Command, CommandAnswer
 from tray import seeing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,22 +49,22 @@ def script(folder: Path, body: str) -> str:
 
 @pytest.mark.usefixtures("qt")
 def test_of_what_it_writes_no_more_is_kept_than_an_answer_can_be(tmp_path: Path) -> None:
-    parent, ended = QObject(), list[Outcome]()
+    parent, ended = QObject(), list[CommandAnswer]()
     command = Command(parent, script(tmp_path, "while :; do printf '%01000d' 0; done"))
     command.run([], 60.0, ended.append)
     seeing.until(lambda: bool(ended))
-    assert ended == [Outcome(sentence="It answered far too much, and was broken off.")]
+    assert ended == [CommandAnswer(sentence="It answered far too much, and was broken off.")]
     assert not command.is_running
 
 
 @pytest.mark.usefixtures("qt")
 def test_an_answer_may_be_long(tmp_path: Path) -> None:
-    parent, ended = QObject(), list[Outcome]()
+    parent, ended = QObject(), list[CommandAnswer]()
     words = "a" * (OUTPUT_BYTES_MAX - 100)
     (tmp_path / "answer").write_text(f'{{"ok": true, "words": "{words}"}}')
     Command(parent, script(tmp_path, f"cat {tmp_path}/answer")).run([], 60.0, ended.append)
     seeing.until(lambda: bool(ended))
-    assert ended == [Outcome({"ok": True, "words": words})]
+    assert ended == [CommandAnswer({"ok": True, "words": words})]
 
 
 @pytest.mark.usefixtures("qt")

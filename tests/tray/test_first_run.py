@@ -20,7 +20,7 @@ from postroad_tray.client import Answer
 from postroad_tray.deeds import Place
 from postroad_tray.facts import Picture
 from postroad_tray.window import first_run_words, open_window
-from postroad_tray.window.command import Command, Outcome, understood
+from postroad_tray.window.command import Command, CommandAnswer, understood
 from postroad_tray.window.contacts import Contacts
 from postroad_tray.window.first_run import FirstRun
 from postroad_tray.window.frame import Frame
@@ -223,9 +223,9 @@ class Ended:
     """What a command came to."""
 
     def __init__(self) -> None:
-        self.outcome: Outcome | None = None
+        self.outcome: CommandAnswer | None = None
 
-    def __call__(self, outcome: Outcome) -> None:
+    def __call__(self, outcome: CommandAnswer) -> None:
         assert self.outcome is None, "once"
         self.outcome = outcome
 
@@ -276,7 +276,7 @@ class TestCommand:
         seeing.until((tmp_path / "stopped").exists)
         command.run([], 20.0, second)
         seeing.until(lambda: second.outcome is not None, 20)
-        assert second.outcome == Outcome({"ok": True})
+        assert second.outcome == CommandAnswer({"ok": True})
         assert first.outcome is None
 
     def test_a_program_that_is_not_there_is_said(self, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from postroad_tray import library
 from postroad_tray.client import Answer, Offer, Question, Signal
 from postroad_tray.facts import Picture
 from postroad_tray.library import Library
-from postroad_tray.outbox import Outbox, Post
+from postroad_tray.outbox import Outbox, PostTo
 from postroad_tray.worker import Delivery, Worker
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Line:
 
     def __init__(
         self,
-        post: Post,
+        post: PostTo,
         *,
         bus_address: str | None = None,
         spoken_by: Library | None = None,

@@ -19,7 +19,7 @@ from postroad_tray.choices import Choices
 from postroad_tray.doer import Doer
 from postroad_tray.light import Lacking, LightIcon
 from postroad_tray.notifier import Notifier
-from postroad_tray.outbox import Post
+from postroad_tray.outbox import PostTo
 from postroad_tray.program import ENDS, FAILED, PROGRAM, Started, again, now, tell
 from postroad_tray.tongue import _
 
@@ -90,7 +90,7 @@ class _Tray:
 class WindowProgram:
     """The window, as a program beside this one; one that is there already comes to the front."""
 
-    def __init__(self, post: Post, say: Callable[[str], None]) -> None:
+    def __init__(self, post: PostTo, say: Callable[[str], None]) -> None:
         self._post = post
         self._say = say
         self._processes: list[subprocess.Popen[str]] = []

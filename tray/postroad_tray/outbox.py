@@ -16,12 +16,12 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 Deliver = Callable[[], None]
-Post = Callable[[Deliver], None]  # have a function called in the thread that draws, from any thread
+PostTo = Callable[[Deliver], None]  # have it called in the thread that draws, from any thread
 HINTS_MAX = 200  # that wait; what comes beyond is left out
 
 
 class Outbox:
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: PostTo) -> None:
         self._post = post
         self._lock = threading.Lock()
         self._waiting: deque[Deliver] = deque()

@@ -10,8 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from postroad_tray.outbox import Deliver
-from postroad_tray.outbox import Post as PostTo
+from postroad_tray.outbox import Deliver, PostTo
 
 
 class Post:

@@ -20,11 +20,12 @@ from postroad_tray.tongue import _
 
 PROGRAM = "postroad"
 OUTPUT_BYTES_MAX = 1_000_000
+ENABLE_SECONDS = 120.0
 KILLED_AFTER_MS = 3000
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandAnswer:
     """What it answered; or a sentence on why not."""
 
     answer: dict[str, Any] = field(default_factory=dict)
@@ -67,7 +68,7 @@ class Command(QObject):
         self._program = program
         self._process: _Process | None = None
         self._octets = b""
-        self._then: Callable[[Outcome], None] = lambda outcome: None
+        self._then: Callable[[CommandAnswer], None] = lambda outcome: None
         self._limit = QTimer(self)
         self._limit.setSingleShot(True)
         self._limit.timeout.connect(self._too_long)
@@ -77,7 +78,7 @@ class Command(QObject):
         return self._process is not None
 
     def run(
-        self, words: Sequence[str], seconds_max: float, then: Callable[[Outcome], None]
+        self, words: Sequence[str], seconds_max: float, then: Callable[[CommandAnswer], None]
     ) -> None:
         assert self._process is None, "one at a time"
         self._then = then
@@ -90,13 +91,17 @@ class Command(QObject):
         self._limit.start(round(seconds_max * 1000))
         process.start(self._program, [*words, "--json"])
 
+    def enable_service(self, then: Callable[[CommandAnswer], None]) -> None:
+        """Have the node start by itself from now on."""
+        self.run(["service", "enable"], ENABLE_SECONDS, then)
+
     def stop(self) -> None:
         """Nobody waits for its answer any more."""
         self._end(None)
 
     def _failed(self, process: _Process, error: QProcess.ProcessError) -> None:
         if process is self._process and error is QProcess.ProcessError.FailedToStart:
-            self._end(Outcome(sentence=_("The program {name} was not found.").format(
+            self._end(CommandAnswer(sentence=_("The program {name} was not found.").format(
                 name=self._program
             )))  # fmt: skip
 
@@ -107,17 +112,17 @@ class Command(QObject):
         self._octets += bytes(process.readAllStandardOutput().data())
         if len(self._octets) > OUTPUT_BYTES_MAX:
             self._octets = b""
-            self._end(Outcome(sentence=_("It answered far too much, and was broken off.")))
+            self._end(CommandAnswer(sentence=_("It answered far too much, and was broken off.")))
 
     def _too_long(self) -> None:
-        self._end(Outcome(sentence=_("It took too long, and was broken off.")))
+        self._end(CommandAnswer(sentence=_("It took too long, and was broken off.")))
 
     def _finished(self, process: _Process, *_ignored: object) -> None:
         self._read(process)
         if process is self._process:
             self._end(understood(self._octets, process.exitCode()))
 
-    def _end(self, outcome: Outcome | None) -> None:
+    def _end(self, outcome: CommandAnswer | None) -> None:
         process, self._process = self._process, None
         self._limit.stop()
         if process is not None:
@@ -129,15 +134,15 @@ class Command(QObject):
             self._then(outcome)
 
 
-def understood(octets: bytes, status: int) -> Outcome:
+def understood(octets: bytes, status: int) -> CommandAnswer:
     """From what it wrote."""
     try:
         told = json.loads(octets)
     except ValueError:
         told = None
     if not isinstance(told, dict):
-        return Outcome(sentence=_("It gave no answer (status {n}).").format(n=status))
+        return CommandAnswer(sentence=_("It gave no answer (status {n}).").format(n=status))
     if status or told.get("ok") is False:
         said = plain.paragraph(told.get("error"))
-        return Outcome(sentence=said or _("It failed (status {n}).").format(n=status))
-    return Outcome(told)
+        return CommandAnswer(sentence=said or _("It failed (status {n}).").format(n=status))
+    return CommandAnswer(told)

@@ -14,8 +14,8 @@ from postroad_tray.tongue import _
 from postroad_tray.window import contact_rows, pieces
 from postroad_tray.window.again import Again
 from postroad_tray.window.contact_rows import Invitation, Proposal
-from postroad_tray.window.lines import Line, Lines
 from postroad_tray.window.page import Page
+from postroad_tray.window.pending import Pending, PendingCard
 from postroad_tray.window.people_dialogs import Accept, Invite, Rename, Verify
 from postroad_tray.window.rows import Rows, Table
 
@@ -40,8 +40,8 @@ class Contacts(Page):
         self.accept_button = pieces.button(_("A&ccept an invitation …"), self.accept)
         self.column.addWidget(self._summary)
         self.column.addLayout(_from_the_left(self.invite_button, self.accept_button))
-        self._requests = Lines(_("They want to write to you"))
-        self._proposals = Lines(_("Proposed to you"))
+        self._requests = PendingCard(_("They want to write to you"))
+        self._proposals = PendingCard(_("Proposed to you"))
         self._table = Table(Rows(contact_rows.columns()), _("Contacts"))
         self._chosen = pieces.taken_words()
         self._buttons = {
@@ -51,7 +51,7 @@ class Contacts(Page):
             "remove": pieces.button(_("Re&move …"), self._remove),
         }
         self._copy = pieces.copy_button(_("the address"), self._address, _("C&opy address"))
-        self._invitations = Lines(_("Invitations that nobody has accepted yet"))
+        self._invitations = PendingCard(_("Invitations that nobody has accepted yet"))
         for widget in (self._requests, self._proposals):
             self.column.addWidget(widget)
         self.column.addWidget(self._table, 1)
@@ -183,7 +183,7 @@ class Contacts(Page):
     def _show_requests(self, requests: Sequence[Request]) -> None:
         _keep_listed(self._decided, (one.object_path for one in requests))
         lines = [
-            Line(
+            Pending(
                 one.object_path,
                 contact_rows.request_line(one, self._now),
                 contact_rows.request_line(one, self._now, is_short=True),
@@ -194,7 +194,7 @@ class Contacts(Page):
             )
             for one in requests[:REQUESTS_SHOWN_MAX]
         ]
-        self._requests.show_lines(lines)
+        self._requests.show_all(lines)
 
     def _accepts(self, request: Request) -> Callable[[], None]:
         said = _("{address} is your contact now, and their letter is in your INBOX.")
@@ -251,9 +251,9 @@ class Contacts(Page):
             return  # what was there before is better than nothing
         found = contact_rows.invitations(answer.value, self._now)
         _keep_listed(self._withdrawn, (one.id for one in found))
-        self._invitations.show_lines(
+        self._invitations.show_all(
             [
-                Line(
+                Pending(
                     one.id,
                     contact_rows.invitation_line(one, self._now),
                     contact_rows.invitation_line(one, self._now),
@@ -274,9 +274,9 @@ class Contacts(Page):
             return
         found = contact_rows.proposals(answer.value, self._now)
         _keep_listed(self._answered, (one.id for one in found))
-        self._proposals.show_lines(
+        self._proposals.show_all(
             [
-                Line(
+                Pending(
                     one.id,
                     contact_rows.proposal_line(one),
                     contact_rows.proposal_line(one, is_short=True),

@@ -31,7 +31,7 @@ from postroad_tray.deeds import Place
 from postroad_tray.facts import Endpoints, Picture
 from postroad_tray.tongue import _
 from postroad_tray.window import first_run_words, pieces, walked_away
-from postroad_tray.window.command import Command, Outcome
+from postroad_tray.window.command import Command, CommandAnswer
 from postroad_tray.window.doors import DoorsGrid
 from postroad_tray.window.first_run_words import Draft, Run
 from postroad_tray.window.page import Page
@@ -40,7 +40,6 @@ from postroad_tray.window.trial_letter import TrialLetter
 from postroad_tray.window.walked_away import WalkedAway
 
 SETUP_SECONDS = 60.0
-ENABLE_SECONDS = 120.0
 WORDS_IN_A_LINE = 4
 WORDS_SHOWN_MS = walked_away.SHOWN_MS
 
@@ -370,7 +369,7 @@ class NetworkStep(Step):
         self._command.stop()
         pieces.say(self.service, _("It is made to start by itself …"))
         self.reach.say(_("It begins …"))
-        self._command.run(["service", "enable"], ENABLE_SECONDS, self._enabled)
+        self._command.enable_service(self._enabled)
         self.go_on.setFocus()
 
     def draw(self, picture: Picture) -> None:
@@ -382,7 +381,7 @@ class NetworkStep(Step):
             self.reach.say(_("Others are asked how they see this computer …"))
             self._client.ask(NETCHECK, self.reach.show_answer)
 
-    def _enabled(self, outcome: Outcome) -> None:
+    def _enabled(self, outcome: CommandAnswer) -> None:
         good = first_run_words.enabled(outcome.answer)
         bad = _("It could not be made to start by itself: {why}").format(
             why=plain.apart(outcome.sentence)

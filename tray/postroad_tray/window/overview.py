@@ -25,7 +25,7 @@ from postroad_tray.window import health_words, overview_words, pieces, telling
 from postroad_tray.window.again import Again
 from postroad_tray.window.doors import DoorsGrid
 from postroad_tray.window.marks import MarkSign
-from postroad_tray.window.overview_words import Step
+from postroad_tray.window.overview_words import NextStep
 from postroad_tray.window.page import Page
 from postroad_tray.window.shapes import Mark
 from postroad_tray.window.walked_away import WalkedAway
@@ -60,7 +60,7 @@ class Overview(Page):
         self.column.addStretch(1)
         self._again = Again(STATISTICS_SECONDS)
         self._asked_for: object = None
-        self._asked: list[Step] = []  # their buttons wait for an answer
+        self._asked: list[NextStep] = []  # their buttons wait for an answer
 
     def draw(self, picture: Picture, now: float) -> None:
         mark, sentence = telling.headline(picture)
@@ -95,7 +95,7 @@ class Overview(Page):
             self._again.failed()
         self._day.show_answer(answer)
 
-    def _do(self, step: Step) -> None:
+    def _do(self, step: NextStep) -> None:
         if step.place is not None:
             self.turned_to.emit(step.place)
         if step.question is None and not step.starts:
@@ -123,9 +123,9 @@ class Overview(Page):
 class StepLine(QWidget):
     """One thing to do next, with its button."""
 
-    def __init__(self, do: Callable[[Step], None]) -> None:
+    def __init__(self, do: Callable[[NextStep], None]) -> None:
         super().__init__()
-        self.step = Step(Mark.OK, "")
+        self.step = NextStep(Mark.OK, "")
         self._sign = MarkSign(1.2)
         self._sentence = pieces.taken_words()
         self._next_step = pieces.taken_words()
@@ -147,7 +147,7 @@ class StepLine(QWidget):
         self._button.setEnabled(not is_waiting)
         self._button.setText(self.step.label_meanwhile if is_waiting else self.step.label)
 
-    def show_step(self, step: Step | None) -> None:
+    def show_step(self, step: NextStep | None) -> None:
         self.setVisible(step is not None)
         if step is None or step == self.step:
             return

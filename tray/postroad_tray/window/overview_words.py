@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """What to do next, in words; and a button that does it, or shows where it is done."""
 
     mark: Mark
@@ -46,12 +46,12 @@ class Door:
     shut: str = ""
 
 
-def steps(picture: Picture) -> tuple[Step, ...]:
+def steps(picture: Picture) -> tuple[NextStep, ...]:
     """The most pressing first."""
     banner = link_banner(picture)
     if banner is not None:
         label = _("&Start Postroad") if banner.may_start else ""
-        step = Step(
+        step = NextStep(
             banner.mark,
             banner.next_step,
             label=label,
@@ -63,7 +63,7 @@ def steps(picture: Picture) -> tuple[Step, ...]:
     match node.state:
         case State.SETUP_NEEDED:
             return (
-                Step(
+                NextStep(
                     Mark.ATTENTION,
                     _("You choose a name, and write down 24 words. It takes a few minutes."),
                     label=_("&Set up Postroad …"),
@@ -72,7 +72,7 @@ def steps(picture: Picture) -> tuple[Step, ...]:
             )
         case State.LOCKED:
             return (
-                Step(
+                NextStep(
                     Mark.ATTENTION,
                     _("No letter comes or goes until your keys are open."),
                     _("Where they are kept by your desktop's keyring, the button opens them; with "
@@ -87,18 +87,18 @@ def steps(picture: Picture) -> tuple[Step, ...]:
             return grave or _calm(picture)
 
 
-def _of_problem(problem: Problem) -> Step:
+def _of_problem(problem: Problem) -> NextStep:
     label, place = _help(problem.code)
     mark = SEVERITY_MARKS[problem.severity]
-    return Step(mark, problem.summary, problem.next_step, label, place=place)
+    return NextStep(mark, problem.summary, problem.next_step, label, place=place)
 
 
-def _calm(picture: Picture) -> tuple[Step, ...]:
+def _calm(picture: Picture) -> tuple[NextStep, ...]:
     """All is well: is there anything that the owner may like to do?"""
     node = picture.node
     if node.paused:
         return (
-            Step(
+            NextStep(
                 Mark.OFF,
                 _("You can read and write; letters wait until you are back."),
                 label=_("&Resume"),
@@ -112,10 +112,10 @@ def _calm(picture: Picture) -> tuple[Step, ...]:
             "{n} letters of people whom you do not know wait for your answer.",
             node.requests_waiting,
         )
-        return (Step(Mark.WAITING, said, label=_("&Look at them"), place=Place.REQUESTS),)
+        return (NextStep(Mark.WAITING, said, label=_("&Look at them"), place=Place.REQUESTS),)
     if not node.contact_count:
         return (
-            Step(
+            NextStep(
                 Mark.WAITING,
                 _("You have no contacts yet: invite the first person."),
                 label=_("&Invite someone …"),

@@ -17,13 +17,12 @@ from postroad_tray.facts import Picture
 from postroad_tray.tongue import _
 from postroad_tray.window import first_run_words, pieces, setup_words
 from postroad_tray.window.again import Again
-from postroad_tray.window.command import Command, Outcome
+from postroad_tray.window.command import Command, CommandAnswer
 from postroad_tray.window.page import Page
 from postroad_tray.window.rows import Rows, Table
 from postroad_tray.window.trial_letter import TrialLetter
 
 STATUS_SECONDS = 20.0
-ENABLE_SECONDS = 120.0
 BACKUP_SECONDS = 12 * 3600.0
 TABLE_LINES = 12
 ASKED_AGAIN_SECONDS = 60
@@ -84,7 +83,7 @@ class LoginCard(pieces.Card):
             self.icon.setChecked(not on)
             pieces.say(self.service, _("That could not be written into your settings."))
 
-    def _told(self, outcome: Outcome) -> None:
+    def _told(self, outcome: CommandAnswer) -> None:
         said = setup_words.service(outcome.answer) if outcome.is_good else outcome.sentence
         pieces.say(self.service, said)
         self.enable.setVisible(outcome.is_good and outcome.answer.get("enabled") is not True)
@@ -93,9 +92,9 @@ class LoginCard(pieces.Card):
         if self._command.is_running:
             return
         self.enable.setEnabled(False)
-        self._command.run(["service", "enable"], ENABLE_SECONDS, self._enabled)
+        self._command.enable_service(self._enabled)
 
-    def _enabled(self, outcome: Outcome) -> None:
+    def _enabled(self, outcome: CommandAnswer) -> None:
         self.enable.setEnabled(True)
         self.enable.setVisible(not outcome.is_good)
         good = first_run_words.enabled(outcome.answer)
@@ -176,7 +175,7 @@ class BackupCard(pieces.Card):
         self._running(True)
         self._command.run(["backup", "to", folder], BACKUP_SECONDS, self._done)
 
-    def _done(self, outcome: Outcome) -> None:
+    def _done(self, outcome: CommandAnswer) -> None:
         self._running(False)
         good = setup_words.backed_up(outcome.answer)
         pieces.say(self.outcome, good if outcome.is_good else outcome.sentence)

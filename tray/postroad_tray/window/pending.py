@@ -16,7 +16,7 @@ _PLACES_TO_BREAK = re.compile(r"[\s\u200b]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Pending:
     """A sentence and what may be done about it; known by its key. `short`: the same for where an
     address has no room."""
 
@@ -26,17 +26,17 @@ class Line:
     buttons: Sequence[tuple[str, Callable[[], None]]]
 
 
-class Lines(pieces.Card):
+class PendingCard(pieces.Card):
     """Nothing is seen where there are none."""
 
     def __init__(self, title: str) -> None:
         super().__init__(title)
-        self._shown: dict[str, LineWidget] = {}
+        self._shown: dict[str, PendingRow] = {}
         self.hide()
 
-    def show_lines(self, lines: Sequence[Line]) -> None:
+    def show_all(self, pending: Sequence[Pending]) -> None:
         """What stays keeps its widgets, and with them the focus."""
-        wanted = {one.key: one for one in lines}
+        wanted = {one.key: one for one in pending}
         for key in [key for key in self._shown if key not in wanted]:
             widget = self._shown.pop(key)
             self.inside.removeWidget(widget)
@@ -44,20 +44,20 @@ class Lines(pieces.Card):
             widget.deleteLater()
         for key, line in wanted.items():
             if key not in self._shown:
-                self._shown[key] = LineWidget(line.buttons)
+                self._shown[key] = PendingRow(line.buttons)
                 self.inside.addWidget(self._shown[key])
             self._shown[key].say(line)
         self.setVisible(bool(wanted))
 
 
-class LineWidget(QWidget):
+class PendingRow(QWidget):
     """What it says changes with time; its buttons stay. They are beside the words where both have
     room, else below; an address that has no room even then is shortened, and whole in the tooltip
     and for whoever hears it. Laid by hand: a layout would know of the turn one step too late."""
 
     def __init__(self, buttons: Sequence[tuple[str, Callable[[], None]]]) -> None:
         super().__init__()
-        self._line = Line("", "", "", ())
+        self._line = Pending("", "", "", ())
         self._longest = 0  # of the parts between two places to break
         self._words: QLabel = pieces.taken_words()
         self._buttons = [pieces.button(text, does) for text, does in buttons]
@@ -71,7 +71,7 @@ class LineWidget(QWidget):
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
 
-    def say(self, line: Line) -> None:
+    def say(self, line: Pending) -> None:
         self._line = line
         parts = _PLACES_TO_BREAK.split(pieces.breakable(line.sentence))
         self._longest = max(map(self._words.fontMetrics().horizontalAdvance, parts))
