@@ -25,6 +25,11 @@ _AS_IT_IS = "{text}"  # of what has no other language: the words of others, of s
 
 Say = Callable[[str], str]
 Count = Callable[[str, str, int], str]
+Put = Callable[[str], str]  # how a name, or whatever else is put in, is written
+
+
+def _as_it_is(text: str) -> str:
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,13 @@ class Part:
     count: int = 0
     arguments: Mapping[str, str] = field(default_factory=dict)
 
-    def said(self, say: Say, count: Count) -> str:
+    def said(self, say: Say, count: Count, put: Put = _as_it_is) -> str:
         """By these, which know a language. KeyError: it has a field that nothing is known for."""
+        arguments = {name: put(text) for name, text in self.arguments.items()}
         if not self.plural:
-            return _filled(say(self.template), self.arguments)
+            return _filled(say(self.template), arguments)
         form = count(self.template, self.plural, self.count)
-        return _filled(form, {**self.arguments, "n": str(self.count)})
+        return _filled(form, {**arguments, "n": str(self.count)})
 
     def told(self) -> dict[str, Any]:
         counted = {"plural": self.plural, "count": self.count} if self.plural else {}
@@ -96,12 +102,13 @@ def heard(english: str, parts: object) -> str:
     return found if found == english else english
 
 
-def said(text: str, say: Say, count: Count) -> str:
-    """It by `say` and `count`, of a reader's language; as it is, where it is no phrase."""
+def said(text: str, say: Say, count: Count, put: Put = _as_it_is) -> str:
+    """It by `say` and `count`, of a reader's language, with what is put in as `put` gives it; as
+    it is, where it is no phrase."""
     if not isinstance(text, Phrase):
         return text
     try:
-        return _joined(text.parts, say, count)
+        return _joined(text.parts, say, count, put)
     except KeyError:  # a catalogue with other fields
         return "".join(text)
 
@@ -136,12 +143,8 @@ def _parts(text: str) -> tuple[Part, ...]:
     return (Part(_AS_IT_IS, arguments={"text": text}),)
 
 
-def _joined(parts: tuple[Part, ...], say: Say, count: Count) -> str:
-    return " ".join(one.said(say, count) for one in parts)
-
-
-def _as_it_is(template: str) -> str:
-    return template
+def _joined(parts: tuple[Part, ...], say: Say, count: Count, put: Put = _as_it_is) -> str:
+    return " ".join(one.said(say, count, put) for one in parts)
 
 
 def _in_english(one: str, more: str, n: int) -> str:

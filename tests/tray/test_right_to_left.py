@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 from PySide6.QtWidgets import QDialog, QMessageBox, QWidget
 
-from postroad import contract
+from postroad import contract, phrases
 from postroad.contract import Severity
+from postroad.protocol.health import Facts, Unwilling, judge
+from postroad_tray import facts, plain
 from postroad_tray.client import Answer, Signal
 from postroad_tray.facts import Picture, Problem
 from postroad_tray.notices import Memory, Slot, hear, look
@@ -111,6 +113,42 @@ def test_what_is_said_of_an_answer_keeps_the_name_apart() -> None:
     assert is_kept_apart(contact_rows.accepted({"Helper": NAME}))
     for direct in (True, False):
         assert is_kept_apart(peer_rows.ping_words(NAME, {"Milliseconds": 3, "Direct": direct}))
+
+
+def retold(summary: phrases.Phrase) -> str:
+    told = {"Summary": "".join(summary), "SummaryParts": phrases.told(summary)}
+    return facts.retold(told, "Summary")
+
+
+def test_in_a_problem_of_the_service_a_name_is_kept_apart() -> None:
+    """In English and in any other language: the tray puts its sentences together itself."""
+    known = Facts(unwilling=(Unwilling(NAME, True, "no room"),), helpers_refusing=((NAME, "3"),))
+    told = [one for one in judge(known).problems if NAME in one.summary]
+    assert len(told) == 2
+    for one in told:
+        summary = one.summary
+        assert isinstance(summary, phrases.Phrase)
+        assert APART in retold(summary)
+        assert is_kept_apart(retold(summary))
+        assert facts.retold({"Summary": "".join(summary)}, "Summary") == summary  # no parts
+
+
+@pytest.mark.parametrize("length", range(1, 40))
+def test_however_a_sentence_is_cut_what_begins_in_it_ends_in_it(length: int) -> None:
+    for text in (f"{APART} writes to {APART}.", "\u2068\u2068ש\u2069\u2069\u2069 and \u202e\u2068"):
+        cut = plain.sentences(text, length)
+        assert len(cut) <= length
+        assert "\u202e" not in cut
+        depth = 0
+        for one in cut:
+            depth += {"\u2068": 1, "\u2069": -1}.get(one, 0)
+            assert 0 <= depth <= 1
+        assert depth == 0
+
+
+def test_a_template_of_nobody_turns_nothing_around() -> None:
+    bad = phrases.phrase("Look \u202e\u2067at {name}\u2069.", name=f"{NAME}\u202e\u2069")
+    assert retold(bad) == f"Look at {APART}."
 
 
 def test_in_a_notification_a_name_is_kept_apart_and_a_reason_is_plain() -> None:

@@ -318,7 +318,13 @@ def retold(told: Told, name: str, length_max: int = SENTENCES_LENGTH_MAX) -> str
     does not tell of which parts they are made."""
     english = told.get(name)
     known = phrases.heard(english, told.get(f"{name}Parts")) if isinstance(english, str) else ""
-    return plain.line(phrases.said(known, tongue._, tongue.many), length_max)
+    if not isinstance(known, phrases.Phrase):
+        return plain.line(known, length_max)
+
+    def put(text: str) -> str:
+        return plain.apart(plain.line(text, length_max))
+
+    return plain.sentences(phrases.said(known, tongue._, tongue.many, put), length_max)
 
 
 def as_one(sentences: str) -> str:

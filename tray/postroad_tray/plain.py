@@ -11,6 +11,7 @@ is put in `apart`.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 LINE_MAX = 200
@@ -44,6 +45,31 @@ def line(text: object, length_max: int = LINE_MAX) -> str:
     if not (shown.isascii() and shown.isprintable()):  # as most are, with nothing to look for
         shown = _with_few_marks("".join(map(_seen, shown)))
     return _shortened(" ".join(shown.split()), length_max, is_cut=len(text) > 4 * length_max)
+
+
+def sentences(text: str, length_max: int) -> str:
+    """One line of sentences, in which names are `apart` already and stay it, however it is cut: no
+    isolate is in another one, and each has its end."""
+    pieces = re.split(f"({_FIRST_STRONG_ISOLATE}|{_POP_ISOLATE})", text[: 4 * length_max])
+    kept, is_open = [], False
+    for one in pieces:
+        if one in (_FIRST_STRONG_ISOLATE, _POP_ISOLATE):
+            if is_open is (one == _POP_ISOLATE):
+                kept.append(one)
+                is_open = not is_open
+        else:
+            kept.append("".join(map(_seen, one)))
+    is_cut = len(text) > 4 * length_max
+    shown = " ".join(_with_few_marks("".join(kept)).split())
+    shown = _shortened(shown, length_max, is_cut)
+    if _is_open(shown):  # cut off in a name
+        shown = _shortened(shown, length_max - 1, is_cut)
+        shown += _POP_ISOLATE if _is_open(shown) else ""
+    return shown
+
+
+def _is_open(text: str) -> bool:
+    return text.count(_FIRST_STRONG_ISOLATE) > text.count(_POP_ISOLATE)
 
 
 def paragraph(text: object, length_max: int = PARAGRAPH_MAX) -> str:
