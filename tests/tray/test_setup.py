@@ -14,8 +14,9 @@ from postroad_tray.choices import Choices
 from postroad_tray.client import Answer
 from postroad_tray.facts import Link, Picture
 from postroad_tray.window import open_window, setup_words
+from postroad_tray.window.again import AFTER_FAILURE_SECONDS
 from postroad_tray.window.frame import Frame
-from postroad_tray.window.setup import SetUp
+from postroad_tray.window.setup import LOGIN_ASKED_AGAIN_SECONDS, SetUp
 from tray import pictures, seeing
 from tray.standing_in import StandIn
 
@@ -93,6 +94,37 @@ class TestPage:
             "service enable --json",
         ]
         assert not page.login.enable.isVisibleTo(frame)
+
+    def test_what_systemd_did_not_say_in_time_is_asked_again(self, command: Path) -> None:
+        self.answer(command, "service-status", {"ok": False, "error": "Not now."})
+        frame, client, page = self.opened()
+
+        def asked_at(seconds: float) -> int:
+            page.draw(client.picture, pictures.NOW + seconds)
+            seeing.until(lambda: not page.login._command.is_running)
+            return len((command / "typed").read_text().splitlines())
+
+        assert asked_at(0) == 1
+        assert seeing.shows(frame, "Not now.")
+        self.answer(command, "service-status", {"ok": True, "enabled": False})
+        assert asked_at(AFTER_FAILURE_SECONDS - 1) == 1
+        assert asked_at(AFTER_FAILURE_SECONDS) == 2
+        assert seeing.shows(frame, "does not start by itself")
+        self.answer(command, "service-status", {"ok": False, "error": "Not now."})
+        assert asked_at(LOGIN_ASKED_AGAIN_SECONDS) == 2
+        assert asked_at(LOGIN_ASKED_AGAIN_SECONDS + AFTER_FAILURE_SECONDS) == 3
+        assert seeing.shows(frame, "does not start by itself")  # what is known stays
+        assert page.login.enable.isVisibleTo(frame)
+
+    def test_a_click_counts_while_systemd_is_asked_again(self, command: Path) -> None:
+        self.answer(command, "service-enable", {"ok": True, "linger": True})
+        frame, client, page = self.opened()
+        seeing.until(lambda: seeing.shows(frame, "does not start by itself"))
+        (command / "service-status").unlink()  # it answers nothing now
+        page.draw(client.picture, pictures.NOW + LOGIN_ASKED_AGAIN_SECONDS)
+        assert page.login._command.is_running
+        seeing.click(page.login.enable)
+        seeing.until(lambda: seeing.shows(frame, "Your node runs, and starts by itself."))
 
     def test_the_icon_at_login_is_a_file_of_the_user(self, command: Path) -> None:
         _, _, page = self.opened()

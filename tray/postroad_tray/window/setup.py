@@ -26,6 +26,7 @@ STATUS_SECONDS = 20.0
 BACKUP_SECONDS = 12 * 3600.0
 TABLE_LINES = 12
 ASKED_AGAIN_SECONDS = 60
+LOGIN_ASKED_AGAIN_SECONDS = 600  # it is a program; and what it said may be in use meanwhile
 
 
 class SetUp(Page):
@@ -44,7 +45,7 @@ class SetUp(Page):
 
     def draw(self, picture: Picture, now: float) -> None:
         self.mail.may_write(picture.is_there and bool(picture.node.address))
-        self.login.look()
+        self.login.look(now)
         self.notifications.look()
         if picture.is_there:
             self.duties.look(now)
@@ -60,7 +61,9 @@ class LoginCard(pieces.Card):
         super().__init__(_("At login"))
         self._autostart = Autostart()
         self._command = Command(self)
-        self._is_asked = False
+        self._again = Again(LOGIN_ASKED_AGAIN_SECONDS)
+        self._now = 0.0
+        self._is_known = False
         self.icon = QCheckBox(_("Show the &icon when I log in"))
         self.icon.setChecked(self._autostart.is_on())
         self.icon.clicked.connect(self._turned)
@@ -70,12 +73,13 @@ class LoginCard(pieces.Card):
         self.inside.addWidget(self.icon)
         self.inside.addLayout(pieces.row(self.service, self.enable))
 
-    def look(self) -> None:
-        """The icon may be switched in the menu, too; systemd is asked once, whether our service
-        runs or not."""
+    def look(self, now: float) -> None:
+        """The icon may be switched in the menu, too; systemd is asked whether our service runs or
+        not."""
+        self._now = now
         self.icon.setChecked(self._autostart.is_on())
-        if not self._is_asked:
-            self._is_asked = True
+        if self._again.is_due(now) and not self._command.is_running:
+            self._again.asked(now)
             self._command.run(["service", "status"], STATUS_SECONDS, self._told)
 
     def _turned(self, on: bool) -> None:
@@ -84,17 +88,23 @@ class LoginCard(pieces.Card):
             pieces.say(self.service, _("That could not be written into your settings."))
 
     def _told(self, outcome: CommandAnswer) -> None:
-        said = setup_words.service(outcome.answer) if outcome.is_good else outcome.sentence
-        pieces.say(self.service, said)
-        self.enable.setVisible(outcome.is_good and outcome.answer.get("enabled") is not True)
+        if outcome.is_good:
+            self._is_known = True
+            pieces.say(self.service, setup_words.service(outcome.answer))
+            self.enable.setVisible(outcome.answer.get("enabled") is not True)
+            return
+        self._again.failed()
+        if not self._is_known:
+            pieces.say(self.service, outcome.sentence)
 
     def _enable(self) -> None:
-        if self._command.is_running:
-            return
+        self._command.stop()  # it may be asking
+        self._again.asked(self._now)
         self.enable.setEnabled(False)
         self._command.enable_service(self._enabled)
 
     def _enabled(self, outcome: CommandAnswer) -> None:
+        self._is_known = True
         self.enable.setEnabled(True)
         self.enable.setVisible(not outcome.is_good)
         good = first_run_words.enabled(outcome.answer)
