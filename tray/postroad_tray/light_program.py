@@ -7,11 +7,13 @@ See: docs/adr/0029-tray.md.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from typing import IO
 
 from postroad_tray import notifier, plain
 from postroad_tray.autostart import Autostart
@@ -22,6 +24,9 @@ from postroad_tray.notifier import Notifier
 from postroad_tray.outbox import PostTo
 from postroad_tray.program import ENDS, FAILED, PROGRAM, Started, again, now, tell
 from postroad_tray.tongue import _
+
+LAST_WORDS_MAX = 4096  # octets
+LAST_WORDS_SECONDS = 1.0
 
 
 def run(started: Started) -> int:
@@ -93,13 +98,13 @@ class WindowProgram:
     def __init__(self, post: PostTo, say: Callable[[str], None]) -> None:
         self._post = post
         self._say = say
-        self._processes: list[subprocess.Popen[str]] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
 
     def open(self, page: str = "") -> None:
         words = ["--window", *(["--page", page] if page else [])]
         try:
             process = subprocess.Popen(  # noqa: S603  (ourselves)
-                again(*words), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+                again(*words), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
             )
         except OSError as error:
             self._say(_("The window could not be started: {why}").format(why=error))
@@ -117,12 +122,38 @@ class WindowProgram:
         for process in self._processes:
             process.terminate()
 
-    def _wait(self, process: subprocess.Popen[str]) -> None:
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
         """In a thread of its own: what it says last is said in a notification, if it failed."""
-        _nothing, said = process.communicate()
-        self._post(partial(self._ended, process, said))
+        said = ""
+        try:
+            assert process.stderr is not None
+            words = _LastWords(process.stderr)
+            process.wait()
+            words.join(LAST_WORDS_SECONDS)
+            said = words.said()
+        finally:
+            self._post(partial(self._ended, process, said))
 
-    def _ended(self, process: subprocess.Popen[str], said: str) -> None:
+    def _ended(self, process: subprocess.Popen[bytes], said: str) -> None:
         self._processes.remove(process)
         if process.returncode == FAILED:
             self._say(plain.line(said.strip().removeprefix(f"{PROGRAM}: ")))
+
+
+class _LastWords(threading.Thread):
+    """The end of what a program writes. It is read as long as there is anybody who could write: a
+    mail program that the window has started has its words go the same way, and outlives it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._octets = b""
+        self.start()
+
+    def run(self) -> None:
+        with self._stream:
+            while octets := os.read(self._stream.fileno(), LAST_WORDS_MAX):
+                self._octets = (self._octets + octets)[-LAST_WORDS_MAX:]
+
+    def said(self) -> str:
+        return self._octets.decode(errors="replace")
