@@ -67,17 +67,12 @@ def test_an_answer_may_be_long(tmp_path: Path) -> None:
     assert ended == [CommandAnswer({"ok": True, "words": words})]
 
 
-@pytest.mark.usefixtures("qt")
-@pytest.mark.parametrize("how", ["at work", "stopped"])
-def test_when_the_tray_ends_it_is_asked_to_end_and_waited_for(tmp_path: Path, how: str) -> None:
-    body = (
-        f"trap 'sleep 0.3; touch {tmp_path}/tidied; exit 1' TERM\n"
-        f"touch {tmp_path}/begun; while :; do sleep 0.1; done"
-    )
-    words = [script(tmp_path, body), str(tmp_path / "begun"), how]
+def left(folder: Path, body: str, how: str) -> subprocess.CompletedProcess[str]:
+    """A tray whose owner ends it while the command is at work, or `stopped`."""
+    words = [script(folder, body), str(folder / "begun"), how]
     folders = os.pathsep.join(str(ROOT / one) for one in ("service", "tray"))
     variables = {**os.environ, "PYTHONPATH": folders, "QT_QPA_PLATFORM": "offscreen"}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", LEAVES, *words],
         env=variables,
         capture_output=True,
@@ -85,6 +80,51 @@ def test_when_the_tray_ends_it_is_asked_to_end_and_waited_for(tmp_path: Path, ho
         timeout=60,
         check=False,
     )
+
+
+def runs(number: Path) -> bool:
+    """Whether the process of that number is there, and no mere entry of one that has ended."""
+    try:
+        stat = Path(f"/proc/{number.read_text().strip()}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("how", ["at work", "stopped"])
+def test_when_the_tray_ends_it_is_asked_to_end_and_waited_for(tmp_path: Path, how: str) -> None:
+    body = (
+        f"trap 'sleep 0.3; touch {tmp_path}/tidied; exit 1' TERM\n"
+        f"touch {tmp_path}/begun; while :; do sleep 0.1; done"
+    )
+    done = left(tmp_path, body, how)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "tidied").exists()
     assert done.stderr == ""  # Qt has nothing to say of it
+
+
+@pytest.mark.parametrize("how", ["at work", "stopped"])
+def test_one_that_will_not_end_is_made_to_with_all_whom_it_has_started(
+    tmp_path: Path, how: str
+) -> None:
+    body = (
+        f"trap '' TERM\necho $$ > {tmp_path}/its\n"
+        f"sleep 120 &\necho $! > {tmp_path}/child\ntouch {tmp_path}/begun\nwait\nsleep 120"
+    )
+    done = left(tmp_path, body, how)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert not runs(tmp_path / "its")
+    assert not runs(tmp_path / "child")
+
+
+@pytest.mark.usefixtures("qt")
+def test_whom_it_leaves_behind_when_it_is_stopped_ends_too(tmp_path: Path) -> None:
+    child = f"sh -c 'trap \"\" TERM; echo $$ > {tmp_path}/child; while :; do sleep 0.1; done'"
+    parent, ended = QObject(), list[Outcome]()
+    command = Command(parent, script(tmp_path, f"{child} &\nwait"))
+    command.run([], 60.0, ended.append)
+    seeing.until(lambda: (tmp_path / "child").exists() and runs(tmp_path / "child"))
+    command.stop()
+    seeing.until(lambda: not runs(tmp_path / "child"))
+    assert not ended

@@ -2,12 +2,14 @@
 
 Invariants: nothing waits for it; it runs with a list of words and no shell; what it answers
 (`--json`) is bounded, and so is its time. It ends with whoever asked, and is asked to before it is
-made to: of the whole program, too, which waits for it then.
+made to: of the whole program, too, which waits for it then. What it has started ends with it.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +24,7 @@ PROGRAM = "postroad"
 OUTPUT_BYTES_MAX = 1_000_000
 ENABLE_SECONDS = 120.0
 KILLED_AFTER_MS = 3000
+GONE_AFTER_MS = 1000  # whoever was killed; the kernel may still be busy for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +46,51 @@ class _Process(QProcess):
         super().__init__(parent)
         self.setStandardErrorFile(QProcess.nullDevice())
         self.setStandardInputFile(QProcess.nullDevice())
+        parameters = QProcess.UnixProcessParameters()
+        parameters.flags = QProcess.UnixProcessFlag.CreateNewSession  # and a group with its number
+        self.setUnixProcessParameters(parameters)
+        self._group = 0
         self.application = QCoreApplication.instance()
         if self.application is not None:
             self.application.aboutToQuit.connect(self._end_now)
 
+    def begin(self, program: str, words: Sequence[str]) -> None:
+        self.start(program, words)
+        self._group = self.processId()
+
     def end(self) -> None:
         self.setParent(self.application)  # whoever asked may be gone before
-        self.finished.connect(self.deleteLater)
+        self.finished.connect(self._over)
         self.closeReadChannel(QProcess.ProcessChannel.StandardOutput)
-        self.terminate()
-        QTimer.singleShot(KILLED_AFTER_MS, self, self.kill)
+        self._signal(signal.SIGTERM)
+        QTimer.singleShot(KILLED_AFTER_MS, self, self._kill)
+
+    def _over(self) -> None:
+        self._kill()  # those whom it has left behind
+        self.deleteLater()
 
     def _end_now(self) -> None:
-        if self.state() is not QProcess.ProcessState.NotRunning:
-            self.terminate()
-            self.waitForFinished(KILLED_AFTER_MS)  # what runs then is killed as it is destroyed
+        if self.state() is QProcess.ProcessState.NotRunning:
+            return
+        self.blockSignals(True)  # whoever would hear of it is about to be deleted
+        self._signal(signal.SIGTERM)
+        self.waitForFinished(KILLED_AFTER_MS)
+        self._kill()
+        self.waitForFinished(GONE_AFTER_MS)
+
+    def _kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To it, and to all whom it has started."""
+        if not self._group:
+            return
+        try:
+            os.killpg(self._group, number)
+        except (ProcessLookupError, PermissionError):
+            # All are gone, or of another user; or it is not yet the head of its group.
+            if self.processId():
+                os.kill(self.processId(), number)
 
 
 class Command(QObject):
@@ -89,7 +122,7 @@ class Command(QObject):
         process.readyReadStandardOutput.connect(partial(self._read, process))
         process.finished.connect(partial(self._finished, process))
         self._limit.start(round(seconds_max * 1000))
-        process.start(self._program, [*words, "--json"])
+        process.begin(self._program, [*words, "--json"])
 
     def enable_service(self, then: Callable[[CommandAnswer], None]) -> None:
         """Have the node start by itself from now on."""
