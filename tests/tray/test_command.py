@@ -122,7 +122,7 @@ def test_one_that_will_not_end_is_made_to_with_all_whom_it_has_started(
 @pytest.mark.usefixtures("qt")
 def test_whom_it_leaves_behind_when_it_is_stopped_ends_too(tmp_path: Path) -> None:
     child = f"sh -c 'trap \"\" TERM; echo $$ > {tmp_path}/child; while :; do sleep 0.1; done'"
-    parent, ended = QObject(), list[Outcome]()
+    parent, ended = QObject(), list[CommandAnswer]()
     command = Command(parent, script(tmp_path, f"{child} &\nwait"))
     command.run([], 60.0, ended.append)
     seeing.until(lambda: (tmp_path / "child").exists() and runs(tmp_path / "child"))
