@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from throw_away_key import keyring, made
 PORT = 18080
 URL = f"http://127.0.0.1:{PORT}"
 SERVED = "/srv/postroad"
+HTTP_DATE_SECONDS = 1.0  # what is changed again within one second has not changed for who asks
 PIN = "/etc/apt/preferences.d/postroad"
 
 
@@ -53,6 +55,7 @@ def served(system: Booted, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def put(system: Booted, folder: Path) -> None:
+    time.sleep(HTTP_DATE_SECONDS)
     target = f"{system.tree}{SERVED}"
     system.outside("rm", "-rf", target)
     system.outside("cp", "-r", str(folder), target)
