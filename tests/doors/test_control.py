@@ -163,7 +163,8 @@ def test_a_pause_is_told_and_keeps_invitations_for_later(folder: Path) -> None:
     assert paused == {"ok": True, "paused": True, "paused_until": int(NOW) + 7200}
     assert (status["paused"], status["paused_until"]) == (True, int(NOW) + 7200)
     sentence = "Your node is paused. Type first: postroad resume"
-    assert invited == accepted == {"ok": False, "error": sentence}
+    parts = [{"template": sentence, "arguments": {}}]
+    assert invited == accepted == {"ok": False, "error": sentence, "error_parts": parts}
     assert (resumed["was_paused"], again["was_paused"]) == (True, False)
 
 
