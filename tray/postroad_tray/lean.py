@@ -17,12 +17,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
 
-# The first part of a library, which can only be read, as smaps tells of it: its symbols, and what
-# the linker does with them. What was changed while it was linked lies in other parts of most.
-_PART = re.compile(
-    r"^([0-9a-f]+)-([0-9a-f]+) r--p 0+ \S+ \d+ +/.*\.so(?:\..*)?\n((?:[A-Z].*\n)*)", re.MULTILINE
-)
-_CHANGED = re.compile(r"^Anonymous: +[1-9]", re.MULTILINE)
+# The first part of a library, which can only be read: its symbols, and what the linker does with
+# them. What was changed while it was linked lies in other parts of most.
+_PART = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r--p 0+ \S+ \d+ +/.*\.so(?:\.|$)")
 
 
 def without_tls() -> None:
@@ -71,6 +68,12 @@ def give_back_what_was_linked() -> None:
 def linked() -> list[tuple[int, int]]:
     """From where to where the symbols of each library lie in memory, but for a part in which the
     linker has changed something, as in small ones (libxshmfence): that could not be had back."""
-    with open("/proc/self/smaps") as maps:
-        found = [part for part in _PART.findall(maps.read()) if not _CHANGED.search(part[2])]
-    return [(int(begin, 16), int(end, 16)) for begin, end, _ in found]
+    found: list[tuple[int, int]] = []
+    with open("/proc/self/smaps") as maps:  # line by line: whole, it makes the heap larger by 2 MB
+        part = None
+        for line in maps:
+            if not line[0].isupper():  # a part begins, and what is told of it follows
+                part = _PART.match(line)
+            elif part and line.startswith("Anonymous:") and line.split()[1] == "0":
+                found.append((int(part[1], 16), int(part[2], 16)))
+    return found
