@@ -159,14 +159,19 @@ def test_words_that_come_while_another_page_is_looked_at_wait_there() -> None:
     assert seeing.shows(page, WORDS[0])
 
 
-def test_a_password_that_comes_when_the_window_is_closed_is_for_nobody() -> None:
-    frame, page, client = at_the_words()
+def words_typed(page: FirstRun, client: StandIn) -> None:
+    """The words were written down and are typed; what is told next has the password."""
     made = {"Address": pictures.OWN_ADDRESS, "Password": "secret-abcd"}
     client.answers["FinishSetup"] = Answer((made,))
     page.network.come = lambda: None  # type: ignore[method-assign]  # it would start a program
     seeing.click(page.words.go_on)
     for field in page.asked.fields:
         field.setText("word")
+
+
+def test_a_password_that_comes_when_the_window_is_closed_is_for_nobody() -> None:
+    frame, page, client = at_the_words()
+    words_typed(page, client)
     client.is_slow = True
     seeing.click(page.asked.go_on)
     frame.close()
@@ -195,12 +200,7 @@ def test_the_while_begins_with_each_step_and_ends_with_the_words() -> None:
 
 def test_the_password_goes_when_the_window_is_closed_and_it_says_how_to_get_another() -> None:
     frame, page, client = at_the_words()
-    made = {"Address": pictures.OWN_ADDRESS, "Password": "secret-abcd"}
-    client.answers["FinishSetup"] = Answer((made,))
-    page.network.come = lambda: None  # type: ignore[method-assign]  # it would start a program
-    seeing.click(page.words.go_on)
-    for field in page.asked.fields:
-        field.setText("word")
+    words_typed(page, client)
     seeing.click(page.asked.go_on)
     seeing.click(page.network.go_on)
     assert page.step is page.mail
