@@ -68,7 +68,17 @@ class TrayIcon(QObject):
             self,
             SLOT("_a_host_registered()"),
         )
+        if self._may_have_begun_just_now():
+            self._settling.start()
         client.watch(self._draw)
+
+    @staticmethod
+    def _may_have_begun_just_now() -> bool:
+        """At login the host and we begin together, and one that was a moment quicker misses us,
+        too."""
+        bus = QDBusConnection.sessionBus().interface()
+        # A bus that is not there has no interface, and nobody on it.
+        return bool(bus) and bus.isServiceRegistered(HOSTS_REGISTER_AT).value()
 
     @staticmethod
     def is_shown() -> bool:
