@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -212,6 +213,9 @@ def ended(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(10)
+    crashed = process.returncode in (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS)
+    if "postroad_tray" in process.args:  # type: ignore[operator]  # panels may do as they like
+        assert not crashed, process.returncode
 
 
 @contextlib.contextmanager

@@ -208,6 +208,41 @@ def test_a_signal_ends_it_cleanly(
         session.wait_for_it()
 
 
+# Python hears of a signal wherever it is, and draws rows.
+SIGNALLED_WHILE_IT_PAINTS = """
+import os, signal, sys
+from postroad_tray import program, window
+
+def load():
+    as_before()
+    from postroad_tray.window.page_list import PageDelegate
+    paint = PageDelegate.paint
+
+    def paint_and_hear(self, painter, option, index):
+        os.kill(os.getpid(), signal.SIGTERM)
+        paint(self, painter, option, index)
+
+    PageDelegate.paint = paint_and_hear
+
+window.load, as_before = load, window.load
+sys.exit(program.main([]))
+"""
+
+
+def test_a_signal_that_comes_while_a_window_is_painted_ends_it_cleanly(session: Session) -> None:
+    """The window goes with it, and what is painted on must not, before the painter has."""
+    for at in range(5):
+        process = subprocess.run(
+            [sys.executable, "-c", SIGNALLED_WHILE_IT_PAINTS],
+            env=session.variables,
+            capture_output=True,
+            text=True,
+            timeout=START_SECONDS_MAX,
+            check=False,
+        )
+        assert (process.returncode, "Traceback" in process.stderr) == (0, False), at
+
+
 def test_the_end_of_the_display_is_the_end_of_the_tray(session: Session) -> None:
     if shutil.which("Xvfb") is None:
         pytest.skip("needs the Debian package: xvfb")

@@ -61,7 +61,8 @@ def run(started: Started) -> int:
     with _signals():
         tray = _Tray(started, application)
         QTimer.singleShot(0, lambda: application.exit(0) if started.doorbell.is_leaving else None)
-        lean.give_back_what_was_linked()
+        lean.without_the_start()
+        lean.give_back_libraries()
         application.exec()
         tray.close()
     return 0
@@ -185,7 +186,9 @@ class _Tray:
             say=self._say,
         )
         started.doorbell.answer = self._rung
-        started.doorbell.leave = self._leave
+        # Not at once: Python hears of a signal wherever it is, and while it paints, the window that
+        # is closed would be gone from beneath the painter.
+        started.doorbell.leave = partial(QTimer.singleShot, 0, self._leave)
         if not self._options.is_window:
             self._notifier = Notifier(
                 started.line,
@@ -222,6 +225,7 @@ class _Tray:
         if not self._is_loaded:
             self._is_loaded = True
             window.load()
+            lean.without_the_start()
             QTimer.singleShot(0, self._application, partial(self.open, page))
         elif self._frame is None:
             # A window that was closed is there no more, where nothing else goes on.
