@@ -126,7 +126,8 @@ class Person:
         if fault := answer_check.fault(words, answer) if done.stdout else "":
             raise ClaimFailed(fault)
         if done.returncode:
-            raise ClaimFailed(f"{self.title}: postroad {words[0]}: {answer['error']}")
+            said = f"{self.title}: postroad {words[0]}: {answer['error']}"
+            raise ClaimFailed(f"{said}{self._how_it_ended()}")
         return {name: value for name, value in answer.items() if name != "version"}
 
     def set_up(self) -> None:
@@ -175,6 +176,11 @@ class Person:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))
         return int(line.split()[1]) * 1024
+
+    def _how_it_ended(self) -> str:
+        """Something to say of a node that should be on, and is not."""
+        status = self.process.poll() if self.process is not None and self.state == "on" else None
+        return "" if status is None else f"\nIts node ended ({status}):\n{self.last_words()}"
 
     def last_words(self) -> str:
         return "\n".join((self.folder / "log").read_text(errors="replace").splitlines()[-8:])
