@@ -23,6 +23,7 @@ import pytest
 
 import results
 from mail_program import quantiles
+from postroad_tray import lean, window
 from postroad_tray.bus import Line
 from postroad_tray.program import SWITCH_SECONDS
 from session_bus import session_bus
@@ -85,6 +86,8 @@ def main() -> None:
     seconds = float(sys.argv[2]) if sys.argv[2:] else 12.0
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     sys.setswitchinterval(SWITCH_SECONDS)
+    window.load()
+    lean.without_the_start()  # as the program does it
     figure: dict[str, list[object]] = {page: [] for page in PAGES}
     with (
         tempfile.TemporaryDirectory(prefix="pr-") as folder,

@@ -9,13 +9,17 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from typing import Any
 
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
 from postroad import contract
+from postroad.doors import messages
 from postroad.doors.dbus.carried import Patient
+from postroad.doors.dbus.values import Typed, table
+from postroad_tray.facts import KINDS
 
 ROOT, MANAGER = contract.ROOT_PATH, contract.MANAGER_INTERFACE
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -52,6 +56,7 @@ class Impostor:
             TREE,
             [node(State=Variant("s", "online"), ParcelsUnderWay=Variant("u", 0))],
         )
+        self.answers_more: dict[str, tuple[str, list[Any]]] = {}  # by member
         self.wait_seconds = 0.0
         self.asked = asyncio.Event()
 
@@ -67,7 +72,7 @@ class Impostor:
             print("ping", flush=True)
             signature, body = "", []
         else:
-            signature, body = "", []
+            signature, body = self.answers_more.get(message.member or "", ("", []))
         reply = Message.new_method_return(message, signature, body)
         if self.wait_seconds:
             asyncio.get_running_loop().call_later(self.wait_seconds, self.bus.send, reply)
@@ -257,6 +262,32 @@ async def a_busy_network(self: Impostor) -> None:
         await asyncio.sleep(0.5)
 
 
+def bare(value: Any) -> Any:
+    """As the library writes it."""
+    if isinstance(value, Typed):
+        return Variant(value.signature, bare(value.value))
+    if isinstance(value, dict):
+        return {key: bare(one) for key, one in value.items()}
+    return [bare(one) for one in value] if isinstance(value, list) else value
+
+
+async def a_crowd(self: Impostor) -> None:
+    """`pictures.crowded` as the service would tell it: of its letters the oldest are objects."""
+    from tray import pictures  # where this is started as a program, `tray` is not beside it
+
+    told = pictures.crowded()
+    objects: dict[str, Any] = {contract.ROOT_PATH: {contract.MANAGER_INTERFACE: asdict(told.node)}}
+    for interface, (name, _) in KINDS.items():
+        for one in getattr(told, name)[: messages.AT_MOST]:
+            properties = asdict(one)
+            objects[properties.pop("object_path")] = {interface: properties}
+    for interfaces in objects.values():
+        for interface, properties in interfaces.items():
+            interfaces[interface] = bare(table(properties))
+    self.answers = lambda: (TREE, [objects])
+    self.answers_more["GetStatistics"] = ("a{sv}", [bare(table(pictures.numbers()))])
+
+
 async def honest(self: Impostor) -> None:
     self.answers = lambda: (TREE, [node(Address=Variant("s", "of.the@impostor"))])
 
@@ -265,7 +296,8 @@ WHAT: dict[str, Callable[[Impostor], Coroutine[Any, Any, None]]] = {
     one.__name__: one
     for one in (
         a_burst, a_flood, hints, ever_more_objects, ever_other_types, odd_answers, huge,
-        many_small_things, a_busy_network, deep, elsewhere, slow, now_and_then, deaf, honest,
+        many_small_things, a_busy_network, a_crowd, deep, elsewhere, slow, now_and_then, deaf,
+        honest,
     )
 }  # fmt: skip
 

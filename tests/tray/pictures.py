@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from postroad import contract
 from postroad.contract import Health, MessageState, Path, Severity, State
@@ -23,6 +25,7 @@ from postroad_tray.facts import (
 
 NOW = 1_795_708_800  # 26 November 2026, 16:00 UTC
 MINUTE, HOUR, DAY = 60, 3600, 86400
+DAYS = 90  # of statistics
 NAMES = (
     "Anna", "Bora", "Carla", "Deniz", "Emil", "Frieda", "Gustav", "Hana", "Ines", "Jonas",
 )  # fmt: skip
@@ -187,6 +190,34 @@ def crowded() -> Picture:
         50, letters=1000, requests=12, state=State.DEGRADED, health=Health.ATTENTION,
         sentence="Your node is running, but not all is as it should be.", problems=(LATE,),
     )  # fmt: skip
+
+
+def numbers() -> dict[str, Any]:
+    """What GetStatistics answers where so many people write so much, as the service tells it."""
+    today = datetime.fromtimestamp(NOW, UTC).date()
+    days = []
+    for number in range(DAYS):
+        times = {"Letters": 20, "Median": 0.4 + number % 7, "Percentile95": 7200.0 + number}
+        day = (today - timedelta(days=number)).isoformat()
+        days.append(
+            {"Day": day, "Accepted": 24, "Delivered": 20, "UnderWay": 2, "Late": 1, "Failed": 1}
+            | {"SecondsToReceipt": times}
+        )
+    hours = [float(hour % 3) for hour in range(24)]
+    people = [
+        {"Name": name(number), "Seen": hours, "Missed": [2.0 - one for one in hours]}
+        for number in range(50)
+    ]
+    total = {"Accepted": 24 * DAYS, "Delivered": 20 * DAYS, "Failed": DAYS, "Late": DAYS}
+    return {
+        **total,
+        "UnderWay": 1000,
+        "SecondsToReceipt": {"Letters": 20 * DAYS, "Median": 3.0, "Percentile95": 7200.0},
+        "ByDay": days,
+        "IncomingByDay": [{"Day": one["Day"], "FromContacts": 6} for one in days],
+        "Outages": {"HoldersFailed": 40, "Letters": 60, "Survived": 60, "SlowestSeconds": 9.0},
+        "HoursByContact": people,
+    }
 
 
 def trouble() -> Picture:

@@ -9,7 +9,9 @@ it was looked at, what is meant for it does nothing, and the tray is larger.
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib.machinery
+import linecache
 import mmap
 import re
 import sys
@@ -17,14 +19,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
 
-# The first part of a library, which can only be read: its symbols, and what the linker does with
-# them. What was changed while it was linked lies in other parts of most.
-_PART = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r--p 0+ \S+ \d+ +/.*\.so(?:\.|$)")
+# A part of a library that can only be read or run: its code, its symbols, and what the linker does
+# with them. What was changed while it was linked lies in other parts of most.
+_PART = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-[-x]p [0-9a-f]+ \S+ \d+ +/.*\.so(?:\.|$)")
 
 
 def without_tls() -> None:
     """Nothing here speaks TLS; asyncio loads OpenSSL all the same."""
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
+
+
+# What is over once we run, and who of the binding, which has looked into its own archive with it,
+# still has its name.
+_BINDING = ("shiboken6", "signature_bootstrap")
+_WRITER = "signature.lib.pyi_generator"  # of hints for programmers
+_OVER = {
+    "argparse": (f"shibokensupport.{_WRITER}", f"PySide6.support.{_WRITER}"),
+    "zipfile": _BINDING,
+    "tempfile": _BINDING,
+}
+_THEIRS = ("bz2", "lzma", "random", "shutil")  # what these have loaded, and nobody else has
+
+
+def without_the_start() -> None:
+    """Once all is up, and once what the window is made of is loaded: what only the start had a use
+    for goes, and what is loaded stays as it is. The collector of garbage would walk over all of it
+    each time, for 20 ms in which nothing is drawn."""
+    for name, users in _OVER.items():
+        module = sys.modules.pop(name, None)
+        for user in users:
+            if module is not None and getattr(sys.modules.get(user), name, None) is module:
+                delattr(sys.modules[user], name)
+    for name in _THEIRS:
+        sys.modules.pop(name, None)
+    linecache.clearcache()
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager
@@ -54,20 +84,21 @@ def without_sources() -> None:
         feature._mod_uses_pyside = lambda module: False  # type: ignore[attr-defined]
 
 
-def give_back_what_was_linked() -> None:
+def give_back_libraries() -> None:
     """Once all is up, once a new page is drawn, and when the window is closed or made small. The
-    linker has read through the symbols of each library; hardly any page of them is looked at ever
-    again, and that one the kernel has, still or anew."""
+    linker has read through the symbols of each library, and much of the code has run once and will
+    not again. What of it is wanted after all, the kernel has, still or anew (0.02 ms for each
+    megabyte that it still has)."""
     with suppress(OSError, AttributeError):
         madvise = ctypes.CDLL(None).madvise
         madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        for begin, end in linked():
+        for begin, end in unchanged():
             madvise(begin, end - begin, mmap.MADV_DONTNEED)
 
 
-def linked() -> list[tuple[int, int]]:
-    """From where to where the symbols of each library lie in memory, but for a part in which the
-    linker has changed something, as in small ones (libxshmfence): that could not be had back."""
+def unchanged() -> list[tuple[int, int]]:
+    """From where to where such parts of libraries lie in memory, but for one in which the linker
+    has changed something, as in small ones (libxshmfence): that could not be had back."""
     found: list[tuple[int, int]] = []
     with open("/proc/self/smaps") as maps:  # line by line: whole, it makes the heap larger by 2 MB
         part = None

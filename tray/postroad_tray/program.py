@@ -9,7 +9,6 @@ See: docs/adr/0029-tray.md.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import os
 import signal
@@ -96,6 +95,8 @@ def now() -> float:
 
 
 def _parsed(words: Sequence[str]) -> Options:
+    import argparse  # for this alone: see lean.without_the_start
+
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=_("Shows in the tray how your mail is, and what to do when it is not fine."),

@@ -186,7 +186,7 @@ class Frame(QMainWindow):
             self._pages[name] = page
             self._areas[name] = _scrolled(page)
             self._stack.addWidget(self._areas[name])
-            QTimer.singleShot(DRAWN_MS, self, lean.give_back_what_was_linked)
+            QTimer.singleShot(DRAWN_MS, self, lean.give_back_libraries)
         self._stack.setCurrentWidget(self._areas[name])
         return self._pages[name]
 
@@ -253,7 +253,7 @@ class Frame(QMainWindow):
             self._draw()
         else:
             self._timer.stop()
-            lean.give_back_what_was_linked()
+            lean.give_back_libraries()
 
 
 def _scrolled(page: Page) -> QScrollArea:
