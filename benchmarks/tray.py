@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 import bus_scene
 import results
 from person import until
-from postroad_tray import instance
+from postroad_tray import instance, lean, window
 from postroad_tray.trails import Trails
 from screens import screen
 from session_bus import LibraryClient, session_bus
@@ -54,7 +54,6 @@ OPEN_MILLISECONDS_MAX = 200.0
 TURN_MILLISECONDS_MAX = 50.0
 RESIDENT_MB_MAX = 70.0
 QUIET_TURNS = 5
-IMPOSTOR = Path(__file__).resolve().parents[1] / "tests" / "tray" / "impostor.py"
 PAGES = ("peers", "queue", "health", "contacts", "setup", "overview")
 LABELS = 300
 # Of mappings, by what is in their names.
@@ -140,10 +139,12 @@ def pages(rounds: int) -> dict[str, object]:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     from PySide6.QtWidgets import QApplication
 
-    from postroad_tray.window import open_window
     from postroad_tray.window.contents import contents
 
     application = QApplication(["postroad-tray"])
+    window.load()
+    lean.without_the_start()  # as the program does it
+    lean.freeze()
     picture = client().picture
     names = [one.name for one in contents(client(), Trails()) if one.listed(picture)]
     taken: dict[str, dict[str, list[float]]] = {name: {} for name in names}
@@ -154,10 +155,11 @@ def pages(rounds: int) -> dict[str, object]:
         measured = yardstick(application)
         for name in order:
             standing = client()
-            frame = open_window(standing, now=lambda: pictures.NOW)
+            frame = window.open_window(standing, now=lambda: pictures.NOW)
             other = next(one for one in names if one != name)
             frame.turn_to(other)
             until_quiet(application)
+            lean.give_back_libraries()  # as a second after the page before
             watch = Watch()
             frame.turn_to(name)
             turning = watch.read()
@@ -248,20 +250,9 @@ def a_crowd() -> Iterator[tuple[Path, str]]:
     with (
         tempfile.TemporaryDirectory(prefix="pr-", dir="/tmp") as folder,
         session_bus(Path(folder)) as bus,
-        subprocess.Popen(
-            [sys.executable, str(IMPOSTOR), "a_crowd"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        ) as crowd,
+        bus_scene.impostor("a_crowd"),
     ):
-        try:
-            assert crowd.stdout is not None
-            assert crowd.stdout.readline() == "ready\n"
-            yield Path(folder), bus.address
-        finally:
-            crowd.kill()
+        yield Path(folder), bus.address
 
 
 @contextmanager

@@ -13,7 +13,6 @@ the thread that draws, which a busy computer does not lengthen. `pictures_a_seco
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +21,7 @@ from pathlib import Path
 import pytest
 
 import results
+from bus_scene import impostor
 from mail_program import quantiles
 from postroad_tray import lean, window
 from postroad_tray.bus import Line
@@ -30,7 +30,6 @@ from session_bus import session_bus
 
 PAGES = ("overview", "peers", "queue")
 SETTLING_SECONDS = 3.0
-IMPOSTOR = Path(__file__).resolve().parents[1] / "tests" / "tray" / "impostor.py"
 
 
 def watched(page: str, seconds: float) -> dict[str, object]:
@@ -88,29 +87,18 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     window.load()
     lean.without_the_start()  # as the program does it
+    lean.freeze()
     figure: dict[str, list[object]] = {page: [] for page in PAGES}
     with (
         tempfile.TemporaryDirectory(prefix="pr-") as folder,
         pytest.MonkeyPatch.context() as patch,
         session_bus(Path(folder)),
+        impostor("a_busy_network"),
     ):
         patch.setenv("XDG_CONFIG_HOME", folder)
-        busy = subprocess.Popen(
-            [sys.executable, str(IMPOSTOR), "a_busy_network"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        try:
-            assert busy.stdout is not None
-            assert busy.stdout.readline() == "ready\n"
-            for number in range(rounds):
-                for page in results.dice(f"tray changes {number}").sample(PAGES, len(PAGES)):
-                    figure[page].append(watched(page, seconds))
-        finally:
-            busy.kill()
-            busy.communicate()
+        for number in range(rounds):
+            for page in results.dice(f"tray changes {number}").sample(PAGES, len(PAGES)):
+                figure[page].append(watched(page, seconds))
     results.write("tray_changes", dict(figure), rounds)
 
 

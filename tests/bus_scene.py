@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import smtplib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ from postroad.contract import BUS_NAME
 from session_bus import LibraryClient, Said, SessionBus, session_bus
 
 DAEMON = "org.freedesktop.DBus"
+IMPOSTOR = Path(__file__).with_name("tray") / "impostor.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,26 @@ def scene(library: str, *, met: bool = True) -> Iterator[Scene]:
         for one in (anna, bora):
             one.kill()
         shutil.rmtree(folder)
+
+
+@contextmanager
+def impostor(what: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """A program that has the name of the service (tests/tray/impostor.py). It is nice to whom it
+    plays before, since some of them do all that they can."""
+    process = subprocess.Popen(
+        ["nice", sys.executable, str(IMPOSTOR), what],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def write(author: Person, to: Person, count: int, subject: str = "Secret-subject") -> None:

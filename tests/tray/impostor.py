@@ -20,6 +20,7 @@ from postroad.doors import messages
 from postroad.doors.dbus.carried import Patient
 from postroad.doors.dbus.values import Typed, table
 from postroad_tray.facts import KINDS
+from tray import pictures
 
 ROOT, MANAGER = contract.ROOT_PATH, contract.MANAGER_INTERFACE
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -56,7 +57,7 @@ class Impostor:
             TREE,
             [node(State=Variant("s", "online"), ParcelsUnderWay=Variant("u", 0))],
         )
-        self.answers_more: dict[str, tuple[str, list[Any]]] = {}  # by member
+        self.answers_to: dict[str, tuple[str, list[Any]]] = {}  # by member; else an empty one
         self.wait_seconds = 0.0
         self.asked = asyncio.Event()
 
@@ -72,7 +73,7 @@ class Impostor:
             print("ping", flush=True)
             signature, body = "", []
         else:
-            signature, body = self.answers_more.get(message.member or "", ("", []))
+            signature, body = self.answers_to.get(message.member or "", ("", []))
         reply = Message.new_method_return(message, signature, body)
         if self.wait_seconds:
             asyncio.get_running_loop().call_later(self.wait_seconds, self.bus.send, reply)
@@ -262,19 +263,18 @@ async def a_busy_network(self: Impostor) -> None:
         await asyncio.sleep(0.5)
 
 
-def bare(value: Any) -> Any:
-    """As the library writes it."""
+def wired(value: Any) -> Any:
+    """With variants of the library, as the service sends them (doors/dbus/bus.py)."""
     if isinstance(value, Typed):
-        return Variant(value.signature, bare(value.value))
+        return Variant(value.signature, wired(value.value))
     if isinstance(value, dict):
-        return {key: bare(one) for key, one in value.items()}
-    return [bare(one) for one in value] if isinstance(value, list) else value
+        return {key: wired(one) for key, one in value.items()}
+    return [wired(one) for one in value] if isinstance(value, list) else value
 
 
 async def a_crowd(self: Impostor) -> None:
-    """`pictures.crowded` as the service would tell it: of its letters the oldest are objects."""
-    from tray import pictures  # where this is started as a program, `tray` is not beside it
-
+    """`pictures.crowded` as the service would tell it, of whose letters so many at most are
+    objects."""
     told = pictures.crowded()
     objects: dict[str, Any] = {contract.ROOT_PATH: {contract.MANAGER_INTERFACE: asdict(told.node)}}
     for interface, (name, _) in KINDS.items():
@@ -283,9 +283,9 @@ async def a_crowd(self: Impostor) -> None:
             objects[properties.pop("object_path")] = {interface: properties}
     for interfaces in objects.values():
         for interface, properties in interfaces.items():
-            interfaces[interface] = bare(table(properties))
+            interfaces[interface] = wired(table(properties))
     self.answers = lambda: (TREE, [objects])
-    self.answers_more["GetStatistics"] = ("a{sv}", [bare(table(pictures.numbers()))])
+    self.answers_to["GetStatistics"] = ("a{sv}", [wired(table(pictures.numbers()))])
 
 
 async def honest(self: Impostor) -> None:

@@ -163,7 +163,7 @@ def test_a_host_that_is_ready_late_is_told_of_the_icon_again(place: Desktop) -> 
     async def be_ready_late() -> None:
         async with own_host() as host:
             await host.until_told(1)
-            await asyncio.sleep(2 * SETTLE_SECONDS)  # then the name alone has nothing made any more
+            await asyncio.sleep(2 * SETTLE_SECONDS)  # by then what its name has begun is over
             before = len(host.told)
             ready = ("/StatusNotifierWatcher", WATCHER, "StatusNotifierHostRegistered")
             await host.bus.send(dbus_next.Message.new_signal(*ready))
@@ -180,13 +180,17 @@ def test_a_host_that_was_there_a_moment_before_is_told_of_the_icon_again(place: 
         async with own_host() as host:
             start(place, "--background")
             await host.until_told(2)
+            await asyncio.sleep(2 * SETTLE_SECONDS)
+            first, second = host.told  # and no third
+            await asyncio.to_thread(wait_for_name, second)
+            await asyncio.to_thread(wait_for_name, first, owned=False)
 
     asyncio.run(be_there_before())
 
 
 @dataclass
 class OwnHost:
-    """`told`: the icons of which we told it."""
+    """A host of the test's. `told`: of which icons, each by a name of its own on the bus."""
 
     bus: Any
     told: list[str] = field(default_factory=list)

@@ -5,20 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bus_scene import folder_of
+from bus_scene import folder_of, impostor
 from drawing import Asking, drawn
 from postroad import contract
 from postroad.contract import MANAGER_INTERFACE, ROOT_PATH, State
@@ -54,24 +50,6 @@ def asking(bus: SessionBus) -> Iterator[Asking]:
     with drawn() as found:
         found.drawing.until_link(Link.ABSENT)
         yield found
-
-
-@contextmanager
-def impostor(what: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        ["nice", sys.executable, str(Path(__file__).with_name("impostor.py")), what],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def resident_kib() -> int:

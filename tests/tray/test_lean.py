@@ -114,6 +114,7 @@ from PySide6.QtWidgets import QApplication, QLabel
 application = QApplication([])
 over = [weakref.ref(sys.modules[name]) for name in ("argparse", "zipfile", "tempfile", "random")]
 lean.without_the_start()
+lean.freeze()
 print([one() for one in over], gc.get_freeze_count() > 9 * len(gc.get_objects()))
 assert program._parsed(["--page", "queue"]).page == "queue"
 import random, shutil, tempfile, zipfile
@@ -187,15 +188,49 @@ print(before, after, kilobytes())
     assert closed * 2 < before  # some has run since, to ask
 
 
-def test_nothing_but_whole_parts_of_libraries_that_nobody_writes_to_is_given_back() -> None:
-    maps = Path("/proc/self/maps").read_text()
-    lines = {int(one.partition("-")[0], 16): one for one in maps.splitlines()}
-    found = lean.unchanged()
+def test_nothing_but_parts_of_libraries_that_nobody_ever_wrote_to_is_given_back() -> None:
+    told = Path("/proc/self/smaps").read_bytes()
+    found = lean.unchanged(told.splitlines())
     assert len(found) > 5
     for begin, end in found:
-        line = lines[begin]
-        assert re.match(rf"{begin:x}-{end:x} r-[-x]p ", line), line
-        assert ".so" in line.rsplit("/", 1)[1], line
+        part = told[told.index(f"{begin:x}-{end:x} ".encode()) :]
+        assert re.match(rb"\S+ r-[-x]p .*/\S+\.so", part), part
+        assert b" ac " not in part[part.index(b"VmFlags:") :].splitlines()[0], part
+    libc = re.findall(rb"(?m)^(\w+)-\w+ r--p .*/libc\.so\.6$(?s:.*?)^VmFlags:(.*)$", told)
+    changed = {int(begin, 16) for begin, flags in libc if b" ac " in flags}
+    assert changed  # its vtables and the like, which the linker has laid before they were protected
+    assert not changed & {begin for begin, _ in found}
+
+
+PART = b"""\
+7f0000000000-7f0000004000 r--p 001cf000 fe:00 339900 /usr/lib/x86_64-linux-gnu/lib\xf6c.so.6
+Rss:                   4 kB
+Anonymous:             0 kB
+Swap:                  0 kB
+VmFlags: rd mr mw me
+"""
+
+
+@pytest.mark.parametrize(
+    ("as_it_is", "otherwise", "is_given_back"),
+    [
+        (b"", b"", True),
+        (b"Anonymous:             0", b"Anonymous:             4", False),
+        (b"Swap:                  0", b"Swap:                  4", False),
+        (b"rd mr mw me", b"rd mr mw me ac", False),
+        (b"r--p", b"r-xp", True),
+        (b"r--p", b"rw-p", False),
+        (b"r--p", b"r--s", False),
+        (b".so.6", b".ttf", False),
+    ],
+)
+def test_what_was_changed_stays_also_where_it_is_in_swap(
+    as_it_is: bytes, otherwise: bytes, is_given_back: bool
+) -> None:
+    told = PART.replace(as_it_is, otherwise, 1) if as_it_is else PART
+    assert lean.unchanged(told.splitlines(keepends=True)) == (
+        [(0x7F0000000000, 0x7F0000004000)] if is_given_back else []
+    )
 
 
 def test_what_the_linker_has_changed_in_it_stays(tmp_path: Path) -> None:

@@ -15,13 +15,26 @@ import linecache
 import mmap
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import ModuleType
 
-# A part of a library that can only be read or run: its code, its symbols, and what the linker does
-# with them. What was changed while it was linked lies in other parts of most.
-_PART = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-[-x]p [0-9a-f]+ \S+ \d+ +/.*\.so(?:\.|$)")
+# A part of a library that can only be read or run. What the linker has changed before it could only
+# be read (RELRO, and all of small libraries, as libxshmfence) looks the same: see `unchanged`.
+_PART = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) r-[-x]p [0-9a-f]+ \S+ \d+ +/.*\.so(?:\.|$)")
+_WAS_WRITABLE = b"ac"  # counted as memory that may become our own: proc(5), VmFlags
+# What only a start needs, and which modules of Qt's binding, which loads all that it may ever need,
+# have its name, too. Whoever wants one later loads it anew.
+_BINDING = ("shiboken6", "signature_bootstrap")
+_OVER = {
+    "argparse": (  # the writer of hints for programmers, by both its names
+        "shibokensupport.signature.lib.pyi_generator",
+        "PySide6.support.signature.lib.pyi_generator",
+    ),
+    "zipfile": _BINDING,
+    "tempfile": _BINDING,
+}
+_THEIRS = ("bz2", "lzma", "random", "shutil")  # loaded by these, and by nobody else here
 
 
 def without_tls() -> None:
@@ -29,30 +42,23 @@ def without_tls() -> None:
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
 
 
-# What is over once we run, and who of the binding, which has looked into its own archive with it,
-# still has its name.
-_BINDING = ("shiboken6", "signature_bootstrap")
-_WRITER = "signature.lib.pyi_generator"  # of hints for programmers
-_OVER = {
-    "argparse": (f"shibokensupport.{_WRITER}", f"PySide6.support.{_WRITER}"),
-    "zipfile": _BINDING,
-    "tempfile": _BINDING,
-}
-_THEIRS = ("bz2", "lzma", "random", "shutil")  # what these have loaded, and nobody else has
-
-
 def without_the_start() -> None:
-    """Once all is up, and once what the window is made of is loaded: what only the start had a use
-    for goes, and what is loaded stays as it is. The collector of garbage would walk over all of it
-    each time, for 20 ms in which nothing is drawn."""
+    """Once all is up: what only the start had a use for goes."""
     for name, users in _OVER.items():
         module = sys.modules.pop(name, None)
         for user in users:
             if module is not None and getattr(sys.modules.get(user), name, None) is module:
                 delattr(sys.modules[user], name)
+        for inner in [one for one in sys.modules if one.startswith(f"{name}.")]:
+            del sys.modules[inner]
     for name in _THEIRS:
         sys.modules.pop(name, None)
-    linecache.clearcache()
+    linecache.clearcache()  # sources that the binding looked into before it was told not to
+
+
+def freeze() -> None:
+    """Once all is up, and once what the window is made of is loaded. The collector of garbage would
+    walk over all of it each time, for up to 22 ms in which nothing is drawn."""
     gc.collect()
     gc.freeze()
 
@@ -92,19 +98,24 @@ def give_back_libraries() -> None:
     with suppress(OSError, AttributeError):
         madvise = ctypes.CDLL(None).madvise
         madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        for begin, end in unchanged():
+        with open("/proc/self/smaps", "rb") as told:  # by lines: whole, the heap grows by 2 MB
+            parts = unchanged(told)
+        for begin, end in parts:
             madvise(begin, end - begin, mmap.MADV_DONTNEED)
 
 
-def unchanged() -> list[tuple[int, int]]:
-    """From where to where such parts of libraries lie in memory, but for one in which the linker
-    has changed something, as in small ones (libxshmfence): that could not be had back."""
+def unchanged(told: Iterable[bytes]) -> list[tuple[int, int]]:
+    """Of the lines of /proc/self/smaps, from where to where each such part lies that is as in its
+    file. What was changed could not be had back, also where it is in swap: it is not called
+    anonymous then."""
     found: list[tuple[int, int]] = []
-    with open("/proc/self/smaps") as maps:  # line by line: whole, it makes the heap larger by 2 MB
-        part = None
-        for line in maps:
-            if not line[0].isupper():  # a part begins, and what is told of it follows
-                part = _PART.match(line)
-            elif part and line.startswith("Anonymous:") and line.split()[1] == "0":
-                found.append((int(part[1], 16), int(part[2], 16)))
+    part = None
+    for line in told:
+        name, *values = line.split()
+        if not name.endswith(b":"):  # a part begins, and what is told of it follows
+            part = _PART.match(line)
+        elif name in (b"Anonymous:", b"Swap:") and values[0] != b"0":
+            part = None
+        elif name == b"VmFlags:" and part and _WAS_WRITABLE not in values:  # the last line of each
+            found.append((int(part[1], 16), int(part[2], 16)))
     return found

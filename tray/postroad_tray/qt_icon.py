@@ -68,16 +68,14 @@ class TrayIcon(QObject):
             self,
             SLOT("_a_host_registered()"),
         )
-        if self._may_have_begun_just_now():
+        if self._hosts_can_register():  # one may have begun just now: waybar 0.9 shows five of six
             self._settling.start()
         client.watch(self._draw)
 
     @staticmethod
-    def _may_have_begun_just_now() -> bool:
-        """At login the host and we begin together, and one that was a moment quicker misses us,
-        too."""
-        bus = QDBusConnection.sessionBus().interface()
-        # A bus that is not there has no interface, and nobody on it.
+    def _hosts_can_register() -> bool:
+        """Asked once, and the bus is waited for: as Qt itself does when it makes an icon."""
+        bus = QDBusConnection.sessionBus().interface()  # None where there is no bus
         return bool(bus) and bus.isServiceRegistered(HOSTS_REGISTER_AT).value()
 
     @staticmethod

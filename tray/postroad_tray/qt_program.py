@@ -62,6 +62,7 @@ def run(started: Started) -> int:
         tray = _Tray(started, application)
         QTimer.singleShot(0, lambda: application.exit(0) if started.doorbell.is_leaving else None)
         lean.without_the_start()
+        lean.freeze()
         lean.give_back_libraries()
         application.exec()
         tray.close()
@@ -186,8 +187,8 @@ class _Tray:
             say=self._say,
         )
         started.doorbell.answer = self._rung
-        # Not at once: Python hears of a signal wherever it is, and while it paints, the window that
-        # is closed would be gone from beneath the painter.
+        # In a turn of its own: Python hears of a signal also while a row is painted, and closing
+        # the window then takes it from beneath the painter.
         started.doorbell.leave = partial(QTimer.singleShot, 0, self._leave)
         if not self._options.is_window:
             self._notifier = Notifier(
@@ -225,7 +226,7 @@ class _Tray:
         if not self._is_loaded:
             self._is_loaded = True
             window.load()
-            lean.without_the_start()
+            lean.freeze()
             QTimer.singleShot(0, self._application, partial(self.open, page))
         elif self._frame is None:
             # A window that was closed is there no more, where nothing else goes on.

@@ -16,6 +16,7 @@ from postroad_tray.window.again import Again
 from postroad_tray.window.contact_rows import Invitation, Proposal
 from postroad_tray.window.page import Page
 from postroad_tray.window.pending import Pending, PendingCard
+from postroad_tray.window.people_dialogs import Accept, Invite, Rename, Verify
 from postroad_tray.window.rows import Rows, Table
 
 ASKED_AGAIN_SECONDS = 60
@@ -83,16 +84,10 @@ class Contacts(Page):
         elif what == Place.ACCEPT:
             self.accept()
 
-    # What its dialogs are made of is loaded with the first of them: most who look here open none.
-
     def invite(self) -> None:
-        from postroad_tray.window.people_dialogs import Invite
-
         self._open(Invite, lambda: Invite(self, self._client, self._ask_lists))
 
     def accept(self) -> None:
-        from postroad_tray.window.people_dialogs import Accept
-
         self._open(Accept, lambda: Accept(self, self._client))
 
     def _open(self, kind: type[QDialog], make: Callable[[], QDialog]) -> None:
@@ -124,15 +119,11 @@ class Contacts(Page):
         return contact.address if contact is not None else ""
 
     def _verify(self) -> None:
-        from postroad_tray.window.people_dialogs import Verify
-
         contact = self._one()
         if contact is not None and self._is_there:
             Verify(self, self._client, contact).open()
 
     def _rename(self) -> None:
-        from postroad_tray.window.people_dialogs import Rename
-
         contact = self._one()
         if contact is not None:
             Rename(self, self._client, contact).open()

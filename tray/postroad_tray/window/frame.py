@@ -39,7 +39,7 @@ from postroad_tray.window.page import Entry, Page
 from postroad_tray.window.page_list import PageList
 
 REDRAWN_MS = 10_000
-DRAWN_MS = 1000  # after so long a page that was made is drawn, and all for it is linked
+DRAWN_MS = 1000  # a page that was made is drawn by then, and what that needs of libraries has run
 
 
 class Frame(QMainWindow):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QMimeData, QSize, Qt, QTimer
 from PySide6.QtGui import QColor, QGuiApplication, QPalette
@@ -20,6 +19,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLayout,
     QLineEdit,
+    QMessageBox,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -29,9 +29,6 @@ from PySide6.QtWidgets import (
 
 from postroad_tray import plain
 from postroad_tray.tongue import _
-
-if TYPE_CHECKING:
-    from PySide6.QtWidgets import QMessageBox
 
 FAINT = 0.68  # of the ink in words that are read last
 COPIED_SHOWN_MS = 2000
@@ -285,8 +282,6 @@ def ask_first(
     parent: QWidget, question: str, more: str, yes: str, then: Callable[[], None]
 ) -> QMessageBox:
     """Ask, and do it if the answer is yes; nothing waits meanwhile. Return means no."""
-    from PySide6.QtWidgets import QMessageBox  # it is large, and most are never asked
-
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle(_("Postroad"))

@@ -6,7 +6,7 @@ whether the icon starts and notifications name anybody are choices that the tray
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QCheckBox
+from PySide6.QtWidgets import QCheckBox, QFileDialog
 
 from postroad_tray import plain
 from postroad_tray.autostart import Autostart
@@ -172,8 +172,6 @@ class BackupCard(pieces.Card):
         self.inside.addLayout(pieces.row(self.outcome, self.choose, self.stop))
 
     def _choose(self) -> None:
-        from PySide6.QtWidgets import QFileDialog  # it is large, and hardly ever asked for
-
         dialog = QFileDialog(self, _("Folder for the backup"))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly)
