@@ -143,8 +143,7 @@ def pages(rounds: int) -> dict[str, object]:
 
     application = QApplication(["postroad-tray"])
     window.load()
-    lean.without_the_start()  # as the program does it
-    lean.freeze()
+    lean.freeze()  # as the program does it
     picture = client().picture
     names = [one.name for one in contents(client(), Trails()) if one.listed(picture)]
     taken: dict[str, dict[str, list[float]]] = {name: {} for name in names}

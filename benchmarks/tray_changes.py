@@ -86,8 +86,7 @@ def main() -> None:
     os.environ["QT_QPA_PLATFORM"] = "offscreen"
     sys.setswitchinterval(SWITCH_SECONDS)
     window.load()
-    lean.without_the_start()  # as the program does it
-    lean.freeze()
+    lean.freeze()  # as the program does it
     figure: dict[str, list[object]] = {page: [] for page in PAGES}
     with (
         tempfile.TemporaryDirectory(prefix="pr-") as folder,

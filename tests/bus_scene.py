@@ -21,7 +21,8 @@ from postroad.contract import BUS_NAME
 from session_bus import LibraryClient, Said, SessionBus, session_bus
 
 DAEMON = "org.freedesktop.DBus"
-IMPOSTOR = Path(__file__).with_name("tray") / "impostor.py"
+ROOT = Path(__file__).resolve().parents[1]
+IMPOSTOR = ROOT / "tests" / "tray" / "impostor.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,13 @@ def scene(library: str, *, met: bool = True) -> Iterator[Scene]:
 def impostor(what: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """A program that has the name of the service (tests/tray/impostor.py). It is nice to whom it
     plays before, since some of them do all that they can."""
+    rooms = os.pathsep.join(str(ROOT / room) for room in ("service", "tray", "tests", "tools"))
     process = subprocess.Popen(
         ["nice", sys.executable, str(IMPOSTOR), what],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, **variables, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={**os.environ, **variables, "PYTHONPATH": rooms},
     )
     try:
         assert process.stdout is not None

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import importlib.machinery
-import linecache
 import mmap
 import re
 import sys
@@ -23,37 +22,11 @@ from types import ModuleType
 # be read (RELRO, and all of small libraries, as libxshmfence) looks the same: see `unchanged`.
 _PART = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) r-[-x]p [0-9a-f]+ \S+ \d+ +/.*\.so(?:\.|$)")
 _WAS_WRITABLE = b"ac"  # counted as memory that may become our own: proc(5), VmFlags
-# What only a start needs, and which modules of Qt's binding, which loads all that it may ever need,
-# have its name, too. Whoever wants one later loads it anew.
-_BINDING = ("shiboken6", "signature_bootstrap")
-_OVER = {
-    "argparse": (  # the writer of hints for programmers, by both its names
-        "shibokensupport.signature.lib.pyi_generator",
-        "PySide6.support.signature.lib.pyi_generator",
-    ),
-    "zipfile": _BINDING,
-    "tempfile": _BINDING,
-}
-_THEIRS = ("bz2", "lzma", "random", "shutil")  # loaded by these, and by nobody else here
 
 
 def without_tls() -> None:
     """Nothing here speaks TLS; asyncio loads OpenSSL all the same."""
     sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
-
-
-def without_the_start() -> None:
-    """Once all is up: what only the start had a use for goes."""
-    for name, users in _OVER.items():
-        module = sys.modules.pop(name, None)
-        for user in users:
-            if module is not None and getattr(sys.modules.get(user), name, None) is module:
-                delattr(sys.modules[user], name)
-        for inner in [one for one in sys.modules if one.startswith(f"{name}.")]:
-            del sys.modules[inner]
-    for name in _THEIRS:
-        sys.modules.pop(name, None)
-    linecache.clearcache()  # sources that the binding looked into before it was told not to
 
 
 def freeze() -> None:

@@ -9,6 +9,7 @@ See: docs/adr/0029-tray.md.
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import signal
@@ -95,8 +96,6 @@ def now() -> float:
 
 
 def _parsed(words: Sequence[str]) -> Options:
-    import argparse  # for this alone: see lean.without_the_start
-
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=_("Shows in the tray how your mail is, and what to do when it is not fine."),

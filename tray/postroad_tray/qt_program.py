@@ -61,7 +61,6 @@ def run(started: Started) -> int:
     with _signals():
         tray = _Tray(started, application)
         QTimer.singleShot(0, lambda: application.exit(0) if started.doorbell.is_leaving else None)
-        lean.without_the_start()
         lean.freeze()
         lean.give_back_libraries()
         application.exec()
