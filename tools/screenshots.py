@@ -88,7 +88,7 @@ def take(folder: Path, look: str) -> int:
     from PySide6.QtCore import QObject, Qt, Signal, Slot
     from PySide6.QtGui import QColor, QPalette
     from PySide6.QtTest import QTest
-    from PySide6.QtWidgets import QApplication, QLabel, QWidget
+    from PySide6.QtWidgets import QApplication, QLabel, QTableView, QWidget
 
     from postroad_tray.bus import Line
     from postroad_tray.facts import Link
@@ -104,7 +104,9 @@ def take(folder: Path, look: str) -> int:
     def waits(frame: QWidget) -> bool:
         """Whether something on it has been asked, and not answered."""
         shown = [one.text() for one in frame.findChildren(QLabel) if one.isVisibleTo(frame)]
-        return any(text == "–" or text.startswith("Asking") for text in shown)
+        tables = [one for one in frame.findChildren(QTableView) if one.isVisibleTo(frame)]
+        is_empty = any(one.model().rowCount() == 0 for one in tables)  # here none has to be
+        return is_empty or any(text == "–" or text.startswith("Asking") for text in shown)
 
     application = QApplication(["postroad-tray"])
     application.setStyle("Fusion")
