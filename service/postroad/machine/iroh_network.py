@@ -48,6 +48,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 CLOSING_SECONDS_MAX = 8.0  # iroh gives goodbyes 3 s, when a dial was still without an answer
 REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some ms later
 PIECE_BYTES_MAX = 256 * limits.KIB  # one crossing into Rust: the loop stands still while it copies
+ROUND_TRIP_MS_MIN = 0.5  # iroh counts whole ones, and has measured each link that is up
 RELAY_LOOK_SECONDS = 5.0  # between looks at what iroh counts of its home relay, while it has one
 RELAY_SECONDS_MAX = 3.0  # to be let in at a relay
 RELAY_POLL_SECONDS = 0.05
@@ -85,6 +86,14 @@ def _free(*handles: Any) -> None:
 
 def _free_when_done(handle: Any, _: "asyncio.Task[None]") -> None:
     _free(handle)
+
+
+def _drop(connecting: asyncio.Task[Any]) -> None:
+    """Nobody wants any more what came of it."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connection = connecting.result()
+        connection.close(0, b"")
+        _free(connection)
 
 
 class IrohNetwork:
@@ -148,6 +157,7 @@ class IrohEndpoint:
         self._links: set[IrohLink] = set()
         self._incoming: set[IrohLink] = set()
         self._shaking = 0
+        self._connecting: set[asyncio.Task[Any]] = set()
         self._admits: Admits = lambda at, peer: True
         self._arrived: asyncio.Queue[IrohLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
@@ -253,7 +263,7 @@ class IrohEndpoint:
             load_ed25519(contact.peer)
             peer = iroh.EndpointId.from_bytes(contact.peer)
             address = iroh.EndpointAddr(peer, relay, addresses)
-            connection = await self._endpoint.connect(address, wire.ALPN)
+            connection = await self._connected(address)
         except (IrohError, PeerMisbehaved) as error:
             raise Unreachable(f"{short(contact.peer)} does not answer") from error
         if self._is_closed():
@@ -261,6 +271,21 @@ class IrohEndpoint:
             _free(connection)
             raise Unreachable("this node is closing")
         return self._keep(connection)
+
+    async def _connected(self, address: iroh.EndpointAddr) -> iroh.Connection:
+        # Broken off in the middle of a handshake, iroh would keep the connection for ever, and the
+        # port with it: whoever dialled may leave, and the handshake comes to its end all the same.
+        connecting = asyncio.create_task(self._dialled(address), name="iroh dial")
+        self._connecting.add(connecting)
+        connecting.add_done_callback(self._connecting.discard)
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(_drop)
+            raise
+
+    async def _dialled(self, address: iroh.EndpointAddr) -> iroh.Connection:
+        return await self._endpoint.connect(address, wire.ALPN)
 
     async def accept(self) -> "IrohLink":
         while (link := await self._arrived.get()) is not None:
@@ -293,7 +318,8 @@ class IrohEndpoint:
             # The door ends by itself then. Cancelled before, in the middle of a handshake, it can
             # leave a connection that iroh keeps for ever, and the port with it.
             await self._endpoint.close()
-            await asyncio.wait({self._door}, timeout=limits.LINK_CLOSE_SECONDS_MAX)
+            last: set[asyncio.Task[Any]] = {self._door, *self._connecting}
+            await asyncio.wait(last, timeout=limits.HANDSHAKE_SECONDS_MAX)
         except Exception:  # nobody waits for this any more
             log.exception("an endpoint was not closed as it should")
         finally:
@@ -405,7 +431,7 @@ class IrohLink:
         for path in paths:
             if path.is_selected:
                 at = _host_port(path.remote_addr) if path.is_ip else None
-                return Path(path.is_ip, at, path.rtt_ms / 1000)
+                return Path(path.is_ip, at, max(path.rtt_ms, ROUND_TRIP_MS_MIN) / 1000)
         return Path(False, None, 0.0)
 
     async def open(self) -> "IrohStream":
