@@ -275,7 +275,9 @@ class IrohEndpoint:
     async def _connected(self, address: iroh.EndpointAddr) -> iroh.Connection:
         # Broken off in the middle of a handshake, iroh would keep the connection for ever, and the
         # port with it: whoever dialled may leave, and the handshake comes to its end all the same.
-        connecting = asyncio.create_task(self._dialled(address), name="iroh dial")
+        connecting = asyncio.create_task(
+            self._endpoint.connect(address, wire.ALPN), name="iroh dial"
+        )
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
         try:
@@ -283,9 +285,6 @@ class IrohEndpoint:
         except asyncio.CancelledError:
             connecting.add_done_callback(_drop)
             raise
-
-    async def _dialled(self, address: iroh.EndpointAddr) -> iroh.Connection:
-        return await self._endpoint.connect(address, wire.ALPN)
 
     async def accept(self) -> "IrohLink":
         while (link := await self._arrived.get()) is not None:
