@@ -119,7 +119,8 @@ class Stranger:
         except BaseException:
             writer.transport.abort()
             raise
-        return MuxLink(PeerId(bytes(32)), reader, writer, dialled=True, gone=lambda _: None)
+        at = HostPort("127.0.0.1", self._port)
+        return MuxLink(PeerId(bytes(32)), at, reader, writer, dialled=True, gone=lambda _: None)
 
     async def prepare(self) -> None:
         """Ask for the recipient's record, and write real requests to them."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 
 import pytest
@@ -64,14 +65,13 @@ def test_a_port_is_had_again_although_a_dial_was_still_without_an_answer(body: s
 def test_a_port_is_had_again_although_somebody_was_just_coming_in(body: str) -> None:
     """What iroh has handed out of a guest keeps its port, and a task's error may keep that: whether
     or not somebody collects garbage, the port must be free."""
-    if body == "tls":
-        pytest.skip("not for TLS: a listener is gone at once, and asyncio loses so early a dial")
 
     async def test() -> None:
-        network = maker(body)()
+        make = maker(body)
+        network = make()
         host = await network.open(SECRETS[0], 0)
         port = host.addresses()[0].port
-        guests = [await maker(body)().open(secret, 0) for secret in SECRETS[1:5]]
+        guests = [await make().open(secret, 0) for secret in SECRETS[1:5]]
         for round_number in range(6):
             contact = contact_of(host)
             dials = [asyncio.create_task(guest.dial(contact)) for guest in guests]
@@ -83,6 +83,61 @@ def test_a_port_is_had_again_although_somebody_was_just_coming_in(body: str) -> 
             host = await within(SOON, network.open(SECRETS[0], port))
         for endpoint in (host, *guests):
             await endpoint.close()
+
+    gc.disable()
+    try:
+        run(test())
+    finally:
+        gc.enable()
+
+
+def test_a_port_is_had_again_by_who_left_a_stream_in_the_turn_that_it_came(body: str) -> None:
+    async def test() -> None:
+        make = maker(body)
+        network = make()
+        host = await network.open(SECRETS[0], 0)
+        port = host.addresses()[0].port
+        guest = await make().open(SECRETS[1], 0)
+        for turns in range(4):  # of the loop, from before the stream is there to after
+            _, link = await asyncio.gather(guest.dial(contact_of(host)), host.accept())
+            opening = asyncio.create_task(link.open())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.wait({opening})
+            await within(SOON, host.close())
+            host = await within(SOON, network.open(SECRETS[0], port))
+        for endpoint in (host, guest):
+            await endpoint.close()
+
+    run(test())
+
+
+def test_a_dial_that_is_broken_off_in_any_turn_leaves_no_descriptor(body: str) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    async def visit(turns: int, *, host_leaves: bool) -> None:
+        make = maker(body)
+        host, guest = await make().open(SECRETS[0], 0), await make().open(SECRETS[1], 0)
+        dial = asyncio.create_task(guest.dial(contact_of(host)))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        if host_leaves:
+            await within(SOON, host.close())
+        dial.cancel()
+        await asyncio.wait({dial})
+        await within(SOON, guest.close())
+        await within(SOON, host.close())
+
+    async def test() -> None:
+        await visit(0, host_leaves=False)  # what the process keeps from its first on
+        before = descriptors()
+        for turns in range(10):
+            await visit(turns, host_leaves=turns % 2 == 0)
+            async with asyncio.timeout(SOON):
+                while descriptors() > before:
+                    await asyncio.sleep(0.01)
 
     gc.disable()
     try:

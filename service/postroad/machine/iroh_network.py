@@ -1,26 +1,25 @@
 """The network over iroh: QUIC, dialled by Ed25519 public key.
 
 Purpose: `base.seams.Network` on the `iroh` package, and all that we had to learn about it. Nothing
-of iroh leaves this module; its errors become Unreachable, LinkClosed or NotToBeHad.
+of iroh leaves this module; its errors become Unreachable, LinkClosed or NotToBeHad. What its Python
+side gets wrong is put right in `iroh_binding`.
 Invariants: no vendor's relay, name server or preset is ever used; whatever waits here ends when its
 link, its endpoint or its caller does; what a peer can make us keep is bounded. Not fork-safe.
-Longer than 400 lines, because one module alone may import iroh.
+Longer than 400 lines, because an endpoint, its links and their streams end together.
 See: docs/adr/0001-iroh-behind-a-seam.md.
 """
 
 import asyncio
 import contextlib
-import ctypes
 import ipaddress
 import logging
-import os
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 import iroh
-from iroh import IrohError, iroh_ffi
+from iroh import IrohError
 
 from postroad.base import limits
 from postroad.base.errors import (
@@ -32,6 +31,7 @@ from postroad.base.errors import (
 )
 from postroad.base.ids import Contact, HostPort, PeerId, Relay, short
 from postroad.base.seams import Admits, Path
+from postroad.machine.iroh_binding import free
 from postroad.machine.kernel_news import KernelNews
 from postroad.machine.knocking import ask_relay, knock_quic
 from postroad.machine.own_addresses import EVERYWHERE
@@ -56,44 +56,8 @@ RELAY_TROUBLE = ("socket:relay_conns_closed", "socket:relay_conns_failed")
 GIVEN_UP = 1  # the error code of a reset or stopped stream; the number means nothing to us
 
 
-# With RUST_BACKTRACE=1 in somebody's environment each refused dial would carry a stack trace, and
-# the first one costs 48 MB of symbols. Panics still have theirs.
-os.environ.setdefault("RUST_LIB_BACKTRACE", "0")
-
-
-def _write_octets(buffer: Any, octets: bytes) -> None:
-    with buffer._reserve(len(octets)):
-        start = ctypes.cast(buffer.rbuf.data, ctypes.c_void_p).value
-        assert start is not None
-        ctypes.memmove(start + buffer.rbuf.len, bytes(octets), len(octets))
-
-
-# The generated code copies each outgoing octet in a Python loop: 4.5 MB/s, and the event loop
-# stands still meanwhile. One memmove instead gives 60-180 MB/s.
-assert callable(iroh_ffi._UniffiRustBufferBuilder.write), "not the iroh that this was written for"
-iroh_ffi._UniffiRustBufferBuilder.write = _write_octets  # type: ignore[method-assign]
-
-
-def _free(*handles: Any) -> None:
-    """Let go of what Rust keeps for us now, not when the last reference has gone.
-
-    The port stays taken while one handle of an endpoint, link or stream lives, and an exception's
-    traceback is enough to keep one. A freed handle raises when it is used."""
-    for handle in handles:
-        handle.__del__()
-        handle._handle = None
-
-
 def _free_when_done(handle: Any, _: "asyncio.Task[None]") -> None:
-    _free(handle)
-
-
-def _drop(connecting: asyncio.Task[Any]) -> None:
-    """Nobody wants any more what came of it."""
-    if not connecting.cancelled() and connecting.exception() is None:
-        connection = connecting.result()
-        connection.close(0, b"")
-        _free(connection)
+    free(handle)
 
 
 class IrohNetwork:
@@ -157,7 +121,6 @@ class IrohEndpoint:
         self._links: set[IrohLink] = set()
         self._incoming: set[IrohLink] = set()
         self._shaking = 0
-        self._connecting: set[asyncio.Task[Any]] = set()
         self._admits: Admits = lambda at, peer: True
         self._arrived: asyncio.Queue[IrohLink | None] = asyncio.Queue()  # bounded by _incoming
         self._closed = False
@@ -263,28 +226,14 @@ class IrohEndpoint:
             load_ed25519(contact.peer)
             peer = iroh.EndpointId.from_bytes(contact.peer)
             address = iroh.EndpointAddr(peer, relay, addresses)
-            connection = await self._connected(address)
+            connection = await self._endpoint.connect(address, wire.ALPN)
         except (IrohError, PeerMisbehaved) as error:
             raise Unreachable(f"{short(contact.peer)} does not answer") from error
         if self._is_closed():
             connection.close(0, b"")
-            _free(connection)
+            free(connection)
             raise Unreachable("this node is closing")
         return self._keep(connection)
-
-    async def _connected(self, address: iroh.EndpointAddr) -> iroh.Connection:
-        # Broken off in the middle of a handshake, iroh would keep the connection for ever, and the
-        # port with it: whoever dialled may leave, and the handshake comes to its end all the same.
-        connecting = asyncio.create_task(
-            self._endpoint.connect(address, wire.ALPN), name="iroh dial"
-        )
-        self._connecting.add(connecting)
-        connecting.add_done_callback(self._connecting.discard)
-        try:
-            return await asyncio.shield(connecting)
-        except asyncio.CancelledError:
-            connecting.add_done_callback(_drop)
-            raise
 
     async def accept(self) -> "IrohLink":
         while (link := await self._arrived.get()) is not None:
@@ -306,7 +255,7 @@ class IrohEndpoint:
         # for ever, so it goes on when we do not wait any more.
         closing = asyncio.create_task(self._shut(), name="iroh close")
         _closing[closing] = self._port
-        closing.add_done_callback(lambda _: _free(self._endpoint))
+        closing.add_done_callback(lambda _: free(self._endpoint))
         closing.add_done_callback(_closing.pop)  # who waited finds the port free
         await asyncio.wait({closing}, timeout=limits.LINK_CLOSE_SECONDS_MAX)
 
@@ -314,11 +263,9 @@ class IrohEndpoint:
         try:
             for link in list(self._links):
                 await link.close()
-            # The door ends by itself then. Cancelled before, in the middle of a handshake, it can
-            # leave a connection that iroh keeps for ever, and the port with it.
             await self._endpoint.close()
-            last: set[asyncio.Task[Any]] = {self._door, *self._connecting}
-            await asyncio.wait(last, timeout=limits.HANDSHAKE_SECONDS_MAX)
+            # The door ends by itself then, and with it the handshakes that are going on.
+            await asyncio.wait({self._door}, timeout=limits.LINK_CLOSE_SECONDS_MAX)
         except Exception:  # nobody waits for this any more
             log.exception("an endpoint was not closed as it should")
         finally:
@@ -378,14 +325,14 @@ class IrohEndpoint:
         try:
             connection = await accepting.connect()
         finally:
-            _free(accepting)
+            free(accepting)
         try:
             if self._closed or len(self._incoming) >= limits.LINKS_MAX:
                 raise LinkClosed("there is no room for it")
             load_ed25519(connection.remote_id().to_bytes())  # for a weak key anybody can sign
         except PostroadError:
             connection.close(0, b"")
-            _free(connection)
+            free(connection)
             raise
         link = self._keep(connection)
         self._incoming.add(link)
@@ -489,7 +436,7 @@ class IrohLink:
             self._closed = True
             if self._connection.close_reason() is None:
                 self._connection.close(0, b"")
-            _free(self._connection)
+            free(self._connection)
             self._door.cancel()
             for stream in list(self._streams):
                 stream.lose()  # and with it, those who wait for a place to open one
@@ -516,7 +463,7 @@ class IrohStream:
         self._link = link
         self._receiving = stream.recv()
         self._sending = stream.send()
-        _free(stream)
+        free(stream)
         self._ended = ended
         self._ahead = b""  # received, and not yet read
         self._looking: asyncio.Task[None] | None = None
@@ -560,7 +507,7 @@ class IrohStream:
         """Nothing more can come or go, for the link has ended."""
         if not self._is_lost and not self._is_over:
             self._break_off()
-            _free(self._receiving, self._sending)
+            free(self._receiving, self._sending)
 
     def _break_off(self) -> None:
         self._is_lost = True
@@ -577,7 +524,7 @@ class IrohStream:
     def _settle(self) -> None:
         if self._is_over and not self._is_lost:
             self._ended(self)
-            _free(self._receiving, self._sending)
+            free(self._receiving, self._sending)
 
     def _check(self) -> None:
         if self._is_lost:
@@ -637,7 +584,7 @@ class IrohStream:
                 with contextlib.suppress(IrohError):
                     await self._receiving.stop(GIVEN_UP)
         finally:
-            _free(self._receiving, self._sending)
+            free(self._receiving, self._sending)
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """One operation of iroh's, in a task that `abort` and the end of the link cancel."""

@@ -32,6 +32,7 @@ class MuxLink:
     def __init__(
         self,
         peer: PeerId,
+        at: HostPort,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
@@ -40,6 +41,7 @@ class MuxLink:
     ) -> None:
         self.mux = mux.Mux(dialled)
         self._peer = peer
+        self._path = Path(True, at, 0.0)
         self._reader = reader
         self._writer = writer
         self._gone = gone
@@ -64,8 +66,7 @@ class MuxLink:
         return self._closed
 
     def path(self) -> Path:
-        at = self._writer.get_extra_info("peername")
-        return Path(True, HostPort(*at[:2]) if at else None, 0.0)
+        return self._path
 
     async def open(self) -> "MuxStream":
         await self._opening.acquire()

@@ -178,7 +178,7 @@ class TlsEndpoint:
                 writer.transport.abort()
                 break
             return self._keep(
-                MuxLink(contact.peer, reader, writer, dialled=True, gone=self._forget)
+                MuxLink(contact.peer, at, reader, writer, dialled=True, gone=self._forget)
             )
         cause = failures[-1] if failures else None
         raise Unreachable(f"{short(contact.peer)} does not answer") from cause
@@ -220,13 +220,9 @@ class TlsEndpoint:
 
     async def _connect(self, peer: PeerId, at: HostPort) -> Connection:
         expected = load_ed25519(peer)
-        reader, writer = await asyncio.open_connection(
-            at.host,
-            at.port,
-            ssl=self._for_dialling,
-            limit=limits.LINK_READ_BYTES,
-            ssl_shutdown_timeout=limits.LINK_CLOSE_SECONDS_MAX,
-        )
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_connection(_Silent, at.host, at.port)
+        reader, writer = await _encrypted(transport, self._for_dialling, is_listener=False)
         try:
             certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             if x509.load_der_x509_certificate(certificate).public_key() != expected:
@@ -274,27 +270,19 @@ class TlsEndpoint:
             self._shaking.release()
 
     async def _shake_hands(self, arrived: socket.socket) -> None:
-        host, port = arrived.getpeername()[:2]
-        if len(self._incoming) >= limits.LINKS_MAX or not self._border.lets(HostPort(host, port)):
+        at = _seen_at(arrived.getpeername())
+        if len(self._incoming) >= limits.LINKS_MAX or not self._border.lets(at):
             arrived.close()
             return
         # asyncio does it only where the socket was made with IPPROTO_TCP; else 40 ms are lost.
         arrived.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limits.LINK_READ_BYTES, loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
         try:
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol,
-                arrived,
-                ssl=self._for_listening,
-                ssl_handshake_timeout=limits.HANDSHAKE_SECONDS_MAX,
-                ssl_shutdown_timeout=limits.LINK_CLOSE_SECONDS_MAX,
-            )
+            transport, _ = await loop.connect_accepted_socket(_Silent, arrived)
         except BaseException:
             arrived.close()
             raise
-        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        reader, writer = await _encrypted(transport, self._for_listening, is_listener=True)
         try:
             _check_alpn(writer)
             nonce = secrets.token_bytes(NONCE_BYTES)
@@ -304,10 +292,10 @@ class TlsEndpoint:
             if self._closed or len(self._incoming) >= limits.LINKS_MAX:
                 raise PeerMisbehaved("more links than we keep")
         except BaseException:
-            transport.abort()
+            writer.transport.abort()
             raise
         link = self._keep(
-            MuxLink(PeerId(proof[:32]), reader, writer, dialled=False, gone=self._forget)
+            MuxLink(PeerId(proof[:32]), at, reader, writer, dialled=False, gone=self._forget)
         )
         self._incoming.add(link)
         self._arrived.put_nowait(link)
@@ -322,6 +310,43 @@ def _seen_at(address: SocketAddress) -> HostPort:
 def _to_sign(nonce: bytes, certificate: bytes) -> bytes:
     """What a dialler signs: of use to nobody but this listener, and only now."""
     return PROOF_CONTEXT + nonce + hashlib.sha256(certificate).digest()
+
+
+class _Silent(asyncio.Protocol):
+    """A connection of which nothing is read before TLS has it."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.pause_reading()
+
+
+async def _encrypted(
+    transport: asyncio.Transport, context: ssl.SSLContext, *, is_listener: bool
+) -> Connection:
+    """TLS over a connection, which is closed when that fails or is broken off.
+
+    asyncio does both steps in one, too, but loses the connection when it is cancelled in the first
+    turn of the handshake: the socket then stays with the loop, and its number with somebody else.
+    """
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limits.LINK_READ_BYTES, loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    try:
+        encrypted = await loop.start_tls(
+            transport,
+            protocol,
+            context,
+            server_side=is_listener,
+            ssl_handshake_timeout=limits.HANDSHAKE_SECONDS_MAX,
+            ssl_shutdown_timeout=limits.LINK_CLOSE_SECONDS_MAX,
+        )
+        if encrypted is None:
+            raise ConnectionResetError("it ended with the handshake")
+    except BaseException:
+        transport.abort()
+        raise
+    protocol.connection_made(encrypted)
+    return reader, asyncio.StreamWriter(encrypted, protocol, reader, loop)
 
 
 def _check_alpn(writer: asyncio.StreamWriter) -> None:
