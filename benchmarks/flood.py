@@ -119,8 +119,10 @@ class Stranger:
         except BaseException:
             writer.transport.abort()
             raise
-        at = HostPort("127.0.0.1", self._port)
-        return MuxLink(PeerId(bytes(32)), at, reader, writer, dialled=True, gone=lambda _: None)
+        return MuxLink(
+            PeerId(bytes(32)), HostPort("127.0.0.1", self._port), writer.transport, reader, writer,
+            dialled=True, gone=lambda _: None,
+        )  # fmt: skip
 
     async def prepare(self) -> None:
         """Ask for the recipient's record, and write real requests to them."""

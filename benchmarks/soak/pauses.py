@@ -1,6 +1,6 @@
 """Nodes are paused and resumed at any moment: each has its port again, and no letter is lost.
 
-    make soak ONLY=pauses [SEED=7] [LINK=tls] [ARGS="2 120"]      people beside Bora, and seconds
+    make soak ONLY=pauses [SEED=7] [LINK=tls] [ARGS="2 120"]      friends, and seconds
 
 Friends of Bora pause and resume their nodes, often without a wait, while she and they write to each
 other: dials, handshakes and streams are broken off wherever they happen to be. Each resume must
@@ -10,31 +10,19 @@ nodes' folders are named, and the folders stay.
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import sys
 import threading
 import time
 
 import results
 from person import ClaimFailed, Person, meet, people, until
+from postroad.app import asking
 
 FRIENDS = ("anna", "carl", "dora", "emil")
 WAIT_SECONDS_MAX = 0.2  # between pause and resume; every second time there is none
 LETTER_SECONDS = 1.0  # between two letters of one author
 ARRIVAL_SECONDS_MAX = 120.0  # for all letters, once nobody pauses any more
-
-
-def ask(person: Person, **request: object) -> dict[str, object]:
-    """What the node answers on its control socket: a process for each would leave it seconds."""
-    with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(60)
-        control.connect(str(person.folder / "run" / "control"))
-        control.sendall(json.dumps(request).encode() + b"\n")
-        with control.makefile() as answers:
-            answer: dict[str, object] = json.loads(answers.readline())
-            return answer
 
 
 class Worker(threading.Thread):
@@ -49,7 +37,7 @@ class Worker(threading.Thread):
         try:
             while time.monotonic() < self.ends and not self.complaint:
                 self.do()
-        except (OSError, ValueError) as error:  # the node has ended, most likely
+        except Exception as error:  # the node has ended, most likely
             self.complaint = f"{self.name}: {error!r}"
 
     def do(self) -> None:
@@ -61,20 +49,19 @@ class Pauser(Worker):
 
     def __init__(self, person: Person, ends: float) -> None:
         super().__init__(person.title, ends)
-        self.person = person
+        self.control = person.folder / "run" / "control"
         self.dice = results.dice(f"pauses {person.name}")
         self.rounds = 0
         self.longest_seconds = 0.0
 
     def do(self) -> None:
         self.rounds += 1
-        ask(self.person, do="pause", seconds=3600)
+        asking.ask(self.control, do="pause", seconds=3600)
         time.sleep(max(0.0, self.dice.uniform(-WAIT_SECONDS_MAX, WAIT_SECONDS_MAX)))
         began = time.monotonic()
-        answer = ask(self.person, do="resume")
+        if not asking.ask(self.control, do="resume")["was_paused"]:
+            self.complaint = f"{self.name} was not paused in round {self.rounds}"
         self.longest_seconds = max(self.longest_seconds, time.monotonic() - began)
-        if not answer["ok"]:
-            self.complaint = f"{self.name}, round {self.rounds}: {answer['error']}"
 
 
 class Author(Worker):
@@ -120,14 +107,17 @@ def play(count: int, seconds: float) -> dict[str, object]:
             worker.start()
         for worker in workers:
             worker.join()
+        there = f"the folders are in {bora.folder.parent}"
         if complaints := [worker.complaint for worker in workers if worker.complaint]:
-            raise ClaimFailed("; ".join(complaints))
+            raise ClaimFailed("; ".join((*complaints, there)))
         for author in authors:
-            until(author.is_done, f"all letters of {author.name} arrive", ARRIVAL_SECONDS_MAX)
+            what = f"all letters of {author.name} arrive ({there})"
+            until(author.is_done, what, ARRIVAL_SECONDS_MAX)
+        for author in authors:
             if sorted(author.arrived()) != sorted(author.subjects):
-                raise ClaimFailed(f"a letter of {author.name} was filed twice")
+                raise ClaimFailed(f"a letter of {author.name} was filed twice; {there}")
         return {
-            "people": count,
+            "friends": count,
             "rounds": sum(pauser.rounds for pauser in pausers),
             "not_on_the_network_again": 0,  # else we would not be here
             "longest_resume_seconds": round(max(each.longest_seconds for each in pausers), 2),

@@ -1,7 +1,7 @@
 """What the Python side of iroh gets wrong, put right.
 
-Purpose: uniffi wrote it, and three things of it we cannot live with. Importing this module changes
-them, for the whole process.
+Purpose: three mends. Importing this module lays two of them over what uniffi has written, and keeps
+stack traces out of errors, for the whole process; `free` is the third.
 Invariant: what Rust has made for a call is let go of, also when nobody waits for it any more.
 See: docs/adr/0001-iroh-behind-a-seam.md.
 """
@@ -12,6 +12,8 @@ import os
 from typing import Any
 
 from iroh import IrohError, iroh_ffi
+
+GONE = (IrohError, ctypes.ArgumentError)  # what a call says of what is closed, and of what is freed
 
 # With RUST_BACKTRACE=1 in somebody's environment each refused dial would carry a stack trace, and
 # the first one costs 48 MB of symbols. Panics still have theirs.
@@ -33,7 +35,7 @@ iroh_ffi._UniffiRustBufferBuilder.write = _write_octets  # type: ignore[method-a
 
 # Nothing of the generated code has types.
 _generated_call: Any = iroh_ffi._uniffi_rust_call_async
-_complete: Any = iroh_ffi._uniffi_rust_call_with_error
+_checked: Any = iroh_ffi._uniffi_rust_call_with_error
 
 
 def _call(future: int, poll: Any, complete: Any, drop: Any, lift: Any, errors: Any) -> Any:
@@ -50,11 +52,13 @@ def _call(future: int, poll: Any, complete: Any, drop: Any, lift: Any, errors: A
         return complete(*arguments)
 
     def end(future: int) -> None:
-        if not is_taken:
-            # An internal error says that there is no result yet.
-            with contextlib.suppress(IrohError, iroh_ffi.InternalError):
-                lift(_complete(errors, complete, future))
-        drop(future)
+        try:
+            if not is_taken:
+                # InternalError: there is no result yet, or Rust panicked. Nobody waits for either.
+                with contextlib.suppress(IrohError, iroh_ffi.InternalError):
+                    lift(_checked(errors, complete, future))
+        finally:
+            drop(future)
 
     return _generated_call(future, poll, take, end, lift, errors)
 
@@ -66,7 +70,7 @@ def free(*handles: Any) -> None:
     """Let go of what Rust keeps for us now, not when the last reference has gone.
 
     The port stays taken while one handle of an endpoint, link or stream lives, and an exception's
-    traceback is enough to keep one. A freed handle raises when it is used."""
+    traceback is enough to keep one. A freed handle raises ctypes.ArgumentError when it is used."""
     for handle in handles:
         handle.__del__()
         handle._handle = None

@@ -27,12 +27,15 @@ SILENCE_SECONDS_MAX = 30.0
 
 
 class MuxLink:
-    """`base.seams.Link`. Takes over a connection whose peer has proven its key."""
+    """`base.seams.Link`. Takes over a connection whose peer has proven its key.
+
+    `transport`: the TCP beneath, to end it for good; `reader`, `writer`: TLS."""
 
     def __init__(
         self,
         peer: PeerId,
         at: HostPort,
+        transport: asyncio.WriteTransport,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
@@ -42,6 +45,7 @@ class MuxLink:
         self.mux = mux.Mux(dialled)
         self._peer = peer
         self._path = Path(True, at, 0.0)
+        self._transport = transport
         self._reader = reader
         self._writer = writer
         self._gone = gone
@@ -93,9 +97,7 @@ class MuxLink:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(limits.LINK_CLOSE_SECONDS_MAX):
                 await self._writer.wait_closed()
-        # Before Python 3.11.4, aborting a TLS transport that is closed already fails with this.
-        with contextlib.suppress(AttributeError):
-            self._writer.transport.abort()
+        self._transport.abort()
 
     @property
     def has_room(self) -> bool:
@@ -185,6 +187,8 @@ class MuxLink:
         with contextlib.suppress(OSError):
             self._writer.write(self.mux.take())
         self._writer.close()
+        # A peer that reads nothing more, nor hangs up, would have its socket with us for ever.
+        asyncio.get_running_loop().call_later(limits.LINK_CLOSE_SECONDS_MAX, self._transport.abort)
         for stream in [*self._streams.values(), *self._opened]:
             stream.lose()
         self._arrived.put_nowait(None)

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 NONCE_BYTES = 32
 PROOF_BYTES = 32 + 64  # key, signature
 PROOF_CONTEXT = b"postroad tls 1\0"
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connection = tuple[asyncio.Transport, asyncio.StreamReader, asyncio.StreamWriter]  # TCP, and TLS
 FAILURES_OF_A_PEER = (
     OSError,  # and with it ssl.SSLError
     asyncio.IncompleteReadError,
@@ -170,7 +170,7 @@ class TlsEndpoint:
                 break
             try:
                 async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
-                    reader, writer = await self._connect(contact.peer, at)
+                    transport, reader, writer = await self._connect(contact.peer, at)
             except FAILURES_OF_A_PEER as error:
                 failures.append(error)
                 continue
@@ -178,7 +178,9 @@ class TlsEndpoint:
                 writer.transport.abort()
                 break
             return self._keep(
-                MuxLink(contact.peer, at, reader, writer, dialled=True, gone=self._forget)
+                MuxLink(
+                    contact.peer, at, transport, reader, writer, dialled=True, gone=self._forget
+                )
             )
         cause = failures[-1] if failures else None
         raise Unreachable(f"{short(contact.peer)} does not answer") from cause
@@ -234,7 +236,7 @@ class TlsEndpoint:
         except BaseException:
             writer.transport.abort()
             raise
-        return reader, writer
+        return transport, reader, writer
 
     async def _keep_door(self, listening: socket.socket) -> None:
         async with asyncio.TaskGroup() as handshakes:
@@ -251,17 +253,18 @@ class TlsEndpoint:
                     self._shaking.release()
                     raise
                 else:
-                    if not self._admits(_seen_at(address), None):
+                    at = _seen_at(address)
+                    if not self._admits(at, None):
                         self._shaking.release()
                         arrived.close()
                         continue
-                    handshakes.create_task(self._let_in(arrived), name="tls handshake")
+                    handshakes.create_task(self._let_in(arrived, at), name="tls handshake")
 
-    async def _let_in(self, arrived: socket.socket) -> None:
+    async def _let_in(self, arrived: socket.socket, at: HostPort) -> None:
         """The doorstep of one stranger: whatever goes wrong here stays here."""
         try:
             async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
-                await self._shake_hands(arrived)
+                await self._shake_hands(arrived, at)
         except FAILURES_OF_A_PEER as error:
             log.debug("a peer did not complete its handshake: %r", error)
         except Exception:
@@ -269,8 +272,7 @@ class TlsEndpoint:
         finally:
             self._shaking.release()
 
-    async def _shake_hands(self, arrived: socket.socket) -> None:
-        at = _seen_at(arrived.getpeername())
+    async def _shake_hands(self, arrived: socket.socket, at: HostPort) -> None:
         if len(self._incoming) >= limits.LINKS_MAX or not self._border.lets(at):
             arrived.close()
             return
@@ -294,8 +296,9 @@ class TlsEndpoint:
         except BaseException:
             writer.transport.abort()
             raise
+        peer = PeerId(proof[:32])
         link = self._keep(
-            MuxLink(PeerId(proof[:32]), at, reader, writer, dialled=False, gone=self._forget)
+            MuxLink(peer, at, transport, reader, writer, dialled=False, gone=self._forget)
         )
         self._incoming.add(link)
         self._arrived.put_nowait(link)
@@ -320,17 +323,25 @@ class _Silent(asyncio.Protocol):
         transport.pause_reading()
 
 
+class _Talk(asyncio.StreamReaderProtocol):
+    """What was said under TLS. Its end can come before `connection_made` tells that it is TLS."""
+
+    def eof_received(self) -> bool:
+        super().eof_received()
+        return False  # TLS has no half of a connection
+
+
 async def _encrypted(
     transport: asyncio.Transport, context: ssl.SSLContext, *, is_listener: bool
-) -> Connection:
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """TLS over a connection, which is closed when that fails or is broken off.
 
-    asyncio does both steps in one, too, but loses the connection when it is cancelled in the first
-    turn of the handshake: the socket then stays with the loop, and its number with somebody else.
+    asyncio does both steps in one, too. But cancelled as the handshake ends, it says goodbye in its
+    own time, and whoever closes the socket meanwhile leaves its number watched: the next one's.
     """
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limits.LINK_READ_BYTES, loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    protocol = _Talk(reader, loop=loop)
     try:
         encrypted = await loop.start_tls(
             transport,
@@ -340,8 +351,8 @@ async def _encrypted(
             ssl_handshake_timeout=limits.HANDSHAKE_SECONDS_MAX,
             ssl_shutdown_timeout=limits.LINK_CLOSE_SECONDS_MAX,
         )
-        if encrypted is None:
-            raise ConnectionResetError("it ended with the handshake")
+        if encrypted is None:  # in that very turn
+            raise ConnectionResetError("the connection ended as its handshake did")
     except BaseException:
         transport.abort()
         raise
