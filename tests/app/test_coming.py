@@ -19,13 +19,14 @@ import pytest
 import answer_check
 from app.answering import node_that_says, set_up, typed
 from postroad.app import asking
-from postroad.app.asking import NotThere, Starting
+from postroad.app.asking import Going, NotThere, Starting
 
 SECONDS_MAX = 20.0
 SHOWN = "printf '%s\\n' FragmentPath={} ActiveState={} Job={} Result={} StatusText="
 UNIT = "/usr/lib/systemd/user/postroad.service"
 ACTIVATING = SHOWN.format(UNIT, "activating", 19, "success")
 WAITS_FOR_ITS_TURN = SHOWN.format(UNIT, "inactive", 19, "success")
+GOING = SHOWN.format(UNIT, "deactivating", 19, "success")
 OFF = SHOWN.format(UNIT, "inactive", "", "success")
 FAILED = SHOWN.format(UNIT, "failed", "", "exit-code")
 FAILS_AGAIN_AND_AGAIN = SHOWN.format(UNIT, "activating", "", "exit-code")
@@ -92,6 +93,28 @@ def test_a_node_that_systemd_starts_is_waited_for(
         done = typed(usual, "queue", "--json")
         coming.join(SECONDS_MAX)
     assert (done.exit_code, json.loads(done.stdout)["queue"]) == (0, [])
+
+
+def test_one_that_is_started_anew_is_waited_for_while_it_ends(
+    usual: Path, systemd_says: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(asking.PATIENCE_SECONDS, Going, SECONDS_MAX)
+    monkeypatch.setitem(asking.PATIENCE_SECONDS, Starting, 0.0)
+    systemd_says(GOING, WAITS_FOR_ITS_TURN)
+    assert error(usual, "queue")[1].startswith("Your node is starting")
+
+
+def test_one_that_ends_for_good_is_off_as_soon_as_systemd_says_so(
+    usual: Path, systemd_says: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(asking.PATIENCE_SECONDS, Going, SECONDS_MAX)
+    asked = systemd_says(GOING, OFF)
+    code, said = error(usual, "queue")
+    assert (code, said) == (3, "Your node is not running. Start it with: postroad service restart")
+    assert asked.read_text() == "\n\n"  # twice
+    monkeypatch.setitem(asking.PATIENCE_SECONDS, Going, 0.3)
+    systemd_says(GOING)
+    assert error(usual, "queue") == (code, said)
 
 
 @pytest.mark.parametrize("words", [("queue",), ("contacts",), ("bundle", "write", "letters")])

@@ -86,14 +86,18 @@ class Resident:
         not be found: whoever said it was gone before a busy journald looked whose it was."""
         return self.system.journal("SYSLOG_IDENTIFIER=postroad", f"_UID={PEOPLE[self.name]}")
 
-    def drop_in(self, name: str, text: str, unit: str = SERVICE) -> None:
-        """Change a unit as its owner may; an empty text takes the change back."""
-        folder = f"$HOME/.config/systemd/user/{unit}.d"
+    @contextlib.contextmanager
+    def drop_in(self, name: str, text: str) -> Iterator[None]:
+        """Their service is another for this time, as its owner may change it."""
+        folder = f"$HOME/.config/systemd/user/{SERVICE}.d"
         script = f'mkdir -p "{folder}" && cat > "{folder}/{name}.conf"'
-        if not text:
-            script = f'rm "{folder}/{name}.conf"'
         self.type("sh", "-c", script, stdin=text)
-        self.systemctl("daemon-reload")
+        try:
+            self.systemctl("daemon-reload")
+            yield
+        finally:
+            self.type("sh", "-c", f'rm "{folder}/{name}.conf"')
+            self.systemctl("daemon-reload")
 
     def configure(self, **values: str | int | None) -> None:
         """Write these keys into the configuration; None: as if it said nothing of it."""

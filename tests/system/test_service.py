@@ -33,15 +33,14 @@ def test_a_killed_service_is_back_with_everything(
 
 
 def test_a_service_that_hangs_is_started_again(alice: Resident, bora: Resident) -> None:
-    alice.drop_in("watchdog", f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}\n")
-    alice.systemctl("restart", SERVICE)
-    restarts = int(alice.shown("NRestarts"))
-    told = alice.mail("revive", signal="SIGSTOP", port=alice.smtp_port)
-    assert told["greeting"].startswith("220 ")
-    assert told["seconds"] > WATCHDOG_SECONDS / 2
-    assert int(alice.shown("NRestarts")) == restarts + 1
-    assert "Watchdog timeout" in alice.said_of_it()
-    alice.drop_in("watchdog", "")
+    with alice.drop_in("watchdog", f"[Service]\nWatchdogSec={WATCHDOG_SECONDS}\n"):
+        alice.systemctl("restart", SERVICE)
+        restarts = int(alice.shown("NRestarts"))
+        told = alice.mail("revive", signal="SIGSTOP", port=alice.smtp_port)
+        assert told["greeting"].startswith("220 ")
+        assert told["seconds"] > WATCHDOG_SECONDS / 2
+        assert int(alice.shown("NRestarts")) == restarts + 1
+        assert "Watchdog timeout" in alice.said_of_it()
     alice.systemctl("restart", SERVICE)
     alice.send(bora, "after the watchdog")
     bora.expect("after the watchdog")
@@ -76,27 +75,25 @@ def test_from_its_start_to_ready(alice: Resident, figure: Figure) -> None:
 
 
 def test_whoever_asks_a_service_that_is_starting_gets_an_answer(alice: Resident) -> None:
-    alice.drop_in("slow", "[Service]\nExecStartPre=/bin/sleep 3\n")
-    alice.systemctl("restart", "--no-block", SERVICE)
-    assert isinstance(alice.postroad("queue")["queue"], list)
-    alice.systemctl("stop", SERVICE)
-    alice.systemctl("start", "--no-block", SERVICE)
-    told = alice.type("postroad", "status", "--json", check=False)
-    assert (told.returncode, json.loads(told.stdout)["state"]) == (3, "starting")
-    assert alice.postroad("contacts")["contacts"] is not None
-    alice.drop_in("slow", "")
+    with alice.drop_in("slow", "[Service]\nExecStartPre=/bin/sleep 3\n"):
+        alice.systemctl("restart", "--no-block", SERVICE)
+        assert isinstance(alice.postroad("queue")["queue"], list)
+        alice.systemctl("stop", SERVICE)
+        alice.systemctl("start", "--no-block", SERVICE)
+        told = alice.type("postroad", "status", "--json", check=False)
+        assert (told.returncode, json.loads(told.stdout)["state"]) == (3, "starting")
+        assert alice.postroad("contacts")["contacts"] is not None
 
 
 def test_a_service_that_crashes_at_each_start_is_started_less_and_less(alice: Resident) -> None:
     """Also where systemd has no pauses that grow; its ports are held all the time."""
     alice.systemctl("stop", SERVICE)
-    alice.drop_in("crash", "[Service]\nExecStart=\nExecStart=/bin/false\n")
-    alice.systemctl("start", "--no-block", SERVICE)
-    alice.type("sleep", str(CRASHING_SECONDS))
-    restarts = int(alice.shown("NRestarts"))
-    assert 3 <= restarts <= CRASHING_SECONDS, restarts  # each half second would be twice as many
-    assert alice.shown("ActiveState", "postroad.socket") == "active"
-    alice.drop_in("crash", "")
+    with alice.drop_in("crash", "[Service]\nExecStart=\nExecStart=/bin/false\n"):
+        alice.systemctl("start", "--no-block", SERVICE)
+        alice.type("sleep", str(CRASHING_SECONDS))
+        restarts = int(alice.shown("NRestarts"))
+        assert 3 <= restarts <= CRASHING_SECONDS, restarts  # each half second: twice as many
+        assert alice.shown("ActiveState", "postroad.socket") == "active"
     alice.systemctl("stop", SERVICE)
     alice.systemctl("start", SERVICE)
     assert alice.greeting(alice.smtp_port).startswith("220 ")

@@ -69,16 +69,16 @@ def test_an_upgrade_in_the_midst_of_a_letter_leaves_it_with_its_sender(
 def test_whoever_holds_their_node_or_their_service_manager_holds_nobody_else_up(
     system: Booted, alice: Resident, bora: Resident
 ) -> None:
-    alice.drop_in("stubborn", "[Service]\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n")
-    manager = system.root("systemctl", "show", "--value", "--property=MainPID", "user@1001")
-    system.root("kill", "-STOP", manager.stdout.strip())
-    try:
-        before = alice.process()
-        system.apt("install", "--reinstall", f"/packages/{PACKAGE.name}")
-    finally:
-        system.root("kill", "-CONT", manager.stdout.strip())
-    alice.systemctl("kill", "--signal=KILL", "--kill-whom=all", SERVICE)
-    alice.drop_in("stubborn", "")
+    endless = "[Service]\nExecStop=/bin/sleep infinity\nTimeoutStopSec=infinity\n"
+    with alice.drop_in("stubborn", endless):
+        manager = system.root("systemctl", "show", "--value", "--property=MainPID", "user@1001")
+        system.root("kill", "-STOP", manager.stdout.strip())
+        try:
+            before = alice.process()
+            system.apt("install", "--reinstall", f"/packages/{PACKAGE.name}")
+        finally:
+            system.root("kill", "-CONT", manager.stdout.strip())
+        alice.systemctl("kill", "--signal=KILL", "--kill-whom=all", SERVICE)
     until(lambda: alice.process() not in (0, before), "her node is another process")
     alice.send(bora, "after a stubborn upgrade")
     bora.expect("after a stubborn upgrade")

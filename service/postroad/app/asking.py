@@ -88,6 +88,10 @@ class NotRunning(PostroadError):
         self.known: dict[str, Any] = {}
 
 
+class Going(NotRunning):
+    """systemd still ends it, and may be about to start it anew."""
+
+
 class NotThere(PostroadError):
     """Nobody answers at the control socket, and yet somebody works in the data folder."""
 
@@ -238,15 +242,17 @@ def _no_node(config: Config, as_service: Callable[[], str]) -> PostroadError:
     if not config.is_set_up:
         return NotSetUp()
     kept = keeper.of(config.control_path)
-    if kept is Keeper.SERVICE and as_service() in starting.COMING:
+    state = as_service() if kept is Keeper.SERVICE else ""
+    if state in starting.COMING:
         return Starting()
     if looks.is_locked(config.data / "lock"):
         return NotThere(config, kept)
-    return NotRunning(start=starting.start(kept))
+    gone = Going if state == starting.GOING else NotRunning
+    return gone(start=starting.start(kept))
 
 
 # For whoever is on their way: what systemd starts may have to wait for its turn and for the disk.
-PATIENCE_SECONDS: dict[type[PostroadError], float] = {Starting: 10.0, NotThere: 3.0}
+PATIENCE_SECONDS: dict[type[PostroadError], float] = {Starting: 10.0, NotThere: 3.0, Going: 3.0}
 ASK_AGAIN_SECONDS, ASKED_BETWEEN_LOOKS = 0.1, 5
 SYSTEMD_SECONDS_MAX = 1.0
 

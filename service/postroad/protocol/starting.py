@@ -12,7 +12,7 @@ from postroad.phrases import phrase
 # What stands in the units, too: another value of it needs them to be laid anew.
 IN_UNITS = frozenset({"smtp_port", "imap_port", "pop3_port", "data", "runtime"})
 
-COMING = frozenset({"activating", "reloading"})  # as systemd calls it
+COMING, GOING = frozenset({"activating", "reloading"}), "deactivating"  # as systemd calls them
 
 
 class Keeper(Enum):
