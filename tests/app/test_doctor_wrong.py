@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,8 @@ def test_a_firewall_that_keeps_others_out_is_told_with_the_line_that_lets_them_i
     rules = "table inet filter {\nchain input {\ntype filter hook input priority 0; policy drop\n"
     rules += "iif lo accept\n}\n}\n"
     subprocess.run([nft, "-f", "-"], input=rules, text=True, check=True)
-    port = 46464 + SLOT
+    # Setup takes the next port where somebody has this one, as an outgoing connection may.
+    port = tomllib.loads(anna.config.read_text())["peer_port"]
     try:
         found = looked(anna, broken=True)  # for the node does not run
         one = bad(found, "firewall")

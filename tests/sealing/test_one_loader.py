@@ -77,6 +77,7 @@ def test_the_exceptions_ask_the_loader_first() -> None:
 PEER_IDS = {
     "delivery/changes.py",
     "delivery/own_devices.py",
+    "machine/iroh_link.py",
     "machine/iroh_network.py",
     "machine/tls_network.py",
     "protocol/contacts.py",
