@@ -20,6 +20,7 @@ from typing import Any
 import click
 import pytest
 
+import alone
 import dev
 import pages
 import postroad
@@ -96,6 +97,24 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
     if done.returncode == 125:
         pytest.skip("no network namespace is allowed here")
     assert done.stdout == f"{os.getuid()} {errno.ENETUNREACH}\n", done.stderr
+
+
+def test_nobody_who_runs_alone_is_given_a_port_of_the_nodes() -> None:
+    program = """
+import socket, sys
+first, last = map(int, sys.argv[1].split("-"))
+taken = []
+for _ in range(500):  # of the range around them there are not many more
+    taken.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    taken[-1].bind(("127.0.0.1", 0))
+print(sum(first <= one.getsockname()[1] <= last for one in taken))
+"""
+    narrow = "echo 46300 46999 > /proc/sys/net/ipv4/ip_local_port_range"
+    script = f'{narrow} && exec {sys.executable} -c "$0" "$1"'
+    done = run(sys.executable, "tools/alone.py", "sh", "-c", script, program, alone.NODES_PORTS)
+    if done.returncode == 125:
+        pytest.skip("no network namespace is allowed here")
+    assert done.stdout == "0\n", done.stderr
 
 
 def test_each_module_imports_alone_in_a_fresh_interpreter() -> None:

@@ -11,6 +11,7 @@ Invariants: the command runs alone or not at all, and as the same user. Standard
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -25,6 +26,8 @@ CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
+RESERVED_PORTS = Path("/proc/sys/net/ipv4/ip_local_reserved_ports")
+NODES_PORTS = "46464-46663"  # postroad's own, for as many people as there may be at once
 
 
 def leave_the_network() -> None:
@@ -56,6 +59,12 @@ def _raise_loopback() -> None:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sH14x", name, flags | IFF_UP))
 
 
+def _reserve_ports() -> None:
+    """No outgoing connection is given a port that a node asks for: they lie in the same range."""
+    with contextlib.suppress(OSError):  # /proc may be read-only: then it happens, once in a while
+        RESERVED_PORTS.write_text(NODES_PORTS)
+
+
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__)
@@ -66,6 +75,7 @@ def main(arguments: list[str]) -> int:
         if arguments != ["--allowed"]:
             print(f"alone: a network namespace is not allowed here ({error})", file=sys.stderr)
         return NOT_ALLOWED
+    _reserve_ports()
     if arguments == ["--allowed"]:
         return 0
     try:
