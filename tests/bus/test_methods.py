@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import pytest
@@ -263,15 +262,11 @@ def test_contacts_are_exported(manager: Remote, both: Scene) -> None:
     assert error_of(manager, "ExportContacts", "nonsense").name == BusError.FAILED
 
 
-def goes_directly(remote: Remote) -> bool:
-    return remote("Ping")["Direct"] is True
-
-
 def test_nodes_are_pinged(contact: Remote, peer: Remote, both: Scene) -> None:
     for remote in (contact, peer):
-        # A link that is just made has chosen no way yet, and then tells of none.
-        until(partial(goes_directly, remote), "it goes the direct way")
-        assert remote("Ping")["Milliseconds"] > 0
+        told = remote("Ping")
+        assert told["Direct"] is True
+        assert told["Milliseconds"] > 0
     assert peer["Contact"] == contact.path
 
 
