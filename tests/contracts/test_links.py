@@ -8,6 +8,8 @@ from contracts.networks import REAL, SECRETS, SOON, Pair, joined, maker, pour, r
 from postroad.base.errors import LinkClosed, Unreachable
 from postroad.base.ids import Contact, HostPort
 
+TIMES, LOOKS = 10, 20
+
 
 def test_an_endpoint_knows_its_key_and_where_it_can_be_dialled(body: str) -> None:
     async def test() -> None:
@@ -32,13 +34,15 @@ def test_a_link_tells_how_its_packets_travel(body: str) -> None:
             assert 0 <= path.round_trip_seconds < SOON
             # TLS does not measure; iroh does, and on loopback it is less than it can tell.
             assert (path.round_trip_seconds > 0) == (body == "iroh") or body not in REAL
-            assert pair.accepted.path().is_direct
+            theirs = pair.accepted.path()
+            assert theirs.is_direct
             await pair.dialled.close()
             async with asyncio.timeout(SOON):
                 while not pair.accepted.closed:
                     await asyncio.sleep(0.01)
-            for link in (pair.dialled, pair.accepted):
-                link.path()  # also of one that has ended: nothing is raised
+            # Of one that has ended, how they travelled last.
+            assert pair.dialled.path() == path
+            assert pair.accepted.path() == theirs
 
     async def read_all_of_one(pair: Pair) -> None:
         stream = await pair.dialled.open()
@@ -46,6 +50,26 @@ def test_a_link_tells_how_its_packets_travel(body: str) -> None:
         heard = await pair.accepted.accept()
         assert await read_all(heard) == b"hello"
         await heard.finish()
+
+    run(play())
+
+
+def test_each_of_two_links_that_were_dialled_at_once_tells_its_own_way(body: str) -> None:
+    """iroh selects one way for both, and either link may not have it yet."""
+
+    async def play() -> None:
+        make = maker(body)
+        for _ in range(TIMES if body == "iroh" else 1):
+            one, other = await make().open(SECRETS[0], 0), await make().open(SECRETS[1], 0)
+            first, last = Contact(other.me, other.addresses()[:1]), one.addresses()[-1:]
+            links = await asyncio.gather(
+                one.dial(first), other.dial(Contact(one.me, last)), one.accept(), other.accept()
+            )
+            for _ in range(LOOKS):
+                assert all(link.path().is_direct and link.path().address for link in links)
+                await asyncio.sleep(0.001)
+            await one.close()
+            await other.close()
 
     run(play())
 

@@ -129,7 +129,8 @@ class Link(Protocol):
         """Whether either side has closed it, or it was found dead."""
 
     def path(self) -> Path:
-        """How its packets travel now: a link may begin over a relay and become direct."""
+        """How its packets travel now: a link may begin over a relay and become direct. Of one that
+        has ended, how they travelled when that was last asked."""
 
     async def open(self) -> Stream:
         """Begin an exchange; waits while as many are open as allowed.

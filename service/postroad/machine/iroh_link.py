@@ -39,6 +39,7 @@ class IrohLink:
         self._peer = PeerId(connection.remote_id().to_bytes())
         self._gone = gone
         self._closed = False
+        self._path = Path(False, None, 0.0)
         self._streams: set[IrohStream] = set()
         self._accepted_alive = 0
         self._opening = asyncio.Semaphore(limits.STREAMS_PER_LINK_MAX)
@@ -55,12 +56,14 @@ class IrohLink:
         return self._closed or self._connection.close_reason() is not None
 
     def path(self) -> Path:
-        paths = [] if self.closed else self._connection.paths()
-        for path in paths:
-            if path.is_selected:
-                at = host_port(path.remote_addr) if path.is_ip else None
-                return Path(path.is_ip, at, max(path.rtt_ms, ROUND_TRIP_MS_MIN) / 1000)
-        return Path(False, None, 0.0)
+        ways = [] if self.closed else self._connection.paths()
+        if ways:
+            # iroh selects one for all links to a peer; while this link has not got that one, its
+            # packets go the best of those that it has.
+            way = min(ways, key=lambda one: (not one.is_selected, not one.is_ip, one.rtt_ms))
+            at = host_port(way.remote_addr) if way.is_ip else None
+            self._path = Path(way.is_ip, at, max(way.rtt_ms, ROUND_TRIP_MS_MIN) / 1000)
+        return self._path
 
     async def open(self) -> "IrohStream":
         await self._opening.acquire()

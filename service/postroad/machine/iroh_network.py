@@ -49,6 +49,8 @@ REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some
 RELAY_LOOK_SECONDS = 5.0  # between looks at what iroh counts of its home relay, while it has one
 RELAY_SECONDS_MAX = 3.0  # to be let in at a relay
 RELAY_POLL_SECONDS = 0.05
+FORGET_SECONDS_MAX = 1.0  # an address that is our own as well is told all the same
+FORGET_POLL_SECONDS = 0.001  # it takes some ms on a busy machine
 RELAY_TROUBLE = ("socket:relay_conns_closed", "socket:relay_conns_failed")
 
 
@@ -192,11 +194,20 @@ class IrohEndpoint:
 
     async def set_outside(self, addresses: Sequence[HostPort]) -> None:
         with contextlib.suppress(*GONE):
-            for gone in set(self._outside) - set(addresses):
-                await self._endpoint.remove_external_addr(str(gone))
-            for new in set(addresses) - set(self._outside):
-                await self._endpoint.add_external_addr(str(new))
+            gone = set(self._outside) - set(addresses)
+            for address in gone:
+                await self._endpoint.remove_external_addr(str(address))
+            for address in set(addresses) - set(self._outside):
+                await self._endpoint.add_external_addr(str(address))
             self._outside = tuple(addresses)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FORGET_SECONDS_MAX):
+                    await self._wait_until_forgotten(gone)
+
+    async def _wait_until_forgotten(self, gone: set[HostPort]) -> None:
+        # iroh tells of them until a task of its own has run, and says nothing when it has.
+        while (gone - set(self._outside)) & set(self.addresses()):  # noqa: ASYNC110
+            await asyncio.sleep(FORGET_POLL_SECONDS)
 
     def ask_first(self, admits: Admits) -> None:
         self._admits = admits
