@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -125,7 +126,9 @@ def test_the_light_icon_has_the_same_menu(place: Desktop, panel: str) -> None:
     place.begin_panel(panel)
     tray = Tray(place, "--light")
     place.wait_for_icon_to_stand()  # its library begins with XEmbed where the panel is still busy
+    pause_and_resume(place)  # a line that was never there before closes an open menu in LXQt
     place.open_menu()
+    pause_and_resume(place)  # lines go and come beneath somebody who looks
     place.choose(OPEN)  # the window is a program of its own, with Qt
     place.wait_for_window()
     place.close_window()
@@ -133,6 +136,13 @@ def test_the_light_icon_has_the_same_menu(place: Desktop, panel: str) -> None:
     place.choose(QUIT)
     tray.wait_for_its_end()
     place.wait_for_icon(there=False)
+
+
+def pause_and_resume(place: Desktop) -> None:
+    manager("Pause", "u", 600)
+    place.wait_for_icon(there=False)
+    manager("Resume")
+    place.wait_for_icon()
 
 
 def test_without_any_panel_nothing_opens_until_somebody_asks_for_it(place: Desktop) -> None:
@@ -186,6 +196,98 @@ def test_a_host_that_was_there_a_moment_before_is_told_of_the_icon_again(place: 
             await asyncio.to_thread(wait_for_name, first, owned=False)
 
     asyncio.run(be_there_before())
+
+
+LAID = """
+import gi
+gi.require_version("Gtk", "3.0")
+from gi.repository import Gtk
+from postroad_tray.deeds import Open
+from postroad_tray.light import _Lines
+from postroad_tray.menu import Item
+
+clicked = []
+shown = Gtk.Menu.new()
+lines = _Lines(Gtk, shown, clicked.append)
+every = {key: Item(key, key, Open()) for key in "abcd"}
+for order in ("abc", "ac", "adbc", "cab", "d", "abcd"):
+    lines.lay(tuple(every[key] for key in order))
+    seen = "".join(line.get_label() for line in shown.get_children() if line.get_visible())
+    assert seen == order, (seen, order)
+for stands in (True, False, True):
+    lines.lay((Item("s", "switch", Open(), checked=stands),))
+    assert lines._lines["s"].get_active() == stands
+assert clicked == []
+lines._lines["s"].activate()
+lines._lines["a"].activate()
+assert clicked == ["s", "a"]
+lines.lay((Item("s", "switch", Open(), checked=True),))  # as a click left it, it was off
+assert lines._lines["s"].get_active() and clicked == ["s", "a"]
+print("so it is")
+"""
+
+
+def test_the_lines_of_the_light_menu_are_as_they_are_wanted(place: Desktop) -> None:
+    if not dev.has_indicator():
+        pytest.skip(f"needs Debian packages: {', '.join(dev.INDICATOR_PACKAGES)}")
+    ours = {**place.surroundings}
+    ours["PYTHONPATH"] += f":{DISTRIBUTION}"
+    done = subprocess.run(
+        [sys.executable, "-c", LAID], env=ours, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "so it is\n", done.stderr
+
+
+# Its library asks for the bus twice, in threads of GLib's, and never tells a host that it has met
+# before the second answer. Here that one waits: of ten threads, nine read what nobody writes, and
+# the tenth does after the first answer.
+BUS_IS_SLOW = """
+import os, sys, threading, time
+from gi.repository import Gio
+from postroad_tray import light, program
+
+def hold(priority):
+    file = Gio.File.new_for_path(os.environ["NOBODY"])
+    file.read_async(priority, None, lambda *_ignored: None)
+
+def let_go():
+    time.sleep(0.7)
+    os.open(os.environ["NOBODY"], os.O_RDWR)
+
+def made_slowly(*words):
+    kind.new = new
+    indicator = new(*words)
+    hold(-100)
+    threading.Thread(target=let_go).start()
+    return indicator
+
+for _ in range(9):
+    hold(0)
+light.back_end()
+from pystray import _appindicator
+kind = _appindicator.AppIndicator.Indicator
+new, kind.new = kind.new, made_slowly
+sys.exit(program.main())
+"""
+MET_TOO_EARLY = "g_dbus_proxy_new: assertion"
+
+
+def test_a_host_that_the_library_has_met_too_early_is_told_of_the_light_icon(
+    place: Desktop,
+) -> None:
+    if not dev.has_indicator():
+        pytest.skip(f"needs Debian packages: {', '.join(dev.INDICATOR_PACKAGES)}")
+    place.surroundings["PYTHONPATH"] += f":{DISTRIBUTION}"
+    nobody = place.home / "nobody"
+    os.mkfifo(nobody)
+
+    async def meet() -> None:
+        async with own_host() as host:
+            place.begin(sys.executable, "-c", BUS_IS_SLOW, "--light", NOBODY=str(nobody))
+            await host.until_told(1)
+            assert MET_TOO_EARLY in place.log(), "or nothing is shown by this"
+
+    asyncio.run(meet())
 
 
 @dataclass

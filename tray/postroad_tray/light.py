@@ -3,10 +3,12 @@
 Purpose: icon and menu for a panel that knows application indicators, at no cost in packages but
 GTK's binding of the distribution.
 Invariants: never pystray's `xorg` back end, which loses clicks and has no menu. What is missing is
-said in a sentence with the line to type. No icon is written anywhere. Words change in place; the
-menu is laid anew only when a line comes or goes, which closes it where somebody looks at it.
-See: docs/adr/0029-tray.md. pystray is pinned in our lock: `_Icon` replaces three methods of its
-GTK back end, which write each icon to a file, and ask for the notification daemon and wait for it.
+said in a sentence with the line to type. No icon is written anywhere. A menu changes in place: one
+that was laid anew would close where somebody looks at it. An icon that no host was told of is made
+anew.
+See: docs/adr/0029-tray.md. pystray is pinned in our lock: `_Icon` replaces four methods of its GTK
+back end, which write each icon to a file, ask for the notification daemon and wait for it, and lay
+the menu anew.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from postroad_tray.client import Client
-from postroad_tray.deeds import Do
+from postroad_tray.deeds import Deed, Do
 from postroad_tray.facts import Picture
 from postroad_tray.gnome import is_gnome
 from postroad_tray.icon_files import coloured_path
@@ -27,6 +29,8 @@ from postroad_tray.tongue import _
 
 BACK_END = "appindicator"
 PACKAGES = ("python3-gi", "gir1.2-ayatanaappindicator3-0.1")
+HOSTS_REGISTER_AT = "org.kde.StatusNotifierWatcher"
+SETTLE_SECONDS = 1.0
 
 
 class Lacking(Exception):
@@ -86,11 +90,19 @@ class LightIcon:
         self._do = do
         self._now = now
         self._starts_at_login = starts_at_login
-        self._items: dict[str, Item] = {}
-        self._icon = _of(self._pystray)(
-            APPLICATION, self._told(icon_name(sign(client.picture))), "Postroad"
-        )
+        self._deeds: dict[str, Deed | None] = {}
+        shown = self._gtk.Menu.new()
+        self._lines = _Lines(self._gtk, shown, self._clicked)
+        self._icon = _of(self._pystray)(self._told(icon_name(sign(client.picture))), shown)
         client.watch(self._draw)
+        gio = importlib.import_module("gi.repository.Gio")
+        gio.bus_watch_name(
+            gio.BusType.SESSION,
+            HOSTS_REGISTER_AT,
+            gio.BusNameWatcherFlags.NONE,
+            lambda *_ignored: self.later(SETTLE_SECONDS, self._expect_hosts_to_know),
+            None,
+        )
 
     def run(self) -> None:
         """Until `stop`."""
@@ -128,13 +140,20 @@ class LightIcon:
         if icon != self._icon.icon:
             self._icon.icon = icon
         self._icon.title = tooltip(picture, self._now())
+        self._lay()
+
+    def _lay(self) -> None:
         login = self._starts_at_login()
-        items = menu(picture, self._now(), starts_at_login=login)
-        before, self._items = self._items, {one.key: one for one in _all(items)}
-        if [_shape(one) for one in before.values()] == [_shape(one) for one in _all(items)]:
-            self._icon.amend(items)
-        else:
-            self._icon.menu = self._menu(items)
+        items = menu(self._client.picture, self._now(), starts_at_login=login)
+        self._deeds = {one.key: one.deed for one in _all(items)}
+        self._lines.lay(items)
+
+    def _expect_hosts_to_know(self) -> None:
+        """Where the bus was slow, the library has met hosts before its own line to the bus, and
+        then tells none of them, ever (libayatana-appindicator 0.5.92, `name_appeared_handler`)."""
+        if not self._icon.is_known:
+            self._icon.make_anew()
+            self.later(SETTLE_SECONDS, self._expect_hosts_to_know)
 
     def _told(self, name: str) -> str:
         """As a panel is told it: by its name where the theme has it, else by its file."""
@@ -142,27 +161,11 @@ class LightIcon:
             return name
         return str(coloured_path(name))
 
-    def _menu(self, items: tuple[Item, ...]) -> Any:
-        return self._pystray.Menu(*(self._line(one) for one in items))
-
-    def _line(self, item: Item) -> Any:
-        if item.is_separator:
-            return self._pystray.Menu.SEPARATOR
-        if item.items:
-            return self._pystray.MenuItem(item.text, self._menu(item.items))
-        key = item.key
-        is_checked = item.checked is True
-        return self._pystray.MenuItem(
-            lambda _line: self._items[key].text if key in self._items else "",
-            lambda: self._clicked(key),
-            checked=None if item.checked is None else lambda _line: is_checked,
-            enabled=item.deed is not None,
-        )
-
     def _clicked(self, key: str) -> None:
-        item = self._items.get(key)
-        if item is not None and item.deed is not None:
-            self._do(item.deed)
+        deed = self._deeds.get(key)
+        if deed is not None:
+            self._do(deed)
+        self.post(self._lay)  # GTK has turned a switch that was clicked; it stands as things are
 
 
 def _all(items: tuple[Item, ...]) -> list[Item]:
@@ -170,9 +173,70 @@ def _all(items: tuple[Item, ...]) -> list[Item]:
     return [one for item in items for one in (item, *_all(item.items))]
 
 
-def _shape(item: Item) -> tuple[object, ...]:
-    """What cannot be changed in a line that is there."""
-    return item.key, item.checked, item.deed is None
+class _Lines:
+    """The lines of one menu, or of one inside it. What is not wanted is hidden: some hosts close
+    the menu of another program when a line comes or goes (LXQt), but not when one shows or hides,
+    so that this happens for each line once at most."""
+
+    def __init__(self, gtk: Any, shown: Any, clicked: Callable[[str], None]) -> None:
+        self._gtk = gtk
+        self._shown = shown
+        self._clicked = clicked
+        self._lines: dict[str, Any] = {}
+        self._inner: dict[str, _Lines] = {}
+        self._is_laying = False
+
+    def lay(self, items: tuple[Item, ...]) -> None:
+        """Have these, in this order."""
+        self._is_laying = True
+        place = 0
+        for item in items:
+            if self._place(item.key) < place:
+                self._make(item, place)
+            place = self._place(item.key) + 1
+            self._amend(item)
+        for key in self._lines.keys() - {one.key for one in items}:
+            self._lines[key].set_visible(False)
+        self._is_laying = False
+
+    def _place(self, key: str) -> int:
+        """Counted from the top; -1: it is not there."""
+        return self._shown.get_children().index(self._lines[key]) if key in self._lines else -1
+
+    def _make(self, item: Item, place: int) -> None:
+        if item.key in self._lines:  # it is above a line that it comes after
+            self._lines.pop(item.key).destroy()
+            place -= 1
+        if item.is_separator:
+            line = self._gtk.SeparatorMenuItem.new()
+        elif item.checked is not None:
+            line = self._gtk.CheckMenuItem.new_with_label(item.text)
+        else:
+            line = self._gtk.MenuItem.new_with_label(item.text)
+        if item.items:
+            inner = self._gtk.Menu.new()
+            line.set_submenu(inner)
+            self._inner[item.key] = _Lines(self._gtk, inner, self._clicked)
+        else:
+            line.connect("activate", lambda _line: self._was_clicked(item.key))
+        self._lines[item.key] = line
+        line.set_visible(True)  # hosts are told of it as it is when it comes
+        self._shown.insert(line, place)
+
+    def _amend(self, item: Item) -> None:
+        line = self._lines[item.key]
+        line.set_visible(True)
+        if not item.is_separator and line.get_label() != item.text:
+            line.set_label(item.text)
+        line.set_sensitive(bool(item.deed or item.items))
+        if item.checked is not None and line.get_active() != item.checked:
+            line.set_active(item.checked)
+        if item.items:
+            self._inner[item.key].lay(item.items)
+
+    def _was_clicked(self, key: str) -> None:
+        if not self._is_laying:  # GTK also takes it for a click that a switch is turned by us
+            self._clicked(key)
 
 
 def _once(deliver: Callable[[], None]) -> Callable[[], bool]:
@@ -190,12 +254,27 @@ def _of(pystray: Any) -> Any:
         def hide(self) -> None: ...
 
     class _Icon(pystray.Icon):  # type: ignore[misc]
-        def amend(self, items: tuple[Item, ...]) -> None:
-            """Say what these say, in the lines that are there."""
-            lines = self._menu_handle.get_children() if self._menu_handle is not None else []
-            for line, item in zip(lines, items, strict=False):  # it may be about to be laid anew
-                if item.text and line.get_label() != item.text:
-                    line.set_label(item.text)
+        def __init__(self, image: str, shown: Any) -> None:
+            super().__init__(APPLICATION, image, "Postroad")
+            self._menu_handle = shown
+
+        _appindicator: Any
+
+        @property
+        def is_known(self) -> bool:
+            """Whether a host has been told of it, as far as its library knows."""
+            return bool(self._appindicator.get_property("connected"))
+
+        def make_anew(self) -> None:
+            before: Any = self._appindicator
+            # It has lost count of who holds it, so nobody else would give back what it has on the
+            # bus. It would give its menu back with each time, and there can be a second.
+            before.set_property("dbus-menu-server", None)
+            before.run_dispose()
+            self._appindicator = type(before).new(self.name, "", before.get_category())
+            self._show()
+
+        def _update_menu(self) -> None: ...
 
         def _initialize(self) -> None:
             self._notifier = _Silent()
