@@ -255,6 +255,7 @@ def missing_programs() -> list[str]:
     missing += () if has_camel() else CAMEL_PACKAGES
     missing += () if has_indicator() else INDICATOR_PACKAGES
     missing += () if has_qt() else QT_PACKAGES
+    missing += lab.lacking_packages()
     return missing
 
 
@@ -400,7 +401,7 @@ def repo() -> int:
 
 def test_system() -> int:
     """the package in booted Debian 12, 13, Ubuntu 24.04, as root (ONLY=noble, together or forky)"""
-    install_programs([*debian.lacking(), *roots.lacking()])
+    install_programs([*debian.lacking(), *roots.lacking(), *lab.lacking_packages()])
     return become([sys.executable, str(ROOT / "tools" / "systems.py")], variables())
 
 

@@ -57,6 +57,9 @@ class Kind(enum.Enum):
     UDP_BLOCKED = "udpblocked"  # behind a NAT, and a firewall that lets only TCP to port 443 out
 
 
+PROGRAMS = {"ip": "iproute2", "nft": "nftables"}
+
+
 class LabBroken(Exception):
     """The laboratory itself could not do what it was told."""
 
@@ -65,18 +68,19 @@ def lacking() -> str | None:
     """Why there can be no laboratory here, with the line to type if there is one; None: it can."""
     if os.geteuid() != 0:
         return "The laboratory makes network namespaces, which is for root. Type: sudo make netlab"
-    missing = [name for name in ("ip", "nft") if shutil.which(name) is None]
-    if missing:
-        return (
-            f"The laboratory needs the program {' and '.join(missing)}. "
-            "Type: sudo apt-get install -y iproute2 nftables"
-        )
+    if packages := lacking_packages():
+        return f"The laboratory needs more. Type: sudo apt-get install -y {' '.join(packages)}"
     try:
         with contextlib.closing(Space("trial")) as trial:
             trial.nft("table inet trial { chain c { type nat hook postrouting priority 100; }\n}")
     except (OSError, LabBroken) as error:
         return f"Network namespaces with nftables are not allowed here ({error})."
     return None
+
+
+def lacking_packages() -> list[str]:
+    """The Debian packages that there can be no laboratory without, and that are not here."""
+    return [package for name, package in PROGRAMS.items() if shutil.which(name) is None]
 
 
 class Space:

@@ -61,15 +61,19 @@ def test_each_of_two_links_that_were_dialled_at_once_tells_its_own_way(body: str
         make = maker(body)
         for _ in range(TIMES if body == "iroh" else 1):
             one, other = await make().open(SECRETS[0], 0), await make().open(SECRETS[1], 0)
-            first, last = Contact(other.me, other.addresses()[:1]), one.addresses()[-1:]
-            links = await asyncio.gather(
-                one.dial(first), other.dial(Contact(one.me, last)), one.accept(), other.accept()
-            )
-            for _ in range(LOOKS):
-                assert all(link.path().is_direct and link.path().address for link in links)
-                await asyncio.sleep(0.001)
-            await one.close()
-            await other.close()
+            try:
+                if body == "iroh" and len(one.addresses()) < 2:
+                    pytest.skip("needs IPv6 on loopback: there is one way only")
+                first, last = Contact(other.me, other.addresses()[:1]), one.addresses()[-1:]
+                links = await asyncio.gather(
+                    one.dial(first), other.dial(Contact(one.me, last)), one.accept(), other.accept()
+                )
+                for _ in range(LOOKS):
+                    assert all(link.path().is_direct and link.path().address for link in links)
+                    await asyncio.sleep(0.001)
+            finally:
+                await one.close()
+                await other.close()
 
     run(play())
 

@@ -137,8 +137,21 @@ class Hand:
         self.press("Escape")
         self.wait_for_window(open_=False)
 
-    def open_menu(self) -> None:
+    def still(self) -> Image.Image:
+        """The screen, once it stands still: a window that has gone is painted over some time later,
+        and what is compared with it then would be taken for something that came."""
         before = self.shot()
+
+        def stands() -> bool:
+            nonlocal before
+            last, before = before, self.shot()
+            return ImageChops.difference(last, before).getbbox() is None
+
+        self.until(stands, "the screen stands still")
+        return before
+
+    def open_menu(self) -> None:
+        before = self.still()
         self.click(3)
 
         def has_opened() -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from postroad_tray.client import Client
@@ -83,7 +84,7 @@ class LightIcon:
         *,
         starts_at_login: Callable[[], bool | None] = lambda: None,
     ) -> None:
-        self._pystray = back_end()
+        pystray = back_end()
         self._glib = importlib.import_module("gi.repository.GLib")
         self._gtk = importlib.import_module("gi.repository.Gtk")
         self._client = client
@@ -93,15 +94,16 @@ class LightIcon:
         self._deeds: dict[str, Deed | None] = {}
         shown = self._gtk.Menu.new()
         self._lines = _Lines(self._gtk, shown, self._clicked)
-        self._icon = _of(self._pystray)(self._told(icon_name(sign(client.picture))), shown)
+        self._icon = _of(pystray)(self._told(icon_name(sign(client.picture))), shown)
         client.watch(self._draw)
+        self._call_off_settling: Callable[[], None] = lambda: None
         gio = importlib.import_module("gi.repository.Gio")
         gio.bus_watch_name(
             gio.BusType.SESSION,
             HOSTS_REGISTER_AT,
             gio.BusNameWatcherFlags.NONE,
-            lambda *_ignored: self.later(SETTLE_SECONDS, self._expect_hosts_to_know),
-            None,
+            lambda *_ignored: self._let_hosts_settle(SETTLE_SECONDS),
+            lambda *_ignored: self._call_off_settling(),
         )
 
     def run(self) -> None:
@@ -148,12 +150,18 @@ class LightIcon:
         self._deeds = {one.key: one.deed for one in _all(items)}
         self._lines.lay(items)
 
-    def _expect_hosts_to_know(self) -> None:
+    def _let_hosts_settle(self, seconds: float) -> None:
+        self._call_off_settling()
+        self._call_off_settling = self.later(seconds, partial(self._hosts_have_settled, seconds))
+
+    def _hosts_have_settled(self, seconds: float) -> None:
         """Where the bus was slow, the library has met hosts before its own line to the bus, and
         then tells none of them, ever (libayatana-appindicator 0.5.92, `name_appeared_handler`)."""
-        if not self._icon.is_known:
+        if self._icon.has_met_hosts:
+            self._icon.tell_again()  # the name of a host may be there before it listens
+        else:
             self._icon.make_anew()
-            self.later(SETTLE_SECONDS, self._expect_hosts_to_know)
+            self._let_hosts_settle(2 * seconds)
 
     def _told(self, name: str) -> str:
         """As a panel is told it: by its name where the theme has it, else by its file."""
@@ -162,10 +170,10 @@ class LightIcon:
         return str(coloured_path(name))
 
     def _clicked(self, key: str) -> None:
+        self.post(self._lay)  # GTK has turned a switch that was clicked; it stands as things are
         deed = self._deeds.get(key)
         if deed is not None:
             self._do(deed)
-        self.post(self._lay)  # GTK has turned a switch that was clicked; it stands as things are
 
 
 def _all(items: tuple[Item, ...]) -> list[Item]:
@@ -189,15 +197,17 @@ class _Lines:
     def lay(self, items: tuple[Item, ...]) -> None:
         """Have these, in this order."""
         self._is_laying = True
-        place = 0
-        for item in items:
-            if self._place(item.key) < place:
-                self._make(item, place)
-            place = self._place(item.key) + 1
-            self._amend(item)
-        for key in self._lines.keys() - {one.key for one in items}:
-            self._lines[key].set_visible(False)
-        self._is_laying = False
+        try:
+            place = 0
+            for item in items:
+                if self._place(item.key) < place:
+                    self._make(item, place)
+                place = self._place(item.key) + 1
+                self._amend(item)
+            for key in self._lines.keys() - {one.key for one in items}:
+                self._lines[key].set_visible(False)
+        finally:
+            self._is_laying = False
 
     def _place(self, key: str) -> int:
         """Counted from the top; -1: it is not there."""
@@ -254,16 +264,20 @@ def _of(pystray: Any) -> Any:
         def hide(self) -> None: ...
 
     class _Icon(pystray.Icon):  # type: ignore[misc]
+        _appindicator: Any
+
         def __init__(self, image: str, shown: Any) -> None:
             super().__init__(APPLICATION, image, "Postroad")
             self._menu_handle = shown
 
-        _appindicator: Any
-
         @property
-        def is_known(self) -> bool:
-            """Whether a host has been told of it, as far as its library knows."""
+        def has_met_hosts(self) -> bool:
+            """Whether its library knows whom it tells of it, or has told."""
             return bool(self._appindicator.get_property("connected"))
+
+        def tell_again(self) -> None:
+            """Set so, and not by `set_icon`, its library tells hosts of it once more."""
+            self._appindicator.set_property("icon-name", self._icon_path)
 
         def make_anew(self) -> None:
             before: Any = self._appindicator

@@ -130,7 +130,8 @@ class Link(Protocol):
 
     def path(self) -> Path:
         """How its packets travel now: a link may begin over a relay and become direct. Of one that
-        has ended, how they travelled when that was last asked."""
+        has no way any more, how they travelled when that was last asked; if it never was, as over a
+        relay."""
 
     async def open(self) -> Stream:
         """Begin an exchange; waits while as many are open as allowed.
@@ -173,7 +174,8 @@ class Endpoint(Protocol):
     async def set_outside(self, addresses: Sequence[HostPort]) -> None:
         """Peers saw us at these addresses: tell others of them, and use them to be reached.
 
-        What it was told before is forgotten."""
+        What it was told before is forgotten, and has gone from `addresses` when this returns, or
+        within a second at most."""
 
     def ask_first(self, admits: "Admits") -> None:
         """From now on, ask before each handshake with somebody who comes; whoever is not admitted

@@ -49,8 +49,8 @@ REOPEN_WAIT_SECONDS = (0.0, 0.05, 0.25)  # a closed endpoint frees its port some
 RELAY_LOOK_SECONDS = 5.0  # between looks at what iroh counts of its home relay, while it has one
 RELAY_SECONDS_MAX = 3.0  # to be let in at a relay
 RELAY_POLL_SECONDS = 0.05
-FORGET_SECONDS_MAX = 1.0  # an address that is our own as well is told all the same
-FORGET_POLL_SECONDS = 0.001  # it takes some ms on a busy machine
+FORGET_SECONDS_MAX = 1.0  # iroh forgets in some ms; an address that is our own as well it does not
+FORGET_POLL_SECONDS = 0.005
 RELAY_TROUBLE = ("socket:relay_conns_closed", "socket:relay_conns_failed")
 
 

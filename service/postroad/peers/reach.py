@@ -241,8 +241,9 @@ class Reach:
         """Use what the picture says now."""
         outside = tuple(at for at in self.at_this_moment().addresses if at not in self._own)
         if outside != self._outside:
-            self._outside = outside
+            self._outside = (*self._outside, *outside)  # until it returns, either may be told
             await self._endpoint.set_outside(outside)
+            self._outside = outside
         if self._own_relay() not in (None, self._home.relay):
             self._home.check()
         self._look_again.set()
