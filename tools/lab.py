@@ -40,6 +40,7 @@ BACKBONE = 1  # its number among the public addresses
 HOSTS_MAX = 98  # 192.88.99.0/24 is special
 MOVED = 100  # what a move adds to the last number of an address
 COMMAND_SECONDS_MAX = 20
+PROGRAMS = {"ip": "iproute2", "nft": "nftables"}
 NAT_PORTS = ("20000-29999", "30000-39999", "40000-49999")  # taken in turn when a NAT forgets
 
 CLONE_NEWNET = 0x40000000
@@ -55,9 +56,6 @@ class Kind(enum.Enum):
     CONE = "cone"  # behind a NAT that keeps the outside port
     SYMMETRIC = "symmetric"  # behind a NAT with another outside port for each destination
     UDP_BLOCKED = "udpblocked"  # behind a NAT, and a firewall that lets only TCP to port 443 out
-
-
-PROGRAMS = {"ip": "iproute2", "nft": "nftables"}
 
 
 class LabBroken(Exception):

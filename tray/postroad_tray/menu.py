@@ -3,9 +3,9 @@
 Purpose: one model for whoever draws it (`qt_icon`, `light`). Pure.
 Invariants: an item keeps its `key` from picture to picture, so that a back end can change a menu in
 place while somebody looks at it; keys are unique among neighbours, and what has a switch or items
-keeps having them. Nothing is offered that cannot
-be done: what the service would have to do is there only while it answers. Everything that a click
-on the icon does is in the menu as well, since hosts differ in what they pass on.
+keeps having them. Nothing is offered that cannot be done: what the service would have to do is
+there only while it answers. Everything that a click on the icon does is in the menu as well, since
+hosts differ in what they pass on.
 """
 
 from __future__ import annotations
