@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from needed import skip_without
 from postroad.base.errors import NotToBeHad
 from postroad.machine.desktop_keyring import DesktopKeyring
 
@@ -118,7 +118,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 @contextmanager
 def session(folder: Path) -> Iterator[Desktop]:
     """Our own process, and what it starts, is in this session while it lasts."""
-    if any(shutil.which(program) is None for program in PROGRAMS):
-        pytest.skip("needs Debian packages: gnome-keyring, dbus")
+    skip_without(*PROGRAMS)
     with pytest.MonkeyPatch.context() as patch, ExitStack() as cleanup:
         yield Desktop(folder, cleanup, patch)

@@ -11,7 +11,6 @@ import importlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -22,6 +21,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from needed import skip_without
 from postroad.contract import BUS_NAME
 from postroad.doors.dbus.interfaces import ours
 
@@ -86,8 +86,7 @@ class SessionBus:
 @contextmanager
 def session_bus(folder: Path) -> Iterator[SessionBus]:
     """A bus, and our own process and what it starts is in its session while it lasts."""
-    if shutil.which("dbus-daemon") is None:
-        pytest.skip("needs the Debian package: dbus")
+    skip_without("dbus-daemon")
     bus = SessionBus(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DBUS_SESSION_BUS_ADDRESS", bus.address)
@@ -119,9 +118,7 @@ class Client(Protocol):
 def client(name: str) -> Client:
     if name in ("dbus-next", "dbus-fast"):
         return LibraryClient(name)
-    if shutil.which(name) is None:
-        package = {"busctl": "systemd", "gdbus": "libglib2.0-bin"}[name]
-        pytest.skip(f"needs the Debian package: {package}")
+    skip_without(name)
     return Busctl() if name == "busctl" else Gdbus()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gettext
 import io
 import re
-import shutil
 import string
 import subprocess
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 import catalogues
 from catalogues import Catalogue, Message
+from needed import skip_without
 from postroad.app.cli import main
 
 LANGUAGES = catalogues.languages()
@@ -51,8 +51,7 @@ def test_a_catalogue_is_kept_as_the_tool_writes_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_it_is_compiled_as_gettext_would(name: str, tmp_path: Path) -> None:
-    if not shutil.which("msgfmt"):
-        pytest.skip("msgfmt is missing (Debian package gettext)")
+    skip_without("msgfmt")
     theirs = tmp_path / "theirs.mo"
     command = ["msgfmt", "--check-format", "--check-domain", "--no-hash", "-o", str(theirs)]
     subprocess.run([*command, str(LANGUAGES[name])], check=True)

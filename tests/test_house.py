@@ -85,6 +85,13 @@ def test_the_contracts_between_the_rooms_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_whatever_tests_drive_can_be_installed_for_them() -> None:
+    """One that asks by itself whether a program is here is left out on each new machine."""
+    asks = re.compile(r"shutil\.which\((?![^)]*path=)")  # where, not whether
+    asking = [each.name for each in (ROOT / "tests").rglob("*.py") if asks.search(each.read_text())]
+    assert asking == [], "tests/needed.py knows what `make test` installs: ask it"
+
+
 def test_a_command_that_runs_alone_reaches_itself_and_nobody_else() -> None:
     program = """
 import os, socket

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import manuals
+from needed import needs, skip_without
 from person import ROOT, surroundings
 from postroad.app.cli import main
 from postroad.app.program import EXIT_CODES
@@ -51,7 +51,7 @@ def test_the_page_of_the_command_line_says_what_it_is() -> None:
     assert codes == {str(code) for code in EXIT_CODES}
 
 
-@pytest.mark.skipif(shutil.which("groff") is None, reason="needs Debian packages: groff")
+@needs("groff")
 def test_the_pages_are_read_without_a_warning(written: Path) -> None:
     for path in sorted((written / "man1").iterdir()):
         done = subprocess.run(
@@ -65,7 +65,7 @@ def test_the_pages_are_read_without_a_warning(written: Path) -> None:
         assert "\\" not in shown, path
 
 
-@pytest.mark.skipif(shutil.which("man") is None, reason="needs Debian packages: man-db")
+@needs("man")
 def test_man_shows_a_page(written: Path) -> None:
     done = subprocess.run(
         ["man", "--warnings", "-l", str(written / "man1" / "postroad-queue.1")],
@@ -80,8 +80,7 @@ def test_man_shows_a_page(written: Path) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_tab_completes_commands_and_options(written: Path, tmp_path: Path, shell: str) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"needs Debian packages: {shell}")
+    skip_without(shell)
     begin = begun(shell, written / shell / manuals.COMPLETIONS[shell], tmp_path)
     with Terminal(shell, tmp_path) as terminal:
         terminal.type(begin)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import dev
 
 TOOLS = ("ip", "unshare", "nsenter")
 
@@ -43,7 +44,7 @@ class Computer:
 
 def are_allowed() -> bool:
     """Whether namespaces and cables can be made here."""
-    if any(shutil.which(tool) is None for tool in TOOLS) or os.geteuid() != 0:
+    if dev.lacking(*TOOLS) or os.geteuid() != 0:
         return False
     try:
         with two_computers():

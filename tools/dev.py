@@ -62,7 +62,26 @@ PROGRAMS = {  # what tests drive, and the package it comes in
     "dunst": "dunst",
     "appstreamcli": "appstream",
     "desktop-file-validate": "desktop-file-utils",
+    "fetchmail": "fetchmail",
+    "curl": "curl",
+    "dbus-daemon": "dbus",
+    "busctl": "systemd",
+    "systemd-analyze": "systemd",
+    "journalctl": "systemd",
+    "gdbus": "libglib2.0-bin",
+    "msgfmt": "gettext",
+    "man": "man-db",
+    "bash": "bash",
+    "setpriv": "util-linux",
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+    "mkfs.ext4": "e2fsprogs",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    **lab.PROGRAMS,
 }
+OF_SYSTEMS = (*lab.PROGRAMS, "gpg", "openssl")  # the ones that tests of booted systems drive
 
 CAMEL = "import gi; gi.require_version('Camel', '1.2'); from gi.repository import Camel"
 INDICATOR = (
@@ -186,9 +205,9 @@ def test() -> int:
         say(f"{closing}; none was left out")
         return status
     reasons = ", ".join(f"{reason} ({count})" for reason, count in left_out.most_common())
-    lacking = [each for each in missing_programs() if each.lower() in reasons.lower()]
-    if lacking:
-        say(f"To run what needs them: sudo apt-get install -y {' '.join(lacking)}")
+    packages = [each for each in missing_programs() if each.lower() in reasons.lower()]
+    if packages:
+        say(f"To run what needs them: sudo apt-get install -y {' '.join(packages)}")
     if os.environ.get("CI", "").lower() in ("1", "true", "yes"):
         say("CI is set, so a test that could not run counts as failed.")
         status = status or 1
@@ -250,12 +269,17 @@ def reasons_of_skips(told: list[str]) -> collections.Counter[str]:
     return reasons
 
 
+def lacking(*programs: str) -> list[str]:
+    """The Debian packages of those programs that are not here; KeyError for one not in PROGRAMS."""
+    packages = {program: PROGRAMS[program] for program in programs}
+    return sorted({package for name, package in packages.items() if shutil.which(name) is None})
+
+
 def missing_programs() -> list[str]:
-    missing = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    missing = lacking(*PROGRAMS)
     missing += () if has_camel() else CAMEL_PACKAGES
     missing += () if has_indicator() else INDICATOR_PACKAGES
     missing += () if has_qt() else QT_PACKAGES
-    missing += lab.lacking_packages()
     return missing
 
 
@@ -401,7 +425,7 @@ def repo() -> int:
 
 def test_system() -> int:
     """the package in booted Debian 12, 13, Ubuntu 24.04, as root (ONLY=noble, together or forky)"""
-    install_programs([*debian.lacking(), *roots.lacking(), *lab.lacking_packages()])
+    install_programs([*debian.lacking(), *roots.lacking(), *lacking(*OF_SYSTEMS)])
     return become([sys.executable, str(ROOT / "tools" / "systems.py")], variables())
 
 

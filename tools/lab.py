@@ -66,7 +66,7 @@ def lacking() -> str | None:
     """Why there can be no laboratory here, with the line to type if there is one; None: it can."""
     if os.geteuid() != 0:
         return "The laboratory makes network namespaces, which is for root. Type: sudo make netlab"
-    if packages := lacking_packages():
+    if packages := [PROGRAMS[name] for name in PROGRAMS if shutil.which(name) is None]:
         return f"The laboratory needs more. Type: sudo apt-get install -y {' '.join(packages)}"
     try:
         with contextlib.closing(Space("trial")) as trial:
@@ -74,11 +74,6 @@ def lacking() -> str | None:
     except (OSError, LabBroken) as error:
         return f"Network namespaces with nftables are not allowed here ({error})."
     return None
-
-
-def lacking_packages() -> list[str]:
-    """The Debian packages that there can be no laboratory without, and that are not here."""
-    return [package for name, package in PROGRAMS.items() if shutil.which(name) is None]
 
 
 class Space:

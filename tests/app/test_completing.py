@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 import manuals
 from app.answering import node_that_says, set_up
+from needed import skip_without
 from person import Person, meet
 from postroad.app import completing
 from postroad.app.cli import main
@@ -50,8 +50,7 @@ def offered(config: Path, *words: str, begin: str = "") -> list[str]:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_a_tab_completes_contacts_and_letters(anna: Person, tmp_path: Path, shell: str) -> None:
-    if shutil.which(shell) is None:
-        pytest.skip(f"needs Debian packages: {shell}")
+    skip_without(shell)
     file = tmp_path / "completion"
     file.write_text(manuals.completion(shell))
     (letter,) = anna.postroad("queue")["queue"]

@@ -22,6 +22,7 @@ import pytest
 import answer_check
 from app.answering import doctor, node_that_says, set_up, typed
 from app.test_keys import FIRST, lines
+from needed import skip_without
 from person import Person, meet, until
 from postroad.protocol.health import Facts, judge
 from service_manager import ServiceManager
@@ -245,8 +246,7 @@ def test_settings_of_mail_programs_with_a_wrong_port_are_told_with_their_lines(
 
 
 def test_a_stranger_with_our_name_on_the_session_bus_is_told(anna: Person) -> None:
-    if shutil.which("busctl") is None:
-        pytest.skip("needs systemd's busctl")
+    skip_without("busctl")
     script = (
         "import asyncio\n"
         "from dbus_next.aio import MessageBus\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from needed import needs
 from person import Person, meet, surroundings, until
 
 SLOT = 60
@@ -24,10 +24,12 @@ if [ -d /var/log/journal ]; then mount -t tmpfs tmpfs /var/log/journal; fi
 exec "$0"
 """
 CONNECTED = 'export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); exec "$@"'
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not JOURNALD.exists() or shutil.which("journalctl") is None,
-    reason="needs root and systemd's journald",
-)
+pytestmark = [
+    needs("journalctl"),
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not JOURNALD.exists(), reason="needs root and systemd's journald"
+    ),
+]
 
 
 class Journal:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +23,7 @@ import desktop
 from app.test_keys import start_locked
 from leaks import Onlooker, Secrets, forms, text_forms
 from machine.test_hardening import AS_A_USER, INTRUDER
+from needed import needs
 from person import Person, until
 from postroad.machine.disk import FolderDisk
 from postroad.protocol import invitation
@@ -204,9 +204,7 @@ def play(scene: Scene, anna: Person, bora: Person) -> None:
         assert remember_the_database(scene, person) > 2
 
 
-@pytest.mark.skipif(
-    bool(AS_A_USER) and shutil.which("setpriv") is None, reason="needs Debian package: util-linux"
-)
+@needs(*AS_A_USER[:1])
 def test_no_program_of_the_same_user_looks_into_a_running_node(scene: Scene) -> None:
     """The node itself, as `postroad run` starts it; with the rights of a user, as the other has."""
     person = Person("anna", scene.folder, SLOT, link="tls")

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from needed import skip_without
 from person import ROOT
 from postroad.app import config as configuration
 from postroad.app import sandbox, service, systemctl, trial, units
@@ -116,8 +116,7 @@ def test_the_units_keep_to_what_was_learnt_on_real_systems() -> None:
 
 
 def test_systemd_itself_finds_nothing_wrong_in_the_units(tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not here")
+    skip_without("systemd-analyze")
     for name, text in UNITS.items():
         folder = tmp_path / "postroad.service.d" if name.endswith(".conf") else tmp_path
         folder.mkdir(exist_ok=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from bus_objects import below
 from bus_scene import scene
+from needed import skip_without
 from person import until
 from postroad.contract import CONTACT_PATH, BusError
 from session_bus import LibraryClient
@@ -25,8 +23,7 @@ def commands() -> list[str]:
 
 
 def test_every_command_works_as_it_stands_there() -> None:
-    if any(shutil.which(one) is None for one in ("busctl", "gdbus")):
-        pytest.skip("needs Debian packages: systemd, libglib2.0-bin")
+    skip_without("busctl", "gdbus")
     assert len(commands()) > 8
     with scene("dbus-next"):
         asker = LibraryClient("dbus-next")

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bus_scene import folder_of, wait_for_name, write
+from needed import skip_without
 from person import Person, meet, until
 from postroad.app.session_bus import LIBRARY
 from postroad.contract import BUS_NAME, CONTACT_PATH, MANAGER_INTERFACE, ROOT_PATH
@@ -75,8 +76,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 @contextmanager
 def pair_of(library: str) -> Iterator[Pair]:
-    if shutil.which("dbus-daemon") is None:
-        pytest.skip("needs the Debian package: dbus")
+    skip_without("dbus-daemon")
     folder = folder_of("trouble")
     bus = SessionBus(folder)
     anna, bora = Person("anna", folder, 0), Person("bora", folder, 1)

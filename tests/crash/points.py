@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dev
 from crash import harness, oracle
 from crash.harness import Cast, Door, Ledger
 from person import ClaimFailed, Person, surroundings, until
@@ -77,7 +78,7 @@ FAULTS = (
 
 def can_inject() -> bool:
     """Whether strace is here and may trace what it starts."""
-    if shutil.which("strace") is None:
+    if dev.lacking("strace"):
         return False
     command = [
         "strace",

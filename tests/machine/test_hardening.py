@@ -2,13 +2,14 @@
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from needed import needs
 
 PROGRAM = """
 import sys
@@ -35,9 +36,7 @@ print("ptrace", "attached" if seized else ctypes.get_errno())
 """
 # Root without its capabilities is a user as any other; the owner of a node has none to begin with.
 AS_A_USER = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
-pytestmark = pytest.mark.skipif(
-    bool(AS_A_USER) and shutil.which("setpriv") is None, reason="needs Debian package: util-linux"
-)
+pytestmark = needs(*AS_A_USER[:1])
 
 
 def begin(how: str, folder: Path) -> subprocess.Popen[bytes]:

@@ -19,6 +19,7 @@ from jeepney import (  # type: ignore[import-untyped]
 from jeepney.bus_messages import message_bus  # type: ignore[import-untyped]
 from jeepney.io.asyncio import DBusRouter, Proxy, open_dbus_connection  # type: ignore[import-untyped]
 
+from needed import skip_without
 from postroad.app.node import Node
 from postroad.machine.supply import (
     NETWORK_MANAGER,
@@ -61,11 +62,8 @@ def test_what_the_owner_does_not_want_to_be_spared_is_not(tmp_path: Path) -> Non
 @contextmanager
 def dbus_daemon() -> Iterator["subprocess.Popen[str]"]:
     command = ["dbus-daemon", "--session", "--nofork", "--print-address=1"]
-    try:
-        daemon = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    except FileNotFoundError:
-        pytest.skip("dbus-daemon is not here")
-    with daemon:
+    skip_without("dbus-daemon")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as daemon:
         yield daemon
         daemon.terminate()
 

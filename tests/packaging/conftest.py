@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import deb
+from needed import skip_without
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +71,5 @@ def unpacked_tray(tray: Path) -> Path:
 
 @pytest.fixture
 def lintian() -> str:
-    found = shutil.which("lintian")
-    if found is None:
-        pytest.skip("lintian")
-    return found
+    skip_without("lintian")
+    return "lintian"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import deb
+from needed import skip_without
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = "/usr/bin/python3"  # the distribution's, which the package is built and run with
@@ -143,9 +144,7 @@ def elsewhere() -> Iterator[Path]:
 def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
     package: Path, tray: Path, commit: str, wheels: Path, tray_wheels: Path, elsewhere: Path
 ) -> None:
-    clock = shutil.which("faketime")
-    if clock is None:
-        pytest.skip("faketime")
+    skip_without("faketime")
     clone, theirs = elsewhere / "a clone", elsewhere / "wheels"
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", ROOT, clone], check=True)
     subprocess.run(["git", "-C", clone, "checkout", "--quiet", "--detach", commit], check=True)
@@ -161,7 +160,7 @@ def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
     build = [PYTHON, "tools/deb.py", "--wheels", str(theirs), "--into", str(elsewhere / "made")]
     build += ["--tray-wheels", str(elsewhere / "wheels of the tray")]
     done = subprocess.run(
-        [*become, clock, "2003-03-03 03:03:03", *build],
+        [*become, "faketime", "2003-03-03 03:03:03", *build],
         cwd=clone,
         env={
             "PATH": os.environ["PATH"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +13,10 @@ import pytest
 
 import repository
 from environment import Stopped
+from needed import needs
 from throw_away_key import keyring, made
 
-pytestmark = pytest.mark.skipif(
-    any(shutil.which(one) is None for one in ("gpg", "dpkg-deb", "apt-get")),
-    reason="needs Debian packages: gnupg apt",
-)
+pytestmark = needs("gpg", "dpkg-deb", "apt-get")
 
 
 @pytest.fixture(scope="module")

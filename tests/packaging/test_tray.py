@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from dev import QT_PACKAGES, has_qt
+from needed import skip_without
 from postroad_tray import autostart, program
 from postroad_tray.state import APPLICATION
 
@@ -202,8 +203,7 @@ def test_what_software_centres_read_is_valid(unpacked_tray: Path) -> None:
 
 
 def check(*command: str) -> str:
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"needs {command[0]}")
+    skip_without(command[0])
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

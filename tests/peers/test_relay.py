@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -14,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
+import dev
 from fakes import FakeEntropy
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure, Unreachable
@@ -622,7 +622,7 @@ def without_udp() -> Iterator[None]:
     """All UDP is dropped, as behind some firewalls."""
     if not _only_loopback():
         pytest.skip("the firewall is only ours where loopback is the only network")
-    if shutil.which("nft") is None or not _nft(
+    if dev.lacking("nft") or not _nft(
         "add table inet relay_test;"
         "add chain inet relay_test out { type filter hook output priority 0; };"
         "add rule inet relay_test out meta l4proto udp drop"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from needed import needs
 from person import ROOT, surroundings
 from programs.transcript import FORMS, Replay, Somebody, form, steps
 
@@ -57,7 +58,7 @@ def people(tmp_path: Path, quiet_network: None) -> Iterator[dict[str, Somebody]]
 
 
 @pytest.mark.program
-@pytest.mark.skipif(shutil.which("mutt") is None, reason="needs Debian packages: mutt")
+@needs("mutt")
 def test_what_stands_on_the_page_happens_word_by_word(people: dict[str, Somebody]) -> None:
     replay = Replay(people, time.monotonic() + SECONDS_MAX)
     for step in steps(PAGE.read_text("utf-8")):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from needed import needs
 from person import Person, until
 from postroad.app.mail_clients import CLIENTS
 from programs import terminal
@@ -19,12 +19,6 @@ from programs.terminal import SECONDS_MAX
 
 Couple = tuple[Person, Person]
 FILES = {"mutt": "muttrc", "mbsync": "mbsyncrc", "msmtp": "msmtprc"}
-
-
-def needs(program: str, package: str = "") -> pytest.MarkDecorator:
-    return pytest.mark.skipif(
-        shutil.which(program) is None, reason=f"needs Debian packages: {package or program}"
-    )
 
 
 def written(owner: Person, program: str) -> Path:
@@ -76,8 +70,7 @@ def test_mutt_sends_and_reads_with_the_file_that_is_written(couple: Couple, tmp_
 
 
 @pytest.mark.program
-@needs("mbsync", "isync")
-@needs("msmtp")
+@needs("mbsync", "msmtp")
 def test_msmtp_sends_and_mbsync_fetches_with_the_files_that_are_written(
     couple: Couple, tmp_path: Path
 ) -> None:

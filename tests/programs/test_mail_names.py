@@ -7,13 +7,13 @@ question and answers none.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from needed import skip_without
 from postroad.app.mail_clients import CLIENTS, Account
 from programs.terminal import SECONDS_MAX
 
@@ -69,8 +69,7 @@ def written(program: str, folder: Path, without: tuple[str, ...] = ()) -> Path:
 
 @pytest.mark.parametrize("program", list(COMMANDS))
 def test_nobody_hears_how_the_computer_is_called(program: str, tmp_path: Path) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"needs Debian packages: {program}")
+    skip_without(program)
     told = seen(program, written(program, tmp_path), tmp_path)
     assert told["names"] == []
     assert told["said"][0].split()[0] in ("EHLO", "HELO")
@@ -87,7 +86,6 @@ def test_nobody_hears_how_the_computer_is_called(program: str, tmp_path: Path) -
 def test_without_our_lines_it_would_be_asked_for(
     program: str, lines: tuple[str, ...], tmp_path: Path
 ) -> None:
-    if shutil.which(program) is None:
-        pytest.skip(f"needs Debian packages: {program}")
+    skip_without(program)
     told = seen(program, written(program, tmp_path, lines), tmp_path)
     assert COMPUTER in told["names"]

@@ -1,19 +1,19 @@
 """500 messages kept equal, by mbsync, in a node and in a Maildir."""
 
 import imaplib
-import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from needed import needs
 from person import Person
 from programs import mbsync
 from programs.mbsync import FLAGS, NOTHING, Account, Message, Side, digest
 
 pytestmark = [
     pytest.mark.program,
-    pytest.mark.skipif(shutil.which("mbsync") is None, reason="needs Debian packages: isync"),
+    needs("mbsync"),
 ]
 MIX = ("", "S", "FS", "RS", "DS", "PS", "F", "FPRS")  # the flags that messages have, in turn
 DATE = '"23-Nov-2026 12:00:00 +0000"'

@@ -1,17 +1,17 @@
 """Letters written and read with mutt."""
 
-import shutil
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
+from needed import needs
 from person import Person, until
 from programs import mutt
 
 pytestmark = [
     pytest.mark.program,
-    pytest.mark.skipif(shutil.which("mutt") is None, reason="needs Debian packages: mutt"),
+    needs("mutt"),
 ]
 Couple = tuple[Person, Person]
 

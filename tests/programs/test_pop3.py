@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import poplib
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from needed import needs
 from person import Person, until
 from programs.test_corpus import read
 
@@ -93,7 +91,7 @@ def curl(person: Person, number: str) -> bytes:
     return done.stdout
 
 
-@pytest.mark.skipif(shutil.which("fetchmail") is None, reason="fetchmail is not installed")
+@needs("fetchmail")
 def test_fetchmail_takes_the_mail_away(single: Person, tmp_path: Path) -> None:
     append(single, letter("one"), letter("two"))
     kept = tmp_path / "mail"

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from app.test_requests import strangers
+from needed import needs
 from person import Person, knock, until
 from programs import mutt, terminal
 from programs.mbsync import Account
@@ -25,7 +26,7 @@ def accepted(anna: Person, bora: Person) -> None:
     assert bora.find("first words", "Requests") is None
 
 
-@pytest.mark.skipif(shutil.which("mbsync") is None, reason="needs Debian packages: isync")
+@needs("mbsync")
 def test_moved_in_a_maildir_and_synchronised_by_mbsync(
     strangers: list[Person], tmp_path: Path
 ) -> None:
@@ -41,7 +42,7 @@ def test_moved_in_a_maildir_and_synchronised_by_mbsync(
     accepted(anna, bora)
 
 
-@pytest.mark.skipif(shutil.which("mutt") is None, reason="needs Debian packages: mutt")
+@needs("mutt")
 def test_saved_to_inbox_in_mutt(strangers: list[Person]) -> None:
     anna, bora = strangers
     knock(anna, bora, "first words")

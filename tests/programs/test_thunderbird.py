@@ -2,25 +2,22 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 
+from needed import needs
 from person import Person, until
 from programs import mutt, thunderbird
 from programs.thunderbird import Thunderbird
 
 pytestmark = [
     pytest.mark.program,
-    pytest.mark.skipif(
-        bool(thunderbird.missing()),
-        reason="needs Debian packages: " + " ".join(thunderbird.NEEDED.values()),
-    ),
+    needs(*thunderbird.NEEDED),
 ]
-needs_mutt = pytest.mark.skipif(shutil.which("mutt") is None, reason="needs Debian packages: mutt")
+needs_mutt = needs("mutt")
 Couple = tuple[Person, Person]
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from person import Person
 from screens import screen
 
-NEEDED = {"thunderbird": "thunderbird", "Xvfb": "xvfb", "import": "imagemagick"}
+NEEDED = "thunderbird", "Xvfb", "import"
 KNOWN = Path("/usr/share/thunderbird/isp")  # what Debian's Thunderbird knows of providers
 OURS = Path(__file__).resolve().parents[2] / "packaging" / "files" / "postroad.alt.xml"
 START_SECONDS_MAX = 120.0
@@ -138,11 +138,6 @@ const config = found.value;
 return {name: config.displayName, incoming: told(config.incoming),
   outgoing: told(config.outgoing), others: config.incomingAlternatives.map(told)};
 """
-
-
-def missing() -> list[str]:
-    """The Debian packages that have to be installed before this can work."""
-    return [package for program, package in NEEDED.items() if shutil.which(program) is None]
 
 
 class Thunderbird:

@@ -7,7 +7,6 @@ the address that stands in the section.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 import booted
 import repository
 from booted import Booted
+from needed import skip_without
 from programs.transcript import Replay, Somebody
 from roots import Unavailable
 from system import journals
@@ -45,9 +45,7 @@ server.serve_forever()
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
     """No package yet, people who may use sudo, and the address of the section."""
-    for program in ("gpg", "openssl"):
-        if shutil.which(program) is None:
-            pytest.skip(f"needs Debian packages: {program}")
+    skip_without("gpg", "openssl")
     try:
         with booted.booted(SUITE) as system:
             system.add("mutt", "sudo", "wget")

@@ -13,6 +13,7 @@ import pytest
 
 import repository
 from booted import Booted
+from needed import skip_without
 from system.conftest import PACKAGE
 from system.packages import OLDER, forget_distribution, number_of, other_version
 from throw_away_key import keyring, made
@@ -33,8 +34,7 @@ def own(system: Booted) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def served(system: Booted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The repository, signed with a throw-away key; its folder out here."""
-    if shutil.which("gpg") is None:
-        pytest.skip("gpg")
+    skip_without("gpg")
     folder = tmp_path_factory.mktemp("repository")
     home = tmp_path_factory.mktemp("gnupg")
     with keyring(home):

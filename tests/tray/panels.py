@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,11 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from PIL import Image
 
-import dev
 from bus_scene import wait_for_name
+from needed import skip_without
 from person import until
 from screens import screen
 from tray.hand import HEIGHT, SECONDS_MAX, TITLE, WIDTH, Hand
@@ -226,9 +224,7 @@ def desktop(
     needed: Sequence[str] = NEEDED,
 ) -> Iterator[Desktop]:
     """The session, without a panel yet; `needed`: the programs that are used in it."""
-    lacking = [dev.PROGRAMS[program] for program in needed if shutil.which(program) is None]
-    if lacking:
-        pytest.skip(f"needs Debian packages: {', '.join(lacking)}")
+    skip_without(*needed)
     home, runtime = folder / "home", folder / "run"
     home.mkdir()
     runtime.mkdir(mode=0o700)

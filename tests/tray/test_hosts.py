@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import pytest
 
 import dev
 from bus_scene import Scene, scene, wait_for_name
+from needed import skip_without
 from person import surroundings, until
 from postroad import contract
 from postroad_tray.instance import NAME
@@ -155,8 +155,7 @@ def test_without_any_panel_nothing_opens_until_somebody_asks_for_it(place: Deskt
 
 
 def test_gnome_without_icons_says_so_and_a_click_opens_the_window(place: Desktop) -> None:
-    if shutil.which("dunst") is None:
-        pytest.skip("needs the Debian package: dunst")
+    skip_without("dunst")
     place.surroundings["XDG_CURRENT_DESKTOP"] = "GNOME"
     place.begin("dunst", "-print")
     wait_for_name("org.freedesktop.Notifications")

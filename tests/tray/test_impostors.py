@@ -16,6 +16,7 @@ import pytest
 
 from bus_scene import folder_of, impostor
 from drawing import Asking, drawn
+from needed import skip_without
 from postroad import contract
 from postroad.contract import MANAGER_INTERFACE, ROOT_PATH, State
 from postroad_tray import errors, instance
@@ -32,8 +33,7 @@ ALIVE = (Link.THERE, Link.ASKED, Link.SILENT)
 
 @pytest.fixture(scope="module", params=["dbus-next", "dbus-fast"])
 def bus(request: pytest.FixtureRequest) -> Iterator[SessionBus]:
-    if shutil.which("dbus-daemon") is None:
-        pytest.skip("needs the Debian package: dbus")
+    skip_without("dbus-daemon")
     folder = folder_of(f"impostors-{request.param[-4:]}")
     found = SessionBus(folder)
     with pytest.MonkeyPatch.context() as patch:

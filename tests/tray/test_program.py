@@ -22,6 +22,7 @@ import pytest
 
 from bus_scene import folder_of, impostor
 from dev import QT_PACKAGES
+from needed import skip_without
 from person import until
 from postroad import __version__
 from postroad_tray import instance
@@ -87,8 +88,7 @@ class Session:
 
 @pytest.fixture
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    if shutil.which("dbus-daemon") is None:
-        pytest.skip("needs the Debian package: dbus")
+    skip_without("dbus-daemon")
     try:
         importlib.import_module("PySide6.QtWidgets")
     except ImportError:
@@ -234,8 +234,7 @@ def test_a_signal_that_comes_while_a_window_is_painted_ends_it_cleanly(session: 
 
 
 def test_the_end_of_the_display_is_the_end_of_the_tray(session: Session) -> None:
-    if shutil.which("Xvfb") is None:
-        pytest.skip("needs the Debian package: xvfb")
+    skip_without("Xvfb")
     screen = subprocess.Popen(
         ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"],
         stdout=subprocess.PIPE,
