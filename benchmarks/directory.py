@@ -30,6 +30,7 @@ from kademlia.network import Server  # type: ignore[import-untyped]
 
 import results
 from crowd import Crowd
+from postroad.timeouts import timeout
 
 STOCK_SECONDS_MAX = 180.0
 
@@ -248,7 +249,7 @@ async def timed(work: Any, answer: list[Any]) -> float:
     """Seconds; an error of the library's counts as no answer."""
     began = time.perf_counter()
     try:
-        async with asyncio.timeout(STOCK_SECONDS_MAX):
+        async with timeout(STOCK_SECONDS_MAX):
             answer.append(await work)
     except Exception as error:
         print(f"stock: {error!r}", flush=True)

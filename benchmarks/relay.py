@@ -28,6 +28,7 @@ from postroad.machine.entropy import SystemEntropy
 from postroad.machine.iroh_network import LOOPBACK, IrohNetwork
 from postroad.machine.listeners import SystemListeners
 from postroad.peers.relay import RelayServer, Rules
+from postroad.timeouts import timeout
 
 CROWD = 100
 DICE = results.dice("relay")
@@ -124,14 +125,14 @@ async def carry(dialled: Link, accepted: Link, size: int) -> float:
         await stream.finish()
 
     began = time.perf_counter()
-    async with asyncio.timeout(300):
+    async with timeout(300):
         await asyncio.gather(say(), hear())
     return time.perf_counter() - began
 
 
 async def at_home(endpoint: Endpoint, relay: Relay) -> None:
     await endpoint.use_relays([relay])
-    async with asyncio.timeout(20):
+    async with timeout(20):
         while endpoint.home_relay() is None:
             await asyncio.sleep(0.02)
 
@@ -143,7 +144,7 @@ async def relayed(
     home = Relay(endpoints[0].me, HostPort("127.0.0.1", port))
     await at_home(endpoints[0], home)
     began = time.perf_counter()
-    async with asyncio.timeout(20):
+    async with timeout(20):
         dialled, accepted = await asyncio.gather(
             endpoints[1].dial(Contact(endpoints[0].me, (), home)), endpoints[0].accept()
         )

@@ -24,6 +24,7 @@ import pytest
 from needed import skip_without
 from postroad.contract import BUS_NAME
 from postroad.doors.dbus.interfaces import ours
+from postroad.timeouts import timeout
 
 SECONDS_MAX = 20.0
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -164,7 +165,7 @@ class LibraryClient:
 
 async def connected(aio: Any, address: str | None = None) -> Any:
     where = address or os.environ["DBUS_SESSION_BUS_ADDRESS"]
-    async with asyncio.timeout(SECONDS_MAX):
+    async with timeout(SECONDS_MAX):
         return await aio.MessageBus(bus_address=where).connect()
 
 
@@ -194,7 +195,7 @@ class Asker:
             signature=signature,
             body=list(arguments),
         )
-        async with asyncio.timeout(SECONDS_MAX):
+        async with timeout(SECONDS_MAX):
             reply = await self.bus.call(message)
         if reply.message_type == self.library.MessageType.ERROR:
             raise Said(reply.error_name, reply.body[0])

@@ -33,6 +33,7 @@ from postroad.protocol.directory import record_key
 from postroad.protocol.records import PERSON
 from postroad.store.database import Database
 from postroad.store.directory import DirectoryShelf
+from postroad.timeouts import timeout
 
 JOIN_SECONDS_MAX = 60.0
 SHARED_MEMORY = "/dev/shm"
@@ -114,7 +115,7 @@ class Member:
         began = time.perf_counter()
         tasks.create_task(self.live())
         await self._started.wait()
-        async with asyncio.timeout(JOIN_SECONDS_MAX):
+        async with timeout(JOIN_SECONDS_MAX):
             while self.knows and not self.directory.has_joined:  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
         return time.perf_counter() - began

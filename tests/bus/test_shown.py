@@ -17,6 +17,7 @@ from postroad.contract import BUS_NAME, MANAGER_INTERFACE, ROOT_PATH
 from postroad.doors.dbus import interfaces
 from postroad.machine.clock import SystemClock
 from postroad.protocol.delivery import CANCELLED
+from postroad.timeouts import timeout
 from session_bus import CLIENTS, Asker, Client, LibraryClient, client, closed, connected
 
 OBJECT_MANAGER = interfaces.OBJECT_MANAGER
@@ -150,7 +151,7 @@ def test_who_asks_the_same_again_hears_what_is_now(met: Scene) -> None:
         heard: list[bool] = []
 
         async def until_it_is(wanted: bool) -> None:
-            async with asyncio.timeout(20):
+            async with timeout(20):
                 while not heard or heard[-1] is not wanted:
                     found = await asyncio.gather(
                         *(

@@ -16,6 +16,7 @@ from postroad.base.ids import Contact
 from postroad.base.seams import Endpoint, Link, Network, Stream
 from postroad.machine.iroh_network import LOOPBACK, IrohNetwork
 from postroad.machine.tls_network import TlsNetwork
+from postroad.timeouts import timeout
 from simulator.network import World
 
 T = TypeVar("T")
@@ -63,7 +64,7 @@ async def joined(body: str) -> AsyncIterator[Pair]:
     try:
         yield Pair(one, other, *await join(one, other))
     finally:
-        async with asyncio.timeout(SOON):
+        async with timeout(SOON):
             await one.close()
             await other.close()
 
@@ -72,7 +73,7 @@ def run(test: Awaitable[None]) -> None:
     """Play one test in a loop of its own; nothing may be left hanging when it is over."""
 
     async def play() -> None:
-        async with asyncio.timeout(60):
+        async with timeout(60):
             await test
         await asyncio.sleep(0)
         # The caller waits a second for goodbyes; iroh may take some more, and then frees the port.
@@ -103,7 +104,7 @@ async def pour(stream: Stream) -> None:
 
 
 async def within(seconds: float, awaited: Awaitable[T]) -> T:
-    async with asyncio.timeout(seconds):
+    async with timeout(seconds):
         return await awaited
 
 

@@ -24,6 +24,7 @@ from contracts.networks import (
 from postroad.base import limits
 from postroad.base.errors import LinkClosed, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId
+from postroad.timeouts import timeout
 
 
 def test_another_key_at_the_address_is_unreachable(body: str) -> None:
@@ -31,7 +32,7 @@ def test_another_key_at_the_address_is_unreachable(body: str) -> None:
         async with joined(body) as pair:
             stranger = await maker(body)().open(SECRETS[2], 0)
             impostor = Contact(stranger.me, pair.other.addresses())
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 with pytest.raises(Unreachable):
                     await pair.one.dial(impostor)
                 await stranger.close()
@@ -49,7 +50,7 @@ def test_whom_no_address_or_no_true_key_is_known_for_is_unreachable_at_once(body
                 Contact(PeerId(b"\2" + bytes(31)), here),
                 Contact(pair.other.me, (replace(here[0], port=0),)),
             ):
-                async with asyncio.timeout(SOON):
+                async with timeout(SOON):
                     with pytest.raises(Unreachable):
                         await pair.one.dial(contact)
 
@@ -93,7 +94,7 @@ def test_two_who_dial_each_other_at_once_both_get_through(body: str) -> None:
         make = maker(body)
         for _ in range(5):
             one, other = await make().open(SECRETS[0], 0), await make().open(SECRETS[1], 0)
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 there, back = await asyncio.gather(
                     one.dial(contact_of(other)), other.dial(contact_of(one))
                 )
@@ -179,7 +180,7 @@ def test_who_is_not_admitted_gets_no_link_and_whoever_is_does(body: str) -> None
             assert asked[0] is not None
             assert asked[0].host == pair.one.addresses()[0].host
             is_open = True
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 dialled, accepted = await join(pair.one, pair.other)
                 assert (dialled.peer, accepted.peer) == (pair.other.me, pair.one.me)
 

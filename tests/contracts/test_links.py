@@ -7,6 +7,7 @@ import pytest
 from contracts.networks import REAL, SECRETS, SOON, Pair, joined, maker, pour, read_all, run, say
 from postroad.base.errors import LinkClosed, Unreachable
 from postroad.base.ids import Contact, HostPort
+from postroad.timeouts import timeout
 
 TIMES, LOOKS = 10, 20
 
@@ -37,7 +38,7 @@ def test_a_link_tells_how_its_packets_travel(body: str) -> None:
             theirs = pair.accepted.path()
             assert theirs.is_direct
             await pair.dialled.close()
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 while not pair.accepted.closed:
                     await asyncio.sleep(0.01)
             # Of one that has ended, how they travelled last.
@@ -112,7 +113,7 @@ def test_a_close_is_seen_wherever_the_other_side_waits(body: str, close_endpoint
             await pair.accepted.accept()
             await pair.accepted.accept()
             await (pair.other if close_endpoint else pair.accepted).close()
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 for end in await asyncio.gather(*waiting, return_exceptions=True):
                     assert isinstance(end, LinkClosed), end
             assert pair.dialled.closed
@@ -144,7 +145,7 @@ def test_closing_a_link_wakes_those_who_wait_on_this_side(body: str) -> None:
             ]
             await asyncio.sleep(0.05)
             await pair.dialled.close()
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 for end in await asyncio.gather(*waiting, return_exceptions=True):
                     assert isinstance(end, LinkClosed), end
 

@@ -12,6 +12,7 @@ import pytest
 from contracts.networks import SECRETS, SOON, contact_of, maker, run, within
 from postroad.base.errors import LinkClosed, NotToBeHad, Unreachable
 from postroad.base.ids import Contact, HostPort
+from postroad.timeouts import timeout
 
 
 def test_a_port_can_be_chosen_and_a_taken_one_is_said_in_words(body: str) -> None:
@@ -140,7 +141,7 @@ def descriptors() -> int:
 
 
 async def until_there_are(count: int) -> None:
-    async with asyncio.timeout(SOON):
+    async with timeout(SOON):
         while descriptors() > count:
             await asyncio.sleep(0.01)
 

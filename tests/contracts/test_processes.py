@@ -11,6 +11,7 @@ from contracts.another_process import meet, started
 from contracts.networks import REAL, SECRETS, SOON, maker, run, within
 from postroad.base.errors import LinkClosed
 from postroad.machine import mux_link
+from postroad.timeouts import timeout
 
 
 def test_a_killed_peer_is_noticed_in_bounded_time(body: str) -> None:
@@ -31,7 +32,7 @@ def test_a_killed_peer_is_noticed_in_bounded_time(body: str) -> None:
             assert time.monotonic() - began < 5
             if body == "tls":
                 assert link.closed
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 await link.close()
                 await one.close()
 

@@ -13,7 +13,7 @@ from delivery.test_road import ended, is_filed
 from fakes import FakeEntropy
 from postroad.app.compose import Settings
 from postroad.app.helper import HelperConfig, build_helper
-from postroad.app.node import keep_running
+from postroad.app.supervision import keep_running
 from postroad.base import limits
 from postroad.base.seams import Machine
 from postroad.machine.listeners import SystemListeners

@@ -26,6 +26,7 @@ from postroad.sealing.keys import SigningKey
 from postroad.sealing.receipt import RECEIPT_BYTES
 from postroad.store import held, hours, people, queue, rented
 from postroad.store.database import Sql
+from postroad.timeouts import timeout
 from simulator.village import Resident, Village, play, until
 
 RECEIPT = b"r" * RECEIPT_BYTES
@@ -266,7 +267,7 @@ def test_a_lying_holder_cannot_make_another_drop_a_letter(
 
         monkeypatch.setattr(ledger, "changes", changes)
         monkeypatch.setattr(ledger, "passed_on", passed_on)
-        async with asyncio.timeout(limits.HOUR):
+        async with timeout(limits.HOUR):
             await asked.wait()
         await asyncio.sleep(limits.MINUTE)
         assert (await lying(hana), await graves(hana)) == (1, 0)

@@ -13,6 +13,7 @@ from postroad.delivery.outgoing import ALL, Outgoing
 from postroad.doors.queue import QueueDesk
 from postroad.peers.client import Client
 from postroad.store import queue
+from postroad.timeouts import timeout
 from simulator.village import Resident, Village, play, until
 
 
@@ -96,7 +97,7 @@ def test_a_round_that_is_under_way_is_broken_off(
             await anna.write(bora.address)
             await trying.wait()
             await of(anna).cancel(str((await last_of(anna)).id))
-            async with asyncio.timeout(1):
+            async with timeout(1):
                 await ended.wait()
         await anna.write(bora.address, subject="the next one")
         await until(lambda: has(bora, "the next one"))

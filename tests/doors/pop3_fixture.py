@@ -11,6 +11,7 @@ from typing import TypeVar
 from doors.imap_fixture import PASSWORD, ImapCredentials, ImapHouse, imap_store
 from postroad.doors import imap, pop3
 from postroad.store.maildrop import Inbox
+from postroad.timeouts import timeout
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ class Pop3House:
             writer.write(b"".join(line + b"\r\n" for line in lines))
             if hang_up:
                 writer.write_eof()
-            async with asyncio.timeout(20):
+            async with timeout(20):
                 return await reader.read()
         finally:
             writer.close()

@@ -19,6 +19,7 @@ from postroad.doors.imap import act
 from postroad.protocol.imap.events import StatusInfo
 from postroad.protocol.imap.session import Session
 from postroad.store.mailboxes import Flag
+from postroad.timeouts import timeout
 
 LETTER = (
     b"From: Anna <anna@postroad.alt>\r\nTo: bob@postroad.alt\r\nSubject: hello\r\n"
@@ -136,7 +137,7 @@ class Talker:
         self.writer = writer
 
     async def until(self, end: bytes) -> bytes:
-        async with asyncio.timeout(20):
+        async with timeout(20):
             return await self.reader.readuntil(end)
 
     async def do(self, command: bytes) -> bytes:
@@ -433,7 +434,7 @@ def test_a_program_that_reads_slowly_is_waited_for_with_little_memory(tmp_path: 
         house.mailboxes.load = counted  # type: ignore[method-assign]
         async with talker(house, b"SELECT INBOX") as client:
             client.writer.write(b"t UID FETCH 1:* BODY.PEEK[]\r\n")
-            async with asyncio.timeout(20):
+            async with timeout(20):
                 while not loads:
                     await asyncio.sleep(0.01)
             before = -1
@@ -442,7 +443,7 @@ def test_a_program_that_reads_slowly_is_waited_for_with_little_memory(tmp_path: 
                 await asyncio.sleep(0.2)
             assert loads < 10
             got = 0
-            async with asyncio.timeout(30):
+            async with timeout(30):
                 while piece := await client.reader.read(1 << 20):
                     got += len(piece)
                     if piece.endswith(b"t OK FETCH completed.\r\n"):

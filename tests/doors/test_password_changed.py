@@ -14,6 +14,7 @@ from doors.imap_fixture import PASSWORD
 from doors.pop3_fixture import LOGIN, Pop3House, pop3_door
 from doors.submission_fixture import ANNA, MemoryOutbox, opened, plain
 from postroad.base import limits
+from postroad.timeouts import timeout
 
 CHANGED = b"The mailbox password was changed: log in with the new one.\r\n"
 LETTER = b"From: anna@postroad.alt\r\nSubject: hello\r\n\r\nGood morning.\r\n"
@@ -31,7 +32,7 @@ async def imap_client(door: Pop3House, said: bytes, until: bytes) -> Client:
 
 def test_imap_programs_hear_bye_also_while_they_idle(tmp_path: Path) -> None:
     async def run() -> None:
-        async with pop3_door(tmp_path) as door, asyncio.timeout(20):
+        async with pop3_door(tmp_path) as door, timeout(20):
             stranger, outside = await imap_client(door, b"x NOOP\r\n", b"x OK")
             clients = [
                 await imap_client(door, IMAP_LOGIN, b"a OK"),
@@ -55,7 +56,7 @@ def test_imap_programs_hear_bye_also_while_they_idle(tmp_path: Path) -> None:
 
 def test_an_imap_program_that_takes_much_is_not_given_the_rest(tmp_path: Path) -> None:
     async def run() -> None:
-        async with pop3_door(tmp_path) as door, asyncio.timeout(60):
+        async with pop3_door(tmp_path) as door, timeout(60):
             large = LETTER + b"line\r\n" * 400_000
             for _ in range(20):
                 await door.house.file(large)
@@ -75,7 +76,7 @@ def test_what_an_imap_program_changes_is_answered_before_it_has_to_go(
     tmp_path: Path, selected: bytes
 ) -> None:
     async def run() -> None:
-        async with pop3_door(tmp_path) as door, asyncio.timeout(20):
+        async with pop3_door(tmp_path) as door, timeout(20):
             append, go_on = door.house.mailboxes.append, asyncio.Event()
 
             async def slowly(*given: object, **more: object) -> object:
@@ -105,7 +106,7 @@ def test_what_an_imap_program_changes_is_answered_before_it_has_to_go(
 
 def test_what_an_imap_program_copies_is_answered_though_there_is_news(tmp_path: Path) -> None:
     async def run() -> None:
-        async with pop3_door(tmp_path) as door, asyncio.timeout(20):
+        async with pop3_door(tmp_path) as door, timeout(20):
             await door.house.file(LETTER)
             copy = door.house.mailboxes.copy
 
@@ -130,7 +131,7 @@ def test_what_an_imap_program_copies_is_answered_though_there_is_news(tmp_path: 
 
 def test_a_pop3_program_that_comes_in_just_then_has_to_go_too(tmp_path: Path) -> None:
     async def run() -> None:
-        async with pop3_door(tmp_path) as door, asyncio.timeout(20):
+        async with pop3_door(tmp_path) as door, timeout(20):
             look = door.inbox.look
 
             async def just_then() -> object:
@@ -148,7 +149,7 @@ def test_a_pop3_program_that_comes_in_just_then_has_to_go_too(tmp_path: Path) ->
 
 def test_pop3_programs_are_told_and_have_deleted_nothing(tmp_path: Path) -> None:
     async def run() -> None:
-        async with pop3_door(tmp_path) as door, asyncio.timeout(20):
+        async with pop3_door(tmp_path) as door, timeout(20):
             await door.house.file(LETTER)
             reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
             writer.write(b"".join(line + b"\r\n" for line in (*LOGIN, b"DELE 1")))
@@ -168,7 +169,7 @@ def test_pop3_programs_are_told_and_have_deleted_nothing(tmp_path: Path) -> None
 
 def test_a_letter_that_a_pop3_program_reads_breaks_off(tmp_path: Path) -> None:
     async def run() -> None:
-        async with pop3_door(tmp_path) as door, asyncio.timeout(60):
+        async with pop3_door(tmp_path) as door, timeout(60):
             await door.house.file(LETTER + b"line\r\n" * (24 * limits.MIB // 6))
             reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
             writer.write(b"".join(line + b"\r\n" for line in (*LOGIN, b"RETR 1", b"QUIT")))

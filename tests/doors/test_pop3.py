@@ -14,6 +14,7 @@ from doors.imap_fixture import PASSWORD
 from doors.pop3_fixture import LOGIN, Pop3House, pop3_door
 from postroad.base import limits
 from postroad.base.errors import DiskFull
+from postroad.timeouts import timeout
 
 LETTER = b"From: anna@postroad.alt\r\nSubject: hello\r\n\r\nGood morning.\r\n.\r\n..two\r\n"
 Work = Callable[[Pop3House], Awaitable[None]]
@@ -100,7 +101,7 @@ def test_deletes_show_as_expunge_to_an_imap_program_that_idles(tmp_path: Path) -
         reader, writer = await asyncio.open_connection("127.0.0.1", door.house.port)
         writer.write(b"a LOGIN anna {%d+}\r\n%b\r\n" % (len(PASSWORD), PASSWORD.encode()))
         writer.write(b"b SELECT INBOX\r\nc IDLE\r\n")
-        async with asyncio.timeout(20):
+        async with timeout(20):
             await reader.readuntil(b"+ Idling.\r\n")
             assert (await door.talk(*LOGIN, b"DELE 1", b"DELE 3", b"QUIT")).endswith(
                 b"+OK 2 deleted. Goodbye.\r\n"
@@ -190,7 +191,7 @@ def test_a_letter_of_the_greatest_size_takes_a_few_pieces_of_memory(tmp_path: Pa
         tracemalloc.start()
         got = 0
         try:
-            async with asyncio.timeout(60):
+            async with timeout(60):
                 while piece := await reader.read(64 * limits.KIB):
                     got += len(piece)
             most = tracemalloc.get_traced_memory()[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from postroad.machine.arrivals import next_arrival
+from postroad.timeouts import timeout
 
 
 def test_who_knocks_in_the_moment_of_the_hand_over_is_answered_by_the_next(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_who_knocks_in_the_moment_of_the_hand_over_is_answered_by_the_next(tmp_p
             loop.call_soon(first.cancel)  # in the turn in which the loop sees who came
             await asyncio.wait([first])
             assert first.cancelled()
-            async with asyncio.timeout(5):
+            async with timeout(5):
                 connection, _ = await next_arrival(listening)
             with connection:
                 connection.sendall(b"here")

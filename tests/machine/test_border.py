@@ -18,6 +18,7 @@ from postroad.peers.gate import BEYOND, Gate
 from postroad.peers.relay import RelayServer, Rules
 from postroad.protocol.border import EVERYWHERE, Border, border
 from postroad.sealing.keys import SigningKey
+from postroad.timeouts import timeout
 
 HOST = "127.0.0.1"
 ELSEWHERE = border(["10.0.0.0/8"])
@@ -36,7 +37,7 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 def run(scene: Callable[[], Awaitable[None]]) -> None:
     async def work() -> None:
-        async with asyncio.timeout(30):
+        async with timeout(30):
             await scene()
 
     asyncio.run(work())
@@ -58,7 +59,7 @@ def test_whoever_comes_from_beyond_is_not_let_in(
             async with asyncio.TaskGroup() as tasks:
                 dial = tasks.create_task(_dial(guest, Contact(ANNA.peer, door.addresses())))
                 try:
-                    async with asyncio.timeout(2):
+                    async with timeout(2):
                         link = await door.accept()
                     assert link.peer == BEN.peer
                     came = True

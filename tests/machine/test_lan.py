@@ -18,6 +18,7 @@ from fakes import FakeEntropy
 from postroad.base import limits
 from postroad.machine.interfaces import local_interfaces
 from postroad.machine.lan import ZeroconfLan, _is_near, _tag_of
+from postroad.timeouts import timeout
 
 ROOT = Path(__file__).parents[2]
 HOME = (IPv4Interface("192.168.7.20/24"),)
@@ -203,7 +204,7 @@ def test_a_network_that_goes_while_we_join_it_does_not_end_the_node(
         serving = asyncio.create_task(
             lan.serve(bytes(8), lambda: 46464, lambda _: False, lambda _: None)
         )
-        async with asyncio.timeout(10):
+        async with timeout(10):
             while looks < 2:
                 await asyncio.sleep(0.05)
         done, _ = await asyncio.wait({serving}, timeout=3)

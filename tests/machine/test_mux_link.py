@@ -18,11 +18,12 @@ from postroad.base.seams import Link, Stream
 from postroad.machine.mux_link import ARRIVED_MAX
 from postroad.machine.tls_network import NONCE_BYTES, TlsNetwork, _to_sign
 from postroad.protocol import mux, wire
+from postroad.timeouts import timeout
 
 
 async def take_up_slowly(link: Link) -> None:
     for _ in range(2 * ARRIVED_MAX):
-        async with asyncio.timeout(5):
+        async with timeout(5):
             await link.accept()
         await asyncio.sleep(0.01)
 
@@ -132,7 +133,7 @@ def test_a_peer_that_reads_nothing_and_does_not_hang_up_leaves_no_socket() -> No
         await asking
         await asyncio.sleep(1.5)  # until what the kernel takes of the answers is full
         await asyncio.to_thread(stranger.take_leave)
-        async with asyncio.timeout(SOON):
+        async with timeout(SOON):
             await echoing
             while len(os.listdir("/proc/self/fd")) > before + 1:  # the stranger's
                 await asyncio.sleep(0.01)

@@ -28,6 +28,7 @@ from postroad.machine.supply import (
     SystemSupply,
     on_battery,
 )
+from postroad.timeouts import timeout
 
 
 def supply(folder: Path, name: str, **facts: str) -> Path:
@@ -115,7 +116,7 @@ def test_a_metered_connection_is_heard_of_at_the_start_and_when_it_changes(
                 if has:
                     break
             found = SystemSupply(supplies=tmp_path, bus=bus)
-            async with asyncio.timeout(20), found.watched():
+            async with timeout(20), found.watched():
                 await found.changed()
                 assert (found.is_metered, found.is_scarce) == (True, True)
                 await router.send(changed_to(4))
@@ -134,7 +135,7 @@ def test_with_the_bus_goes_its_last_word(tmp_path: Path) -> None:
         assert daemon.stdout is not None
         address = daemon.stdout.readline().strip()
         found = SystemSupply(supplies=tmp_path, bus=address)
-        async with router_at(address) as router, asyncio.timeout(20):
+        async with router_at(address) as router, timeout(20):
             playing = asyncio.create_task(play_network_manager(router, 1))
             while not (await Proxy(message_bus, router).NameHasOwner(NETWORK_MANAGER))[0]:
                 pass
@@ -189,7 +190,7 @@ def test_holders_meet_their_siblings_only_while_there_is_plenty() -> None:
 def test_without_a_bus_or_its_network_manager_nothing_is_metered(tmp_path: Path) -> None:
     async def play(at: str, daemon: "subprocess.Popen[str] | None" = None) -> None:
         found = SystemSupply(supplies=tmp_path, bus=at)
-        async with found.watched(), asyncio.timeout(20):
+        async with found.watched(), timeout(20):
             (watching,) = (one for one in asyncio.all_tasks() if one.get_name() == "metered")
             if daemon is not None:
                 await until_somebody_else_came(at)

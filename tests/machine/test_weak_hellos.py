@@ -26,6 +26,7 @@ from postroad.protocol.audit import entry_of
 from postroad.sealing.password import verifier
 from postroad.store import audit, keyring
 from postroad.store.database import Database, Sql
+from postroad.timeouts import timeout
 from weak_keys import ED25519, EVERYBODYS_SIGNATURE
 
 HOST = "127.0.0.1"
@@ -66,7 +67,7 @@ def test_tls_lets_in_nobody_who_proves_a_weak_key(tmp_path: Path) -> None:
                 assert await reader.read(1) == b""  # and closed
                 writer.transport.abort()
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
+                async with timeout(0.1):
                     await endpoint.accept()
         finally:
             await endpoint.close()

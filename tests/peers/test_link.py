@@ -15,6 +15,7 @@ from postroad.base.seams import Endpoint, Link
 from postroad.peers.exchange import Answer, Exchange, Refused
 from postroad.peers.link import Links
 from postroad.protocol import wire
+from postroad.timeouts import timeout
 from simulator import loop
 from simulator.loop import LoopClock
 from simulator.network import SimulatedEndpoint, World
@@ -220,9 +221,9 @@ def test_an_exchange_that_its_asker_gives_up_ends_on_both_sides() -> None:
     async def scene() -> None:
         async with two({wire.News: patient}) as (one, other, _):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
+                async with timeout(1):
                     await ask(one, other)
-            async with asyncio.timeout(2):
+            async with timeout(2):
                 await ended.wait()
 
     play(scene)

@@ -12,6 +12,7 @@ from postroad.base.ids import Contact, PeerId
 from postroad.peers.admission import Admission, Known
 from postroad.peers.link import Links
 from postroad.protocol import wire
+from postroad.timeouts import timeout
 from simulator.loop import LoopClock
 from simulator.network import World
 
@@ -37,7 +38,7 @@ class Attended(Peer):
 async def ask(asker: Peer, contact: Contact) -> float:
     """How long one exchange took."""
     began = asyncio.get_running_loop().time()
-    async with asyncio.timeout(600), asker.links.exchange(contact) as exchange:
+    async with timeout(600), asker.links.exchange(contact) as exchange:
         await exchange.send(wire.News(bytes(16)))
         await exchange.expect(wire.Ok, 300)
     return asyncio.get_running_loop().time() - began

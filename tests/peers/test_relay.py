@@ -24,6 +24,7 @@ from postroad.machine.listeners import SystemListeners
 from postroad.peers.relay import RelayServer, Rules
 from postroad.protocol import relay as protocol
 from postroad.protocol.relay import DATAGRAM_BYTES_MAX, Kind
+from postroad.timeouts import timeout
 from relay_client import REQUEST, Client, admitted, batch, connected, frame, keys, packet
 
 ANNA, BORA, CARO, DORA = keys(4)
@@ -34,7 +35,7 @@ SLOWED, SAME_KEY, HEALTHY = (bytes([Kind.STATUS, how]) for how in (2, 1, 0))
 
 def run(test: Awaitable[None], seconds: float = 60.0) -> None:
     async def play() -> None:
-        async with asyncio.timeout(seconds):
+        async with timeout(seconds):
             await test
 
     asyncio.run(play())
@@ -73,13 +74,13 @@ async def place(rules: Rules = FAST, port: int = 0) -> AsyncIterator[Place]:
 
 
 async def until(holds: Callable[[], object], seconds: float = SOON) -> None:
-    async with asyncio.timeout(seconds):
+    async with timeout(seconds):
         while not holds():
             await asyncio.sleep(0.01)
 
 
 async def heard(client: Client) -> bytes:
-    async with asyncio.timeout(SOON):
+    async with timeout(SOON):
         return await client.message()
 
 
@@ -202,7 +203,7 @@ def test_who_becomes_a_stranger_begins_anew_as_one() -> None:
 
             chatting = asyncio.create_task(chat(anna))
             at.contacts.remove(ANNA.peer)
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 assert await anna.is_closed()
             chatting.cancel()
             async with admitted(at.port, ANNA):
@@ -237,7 +238,7 @@ def test_a_silent_client_is_asked_whether_it_lives_and_a_dead_one_is_shown_out()
             for _ in range(3):  # Anna answers
                 assert await heard(anna) == bytes([Kind.PING]) + bytes(8)
                 anna.writer.write(frame(bytes([Kind.PONG]) + bytes(8)))
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 assert await bora.is_closed()  # Bora does not
             assert at.relay.counts.clients == 1
 
@@ -266,7 +267,7 @@ def test_a_guest_with_nothing_to_pass_on_is_shown_out_and_a_client_stays() -> No
                 asyncio.create_task(live(idle, ping + packet(BORA.public, b"nobody"))),
                 asyncio.create_task(live(busy, packet(ANNA.public, b"hello"))),
             ]
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 assert await idle.is_closed()
             assert 0.4 < time.monotonic() - began < 5
             await asyncio.sleep(0.5)
@@ -316,7 +317,7 @@ def test_whoever_shows_no_key_has_a_deadline_and_gives_way(monkeypatch: pytest.M
                 await inside.enter_async_context(connected(at.port)) for _ in range(most + 3)
             ]
             for one in waiting[:3]:
-                async with asyncio.timeout(SOON):
+                async with timeout(SOON):
                     assert await one.is_closed()
             async with admitted(at.port, ANNA):  # in spite of them all
                 pass
@@ -324,7 +325,7 @@ def test_whoever_shows_no_key_has_a_deadline_and_gives_way(monkeypatch: pytest.M
             monkeypatch.setattr(limits, "RELAY_HANDSHAKE_SECONDS_MAX", 0.2)
             async with connected(at.port) as late:
                 late.writer.write(b"GET /relay HTTP/1.1\r\n")
-                async with asyncio.timeout(SOON):
+                async with timeout(SOON):
                     assert await late.is_closed()
 
     run(play())
@@ -367,7 +368,7 @@ def test_what_one_client_does_wrong_ends_its_connection_alone(words: bytes) -> N
     async def play() -> None:
         async with place() as at, admitted(at.port, ANNA) as anna, admitted(at.port, BORA) as bora:
             bora.writer.write(words)
-            async with asyncio.timeout(SOON):
+            async with timeout(SOON):
                 assert await bora.is_closed()
             assert await hears_nothing(anna, at)
             assert at.relay.counts.clients == 1
@@ -388,7 +389,7 @@ def test_who_shows_no_key_may_not_say_much() -> None:
                         for _ in range(20):
                             other.writer.write(more)
                             await other.writer.drain()
-                    async with asyncio.timeout(5):  # sooner than the deadline
+                    async with timeout(5):  # sooner than the deadline
                         assert await other.is_closed()
 
     run(play())
@@ -651,7 +652,7 @@ async def settle(endpoint: Endpoint, *relays: Relay) -> None:
 
 async def meet(one: Endpoint, other: Endpoint, relay: Relay) -> tuple[Link, Link]:
     """By the relay alone: no address is told."""
-    async with asyncio.timeout(SOON):
+    async with timeout(SOON):
         dialled, accepted = await asyncio.gather(
             one.dial(Contact(other.me, (), relay)), other.accept()
         )
@@ -679,7 +680,7 @@ async def carry(dialled: Link, accepted: Link, size: int) -> None:
         await stream.finish()
         return found.digest()
 
-    async with asyncio.timeout(50):
+    async with timeout(50):
         _, found = await asyncio.gather(say(), hear())
     assert found == sent.digest()
 
@@ -724,7 +725,7 @@ def test_two_guests_do_not_meet_here(without_udp: None) -> None:
             at.contacts = set()
             await settle(anna, at.at(anna.me))
             with pytest.raises((TimeoutError, Unreachable)):
-                async with asyncio.timeout(3):
+                async with timeout(3):
                     await bora.dial(Contact(anna.me, (), at.at(anna.me)))
             assert at.relay.counts.packets == 0
             assert at.relay.counts.dropped > 0

@@ -21,6 +21,7 @@ from postroad.peers.link import Links
 from postroad.protocol import wire
 from postroad.protocol.directory import Statement, read_statement, record_key
 from postroad.protocol.records import PERSON
+from postroad.timeouts import timeout
 from simulator import loop
 from simulator.loop import LoopClock
 from simulator.network import Weather, World
@@ -152,7 +153,7 @@ class Town:
             self.members.append(member)
             new.append(member)
             if there:
-                async with asyncio.timeout(60):
+                async with timeout(60):
                     while not member.directory.is_joined:
                         member.check()
                         await asyncio.sleep(0.01)

@@ -32,6 +32,7 @@ from postroad.sealing.keys import Identity
 from postroad.sealing.password import verifier
 from postroad.store import database, keyring, people, queue, rented
 from postroad.store.database import Sql, in_words
+from postroad.timeouts import timeout
 from simulator import loop
 from simulator.disk import SimulatedDisk
 from simulator.loop import LoopClock
@@ -382,7 +383,7 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = SECONDS_M
     hours would do little else."""
     time = asyncio.get_running_loop().time
     began = time()
-    async with asyncio.timeout(seconds):
+    async with timeout(seconds):
         while not await holds():
             await asyncio.sleep(max(0.01, (time() - began) / 200))
 

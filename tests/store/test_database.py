@@ -26,6 +26,7 @@ from postroad.store import database as store
 from postroad.store.contents import Contents
 from postroad.store.database import FILE_NAME, Database, Sql, connect, in_words
 from postroad.store.schema import MIGRATIONS
+from postroad.timeouts import timeout
 
 CHILD_PATH = os.pathsep.join(path for path in sys.path if path)
 
@@ -95,7 +96,7 @@ def test_no_error_of_one_piece_closes_the_store(tmp_path: Path, raised: Exceptio
         raise raised
 
     async def work(database: Database) -> None:
-        async with asyncio.timeout(5):
+        async with timeout(5):
             answers = await asyncio.gather(
                 database.run(fails), database.run(put("one")), return_exceptions=True
             )
@@ -213,7 +214,7 @@ def test_when_the_writer_fails_nobody_waits_for_ever(tmp_path: Path) -> None:
         sql = database._sql
         waiting = [asyncio.create_task(database.run(put(str(one)))) for one in range(99)]
         disk.close()  # its thread is gone while pieces wait
-        async with asyncio.timeout(5):
+        async with timeout(5):
             answers = await asyncio.gather(*waiting, return_exceptions=True)
         assert all(isinstance(answer, TemporaryFailure) for answer in answers)
         with pytest.raises(TemporaryFailure):

@@ -26,6 +26,8 @@ from bus_scene import Scene, scene, wait_for_name
 from needed import skip_without
 from person import surroundings, until
 from postroad import contract
+from postroad.timeouts import timeout
+from postroad_tray.hosts import SETTLE_SECONDS
 from postroad_tray.instance import NAME
 from session_bus import PROPERTIES, LibraryClient, closed, connected
 from tray.hand import OPEN, QUIT
@@ -34,7 +36,7 @@ from tray.panels import COMMANDS, ON_WAYLAND, Desktop, WaylandDesktop, desktop
 SECONDS_MAX = 30.0
 DOUBLE_CLICK_SECONDS = 0.6  # a click that comes sooner is the second of two, and hides nothing
 DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where python3-gi is
-WATCHER, SETTLE_SECONDS = "org.kde.StatusNotifierWatcher", 1.0  # of postroad_tray/qt_icon.py
+WATCHER = "org.kde.StatusNotifierWatcher"
 NO_ICON = "Postroad is running without an icon"
 
 
@@ -328,7 +330,7 @@ class OwnHost:
         return None
 
     async def until_told(self, times: int) -> None:
-        async with asyncio.timeout(SECONDS_MAX):
+        async with timeout(SECONDS_MAX):
             while len(self.told) < times:
                 await asyncio.sleep(0.05)
 

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from postroad.timeouts import timeout
 from postroad_tray import wire
 from postroad_tray.errors import DISCONNECTED, INVALID_ARGUMENTS, NO_REPLY
 from postroad_tray.pace import Pace
@@ -114,7 +115,7 @@ class Connection:
         try:
             for path in wire.addresses(address):
                 try:
-                    async with asyncio.timeout(CONNECT_SECONDS_MAX):
+                    async with timeout(CONNECT_SECONDS_MAX):
                         return cls(kit, listener, await _greeted(path))
                 except (OSError, ValueError, asyncio.IncompleteReadError, TimeoutError) as error:
                     why = error
@@ -129,7 +130,7 @@ class Connection:
                 waiting.answered.set_result(_error(DISCONNECTED, ""))
         self._writer.close()
         with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+            async with timeout(CLOSE_SECONDS_MAX):
                 await self._writer.wait_closed()
 
     # What we send
@@ -157,7 +158,7 @@ class Connection:
         future: asyncio.Future[Came] = asyncio.get_running_loop().create_future()
         self._waiting[serial] = _Waiting(future, of_whom, at_once)
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout(seconds):
                 return await future
         except TimeoutError:
             return _error(NO_REPLY, "")

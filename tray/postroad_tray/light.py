@@ -19,6 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from postroad_tray import hosts
 from postroad_tray.client import Client
 from postroad_tray.deeds import Deed, Do
 from postroad_tray.facts import Picture
@@ -30,8 +31,6 @@ from postroad_tray.tongue import _
 
 BACK_END = "appindicator"
 PACKAGES = ("python3-gi", "gir1.2-ayatanaappindicator3-0.1")
-HOSTS_REGISTER_AT = "org.kde.StatusNotifierWatcher"
-SETTLE_SECONDS = 1.0
 
 
 class Lacking(Exception):
@@ -100,9 +99,9 @@ class LightIcon:
         gio = importlib.import_module("gi.repository.Gio")
         gio.bus_watch_name(
             gio.BusType.SESSION,
-            HOSTS_REGISTER_AT,
+            hosts.REGISTER_AT,
             gio.BusNameWatcherFlags.NONE,
-            lambda *_ignored: self._let_hosts_settle(SETTLE_SECONDS),
+            lambda *_ignored: self._let_hosts_settle(hosts.SETTLE_SECONDS),
             lambda *_ignored: self._call_off_settling(),
         )
 

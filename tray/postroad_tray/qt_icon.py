@@ -19,6 +19,7 @@ from PySide6.QtDBus import QDBusConnection, QDBusServiceWatcher
 from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import QMenu, QSystemTrayIcon
 
+from postroad_tray import hosts
 from postroad_tray.client import Client
 from postroad_tray.deeds import Do, OpenOrHide
 from postroad_tray.facts import Picture
@@ -27,8 +28,6 @@ from postroad_tray.icon_files import coloured_path
 from postroad_tray.menu import Item, menu
 from postroad_tray.state import icon_name, sign, tooltip
 
-HOSTS_REGISTER_AT = "org.kde.StatusNotifierWatcher"
-SETTLE_MS = 1000
 LOOK_MS = 30_000  # at a menu; some hosts never tell that it was closed
 Reason = QSystemTrayIcon.ActivationReason
 
@@ -56,14 +55,14 @@ class TrayIcon(QObject):
         self._menu = QMenu()
         self._drawn = DrawnMenu(self._menu, do, self._items, look)
         self._tray = self._made()
-        self._settling = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settling = QTimer(self, singleShot=True, interval=int(1000 * hosts.SETTLE_SECONDS))
         self._settling.timeout.connect(self._hosts_have_settled)
-        hosts = QDBusServiceWatcher(HOSTS_REGISTER_AT, QDBusConnection.sessionBus(), parent=self)
-        hosts.serviceOwnerChanged.connect(self._hosts_came_or_went)
+        watcher = QDBusServiceWatcher(hosts.REGISTER_AT, QDBusConnection.sessionBus(), parent=self)
+        watcher.serviceOwnerChanged.connect(self._hosts_came_or_went)
         QDBusConnection.sessionBus().connect(  # type: ignore[call-overload]  # of a SLOT, too
-            HOSTS_REGISTER_AT,
-            "/StatusNotifierWatcher",
-            HOSTS_REGISTER_AT,
+            hosts.REGISTER_AT,
+            hosts.REGISTER_AT_PATH,
+            hosts.REGISTER_AT,
             "StatusNotifierHostRegistered",
             self,
             SLOT("_a_host_registered()"),
@@ -76,7 +75,7 @@ class TrayIcon(QObject):
     def _hosts_can_register() -> bool:
         """Asked once, and the bus is waited for: as Qt itself does when it makes an icon."""
         bus = QDBusConnection.sessionBus().interface()  # None where there is no bus
-        return bool(bus) and bus.isServiceRegistered(HOSTS_REGISTER_AT).value()
+        return bool(bus) and bus.isServiceRegistered(hosts.REGISTER_AT).value()
 
     @staticmethod
     def is_shown() -> bool:

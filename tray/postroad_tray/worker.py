@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 from postroad import contract
+from postroad.timeouts import timeout
 from postroad_tray import calls, errors, facts
 from postroad_tray.client import SILENT_SECONDS, Answer, Offer, Question, Signal
 from postroad_tray.connection import DAEMON, DAEMON_PATH, Connection, Flooded, Kit, Sent
@@ -117,6 +118,8 @@ class Worker:
                 log.exception("the session bus: a fault of ours")
             again = 0 if self._loop.time() - began > LAST_SECONDS else again + 1
             self._lost(link)
+            if self._is_stopping:  # a group of errors can swallow a cancellation
+                return
             await self._pause(pause)
 
     async def _pause(self, seconds: float) -> None:
@@ -128,7 +131,7 @@ class Worker:
 
     async def _stirred_within(self, seconds: float | None) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with timeout(seconds):
                 await self._stirred.wait()
 
     async def _on_the_bus(self) -> None:
@@ -150,7 +153,7 @@ class Worker:
 
     async def _attend(self, connection: Connection) -> None:
         """Greet the bus, then keep the picture true."""
-        async with asyncio.timeout(GREET_SECONDS_MAX):
+        async with timeout(GREET_SECONDS_MAX):
             await self._greet(connection)
         again = 0
         asked_at = 0.0
@@ -289,7 +292,7 @@ class Worker:
     async def _answered(self, question: Question) -> Answer:
         destination = question.destination
         with suppress(TimeoutError):
-            async with asyncio.timeout(question.seconds):
+            async with timeout(question.seconds):
                 await self._is_settled.wait()
         if self._connection is None:
             return errors.refused(errors.DISCONNECTED)

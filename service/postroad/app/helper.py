@@ -19,9 +19,10 @@ from postroad import __version__
 from postroad.app import policy as policies
 from postroad.app.compose_directory import build_directory
 from postroad.app.machine_parts import advised
-from postroad.app.node import TIDY_SECONDS, keep_running
+from postroad.app.node import TIDY_SECONDS
 from postroad.app.policy import NO_POLICY, Policy
 from postroad.app.policy_watch import ended_by_another
+from postroad.app.supervision import keep_running
 from postroad.app.surroundings import around_reach
 from postroad.base import limits, vigil
 from postroad.base.errors import ConfigurationError, TemporaryFailure

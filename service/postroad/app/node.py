@@ -7,7 +7,7 @@ node has a line here, and who is asked for what is one list.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from postroad.app.condition import Condition, Troubles
 from postroad.app.mail_doors import MailDoors, Sockets
+from postroad.app.supervision import Service, keep_running
 from postroad.base import limits
 from postroad.base.bell import Bell
-from postroad.base.errors import PostroadError, TemporaryFailure
+from postroad.base.errors import TemporaryFailure
 from postroad.base.seams import Clock, Machine
 from postroad.delivery.bundles import Bundles
 from postroad.delivery.changes import Changes
@@ -77,8 +78,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 TIDY_SECONDS = limits.HOUR
 Follow = Callable[[Mapping[str, control.Question], Bell], Coroutine[None, None, None]]
-RESTART_SECONDS_FIRST = 1.0
-RESTART_SECONDS_MAX = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +204,7 @@ class Node:
             await self.endpoint.close()
             log.info("paused")
 
-    async def _keep_running(self, name: str, service: Callable[[], Awaitable[None]]) -> None:
+    async def _keep_running(self, name: str, service: Service) -> None:
         await keep_running(name, service, self.troubles.note)
 
     async def _serve_peers(self) -> None:
@@ -398,36 +397,3 @@ async def wake_all(database: Database, clock: Clock) -> None:
         await database.run(wake)
     except TemporaryFailure as error:  # then each goes when its own time has come
         log.warning("what waited was not woken: %s", error)
-
-
-async def keep_running(
-    name: str,
-    service: Callable[[], Awaitable[None]],
-    note: Callable[[str, str, float], None] = lambda *_: None,
-) -> None:
-    """Begin again when the disk failed a service; a fault of our own ends the node, loudly. `note`
-    hears of each failure: whose, why, and in how many seconds it begins again."""
-    time = asyncio.get_running_loop().time
-    wait = RESTART_SECONDS_FIRST
-    while True:
-        began = time()
-        try:
-            await service()
-            raise AssertionError(f"{name} ended")
-        except* PostroadError as group:
-            log.error("%s begins again: %s", name, _first(group))
-            note(name, str(_first(group)), wait)
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():  # a group of errors can swallow a cancellation
-            raise asyncio.CancelledError
-        if time() - began > RESTART_SECONDS_MAX:
-            wait = RESTART_SECONDS_FIRST
-        await asyncio.sleep(wait)
-        wait = min(2 * wait, RESTART_SECONDS_MAX)
-
-
-def _first(group: BaseExceptionGroup[PostroadError]) -> BaseException:
-    first: BaseException = group
-    while isinstance(first, BaseExceptionGroup):
-        first = first.exceptions[0]
-    return first

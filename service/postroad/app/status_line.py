@@ -14,6 +14,7 @@ from typing import Any
 from postroad.base.bell import Bell
 from postroad.contract import Severity
 from postroad.machine.systemd import Manager
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 Question = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -45,5 +46,5 @@ async def follow(manager: Manager, questions: Mapping[str, Question], bell: Bell
                 log.exception("the service manager could not be told how the node is")
             await asyncio.sleep(LOOK_SECONDS_MIN)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS_MAX):
+                async with timeout(LOOK_SECONDS_MAX):
                     await rang.wait()

@@ -19,6 +19,7 @@ from postroad.base.seams import PeerUid
 from postroad.doors import control, locked
 from postroad.machine.arrivals import next_arrival
 from postroad.protocol.health import Facts, Verdict, judge
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 LOOK_AGAIN_SECONDS = 20.0
@@ -88,7 +89,7 @@ async def until_told(waiting: Waiting, sockets: Sockets, peer_uid: PeerUid) -> N
                     name="waiting control",
                 )
             try:
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                async with timeout(LOOK_AGAIN_SECONDS):
                     await waiting.look.wait()
             except TimeoutError:
                 pass

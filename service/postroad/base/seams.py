@@ -3,7 +3,7 @@
 Everything that is not a pure function of its inputs comes in through one of these, so that the
 simulator can play hundreds of nodes from one seed. `machine/` has the real bodies, the tests have
 others, and one contract suite holds for all. Waiting is the event loop's: `asyncio.sleep` and
-`asyncio.timeout` follow the loop's clock, which a simulator may turn by hand.
+`timeouts.timeout` follow the loop's clock, which a simulator may turn by hand.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -200,7 +200,7 @@ class Endpoint(Protocol):
     async def dial(self, contact: Contact) -> Link:
         """A link to exactly that peer, or Unreachable (also when another key answers).
 
-        The caller sets the deadline with `asyncio.timeout` and may cancel."""
+        The caller sets the deadline with `timeout` and may cancel."""
 
     async def accept(self) -> Link:
         """The next link that a peer made to us; LinkClosed once the endpoint is closed."""

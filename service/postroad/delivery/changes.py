@@ -40,6 +40,7 @@ from postroad.protocol.records import PersonRecord, next_sequence
 from postroad.store import changes, people, queue, revoked, rotations
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS = 20 * limits.HOUR  # between two looks for changes of one person: within a day
@@ -136,7 +137,7 @@ class Changes:
             seconds = ROUND_SECONDS if done else min(again, ROUND_SECONDS)
             again *= 2
             try:
-                async with asyncio.timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
+                async with timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
                     await self._wake.wait()
                     again = AGAIN_SECONDS
             except TimeoutError:
@@ -165,7 +166,7 @@ class Changes:
         if whose in self._keyring.fingerprints:
             return ()
         try:
-            async with asyncio.timeout(limits.LOOK_UP_SECONDS_MAX):
+            async with timeout(limits.LOOK_UP_SECONDS_MAX):
                 record = await self._find_own(whose)
         except (TimeoutError, TemporaryFailure, PeerMisbehaved) as error:
             log.info("who is revoked was not found: %s", error)

@@ -21,6 +21,7 @@ from postroad.peers.sightings import Sightings
 from postroad.protocol.neighbourhood import day_of, next_day, tag, tags
 from postroad.store import people
 from postroad.store.database import Database, Sql
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 VISIT_AGAIN_SECONDS = 60.0
@@ -101,7 +102,7 @@ class Neighbours:
         stands still while a computer sleeps."""
         now = self._clock.now()
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(next_day(now) - now + 1, limits.HOUR)):
+            async with timeout(min(next_day(now) - now + 1, limits.HOUR)):
                 await self._met.wait()
                 if not self._wanted.is_set():
                     return

@@ -48,6 +48,7 @@ from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.rented import MyDrop
 from postroad.store.sealed import Arriving, SealedStore
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 RECEIPTS_AT_ONCE = 16
@@ -320,7 +321,7 @@ class Receiver:
 
     async def _wait_for_news(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(max(seconds, 0.05)):
+            async with timeout(max(seconds, 0.05)):
                 await self._look.wait()
         except TimeoutError:
             return
@@ -430,7 +431,7 @@ class Receiver:
                 continue
             next_at = await self._database.read(filed.next_receipt)
             try:
-                async with asyncio.timeout(None if next_at is None else max(next_at - now, 0.05)):
+                async with timeout(None if next_at is None else max(next_at - now, 0.05)):
                     await self._tell.wait()
             except TimeoutError:
                 continue

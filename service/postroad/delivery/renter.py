@@ -35,6 +35,7 @@ from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.people import Person
 from postroad.store.rented import MyDrop
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 7 * limits.DAY  # a record is signed afresh after this
@@ -124,7 +125,7 @@ class Renter:
             seconds = ROUND_SECONDS if done else min(again, ROUND_SECONDS)
             again *= 2
             try:
-                async with asyncio.timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
+                async with timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
                     await self._wake.wait()
                     again = AGAIN_SECONDS
             except TimeoutError:

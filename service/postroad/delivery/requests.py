@@ -35,6 +35,7 @@ from postroad.store.filed import ReceiptDue
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
 from postroad.store.requests import FOLDER, Request, Seal, State
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 ROUND_SECONDS = limits.HOUR
@@ -242,7 +243,7 @@ class RequestBox:
             await self._take_away_old()
             is_done = all([await self._settle(one) for one in await self._unanswered()])
             with suppress(TimeoutError):
-                async with asyncio.timeout(ROUND_SECONDS if is_done else AGAIN_SECONDS):
+                async with timeout(ROUND_SECONDS if is_done else AGAIN_SECONDS):
                     await self._wake.wait()
 
     async def _unanswered(self) -> list[Request]:

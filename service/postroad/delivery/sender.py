@@ -54,6 +54,7 @@ from postroad.store.contents import Damaged
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.mailboxes import Added, Mailboxes
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 TOO_LARGE_STATUS = "5.2.3"  # message length exceeds the mailbox's limit (RFC 3463)
@@ -182,7 +183,7 @@ class Sender:
         """Until something is due, or somebody wakes us."""
         seconds = None if until is None else max(until - self._clock.now(), 0.05)
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -191,7 +192,7 @@ class Sender:
         """One round for one parcel: whatever goes wrong in it ends here."""
         try:
             try:
-                async with asyncio.timeout(limits.ROUND_SECONDS_MAX):
+                async with timeout(limits.ROUND_SECONDS_MAX):
                     await self._attend(row)
             except TimeoutError:
                 await self._put_off(row, "A peer took too long.")

@@ -22,6 +22,7 @@ from postroad.peers.exchange import Refused
 from postroad.protocol import wire, wire_holders
 from postroad.protocol.wire_reseal import Reseal
 from postroad.store.siblings import Ledger, Sibling
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 ASKED_AT_ONCE = 4
@@ -110,7 +111,7 @@ class Siblings:
 
     async def _sleep(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(seconds):
+            async with timeout(seconds):
                 await self._wake.wait()
         except TimeoutError:
             return

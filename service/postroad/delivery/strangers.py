@@ -9,7 +9,6 @@ no letters from strangers is their signed word.
 See: docs/adr/0011-strangers.md.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -34,6 +33,7 @@ from postroad.store.contents import Contents
 from postroad.store.database import Database, Sql
 from postroad.store.queue import Row
 from postroad.store.strangers import Stranger
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Strangers:
         known = await self._known(wanted.fingerprint)
         if known is None or known.record is None or not _is_fresh(known, now):
             try:
-                async with asyncio.timeout(limits.LOOK_UP_SECONDS_MAX):
+                async with timeout(limits.LOOK_UP_SECONDS_MAX):
                     found = await self._find(wanted.fingerprint)
             except (TimeoutError, TemporaryFailure, PeerMisbehaved) as error:
                 log.info("an address was not looked up in time: %s", error)

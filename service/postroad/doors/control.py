@@ -33,6 +33,7 @@ from postroad.store import bundled, invitations, people, queue
 from postroad.store.database import Database, Sql
 from postroad.store.helpers import HelperRow
 from postroad.store.pauses import Pauses
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 LAST_WORD_SECONDS = 2.0
@@ -108,7 +109,7 @@ async def serve_for_a_while(
     The socket stays open: whoever comes afterwards waits for the one who serves it next."""
     step = _Doorstep(questions, {os.getuid()}, {})
     with suppress(TimeoutError):
-        async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as tasks:
+        async with timeout(None) as limit, asyncio.TaskGroup() as tasks:
             accepting = tasks.create_task(_accept(listening, arrivals, step, tasks), name="accept")
             await until.wait()
             accepting.cancel()
@@ -301,7 +302,7 @@ class OwnersFile:
 
     async def _ask(self, what: Reply) -> bytes:
         await self._say(what, b"")
-        async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+        async with timeout(limits.CONTROL_SECONDS_MAX):
             (size,) = _SIZE.unpack(await self._reader.readexactly(_SIZE.size))
             if size > limits.BUNDLE_PIECE_BYTES:
                 raise ConnectionError("a piece is too large")
@@ -309,7 +310,7 @@ class OwnersFile:
 
     async def _say(self, what: Reply, octets: bytes) -> None:
         self._writer.write(json.dumps(what).encode() + b"\n" + octets)
-        async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+        async with timeout(limits.CONTROL_SECONDS_MAX):
             await self._writer.drain()
 
 
@@ -330,11 +331,11 @@ class _Doorstep:
         try:
             if _uid(writer) not in self._uids:
                 return
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+            async with timeout(limits.CONTROL_SECONDS_MAX):
                 line = await reader.readline()
             answer = await self._answer(line, OwnersFile(reader, writer))
             writer.write(json.dumps(answer).encode() + b"\n")
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+            async with timeout(limits.CONTROL_SECONDS_MAX):
                 await writer.drain()
         except (OSError, ValueError, EOFError, TimeoutError) as error:
             log.info("control: a connection ended: %s", error)
@@ -356,7 +357,7 @@ class _Doorstep:
             if with_file is not None:  # each step of it has a deadline of its own
                 return {"ok": True, **await with_file(request, file)}
             assert work is not None
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+            async with timeout(limits.CONTROL_SECONDS_MAX):
                 return {"ok": True, **await work(request)}
         except TimeoutError:
             return {"ok": False, "error": "Your node is too busy to answer this. Try again."}

@@ -41,6 +41,7 @@ from postroad.store import (
 from postroad.store.database import Database, Sql
 from postroad.store.keyring import OwnKeys
 from postroad.store.pauses import Pauses
+from postroad.timeouts import timeout
 
 Reply = dict[str, Any]
 CHANGED_SECONDS_MAX = 50.0  # that "changed" waits; less than a request may take
@@ -285,7 +286,7 @@ class HealthDesk:
         with self._bell.heard_by(rang.set):
             if seen == self._bell.count:
                 try:
-                    async with asyncio.timeout(CHANGED_SECONDS_MAX):
+                    async with timeout(CHANGED_SECONDS_MAX):
                         await rang.wait()
                 except TimeoutError:
                     return {"seen": seen}

@@ -22,6 +22,7 @@ from postroad.base.seams import PeerUid
 from postroad.protocol.imap import events as e
 from postroad.protocol.imap.session import Session
 from postroad.store.mailboxes import Mailboxes, MailboxExists, MailboxGone, NoSuchMailbox
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -210,7 +211,7 @@ class _Connection(asyncio.Protocol):
             self._socket.setsockopt(IPPROTO_TCP, TCP_QUICKACK, 1)
         self._wake.clear()
         try:
-            async with asyncio.timeout(idle):
+            async with timeout(idle):
                 await self._wake.wait()
         except TimeoutError:
             self._session.bye("Nothing was said for too long.")
@@ -221,7 +222,7 @@ class _Connection(asyncio.Protocol):
             self._transport.write(octets)
             if not self._writable.is_set():
                 try:
-                    async with asyncio.timeout(limits.DOOR_STALLED_SECONDS):
+                    async with timeout(limits.DOOR_STALLED_SECONDS):
                         await self._writable.wait()
                 except TimeoutError as error:
                     self._transport.abort()

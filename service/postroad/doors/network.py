@@ -1,6 +1,5 @@
 """What the owner may ask of the network: which nodes there are, how far, and what the ways mean."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from postroad.protocol.reach import Picture
 from postroad.store import held, helpers, people, rented
 from postroad.store.database import Database, Sql
 from postroad.store.people import Person
+from postroad.timeouts import timeout
 
 Reply = dict[str, Any]
 
@@ -110,7 +110,7 @@ class NetworkDesk:
     async def wait_until_joined(self) -> None:
         """Give a node that just begins some seconds; TemporaryFailure when they do not do."""
         try:
-            async with asyncio.timeout(limits.JOIN_SECONDS_MAX):
+            async with timeout(limits.JOIN_SECONDS_MAX):
                 await self._joined()
         except TimeoutError:
             raise TemporaryFailure(
@@ -124,7 +124,7 @@ class NetworkDesk:
         person, them = await self._database.read(lambda sql: _whom(sql, request))
         reason = "It has no address."
         try:
-            async with asyncio.timeout(limits.CHECK_SECONDS_MAX):
+            async with timeout(limits.CHECK_SECONDS_MAX):
                 for contact in them:
                     try:
                         path, seconds = await self._reach.ping(contact)

@@ -21,6 +21,7 @@ from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.seams import PeerUid
 from postroad.protocol import pop3 as p
 from postroad.store.maildrop import Inbox, OpenLetter
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 READ_BYTES = 4 * limits.KIB
@@ -151,7 +152,7 @@ class _Conversation:
         logged_in = self.session.logged_in
         seconds = limits.POP3_IDLE_SECONDS if logged_in else limits.DOOR_LOGIN_SECONDS
         try:
-            async with asyncio.timeout(seconds) as self._waiting:
+            async with timeout(seconds) as self._waiting:
                 return await self._reader.read(READ_BYTES)
         except TimeoutError:
             if not self._unwelcome:
@@ -165,7 +166,7 @@ class _Conversation:
         if octets := self.session.take_output():
             self._writer.write(octets)
             try:
-                async with asyncio.timeout(limits.DOOR_STALLED_SECONDS):
+                async with timeout(limits.DOOR_STALLED_SECONDS):
                     await self._writer.drain()
             except TimeoutError:
                 self._writer.transport.abort()

@@ -44,6 +44,7 @@ from postroad.protocol.smtp import (
     read_rcpt,
     written,
 )
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +224,7 @@ class _Conversation(smtp.SMTP):
             # A letter that is being written down is answered first: whoever hears 421 instead
             # sends it again, and its recipient would have it twice.
             with suppress(TimeoutError):
-                async with asyncio.timeout(STOP_SECONDS):
+                async with timeout(STOP_SECONDS):
                     await self._at_rest.wait()
             self._say_goodbye("4.3.2 Postroad is stopping; try again in a minute.")
             await asyncio.wait([conversation])
@@ -241,7 +242,7 @@ class _Conversation(smtp.SMTP):
         transport = self.transport
         transport.close()
         try:
-            async with asyncio.timeout(LAST_WORD_SECONDS):
+            async with timeout(LAST_WORD_SECONDS):
                 await self._writer.wait_closed()
         except (TimeoutError, ConnectionError):
             transport.abort()

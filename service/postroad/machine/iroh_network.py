@@ -40,6 +40,7 @@ from postroad.protocol import border as border_module
 from postroad.protocol import wire
 from postroad.protocol.border import Border
 from postroad.sealing.keys import load_ed25519
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class IrohEndpoint:
             self._relays = wanted
             if wanted and not self._is_let_in:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(RELAY_SECONDS_MAX):
+                    async with timeout(RELAY_SECONDS_MAX):
                         await self._wait_until_let_in()
             if self._relay_look is None:
                 self._look_at_relay()
@@ -201,7 +202,7 @@ class IrohEndpoint:
                 await self._endpoint.add_external_addr(str(address))
             self._outside = tuple(addresses)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FORGET_SECONDS_MAX):
+                async with timeout(FORGET_SECONDS_MAX):
                     await self._wait_until_forgotten(gone)
 
     async def _wait_until_forgotten(self, gone: set[HostPort]) -> None:
@@ -301,7 +302,7 @@ class IrohEndpoint:
         self._shaking += 1
         is_busy = self._shaking > limits.HANDSHAKES_MAX // 2
         try:
-            async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
+            async with timeout(limits.HANDSHAKE_SECONDS_MAX):
                 came_from = await incoming.remote_addr()
                 if isinstance(came_from, iroh.IncomingAddr.IP) and not self._border.lets(
                     host_port(came_from.addr)

@@ -14,6 +14,7 @@ from typing import cast
 from postroad.base import limits
 from postroad.base.errors import Unreachable
 from postroad.base.ids import HostPort
+from postroad.timeouts import timeout
 
 VERSION_OF_NOBODY = bytes.fromhex("1a2a3a4a")  # RFC 9000 section 15: reserved for this purpose
 KNOCK_BYTES = 1200  # a server may ignore less (RFC 9000 section 5.2.2)
@@ -27,7 +28,7 @@ async def knock_quic(at: HostPort) -> float:
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
-        async with asyncio.timeout(limits.KNOCK_SECONDS_MAX):
+        async with timeout(limits.KNOCK_SECONDS_MAX):
             transport, knocker = await loop.create_datagram_endpoint(
                 _Knocker, remote_addr=(at.host, at.port)
             )
@@ -69,7 +70,7 @@ async def knock_tcp(at: HostPort) -> float:
     """Seconds until somebody took a connection there; Unreachable."""
     began = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(limits.KNOCK_SECONDS_MAX):
+        async with timeout(limits.KNOCK_SECONDS_MAX):
             _, writer = await asyncio.open_connection(at.host, at.port)
             writer.transport.abort()
     except (OSError, TimeoutError) as error:
@@ -81,7 +82,7 @@ async def ask_relay(at: HostPort) -> float:
     """Seconds until a relay there answered on a new connection; Unreachable."""
     began = asyncio.get_running_loop().time()
     try:
-        async with asyncio.timeout(limits.KNOCK_SECONDS_MAX):
+        async with timeout(limits.KNOCK_SECONDS_MAX):
             reader, writer = await asyncio.open_connection(at.host, at.port, limit=ANSWER_BYTES_MAX)
             try:
                 writer.write(PING.format(host=at).encode())

@@ -22,6 +22,7 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 from postroad.base.ids import HostPort
 from postroad.base.seams import Entropy, Neighbour
 from postroad.machine.interfaces import changes, local_interfaces
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 ANSWER_MILLISECONDS_MAX = 3000
@@ -54,7 +55,10 @@ class ZeroconfLan:
                 try:
                     if interfaces := self._interfaces():
                         visit = _Visit(self._type, interfaces, wanted, heard)
-                        await visit.stay(self._info(tag, port(), interfaces), changed, self._differ)
+                        info = self._info(tag, port(), interfaces)
+                        # A task of its own: one that left a group by the error of a child looks,
+                        # before Python 3.13, as if it were to end.
+                        await asyncio.create_task(visit.stay(info, changed, self._differ))
                         changed.set()
                 except* (OSError, RuntimeError, Error) as group:  # no multicast here
                     log.info("not on the local network: %s", group.exceptions)
@@ -62,7 +66,7 @@ class ZeroconfLan:
                 if task is not None and task.cancelling():  # the group can swallow it
                     raise asyncio.CancelledError
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
+                    async with timeout(LOOK_SECONDS):
                         await changed.wait()
                 await asyncio.sleep(SETTLE_SECONDS)
 

@@ -16,6 +16,7 @@ from postroad.base.errors import LinkClosed, PeerMisbehaved
 from postroad.base.ids import HostPort, PeerId, short
 from postroad.base.seams import Path
 from postroad.protocol import mux
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class MuxLink:
         self._tasks.clear()
         # The peer may not want to hear of it: then TLS gives up after this time, too.
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(limits.LINK_CLOSE_SECONDS_MAX):
+            async with timeout(limits.LINK_CLOSE_SECONDS_MAX):
                 await self._writer.wait_closed()
         self._transport.abort()
 

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from postroad.timeouts import timeout
+
 log = logging.getLogger(__name__)
 SUPPLIES = Path("/sys/class/power_supply")
 KERNEL_NEWS = 1  # the group of the kernel's own uevents
@@ -154,10 +156,10 @@ async def _connected(bus: str) -> AsyncIterator[Any]:
     from jeepney.bus import get_bus  # type: ignore[import-untyped]
     from jeepney.io.asyncio import DBusConnection  # type: ignore[import-untyped]
 
-    async with asyncio.timeout(BUS_SECONDS_MAX):
+    async with timeout(BUS_SECONDS_MAX):
         reader, writer = await asyncio.open_unix_connection(get_bus(bus))
     try:
-        async with asyncio.timeout(BUS_SECONDS_MAX):
+        async with timeout(BUS_SECONDS_MAX):
             authenticator = Authenticator()
             for asked in authenticator:
                 writer.write(asked)

@@ -39,6 +39,7 @@ from postroad.protocol import border as border_module
 from postroad.protocol import wire
 from postroad.protocol.border import Border
 from postroad.sealing.keys import load_ed25519
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ class TlsEndpoint:
             if self._is_closed() or not at.port:
                 break
             try:
-                async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
+                async with timeout(limits.HANDSHAKE_SECONDS_MAX):
                     transport, reader, writer = await self._connect(contact.peer, at)
             except FAILURES_OF_A_PEER as error:
                 failures.append(error)
@@ -263,7 +264,7 @@ class TlsEndpoint:
     async def _let_in(self, arrived: socket.socket, at: HostPort) -> None:
         """The doorstep of one stranger: whatever goes wrong here stays here."""
         try:
-            async with asyncio.timeout(limits.HANDSHAKE_SECONDS_MAX):
+            async with timeout(limits.HANDSHAKE_SECONDS_MAX):
                 await self._shake_hands(arrived, at)
         except FAILURES_OF_A_PEER as error:
             log.debug("a peer did not complete its handshake: %r", error)

@@ -20,6 +20,7 @@ from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import HostPort, PeerId
 from postroad.base.seams import Clock
 from postroad.peers.rates import Allowance, Bucket, subnet
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 REMEMBERED_MAX = 4096  # subnets and strangers: some 200 bytes each
@@ -56,7 +57,7 @@ class Admission:
             self._wake.clear()
             await self.refresh()
             try:
-                async with asyncio.timeout(limits.ACQUAINTANCES_SECONDS):
+                async with timeout(limits.ACQUAINTANCES_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 continue

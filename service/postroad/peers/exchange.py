@@ -15,6 +15,7 @@ from postroad.base.errors import LinkClosed, PeerMisbehaved, TemporaryFailure
 from postroad.base.ids import PeerId
 from postroad.base.seams import Path, Stream
 from postroad.protocol import wire
+from postroad.timeouts import timeout
 
 T = TypeVar("T")
 REFUSAL_SECONDS_MAX = 2.0  # to read on after a refusal, so that it is heard
@@ -117,7 +118,7 @@ class Exchange:
         await self.send(wire.No.because(refusal, reason))
         await self.finish()
         with suppress(TimeoutError):
-            async with asyncio.timeout(REFUSAL_SECONDS_MAX):
+            async with timeout(REFUSAL_SECONDS_MAX):
                 while await self.stream.read(limits.BULK_CHUNK_BYTES):
                     pass
 
@@ -138,9 +139,9 @@ Answer = Callable[[wire.Message, Exchange], Awaitable[None]]
 
 @asynccontextmanager
 async def deadline(seconds: float) -> AsyncIterator[None]:
-    """`asyncio.timeout` whose end is LinkClosed: a peer that is silent is as good as gone."""
+    """`timeout` whose end is LinkClosed: a peer that is silent is as good as gone."""
     try:
-        async with asyncio.timeout(seconds):
+        async with timeout(seconds):
             yield
     except TimeoutError as error:
         raise LinkClosed("The peer did not answer in time.") from error

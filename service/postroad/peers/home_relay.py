@@ -20,6 +20,7 @@ from postroad.base.seams import Clock, Endpoint
 from postroad.peers.surroundings import Surroundings
 from postroad.protocol import reach
 from postroad.protocol.dialable import may_dial
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class HomeRelay:
         wait = AGAIN_SECONDS_FIRST
         while True:
             try:
-                async with asyncio.timeout(None if self.is_content else wait):
+                async with timeout(None if self.is_content else wait):
                     await self._check.wait()
             except TimeoutError:
                 wait = min(2 * wait, AGAIN_SECONDS_MAX)

@@ -22,6 +22,7 @@ from postroad.peers.admission import Admission
 from postroad.peers.exchange import Answer, Counts, Exchange, deadline
 from postroad.peers.sightings import Sightings
 from postroad.protocol import wire, wire_changes
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -209,7 +210,7 @@ class Links:
     async def _dial_once(self, contact: Contact) -> str:
         """Add the link, or tell why there is none: an error here would end every other task."""
         try:
-            async with asyncio.timeout(limits.DIAL_SECONDS_MAX):
+            async with timeout(limits.DIAL_SECONDS_MAX):
                 link = await self._endpoint.dial(contact)
         except TimeoutError:
             self._on_miss(contact.peer)

@@ -33,6 +33,7 @@ from postroad.peers.timekeeper import Timekeeper
 from postroad.protocol import netcheck, reach, wire
 from postroad.protocol.dialable import is_public
 from postroad.protocol.reach import Knock, Observation, Picture
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -386,7 +387,7 @@ class Reach:
                 self._udp_tried[contact.peer] = (any(udp), tcp)
 
         with suppress(TimeoutError):
-            async with asyncio.timeout(limits.CHECK_SECONDS_MAX), asyncio.TaskGroup() as tasks:
+            async with timeout(limits.CHECK_SECONDS_MAX), asyncio.TaskGroup() as tasks:
                 for one in asked:
                     tasks.create_task(ask(one), name="check")
                 for one in [*await self._around.helpers(), *contacts][:CHECKED_MAX]:

@@ -19,6 +19,7 @@ from postroad.base.ids import Instant
 from postroad.base.seams import Clock, Disk
 from postroad.base.tlv import decode, encode, number, optional
 from postroad.store.database import in_words
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 FILE_NAME = "pause"
@@ -101,7 +102,7 @@ class Pauses:
                 left = pause.until - self._clock.now()
                 seconds = min(max(left, 0.05), LOOK_SECONDS_MAX)
             try:
-                async with asyncio.timeout(seconds):
+                async with timeout(seconds):
                     await self._changed.wait()
                     self._changed.clear()
             except TimeoutError:

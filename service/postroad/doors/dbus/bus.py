@@ -28,6 +28,7 @@ from postroad.doors.dbus import wire
 from postroad.doors.dbus.carried import Call, Octets, Patient, Written
 from postroad.doors.dbus.pace import Pace
 from postroad.doors.dbus.values import Typed
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 DAEMON, DAEMON_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
@@ -99,7 +100,7 @@ class Bus:
         bus = cls(kit, on_call, on_name)
         raw = None
         try:
-            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            async with timeout(CONNECT_SECONDS_MAX):
                 raw = bus._raw = kit.bus(address, bus._is_known)
                 raw.add_message_handler(bus._heard)
                 await raw.connect()
@@ -139,7 +140,7 @@ class Bus:
             body=body,
         )
         try:
-            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            async with timeout(CONNECT_SECONDS_MAX):
                 reply = await self._raw.call(message)
         except Exception as error:
             raise TemporaryFailure(f"The session bus did not answer ({error}).") from error

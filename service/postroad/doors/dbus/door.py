@@ -26,6 +26,7 @@ from postroad.doors.dbus.methods import Asked
 from postroad.doors.dbus.teller import Answered, Teller
 from postroad.phrases import phrase
 from postroad.protocol.health import Facts, Verdict, judge
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 LOOK_SECONDS_MIN = 0.5  # between two looks: no object changes more often than twice a second
@@ -121,7 +122,7 @@ class Door:
             pause = LOOK_SHARE * (time() - began)
             await asyncio.sleep(min(max(pause, LOOK_SECONDS_MIN), LOOK_SECONDS_MAX))
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_AGAIN_SECONDS):
+                async with timeout(LOOK_AGAIN_SECONDS):
                     await self._rang.wait()
 
     def _post(self, seen: Look) -> None:
@@ -159,7 +160,7 @@ class Door:
         vigil.bringer.set("the owner")
         outcome: dict[str, Any] | BaseException
         try:
-            async with asyncio.timeout(limits.CONTROL_SECONDS_MAX):
+            async with timeout(limits.CONTROL_SECONDS_MAX):
                 outcome = await self._asked(asked)
         except (PostroadError, TimeoutError) as error:
             outcome = error

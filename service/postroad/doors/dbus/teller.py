@@ -25,6 +25,7 @@ from postroad.doors.dbus.carried import Call, Written
 from postroad.doors.dbus.look import EVENTS_MAX
 from postroad.doors.dbus.methods import Asked, error_name, sentence
 from postroad.doors.dbus.reception import ForTheNode, Refused, Said, receive
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 Answered = Callable[[dict[str, Any] | BaseException], None]
@@ -194,7 +195,7 @@ class Teller:
         self._shown.clear()
         self._tell(self._node.connected)
         with suppress(TimeoutError):
-            async with asyncio.timeout(FIRST_LOOK_SECONDS_MAX):
+            async with timeout(FIRST_LOOK_SECONDS_MAX):
                 await self._shown.wait()
         self._told, self._pending = self._board, None
         self._has_name = await bus.request_name(BUS_NAME)

@@ -18,6 +18,7 @@ from postroad.base import limits
 from postroad.peers.directory.calls import Calls, Found
 from postroad.peers.directory.table import DirectoryNode
 from postroad.protocol.directory import Statement
+from postroad.timeouts import timeout
 
 
 @dataclass(slots=True)
@@ -90,11 +91,11 @@ class Lookup(SpiderCrawl):  # type: ignore[misc]
         Fault 6: the library waits for the slowest of each round, five seconds for each dead node.
         Fault 3: it stops in the first round that shows a value, and takes the most common one."""
         try:
-            async with asyncio.timeout(limits.DIRECTORY_LOOKUP_SECONDS_MAX):
-                async with asyncio.TaskGroup() as tasks:
-                    await self._crawl(tasks)
-                    for task in self._asked:
-                        task.cancel()
+            limit = limits.DIRECTORY_LOOKUP_SECONDS_MAX
+            async with timeout(limit), asyncio.TaskGroup() as tasks:
+                await self._crawl(tasks)
+                for task in self._asked:
+                    task.cancel()
         except TimeoutError:
             return
 

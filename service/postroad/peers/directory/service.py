@@ -28,6 +28,7 @@ from postroad.protocol.contacts import decode_contact, encode_contact
 from postroad.protocol.dialable import dialable
 from postroad.protocol.directory import node_id, read_statement, record_key
 from postroad.protocol.records import PERSON, PersonRecord, read_person
+from postroad.timeouts import timeout
 
 log = logging.getLogger(__name__)
 PROVING_MAX = 8  # nodes that asked us, and are asked now themselves
@@ -361,5 +362,5 @@ class Directory(Server):
     async def _sleep(self, seconds: float, wake: asyncio.Event) -> None:
         """For that long, give or take a quarter, or until somebody wakes us."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
+            async with timeout(seconds * (0.75 + self._entropy.uniform() / 2)):
                 await wake.wait()
