@@ -84,14 +84,26 @@ PROGRAMS = {  # what tests drive, and the package it comes in
 OF_SYSTEMS = (*lab.PROGRAMS, "gpg", "openssl")  # the ones that tests of booted systems drive
 
 CAMEL = "import gi; gi.require_version('Camel', '1.2'); from gi.repository import Camel"
-INDICATOR = (
-    "import gi; gi.require_version('AyatanaAppIndicator3', '0.1');"
-    " from gi.repository import AyatanaAppIndicator3"
-)
-INDICATOR_PACKAGES = ("python3-gi", "gir1.2-ayatanaappindicator3-0.1")  # of the light icon
-QT = "import PySide6.QtWidgets"
+INDICATOR = """
+import gi
+gi.require_version("AyatanaAppIndicator3", "0.1")
+from gi.repository import AyatanaAppIndicator3, GdkPixbuf
+assert any(one.get_name() == "svg" for one in GdkPixbuf.Pixbuf.get_formats())
+"""
+INDICATOR_PACKAGES = (  # of the light icon, and of the panels of GTK that read its file
+    "python3-gi", "gir1.2-ayatanaappindicator3-0.1", "librsvg2-common",
+)  # fmt: skip
+QT = """
+import ctypes, pathlib, PySide6.QtWidgets
+platforms = pathlib.Path(PySide6.__file__).parent / "Qt" / "plugins" / "platforms"
+for name in ("libqxcb.so", "libqwayland.so"):
+    ctypes.CDLL(str(platforms / name))
+"""
 QT_PACKAGES = (  # what Qt's binding, which is in our lock, wants of the distribution
     "libegl1", "libgl1", "libxkbcommon0", "libdbus-1-3", "libfontconfig1", "libglib2.0-0",
+    "libx11-xcb1", "libxcb-cursor0", "libxcb-icccm4", "libxcb-image0", "libxcb-keysyms1",
+    "libxcb-randr0", "libxcb-render-util0", "libxcb-shape0", "libxcb-sync1", "libxcb-xfixes0",
+    "libxcb-xkb1", "libxkbcommon-x11-0", "libwayland-client0", "libwayland-cursor0",
     "fonts-dejavu-core",
 )  # fmt: skip
 CAMEL_PACKAGES = ("evolution-data-server", "gir1.2-camel-1.2", "python3-gi")  # Evolution's library
@@ -189,7 +201,7 @@ def run() -> int:
 def test() -> int:
     """the tests (ARGS="-k word"; JOBS=1 one by one; WITH=programs installs what some drive)"""
     python = environment()
-    install_programs(missing_programs())
+    install_programs([*missing_programs(), *debian.lacking()])
     fetch_wheels()
     command = [python, "-m", "pytest", *(["--color=yes"] if sys.stdout.isatty() else [])]
     command += arguments_asked()
@@ -312,6 +324,7 @@ def asked_for_programs() -> bool:
 
 def install_programs(packages: list[str]) -> None:
     """Install packages with apt if asked to; where that is not for us, say the line."""
+    packages = list(dict.fromkeys(packages))
     if not packages or not asked_for_programs():
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:

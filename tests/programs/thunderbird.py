@@ -128,8 +128,9 @@ LOOK_UP = """
 const [address] = arguments;
 const {FindConfig} =
   ChromeUtils.importESModule("resource:///modules/accountcreation/FindConfig.sys.mjs");
-const looking = FindConfig.parallelAutoDiscovery(
-  address.split("@")[1], address, new AbortController().signal);
+const find = FindConfig.parallelAutoDiscovery, domain = address.split("@")[1];
+const looking = /abortSignal/.test(find) ? find(domain, address, new AbortController().signal)
+  : find({current: null}, domain, address);  // until version 140
 let found = looking.next ? await looking.next() : {value: await looking, done: true};
 while (!found.done) found = await looking.next();
 const told = one => ({type: one.type, host: one.hostname, port: one.port, user: one.username,
