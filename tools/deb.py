@@ -177,6 +177,7 @@ def _build(tree: Path, wheels: dict[str, Path]) -> None:
     if "POSTROAD_TRAY_WHEELS" not in ours:
         ours["DEB_BUILD_PROFILES"] = WITHOUT_TRAY
     command = ["dpkg-buildpackage", "--build=binary", "--unsigned-changes", "--unsigned-buildinfo"]
+    command.append("--ignore-builtin-builddeps")  # a compiler: nothing is compiled
     quietly(command, "The package could not be built.", variables=ours, where=tree)
 
 
