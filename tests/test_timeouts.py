@@ -1,6 +1,6 @@
 """A limit of time holds in every task: also in one that is to end, or only looks so.
 
-Before Python 3.11.3 `asyncio.timeout` fails the two tests whose tasks are cancelled or look so.
+Before Python 3.11.3 `asyncio.timeout` fails the three tests whose tasks are cancelled or look so.
 """
 
 from __future__ import annotations

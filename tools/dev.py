@@ -284,7 +284,10 @@ def reasons_of_skips(told: list[str]) -> collections.Counter[str]:
 def lacking(*programs: str) -> list[str]:
     """The Debian packages of those programs that are not here; KeyError for one not in PROGRAMS."""
     packages = {program: PROGRAMS[program] for program in programs}
-    return sorted({package for name, package in packages.items() if shutil.which(name) is None})
+    places = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+    return sorted(
+        {package for name, package in packages.items() if not shutil.which(name, path=places)}
+    )
 
 
 def missing_programs() -> list[str]:

@@ -2,8 +2,9 @@
 
 Before Python 3.11.3 (Debian 12 has 3.11.2) a limit that runs out in such a task does not raise
 TimeoutError, but ends the task. A task is asked to end when its node stops; before Python 3.13 it
-looks so for ever after it has left a TaskGroup by the error of a child.
-Source: CPython's issues 102780 and 116720.
+looks so for ever once it waited at the end of a TaskGroup and left it by the error of a child.
+Where that happens within a limit, the limit ends the task before 3.13, as `asyncio.timeout` does.
+Source: CPython's issues 102780 and 116720. See: docs/adr/0031-groups-and-limits.md.
 """
 
 from __future__ import annotations

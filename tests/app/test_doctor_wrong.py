@@ -189,10 +189,12 @@ def test_a_full_disk_is_told(anna: Person) -> None:
 def test_a_firewall_that_keeps_others_out_is_told_with_the_line_that_lets_them_in(
     anna: Person,
 ) -> None:
-    nft = shutil.which("nft", path="/usr/sbin:/usr/bin")
+    skip_without("nft")
+    nft = shutil.which("nft", path="/usr/sbin:/usr/bin:/sbin:/bin")
     devices = Path("/proc/net/dev").read_text().splitlines()[2:]
-    if nft is None or [line.split(":")[0].strip() for line in devices] != ["lo"]:
-        pytest.skip("nft in a network of our own is not to be had here")
+    assert nft
+    if [line.split(":")[0].strip() for line in devices] != ["lo"]:
+        pytest.skip("a network of our own is not to be had here")
     rules = "table inet filter {\nchain input {\ntype filter hook input priority 0; policy drop\n"
     rules += "iif lo accept\n}\n}\n"
     subprocess.run([nft, "-f", "-"], input=rules, text=True, check=True)

@@ -21,11 +21,6 @@ PLACE = """
 mount -t tmpfs tmpfs /run
 mkdir -p /run/systemd/journal /run/log/journal
 if [ -d /var/log/journal ]; then mount -t tmpfs tmpfs /var/log/journal; fi
-if ! [ -s /etc/machine-id ]; then  # of a system that was never booted
-  echo 0123456789abcdef0123456789abcdef > /run/machine-id
-  touch /etc/machine-id
-  mount --bind /run/machine-id /etc/machine-id
-fi
 exec "$0"
 """
 CONNECTED = 'export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2); exec "$@"'

@@ -67,7 +67,8 @@ def test_it_begins_again_however_it_failed(service: Service) -> None:
 
 
 def test_told_to_end_while_it_fails_it_ends() -> None:
-    """The group of errors swallows the cancellation."""
+    """The group of errors swallows the cancellation. Nobody hears that it begins again."""
+    noted: list[str] = []
 
     async def run() -> None:
         leaving = asyncio.Event()
@@ -84,21 +85,54 @@ def test_told_to_end_while_it_fails_it_ends() -> None:
                 tasks.create_task(slow())
                 tasks.create_task(fail())
 
-        running = asyncio.create_task(keep_running("sender", service))
+        running = asyncio.create_task(
+            keep_running("sender", service, lambda name, *_: noted.append(name))
+        )
         await leaving.wait()
         running.cancel()
         await asyncio.wait({running}, timeout=WAIT_SECONDS_MAX)
         assert running.cancelled()
 
     asyncio.run(run())
+    assert noted == []
 
 
-@pytest.mark.parametrize("how", ["returns", "is cancelled"])
+def test_a_fault_of_ours_is_heard_also_when_it_is_told_to_end_in_that_turn() -> None:
+    async def run() -> None:
+        now = asyncio.Event()
+
+        async def service() -> None:
+            await now.wait()
+            raise KeyError("a fault")
+
+        running = asyncio.create_task(keep_running("sender", service))
+        await asyncio.sleep(0.01)
+        now.set()
+        asyncio.get_running_loop().call_soon(running.cancel)
+        await running
+
+    with pytest.raises(KeyError):
+        asyncio.run(run())
+
+
+def test_a_fault_of_ours_beside_one_of_the_disk_ends_it_and_nobody_hears_that_it_goes_on() -> None:
+    noted: list[str] = []
+
+    async def service() -> None:
+        raise ExceptionGroup("both", [TemporaryFailure("The disk is full."), KeyError("a fault")])
+
+    with pytest.raises(ExceptionGroup) as caught:
+        asyncio.run(keep_running("sender", service, lambda name, *_: noted.append(name)))
+    assert caught.value.subgroup(KeyError) is not None
+    assert noted == []
+
+
+@pytest.mark.parametrize("how", ["ended", "was cancelled by nobody's order"])
 def test_one_that_ends_of_itself_is_a_fault_of_ours(how: str) -> None:
     async def service() -> None:
         await asyncio.sleep(0)
-        if how == "is cancelled":
+        if how != "ended":
             raise asyncio.CancelledError
 
-    with pytest.raises(AssertionError, match="sender ended"):
+    with pytest.raises(AssertionError, match=f"sender {how}"):
         asyncio.run(keep_running("sender", service))

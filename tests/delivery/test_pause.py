@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -212,3 +213,21 @@ async def _has(resident: Resident, subject: str) -> bool:
 
 async def _is_off_the_network(resident: Resident) -> bool:
     return not resident.node.endpoint.addresses()
+
+
+def test_a_node_that_lost_its_endpoint_gets_letters_again(tmp_path: Path) -> None:
+    """It would look as if it ran, and be deaf. Its network is a group of tasks, one of which
+    fails."""
+
+    async def scene(place: Village) -> None:
+        anna, bora = await place.settle_in("anna", "bora")
+        await place.meet(bora, anna)
+        for subject in ("first", "second"):
+            lost = bora.node.endpoint._endpoint
+            assert lost is not None
+            await lost.close()
+            await asyncio.sleep(limits.MINUTE)
+            await anna.write(bora.address, subject=subject)
+            await until(partial(_has, bora, subject), limits.HOUR)
+
+    play(tmp_path, scene)

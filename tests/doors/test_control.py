@@ -26,6 +26,7 @@ from postroad.store.database import Database
 from postroad.store.helpers import HelperRow
 from postroad.store.pauses import Pauses
 from postroad.store.people import Person
+from postroad.timeouts import timeout
 
 
 class NobodyAnswers:
@@ -99,6 +100,25 @@ def asked(folder: Path, *requests: str | bytes | dict[str, Any]) -> list[dict[st
         return answers
 
     return asyncio.run(play())
+
+
+def test_one_that_ends_hangs_up_on_who_says_nothing(folder: Path) -> None:
+    """From Python 3.12 on a server that is closed waits for them: a stop took a minute."""
+
+    async def play() -> bytes:
+        serving = asyncio.create_task(control.serve(listeners.unix(folder / "control"), {}))
+        await asyncio.sleep(0)
+        reader, writer = await asyncio.open_unix_connection(str(folder / "control"))
+        await asyncio.sleep(0.05)  # it has been let in
+        serving.cancel()
+        await asyncio.wait({serving}, timeout=5)
+        assert serving.done()
+        async with timeout(5):
+            said = await reader.read()
+        writer.close()
+        return said
+
+    assert asyncio.run(play()) == b""
 
 
 async def ask(path: Path, request: str | bytes | dict[str, Any]) -> dict[str, Any]:

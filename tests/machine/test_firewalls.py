@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from needed import skip_without
 from postroad.machine import firewalls
 from postroad.machine.firewalls import Found
 
@@ -33,8 +34,10 @@ def has_only_loopback() -> bool:
 
 @pytest.fixture
 def rules() -> Iterator[Callable[[str], None]]:
-    if NFT is None or not has_only_loopback():
-        pytest.skip("nft in a network of our own is not to be had here")
+    skip_without("nft")
+    assert NFT
+    if not has_only_loopback():
+        pytest.skip("a network of our own is not to be had here")
 
     def lay(text: str) -> None:
         done = subprocess.run(

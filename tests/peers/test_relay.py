@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
-import dev
 from fakes import FakeEntropy
+from needed import skip_without
 from postroad.base import limits
 from postroad.base.errors import TemporaryFailure, Unreachable
 from postroad.base.ids import Contact, HostPort, PeerId, Relay
@@ -623,12 +623,13 @@ def without_udp() -> Iterator[None]:
     """All UDP is dropped, as behind some firewalls."""
     if not _only_loopback():
         pytest.skip("the firewall is only ours where loopback is the only network")
-    if dev.lacking("nft") or not _nft(
+    skip_without("nft")
+    if not _nft(
         "add table inet relay_test;"
         "add chain inet relay_test out { type filter hook output priority 0; };"
         "add rule inet relay_test out meta l4proto udp drop"
     ):
-        pytest.skip("nft is not here, or not allowed")
+        pytest.skip("rules of a firewall may not be laid here")
     try:
         yield
     finally:

@@ -4,6 +4,46 @@ from booted import Booted
 
 UNITS = ("postroad.service", "postroad.socket")
 WITH_BYTE_CODE_MAX = 50_000_000
+FAILS_AND_GOES_ON = """
+import asyncio
+from postroad.app import supervision
+from postroad.base.errors import TemporaryFailure
+from postroad.timeouts import timeout
+
+supervision.RESTART_SECONDS_FIRST = 0.001
+
+async def main():
+    again = asyncio.Event()
+
+    async def fail():
+        raise TemporaryFailure("The disk is full.")
+
+    async def service():
+        if noted:
+            again.set()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fail())
+
+    noted = []
+    running = asyncio.create_task(
+        supervision.keep_running("sender", service, lambda *note: noted.append(note))
+    )
+    async with timeout(10):
+        await again.wait()
+    running.cancel()
+    await asyncio.wait({running})
+    try:
+        await service()
+    except* TemporaryFailure:
+        pass
+    try:
+        async with timeout(0.01):
+            await asyncio.sleep(10)
+    except TimeoutError:
+        print("goes on")
+
+asyncio.run(main())
+"""
 
 
 def test_the_system_itself_is_well(system: Booted) -> None:
@@ -18,6 +58,13 @@ def test_the_program_runs_from_its_own_folder_only(system: Booted) -> None:
     """
     done = system.user("alice", "sh", "-c", script)
     assert done.stdout.startswith("postroad, version "), done.stderr
+
+
+def test_on_this_systems_python_a_service_that_failed_goes_on(system: Booted) -> None:
+    """Before Python 3.13 a group of errors leaves its task as if it were to end (ADR 31)."""
+    run = "PYTHONPATH=/usr/lib/postroad/site python3 -c \"$0\""
+    done = system.user("alice", "sh", "-c", run, FAILS_AND_GOES_ON, check=False)
+    assert done.stdout == "goes on\n", done.stderr
 
 
 def test_its_modules_are_compiled_already(system: Booted) -> None:

@@ -3,6 +3,7 @@ a heap; and buses that are none."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import struct
@@ -26,6 +27,7 @@ from postroad_tray.connection import Kit, Sent
 from postroad_tray.facts import Link
 from postroad_tray.library import Library
 from postroad_tray.wire import Kind, Piece, Stream
+from postroad_tray.worker import Worker
 
 KITS = {one: library.kit(one) for one in Library}
 SIGNAL = Sent(
@@ -310,3 +312,30 @@ def test_a_bus_that_is_none_is_no_bus_and_is_tried_again_with_pauses(
         found.drawing.pump(0.5)
         assert len(came) <= 3
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+def test_a_line_that_is_closed_while_the_bus_is_being_lost_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The group of errors swallows the cancellation."""
+    losing = threading.Event()
+
+    async def fail() -> None:
+        await asyncio.sleep(0.01)
+        raise ConnectionError("It has gone.")
+
+    async def tidy() -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            losing.set()
+            await asyncio.sleep(0.5)
+
+    async def lose(_: Worker) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(tidy())
+            tasks.create_task(fail())
+
+    monkeypatch.setattr(Worker, "_on_the_bus", lose)
+    with drawn(bus_address="unix:path=/nowhere"):
+        assert losing.wait(10)

@@ -1,1 +1,2 @@
-"""The tray applet's room. It may know `postroad.contract` and `postroad.phrases` of the service."""
+"""The tray applet's room. Of the service it may know `postroad.contract`,
+`postroad.phrases` and `postroad.timeouts`."""

@@ -127,6 +127,8 @@ class Running:
             # Only what `ended_by_another` cancelled may be a reason to wait and to begin anew.
             if not self._house.hooks.stops and policies.has_changed(self._policy):
                 log.info("stopped")
+                if main := asyncio.current_task():
+                    main.uncancel()  # what was asked for is done: it goes on
                 raise ConfigurationError(policies.CHANGED) from None
             raise
         finally:

@@ -2,6 +2,7 @@
 
 Purpose: one that the disk failed begins again; a fault of our own ends the node, loudly.
 Invariants: none ends in silence, whatever it and its tasks raise.
+See: docs/adr/0031-groups-and-limits.md.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 from postroad.base.errors import PostroadError
 
@@ -24,33 +25,40 @@ async def keep_running(
     service: Service,
     note: Callable[[str, str, float], None] = lambda *_: None,
 ) -> None:
-    """Begin again when the disk failed a service; a fault of our own ends the node, loudly. `note`
-    hears of each failure: whose, why, and in how many seconds it begins again."""
+    """`note` hears each time that it begins again: what failed, why, and in how many seconds.
+    Raises what else ended it, and AssertionError where nothing did."""
     time = asyncio.get_running_loop().time
     wait = RESTART_SECONDS_FIRST
+    why: BaseException | None = None
     while True:
         began = time()
         try:
-            await _ended(name, service)
+            await _run(name, service)
         except* PostroadError as group:
-            log.error("%s begins again: %s", name, _first(group))
-            note(name, str(_first(group)), wait)
+            why = _first(group)
         if _is_to_end():  # a group of errors can swallow a cancellation
+            log.info("%s failed when it was to end: %s", name, why)
             raise asyncio.CancelledError
+        log.error("%s begins again: %s", name, why)
+        note(name, str(why), wait)
         if time() - began > RESTART_SECONDS_MAX:
             wait = RESTART_SECONDS_FIRST
         await asyncio.sleep(wait)
         wait = min(2 * wait, RESTART_SECONDS_MAX)
 
 
-async def _ended(name: str, service: Service) -> None:
-    """Raise what ended a service, which does not end of itself. It runs in a task of its own: one
-    that left a group by the error of a child looks, before Python 3.13, as if it were to end."""
+async def _run(name: str, service: Service) -> NoReturn:
+    """In a task of its own: one that waited at the end of a group, and left it by the error of a
+    child, looks before Python 3.13 as if it were to end."""
+    running = asyncio.create_task(service(), name=name)
     try:
-        await asyncio.create_task(service(), name=name)
-    except asyncio.CancelledError:
+        await running
+    except asyncio.CancelledError as error:
+        if running.done() and not running.cancelled() and (fault := running.exception()):
+            raise fault from None  # we were told to end in the turn in which it failed
         if _is_to_end():
             raise
+        raise AssertionError(f"{name} was cancelled by nobody's order") from error
     raise AssertionError(f"{name} ended")
 
 

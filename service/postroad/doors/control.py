@@ -15,7 +15,7 @@ import logging
 import os
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from socket import SO_PEERCRED, SOL_SOCKET, socket
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -94,11 +94,17 @@ async def serve_questions(
 ) -> None:
     """Answer these questions, by their names, to the processes of these users."""
     step = _Doorstep(questions, uids, file_questions)
-    server = await asyncio.start_unix_server(
-        step.connected, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
-    )
-    async with server:
-        await server.serve_forever()
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as servers:
+
+        def admit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            tasks.create_task(step.connected(reader, writer), name="control connection")
+
+        server = await asyncio.start_unix_server(
+            admit, sock=listening, limit=limits.CONTROL_LINE_BYTES_MAX
+        )
+        # Not `async with server`: from Python 3.12 on that waits for the connections to end.
+        servers.callback(server.close)
+        await asyncio.get_running_loop().create_future()  # until cancelled
 
 
 async def serve_for_a_while(
@@ -339,6 +345,8 @@ class _Doorstep:
                 await writer.drain()
         except (OSError, ValueError, EOFError, TimeoutError) as error:
             log.info("control: a connection ended: %s", error)
+        except Exception:
+            log.exception("control: a connection ended in an error")
         finally:
             writer.close()
 

@@ -55,10 +55,7 @@ class ZeroconfLan:
                 try:
                     if interfaces := self._interfaces():
                         visit = _Visit(self._type, interfaces, wanted, heard)
-                        info = self._info(tag, port(), interfaces)
-                        # A task of its own: one that left a group by the error of a child looks,
-                        # before Python 3.13, as if it were to end.
-                        await asyncio.create_task(visit.stay(info, changed, self._differ))
+                        await visit.stay(self._info(tag, port(), interfaces), changed, self._differ)
                         changed.set()
                 except* (OSError, RuntimeError, Error) as group:  # no multicast here
                     log.info("not on the local network: %s", group.exceptions)
