@@ -286,6 +286,7 @@ def test_who_holds_not_for_the_owner_is_told_nothing_of_what_lies_there(tmp_path
         await bora.wake()
         mine, its = (await drop_at(bora, hana)).drop, (await drop_at(bora, hugo)).drop
         (eve,) = await place.settle_in("eve")
+        await eve.node.links.wait_until_served()
         asking = Client(eve.node.links)
         for named in (its, mine, DropId(bytes(16))):
             with pytest.raises(Refused, match="do not hold"):
@@ -413,6 +414,7 @@ def test_strangers_are_told_nobody(tmp_path: Path) -> None:
     async def scene(place: Village) -> None:
         _, vera, _ = await through(place)
         (eve,) = await place.settle_in("eve")
+        await eve.node.links.wait_until_served()
         with pytest.raises(Refused, match="introduces nobody"):
             await Client(eve.node.links).find_holders(at(vera))
         with pytest.raises(Refused, match="not contacts"):
