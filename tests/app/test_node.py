@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ import person
 from person import Person, ended, meet, until
 from postroad import __version__
 from postroad.app.config import load
+from postroad.base import limits
+from postroad.base.ids import Instant
+from postroad.machine.clock import SystemClock
+from postroad.machine.disk import FolderDisk
+from postroad.sealing import certificate as certificates
+from postroad.store import keyring
 
 
 @pytest.fixture
@@ -311,12 +318,19 @@ def filled(mounted: Path) -> Path:
     return filler
 
 
+def is_filed(reader: Person) -> bool:
+    """Whether there is a letter in the INBOX; asked without opening that."""
+    with reader.imap("Sent") as imap:
+        _, answer = imap.status("INBOX", "(MESSAGES)")
+    return b"MESSAGES 0" not in answer[0]
+
+
 def test_a_start_on_a_full_disk_lets_its_owner_read(people: list[Person]) -> None:
     anna, _ = people
     with on_a_small_disk(anna) as mounted:
         anna.start()
         anna.submit(anna.address, letter(anna, anna, "before"))
-        until(lambda: anna.find("before") is not None, "it is filed")
+        until(lambda: is_filed(anna), "it is filed")  # and nobody has seen that it is new
         anna.kill()  # its log of the database stays, and is full, too
         filler = filled(mounted)
         anna.start()
@@ -326,6 +340,34 @@ def test_a_start_on_a_full_disk_lets_its_owner_read(people: list[Person]) -> Non
         filler.unlink()
         anna.submit(anna.address, letter(anna, anna, "after"))
         until(lambda: anna.find("after") is not None, "it is filed, too")
+
+
+def test_a_certificate_that_is_due_waits_for_room(people: list[Person]) -> None:
+    anna, _ = people
+    with on_a_small_disk(anna) as mounted:
+        anna.start()
+        anna.stop()
+        made_long_ago(mounted)
+        old = (mounted / "keys").read_bytes()
+        filler = filled(mounted)
+        anna.start()
+        assert anna.find("nothing") is None
+        assert (mounted / "keys").read_bytes() == old
+        assert "was not made anew: The disk is full" in (anna.folder / "log").read_text()
+        filler.unlink()
+        anna.submit(anna.address, letter(anna, anna, "after"))
+        until(lambda: anna.find("after") is not None, "it is filed")
+        assert (mounted / "keys").read_bytes() != old
+
+
+def made_long_ago(data: Path) -> None:
+    """Let the device's certificate be one that ends within a month."""
+    disk = FolderDisk(data, reserve_bytes=0)
+    keys = keyring.load(disk)
+    then = Instant(SystemClock().now() - limits.DEVICE_CERTIFICATE_SECONDS + 20 * limits.DAY)
+    certificate = certificates.certify(keys.identity, keys.device.peer, then)
+    keyring.save(disk, replace(keys, certificate=certificate))
+    disk.close()
 
 
 def test_a_really_full_disk_refuses_and_loses_nothing(people: list[Person]) -> None:

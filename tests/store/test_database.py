@@ -1,7 +1,7 @@
 """The database: what is answered is durable, even by a process that is killed or a disk that fills.
 
 Run as a program this file is the child of its own tests: it commits until it is killed, dies in a
-migration, or fills a disk.
+migration, fills a disk, or starts on one that is full.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -24,7 +25,7 @@ from postroad.base.errors import ConfigurationError, DiskFull, TemporaryFailure
 from postroad.machine.disk import FolderDisk
 from postroad.store import database as store
 from postroad.store.contents import Contents
-from postroad.store.database import FILE_NAME, Database, Sql, connect, in_words
+from postroad.store.database import FILE_NAME, Database, Sql, connect, in_words, to_read
 from postroad.store.schema import MIGRATIONS
 from postroad.timeouts import timeout
 
@@ -526,8 +527,11 @@ def small_disk(folder: Path, command: list[str]) -> list[str] | None:
     return None
 
 
-def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(tmp_path: Path) -> None:
-    command = small_disk(tmp_path, child_command("fill", tmp_path))
+@pytest.mark.parametrize("what", ["fill", "start-full"])
+def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(
+    tmp_path: Path, what: str
+) -> None:
+    command = small_disk(tmp_path, child_command(what, tmp_path))
     if command is None:
         pytest.skip("mount namespaces are not to be had here: no small disk to fill")
     child = subprocess.run(
@@ -597,12 +601,46 @@ def fill(folder: Path) -> None:
     print("all is there")
 
 
+def start_full(folder: Path) -> None:
+    """Full to the last octet before it is opened, so not even an index of the log can be made."""
+    ballast = folder / "ballast"
+
+    def elsewhere() -> list[str]:
+        with closing(to_read(folder / FILE_NAME, for_long=True)) as sql:
+            return names(sql)
+
+    async def main() -> None:
+        disk = FolderDisk(folder, reserve_bytes=0)
+        async with Database(disk) as database:
+            await database.run(put("before"))
+        with open(ballast, "wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        assert elsewhere() == ["before"]
+        async with Database(disk) as database:
+            assert await database.read(names) == ["before"]
+            with pytest.raises(DiskFull):
+                await database.run(put("meanwhile"))
+            assert await database.run(names) == ["before"]
+            with pytest.raises(DiskFull, match="to themselves"):
+                elsewhere()
+            ballast.unlink()
+            await database.run(put("later"))
+            assert await database.read(names) == ["before", "later"]
+            assert elsewhere() == ["before", "later"]
+        disk.close()
+
+    asyncio.run(main())
+    print("all is there")
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[2])
     {
         "commit": lambda: commit_for_ever(folder, sys.argv[3]),
         "die-in-migration": lambda: die_in_migration(folder),
         "fill": lambda: fill(folder),
+        "start-full": lambda: start_full(folder),
     }[sys.argv[1]]()
 
 

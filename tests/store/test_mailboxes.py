@@ -10,7 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from doors.imap_fixture import ImapHouse, imap_store
-from postroad.base.errors import PermanentFailure, TemporaryFailure
+from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.protocol.imap.events import Column, FlagsOf, Row
 from postroad.protocol.imap.render import render
 from postroad.store.mailboxes import Flag, MailboxExists, MailboxGone, NoSuchMailbox
@@ -277,6 +277,33 @@ def test_a_message_is_recent_for_the_first_who_claims_it(tmp_path: Path) -> None
         assert (await house.mailboxes.open("INBOX", claim=True)).recent_from == 1
         assert (await house.mailboxes.open("INBOX", claim=True)).recent_from == 2
         assert (await house.mailboxes.status("INBOX")).recent == 0
+
+    in_store(tmp_path, work)
+
+
+def test_a_full_disk_keeps_nobody_from_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(house: ImapHouse) -> None:
+        await house.file(SMALL)
+        box = await inbox(house)
+        await execute(house, "UPDATE rendering SET envelope = X'00'")
+        await execute(house, "UPDATE message SET keywords = CAST(x'fffe20' AS TEXT)")
+
+        async def full(work: object, then: object = None) -> None:
+            raise DiskFull("full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(house.database, "run", full)
+            assert (await house.mailboxes.open("INBOX", claim=True)).recent_from == 1
+            assert (await house.mailboxes.open("INBOX", claim=False)).uids[0] == 1
+            assert (await house.mailboxes.changes(box, 0, claim=False)).flags
+            loaded = await house.mailboxes.load(box, [1], EVERYTHING, mark_seen=True)
+            assert (loaded.rows[0].octets, loaded.seen) == (SMALL, ())
+        assert await quarantined(house) == []
+        assert (await house.mailboxes.open("INBOX", claim=True)).recent_from == 1
+        assert await quarantined(house) == [("message", f"{box}/1")]
+        assert (await house.mailboxes.open("INBOX", claim=True)).recent_from == 2
 
     in_store(tmp_path, work)
 

@@ -5,6 +5,7 @@ Long, because wires of which half are elsewhere cannot be followed; what hangs t
 is built in `compose_*`.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from postroad.app.node import Node, wake_all
 from postroad.app.surroundings import around_reach
 from postroad.base import limits, vigil
 from postroad.base.bell import Bell
+from postroad.base.errors import TemporaryFailure
 from postroad.base.ids import DropId, Fingerprint, PeerId
 from postroad.base.seams import Machine
 from postroad.delivery.bundled_words import BundledWords
@@ -70,6 +72,8 @@ from postroad.store.sealed import SealedStore
 from postroad.store.shelves import Shelves
 from postroad.store.siblings import Ledger
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -111,7 +115,10 @@ async def build_node(
         vigil.watch.set(audit.WeakKeys(database, clock))
         await database.run(lambda sql: standing.keep_to(sql, settings.circle))
         keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)
-        await keys.renew(clock.now())
+        try:
+            await keys.renew(clock.now())
+        except TemporaryFailure as error:  # a full disk: whoever signs with it asks again
+            log.error("the certificate of this device was not made anew: %s", error)
         device = keys.device
 
         def kept_out(what: str) -> None:

@@ -298,8 +298,8 @@ async def _do(request: e.Request, mailboxes: Mailboxes, credentials: Credentials
             await mailboxes.subscribe(name, subscribed)
         case e.AskStatus(name):
             return await mailboxes.status(name)
-        case e.LoadRows():
-            return await _load(request, mailboxes)
+        case e.LoadRows(mailbox_id, uids, columns, mark_seen):
+            return await mailboxes.load(mailbox_id, uids, columns, mark_seen=mark_seen)
         case e.ChangeFlags(mailbox_id, uids, mode, bits, keywords):
             return await mailboxes.change_flags(mailbox_id, uids, mode, bits, keywords)
         case e.AppendLetter(name, octets, bits, keywords, date):
@@ -313,15 +313,3 @@ async def _do(request: e.Request, mailboxes: Mailboxes, credentials: Credentials
         case _:
             assert_never(request)
     return e.Done()
-
-
-async def _load(request: e.LoadRows, mailboxes: Mailboxes) -> e.Rows:
-    try:
-        return await mailboxes.load(
-            request.mailbox_id, request.uids, request.columns, mark_seen=request.mark_seen
-        )
-    except TemporaryFailure:
-        if not request.mark_seen:
-            raise
-        # A full disk must not keep anybody from reading.
-        return await mailboxes.load(request.mailbox_id, request.uids, request.columns)

@@ -64,6 +64,7 @@ class Database:
         self._disk = disk
         self._opening = opening
         self._sql: sqlite3.Connection | None = None
+        self._shared = True
         self._pending: list[_Piece] = []
         self._begun: list[_Piece] = []
         self._writer: asyncio.Task[None] | None = None
@@ -73,10 +74,17 @@ class Database:
         self._views: list[Callable[[sqlite3.Connection], None]] = []
 
     async def __aenter__(self) -> "Database":
-        path = f"{self._disk.folder}/{FILE_NAME}"
-        self._sql = await self._disk.run(lambda: connect(path, self._opening))
+        await self._disk.run(self._open)
         self._writer = asyncio.create_task(self._write(), name="database writer")
         return self
+
+    def _close(self) -> None:
+        assert self._sql is not None
+        self._sql.close()
+
+    def _open(self) -> None:
+        self._sql = connect(f"{self._disk.folder}/{FILE_NAME}", self._opening)
+        self._shared = _is_shared(self._sql)
 
     async def __aexit__(
         self,
@@ -85,13 +93,12 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         assert self._writer is not None
-        assert self._sql is not None
         self._closing = True
         self._wake.set()
         try:
             await self._writer
         finally:
-            await self._disk.run(self._sql.close)
+            await self._disk.run(self._close)
 
     async def run(
         self,
@@ -193,12 +200,16 @@ class Database:
         answers = [_alone(sql, piece.work) if piece.reads_only else None for piece in batch]
         changes = [at for at, piece in enumerate(batch) if not piece.reads_only]
         if changes:
+            before = sql.total_changes
             done = _commit(sql, [batch[at].work for at in changes])
             failed = [one for one in done if isinstance(one, _Failed) and one.of_disk]
             self.trouble = str(failed[0].error) if failed else ""
             for at, answer in zip(changes, done, strict=True):
                 answers[at] = answer
             self._look(sql)
+            if not self._shared and not failed and sql.total_changes > before:  # room again
+                self._close()
+                self._open()
         return answers
 
     def _look(self, sql: sqlite3.Connection) -> None:
@@ -286,16 +297,20 @@ def in_words(error: sqlite3.Error | OSError) -> Exception:
 
 
 def connect(path: str, opening: Callable[[], None] = lambda: None) -> sqlite3.Connection:
-    """Open or make the database: its owner's alone, promises asserted, schema up to date."""
+    """Open or make the database: its owner's alone, promises asserted, schema up to date.
+
+    On a disk that is full to the last octet nobody else can read it meanwhile: its owner can."""
     try:
         _close_to_others(path)
-        sql = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
+        sql = _open(path)
     except (OSError, sqlite3.Error) as error:
         raise _cannot_open(path, error) from error
     try:
-        sql.execute("PRAGMA journal_mode = WAL")
+        if not _has_room_for_index(sql):
+            sql.close()
+            sql = _open(path)
+            sql.execute("PRAGMA locking_mode = EXCLUSIVE")  # then it is in memory
+            sql.execute("PRAGMA journal_mode = WAL")
         sql.execute("PRAGMA synchronous = FULL")
         sql.execute("PRAGMA foreign_keys = ON")
         sql.execute("PRAGMA trusted_schema = OFF")
@@ -317,16 +332,59 @@ def connect(path: str, opening: Callable[[], None] = lambda: None) -> sqlite3.Co
     return sql
 
 
-def to_read(path: Path, *, for_long: bool = False) -> sqlite3.Connection:
-    """The database of this file, only to be read, whether or not a node runs; sqlite3.Error.
+def _open(path: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
 
-    `for_long`: a node may start meanwhile, and is heeded."""
+
+def _has_room_for_index(sql: sqlite3.Connection) -> bool:
+    """Have changes go to a log first (WAL). False: this connection cannot be used, since the disk
+    has no room for the log's index, which those who read share."""
+    try:
+        sql.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_IOERR_SHMSIZE:
+            raise
+        return False
+    return True
+
+
+def _is_shared(sql: sqlite3.Connection) -> bool:
+    """Whether others can read it, too."""
+    shared: bool = sql.execute("PRAGMA locking_mode").fetchone() == ("normal",)
+    return shared
+
+
+def to_read(path: Path, *, for_long: bool = False) -> sqlite3.Connection:
+    """The database of this file, only to be read, whether or not a node runs.
+
+    `for_long`: a node may start meanwhile, and is heeded. Raises sqlite3.Error, and DiskFull when a
+    node has it to itself."""
+    may_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     how = "mode=ro"
     if not path.with_name(f"{path.name}-wal").exists():  # nobody has it open
-        if for_long and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-            how = "mode=rw"  # makes a log beside it, which others see, and takes it away again
-        else:  # it is read as a file like any other, and nothing is made beside it
-            how = "mode=ro&immutable=1"
+        # Either a log is made beside it, which others see, and taken away again; or it is read as a
+        # file like any other.
+        how = "mode=rw" if for_long and may_write else "mode=ro&immutable=1"
+    sql = _reader(path, how)
+    try:
+        sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.DatabaseError as error:  # damage is for whoever reads what is damaged
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            sql.close()
+            raise DiskFull(
+                "Somebody has your store to themselves: on a full disk your node has to. Make "
+                "room, then try again."
+            ) from error
+        if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE and may_write:
+            sql.close()
+            sql = _reader(path, "mode=rw")
+            sql.execute("PRAGMA locking_mode = EXCLUSIVE")  # its index is in memory, too
+    return sql
+
+
+def _reader(path: Path, how: str) -> sqlite3.Connection:
     sql = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None)
     sql.execute("PRAGMA query_only = ON")
     return sql

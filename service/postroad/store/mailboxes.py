@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from postroad.base.errors import PermanentFailure
+from postroad.base.errors import PermanentFailure, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message import result
@@ -267,14 +267,22 @@ class Mailboxes:
                 bits.append(flags.bits)
                 if flags.keywords:
                     keywords[flags.uid] = flags.keywords
-            if claim:
-                _claim(sql, mailbox)
             return Opened(
                 mailbox.id, mailbox.uid_validity, mailbox.uid_next, mailbox.modseq,
                 mailbox.recent_from, uids, bits, keywords,
             )  # fmt: skip
 
-        return await self._look(look, claim=claim)
+        def claimed(sql: sqlite3.Connection) -> Opened:
+            found = Findings()
+            opened = look(sql, found)
+            found.settle(sql, self._clock.now())
+            _claim(sql, _by_id(sql, opened.mailbox_id))
+            return opened
+
+        if claim:
+            with suppress(TemporaryFailure):  # a full disk keeps nobody from reading
+                return await self._database.run(claimed)
+        return await self._look(look)
 
     async def changes(self, mailbox_id: int, since: int, *, claim: bool) -> Changes:
         """What changed after that modseq; raises MailboxGone."""
@@ -288,26 +296,25 @@ class Mailboxes:
             gone = tuple(uid for (uid,) in expunged)
             return Changes(mailbox.modseq, mailbox.recent_from, gone, flags)
 
-        changes = await self._look(look, claim=False)
+        changes = await self._look(look)
         if claim:  # the client need not wait for this commit to hear of a letter
             self._database.later(lambda sql: _claim_if_there(sql, mailbox_id))
         return changes
 
-    async def _look(self, look: Callable[[sqlite3.Connection, Findings], T], *, claim: bool) -> T:
-        """What `look` sees; damage that it finds is written down. Only to `claim` may it write."""
+    async def _look(self, look: Callable[[sqlite3.Connection, Findings], T]) -> T:
+        """What `look` sees, reading only; damage that it finds is written down."""
         found = Findings()
-
-        def settled(sql: sqlite3.Connection) -> T:
-            answer = look(sql, found)
-            found.settle(sql, self._clock.now())
-            return answer
-
-        if claim:
-            return await self._database.run(settled)
         answer = await self._database.read(lambda sql: look(sql, found))
         if found:
-            await self._database.run(lambda sql: found.settle(sql, self._clock.now()))
+            await self._write_down(lambda sql: found.settle(sql, self._clock.now()))
         return answer
+
+    async def _write_down(self, what: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Do what a reading leaves to be done. None: the disk does not take it, which keeps nobody
+        from reading; damage is found again by whoever reads next."""
+        with suppress(TemporaryFailure):
+            return await self._database.run(what)
+        return None
 
     async def append(
         self,
@@ -462,7 +469,7 @@ class Mailboxes:
 
         seen: tuple[FlagsOf, ...] = ()
         if mark_seen or loaded.found:
-            seen = await self._database.run(settle)
+            seen = await self._write_down(settle) or ()
         if seen:
             self._wake(mailbox_id)
         return Rows(tuple(loaded.rows), loaded.taken, seen)
