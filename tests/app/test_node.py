@@ -322,7 +322,7 @@ def is_filed(reader: Person) -> bool:
     """Whether there is a letter in the INBOX; asked without opening that."""
     with reader.imap("Sent") as imap:
         _, answer = imap.status("INBOX", "(MESSAGES)")
-    return b"MESSAGES 0" not in answer[0]
+    return b"MESSAGES 1" in answer[0]
 
 
 def test_a_start_on_a_full_disk_lets_its_owner_read(people: list[Person]) -> None:

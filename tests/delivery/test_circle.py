@@ -11,7 +11,8 @@ from delivery.test_requests import has_request, move, neighbours
 from delivery.test_road import ended, has_notice
 from postroad.app.compose import Settings
 from postroad.base.errors import PermanentFailure
-from postroad.store import audit, people, queue, requests
+from postroad.base.ids import Fingerprint
+from postroad.store import audit, people, queue, requests, standing
 from postroad.store.database import Sql
 from simulator import village as village_module
 from simulator.village import Resident, Village, play, until
@@ -20,6 +21,13 @@ from simulator.village import Resident, Village, play, until
 def refusals(sql: Sql) -> list[str]:
     lines = [json.loads(row.line) for row in audit.rows(sql)[0]]
     return [line["facts"]["address"] for line in lines if line["event"] == "policy refused"]
+
+
+def writes(sql: Sql, circle: frozenset[Fingerprint] | None) -> int:
+    """How many rows a start with this circle changes: on a full disk it can change none."""
+    before = sql.total_changes
+    standing.keep_to(sql, circle)
+    return sql.total_changes - before
 
 
 async def again(resident: Resident) -> None:
@@ -79,6 +87,7 @@ def test_whoever_was_a_contact_before_is_none_while_the_policy_says_so(
         (person,) = await bora.node.database.read(people.contacts)
         assert person.blocked
         assert person.outside
+        assert await bora.node.database.run(lambda sql: writes(sql, frozenset())) == 0
         with pytest.raises(PermanentFailure, match="may not be a contact"):
             await bora.write(anna.address)
         with pytest.raises(PermanentFailure, match="may not be a contact"):
@@ -88,6 +97,7 @@ def test_whoever_was_a_contact_before_is_none_while_the_policy_says_so(
         await again(bora)
         (person,) = await bora.node.database.read(people.contacts)
         assert not person.blocked
+        assert await bora.node.database.run(lambda sql: writes(sql, None)) == 0
         await anna.write(bora.address, subject="again")
 
         async def has_come() -> bool:

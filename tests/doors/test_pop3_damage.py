@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from doors.pop3_fixture import LOGIN, Pop3House, pop3_door
+from postroad.base.errors import DiskFull
 from postroad.store.maildrop import OUT_OF_SIGHT_SECONDS
 
 LARGE = b"Subject: large\r\n\r\n" + b"line\r\n" * 20_000
@@ -105,5 +106,25 @@ def test_a_clock_that_leapt_back_hides_nothing_for_longer(tmp_path: Path) -> Non
                 await door.talk(*LOGIN, b"RETR 1", b"DELE 1", b"QUIT")
             door.house.clock.step(-10 * OUT_OF_SIGHT_SECONDS)
             assert b"Welcome: 2 letters" in await door.talk(*LOGIN, b"QUIT")
+
+    asyncio.run(run())
+
+
+def test_on_a_full_disk_a_letter_that_is_whole_again_is_given_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> None:
+        raise DiskFull("The disk is full.")
+
+    async def run() -> None:
+        async with pop3_door(tmp_path) as door:
+            await filed(door)
+            with unreadable(tmp_path):
+                await door.talk(*LOGIN, b"RETR 1", b"QUIT")
+            with monkeypatch.context() as patch:
+                patch.setattr(door.house.database, "run", full)
+                said = await door.talk(*LOGIN, b"RETR 1", b"RETR 2", b"QUIT")
+            assert LARGE in said
+            assert SMALL in said
 
     asyncio.run(run())

@@ -23,6 +23,7 @@ import pytest
 from postroad.base import limits
 from postroad.base.errors import ConfigurationError, DiskFull, TemporaryFailure
 from postroad.machine.disk import FolderDisk
+from postroad.store import checkup
 from postroad.store import database as store
 from postroad.store.contents import Contents
 from postroad.store.database import FILE_NAME, Database, Sql, connect, in_words, to_read
@@ -527,10 +528,9 @@ def small_disk(folder: Path, command: list[str]) -> list[str] | None:
     return None
 
 
-@pytest.mark.parametrize("what", ["fill", "start-full"])
-def test_a_full_disk_refuses_what_it_cannot_keep_and_loses_nothing(
-    tmp_path: Path, what: str
-) -> None:
+@pytest.mark.parametrize("what", ["fill", "start-full", "almost-full"])
+def test_a_full_disk(tmp_path: Path, what: str) -> None:
+    """What it cannot keep is refused, and nothing lost; what is there can be read."""
     command = small_disk(tmp_path, child_command(what, tmp_path))
     if command is None:
         pytest.skip("mount namespaces are not to be had here: no small disk to fill")
@@ -601,33 +601,99 @@ def fill(folder: Path) -> None:
     print("all is there")
 
 
+class Openings:
+    """Counts how often a database opened its file, and may have it fail."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.error: Exception | None = None
+        vars(store)["connect"] = self._connect
+
+    def _connect(self, path: str, opening: Callable[[], None] = lambda: None) -> Sql:
+        self.count += 1
+        if self.error is not None:
+            raise self.error
+        return connect(path, opening)
+
+
+def read_elsewhere(folder: Path) -> list[str]:
+    with closing(to_read(folder / FILE_NAME, for_long=True)) as sql:
+        assert list(checkup.faults(sql, folder, lambda _: None)) == []
+        return names(sql)
+
+
+def fill_up(folder: Path, leave: int = 0) -> Path:
+    ballast = folder / "ballast"
+    with open(ballast, "wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    os.truncate(ballast, ballast.stat().st_size - leave)
+    return ballast
+
+
+async def begun(folder: Path) -> FolderDisk:
+    disk = FolderDisk(folder, reserve_bytes=0)
+    async with Database(disk) as database:
+        await database.run(put("before"))
+    vars(store)["PATIENCE_SECONDS_LONG"] = 0.2
+    return disk
+
+
 def start_full(folder: Path) -> None:
     """Full to the last octet before it is opened, so not even an index of the log can be made."""
-    ballast = folder / "ballast"
 
-    def elsewhere() -> list[str]:
-        with closing(to_read(folder / FILE_NAME, for_long=True)) as sql:
-            return names(sql)
+    monkeypatch = pytest.MonkeyPatch()
 
     async def main() -> None:
-        disk = FolderDisk(folder, reserve_bytes=0)
-        async with Database(disk) as database:
-            await database.run(put("before"))
-        with open(ballast, "wb", buffering=0) as file, suppress(OSError):
-            while file.write(bytes(4096)):
-                pass
-        assert elsewhere() == ["before"]
+        disk = await begun(folder)
+        ballast = fill_up(folder)
+        assert read_elsewhere(folder) == ["before"]
+        openings = Openings()
         async with Database(disk) as database:
             assert await database.read(names) == ["before"]
             with pytest.raises(DiskFull):
                 await database.run(put("meanwhile"))
+            with monkeypatch.context() as patch:
+                patch.setattr(disk, "require_room", lambda _: None)  # as where a quota is full
+                with pytest.raises(DiskFull):
+                    await database.run(put("meanwhile"))
             assert await database.run(names) == ["before"]
-            with pytest.raises(DiskFull, match="to themselves"):
-                elsewhere()
+            for _ in range(2):
+                with pytest.raises(TemporaryFailure, match="in use by one program alone"):
+                    read_elsewhere(folder)
+            assert openings.count == 1, "without room it stays as it is"
             ballast.unlink()
             await database.run(put("later"))
+            openings.error = TemporaryFailure("Somebody was quicker.")
+            with pytest.raises(TemporaryFailure, match="quicker"):
+                await database.run(put("refused"))
+            openings.error = None
             assert await database.read(names) == ["before", "later"]
-            assert elsewhere() == ["before", "later"]
+            assert read_elsewhere(folder) == ["before", "later"]
+            assert openings.count == 3
+        disk.close()
+
+    asyncio.run(main())
+    print("all is there")
+
+
+def almost_full(folder: Path) -> None:
+    """Room for some changes, but not for the index of the log, which takes none of it away; and
+    who reads meanwhile keeps a node waiting, and no longer."""
+
+    async def main() -> None:
+        disk = await begun(folder)
+        fill_up(folder, leave=24 * limits.KIB)
+        with (
+            closing(to_read(folder / FILE_NAME, for_long=True)),
+            pytest.raises(TemporaryFailure, match="in use by one program alone"),
+        ):
+            await Database(disk).__aenter__()
+        async with Database(disk) as database:
+            await database.run(put("later"))
+            with pytest.raises(TemporaryFailure, match="in use by one program alone"):
+                read_elsewhere(folder)
+        assert read_elsewhere(folder) == ["before", "later"]
         disk.close()
 
     asyncio.run(main())
@@ -641,6 +707,7 @@ if __name__ == "__main__":
         "die-in-migration": lambda: die_in_migration(folder),
         "fill": lambda: fill(folder),
         "start-full": lambda: start_full(folder),
+        "almost-full": lambda: almost_full(folder),
     }[sys.argv[1]]()
 
 

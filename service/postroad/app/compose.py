@@ -117,7 +117,7 @@ async def build_node(
         keys = OwnKeys(disk, keyring.load(disk, wrapping), wrapping)
         try:
             await keys.renew(clock.now())
-        except TemporaryFailure as error:  # a full disk: whoever signs with it asks again
+        except TemporaryFailure as error:  # a full disk: whoever signs asks again
             log.error("the certificate of this device was not made anew: %s", error)
         device = keys.device
 

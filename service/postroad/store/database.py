@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, DiskFull, TemporaryFailure
+from postroad.base.errors import ConfigurationError, DiskFull, PostroadError, TemporaryFailure
 from postroad.base.seams import Disk
 from postroad.store.schema import MIGRATIONS
 
@@ -32,6 +32,12 @@ T = TypeVar("T")
 Sql = sqlite3.Connection
 """A transaction under way, in the database thread: what functions of the store take."""
 FILE_NAME = "postroad.sqlite"
+IN_USE = (
+    "The store is in use by one program alone, as it has to be on a full disk. Make room if it is "
+    "full, and try again."
+)
+PATIENCE_SECONDS = 1.0  # with somebody who has it to themselves
+PATIENCE_SECONDS_LONG = 5.0
 OPENING_STEPS = 1_000_000  # of SQLite's machine: some hundredths of a second
 
 
@@ -74,17 +80,25 @@ class Database:
         self._views: list[Callable[[sqlite3.Connection], None]] = []
 
     async def __aenter__(self) -> "Database":
-        await self._disk.run(self._open)
+        await self._disk.run(self._opened)
         self._writer = asyncio.create_task(self._write(), name="database writer")
         return self
 
-    def _close(self) -> None:
-        assert self._sql is not None
-        self._sql.close()
+    def _opened(self) -> sqlite3.Connection:
+        """The one connection, made when there is none."""
+        if self._sql is None:
+            self._sql = connect(f"{self._disk.folder}/{FILE_NAME}", self._opening)
+            before, self._shared = self._shared, is_shared(self._sql)
+            if before and not self._shared:
+                log.warning("the disk is full: until there is room nobody else can read the store")
+            elif self._shared and not before:
+                log.info("others can read the store again")
+        return self._sql
 
-    def _open(self) -> None:
-        self._sql = connect(f"{self._disk.folder}/{FILE_NAME}", self._opening)
-        self._shared = _is_shared(self._sql)
+    def _close(self) -> None:
+        if self._sql is not None:
+            self._sql.close()
+            self._sql = None
 
     async def __aexit__(
         self,
@@ -195,22 +209,30 @@ class Database:
                 return
 
     def _do(self, batch: list[_Piece]) -> list[Any]:
-        sql = self._sql
-        assert sql is not None
+        try:
+            sql = self._opened()
+        except (PostroadError, OSError, sqlite3.Error) as error:
+            self.trouble = str(error)
+            return [_Failed(TemporaryFailure(self.trouble), of_disk=True)] * len(batch)
         answers = [_alone(sql, piece.work) if piece.reads_only else None for piece in batch]
         changes = [at for at, piece in enumerate(batch) if not piece.reads_only]
         if changes:
-            before = sql.total_changes
             done = _commit(sql, [batch[at].work for at in changes])
             failed = [one for one in done if isinstance(one, _Failed) and one.of_disk]
             self.trouble = str(failed[0].error) if failed else ""
             for at, answer in zip(changes, done, strict=True):
                 answers[at] = answer
             self._look(sql)
-            if not self._shared and not failed and sql.total_changes > before:  # room again
-                self._close()
-                self._open()
+            if not self._shared and not failed and self._has_room():
+                self._close()  # the next batch opens it, for others to read, too
         return answers
+
+    def _has_room(self) -> bool:
+        try:
+            self._disk.require_room(limits.MIB)
+        except DiskFull:
+            return False
+        return True
 
     def _look(self, sql: sqlite3.Connection) -> None:
         for view in self._views:
@@ -293,24 +315,29 @@ def in_words(error: sqlite3.Error | OSError) -> Exception:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if full or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         return DiskFull("The disk is full; nothing was lost. Make room, then try again.")
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+        return TemporaryFailure(IN_USE)
     return TemporaryFailure(f"The disk did not take it ({error}); try again later.")
 
 
 def connect(path: str, opening: Callable[[], None] = lambda: None) -> sqlite3.Connection:
     """Open or make the database: its owner's alone, promises asserted, schema up to date.
 
-    On a disk that is full to the last octet nobody else can read it meanwhile: its owner can."""
+    On a disk without room for the log's index, which those who read share, that is in memory, and
+    no other connection can read (`is_shared`)."""
     try:
         _close_to_others(path)
-        sql = _open(path)
+        sql = _unprepared(path)
     except (OSError, sqlite3.Error) as error:
         raise _cannot_open(path, error) from error
     try:
-        if not _has_room_for_index(sql):
+        if not _set_wal(sql):
             sql.close()
-            sql = _open(path)
-            sql.execute("PRAGMA locking_mode = EXCLUSIVE")  # then it is in memory
+            sql = _unprepared(path)
+            _have_to_oneself(sql)
             sql.execute("PRAGMA journal_mode = WAL")
+            # What there was room for of the index that nobody uses; the lock keeps others away.
+            Path(f"{path}-shm").unlink(missing_ok=True)
         sql.execute("PRAGMA synchronous = FULL")
         sql.execute("PRAGMA foreign_keys = ON")
         sql.execute("PRAGMA trusted_schema = OFF")
@@ -332,15 +359,18 @@ def connect(path: str, opening: Callable[[], None] = lambda: None) -> sqlite3.Co
     return sql
 
 
-def _open(path: str) -> sqlite3.Connection:
+def _unprepared(path: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, cached_statements=256
+        path,
+        PATIENCE_SECONDS_LONG,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
     )
 
 
-def _has_room_for_index(sql: sqlite3.Connection) -> bool:
-    """Have changes go to a log first (WAL). False: this connection cannot be used, since the disk
-    has no room for the log's index, which those who read share."""
+def _set_wal(sql: sqlite3.Connection) -> bool:
+    """False: the disk has no room for the log's index, and this connection cannot be used."""
     try:
         sql.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
@@ -350,8 +380,13 @@ def _has_room_for_index(sql: sqlite3.Connection) -> bool:
     return True
 
 
-def _is_shared(sql: sqlite3.Connection) -> bool:
-    """Whether others can read it, too."""
+def _have_to_oneself(sql: sqlite3.Connection) -> None:
+    """With the first access: then the log's index is in memory. https://sqlite.org/wal.html#noshm"""
+    sql.execute("PRAGMA locking_mode = EXCLUSIVE")
+
+
+def is_shared(sql: sqlite3.Connection) -> bool:
+    """Whether others can read, too."""
     shared: bool = sql.execute("PRAGMA locking_mode").fetchone() == ("normal",)
     return shared
 
@@ -359,35 +394,45 @@ def _is_shared(sql: sqlite3.Connection) -> bool:
 def to_read(path: Path, *, for_long: bool = False) -> sqlite3.Connection:
     """The database of this file, only to be read, whether or not a node runs.
 
-    `for_long`: a node may start meanwhile, and is heeded. Raises sqlite3.Error, and DiskFull when a
-    node has it to itself."""
+    `for_long`: a node may start meanwhile, and is heeded. On a disk without room for the log's
+    index nobody else reads meanwhile, nor does a node start, and a log that was left may be gone
+    afterwards. Raises sqlite3.Error, and TemporaryFailure when somebody has it to themselves."""
     may_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     how = "mode=ro"
     if not path.with_name(f"{path.name}-wal").exists():  # nobody has it open
         # Either a log is made beside it, which others see, and taken away again; or it is read as a
         # file like any other.
         how = "mode=rw" if for_long and may_write else "mode=ro&immutable=1"
-    sql = _reader(path, how)
-    try:
-        sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.DatabaseError as error:  # damage is for whoever reads what is damaged
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            sql.close()
-            raise DiskFull(
-                "Somebody has your store to themselves: on a full disk your node has to. Make "
-                "room, then try again."
-            ) from error
-        if error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHMSIZE and may_write:
-            sql.close()
-            sql = _reader(path, "mode=rw")
-            sql.execute("PRAGMA locking_mode = EXCLUSIVE")  # its index is in memory, too
+    wait = PATIENCE_SECONDS_LONG if for_long else PATIENCE_SECONDS
+    sql = _reader(path, how, wait)
+    refused = _refused(sql)
+    if refused == sqlite3.SQLITE_IOERR_SHMSIZE and may_write:
+        sql.close()
+        sql = _reader(path, "mode=rw", wait)
+        _have_to_oneself(sql)
+        refused = _refused(sql)
+    if refused is not None:
+        sql.close()
+        raise TemporaryFailure(IN_USE)
     return sql
 
 
-def _reader(path: Path, how: str) -> sqlite3.Connection:
-    sql = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None)
+def _reader(path: Path, how: str, wait: float) -> sqlite3.Connection:
+    sql = sqlite3.connect(
+        f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None, timeout=wait
+    )
     sql.execute("PRAGMA query_only = ON")
     return sql
+
+
+def _refused(sql: sqlite3.Connection) -> int | None:
+    """Why nothing can be read now, as a code of SQLite; damage is for whoever reads that."""
+    try:
+        sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_SHMSIZE):
+            return error.sqlite_errorcode
+    return None
 
 
 def _close_to_others(path: str) -> None:

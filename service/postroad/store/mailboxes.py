@@ -276,12 +276,11 @@ class Mailboxes:
             found = Findings()
             opened = look(sql, found)
             found.settle(sql, self._clock.now())
-            _claim(sql, _by_id(sql, opened.mailbox_id))
+            _claim(sql, opened.mailbox_id)
             return opened
 
-        if claim:
-            with suppress(TemporaryFailure):  # a full disk keeps nobody from reading
-                return await self._database.run(claimed)
+        if claim and (opened := await self._if_taken(claimed)) is not None:
+            return opened
         return await self._look(look)
 
     async def changes(self, mailbox_id: int, since: int, *, claim: bool) -> Changes:
@@ -298,7 +297,7 @@ class Mailboxes:
 
         changes = await self._look(look)
         if claim:  # the client need not wait for this commit to hear of a letter
-            self._database.later(lambda sql: _claim_if_there(sql, mailbox_id))
+            self._database.later(lambda sql: _claim(sql, mailbox_id))
         return changes
 
     async def _look(self, look: Callable[[sqlite3.Connection, Findings], T]) -> T:
@@ -306,14 +305,14 @@ class Mailboxes:
         found = Findings()
         answer = await self._database.read(lambda sql: look(sql, found))
         if found:
-            await self._write_down(lambda sql: found.settle(sql, self._clock.now()))
+            await self._if_taken(lambda sql: found.settle(sql, self._clock.now()))
         return answer
 
-    async def _write_down(self, what: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Do what a reading leaves to be done. None: the disk does not take it, which keeps nobody
-        from reading; damage is found again by whoever reads next."""
+    async def _if_taken(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """What follows from a reading, committed; None: the disk does not take it (of which
+        `Database.trouble` tells), and that keeps nobody from reading."""
         with suppress(TemporaryFailure):
-            return await self._database.run(what)
+            return await self._database.run(work)
         return None
 
     async def append(
@@ -469,7 +468,7 @@ class Mailboxes:
 
         seen: tuple[FlagsOf, ...] = ()
         if mark_seen or loaded.found:
-            seen = await self._write_down(settle) or ()
+            seen = await self._if_taken(settle) or ()
         if seen:
             self._wake(mailbox_id)
         return Rows(tuple(loaded.rows), loaded.taken, seen)
@@ -510,14 +509,11 @@ def _by_id(sql: sqlite3.Connection, mailbox_id: int) -> _Mailbox:
     return _Mailbox(*row)
 
 
-def _claim(sql: sqlite3.Connection, mailbox: _Mailbox) -> None:
-    if mailbox.recent_from < mailbox.uid_next:
-        sql.execute("UPDATE mailbox SET recent_from = uid_next WHERE id = ?", (mailbox.id,))
-
-
-def _claim_if_there(sql: sqlite3.Connection, mailbox_id: int) -> None:
-    with suppress(MailboxGone):
-        _claim(sql, _by_id(sql, mailbox_id))
+def _claim(sql: sqlite3.Connection, mailbox_id: int) -> None:
+    sql.execute(
+        "UPDATE mailbox SET recent_from = uid_next WHERE id = ? AND recent_from < uid_next",
+        (mailbox_id,),
+    )
 
 
 def _insert(

@@ -13,9 +13,11 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import BinaryIO
 
 from postroad.base import limits
+from postroad.base.errors import TemporaryFailure
 from postroad.base.seams import Clock
 from postroad.protocol.pop3 import Maildrop
 from postroad.store.contents import Contents, Damaged
@@ -51,11 +53,12 @@ class OpenLetter:
 
         octets, is_whole_again = await self._database.read(work)
         if is_whole_again:
-            await self._database.run(
-                lambda sql: sql.execute(
-                    "DELETE FROM told_damaged WHERE mailbox_id = ? AND uid = ?", self._message
+            with suppress(TemporaryFailure):  # else it is kept when it is deleted now
+                await self._database.run(
+                    lambda sql: sql.execute(
+                        "DELETE FROM told_damaged WHERE mailbox_id = ? AND uid = ?", self._message
+                    )
                 )
-            )
         return octets
 
     def close(self) -> None:

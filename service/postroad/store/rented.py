@@ -131,7 +131,8 @@ def want_by_standing(sql: sqlite3.Connection) -> None:
     """Drops that are ours through a contact are wanted unless that contact counts as blocked."""
     sql.execute(
         """UPDATE my_drop SET unwanted = contact.blocked OR contact.outside FROM contact
-           WHERE contact.fingerprint = my_drop.fingerprint"""
+           WHERE contact.fingerprint = my_drop.fingerprint
+           AND my_drop.unwanted != (contact.blocked OR contact.outside)"""
     )
 
 
