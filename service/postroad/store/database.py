@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from postroad.base import limits
-from postroad.base.errors import ConfigurationError, DiskFull, PostroadError, TemporaryFailure
+from postroad.base.errors import ConfigurationError, DiskFull, TemporaryFailure
 from postroad.base.seams import Disk
 from postroad.store.schema import MIGRATIONS
 
@@ -33,11 +33,12 @@ Sql = sqlite3.Connection
 """A transaction under way, in the database thread: what functions of the store take."""
 FILE_NAME = "postroad.sqlite"
 IN_USE = (
-    "The store is in use by one program alone, as it has to be on a full disk. Make room if it is "
-    "full, and try again."
+    "Another program has the store to itself, as a node has that was started on a full disk. Make "
+    "room, start your node again, then try again."
 )
-PATIENCE_SECONDS = 1.0  # with somebody who has it to themselves
+PATIENCE_SECONDS = 1.0  # with somebody who has it to themselves, or is about to open it
 PATIENCE_SECONDS_LONG = 5.0
+NO_ROOM_FOR_INDEX = sqlite3.SQLITE_IOERR_SHMSIZE  # the one of the log, which readers share
 OPENING_STEPS = 1_000_000  # of SQLite's machine: some hundredths of a second
 
 
@@ -70,7 +71,6 @@ class Database:
         self._disk = disk
         self._opening = opening
         self._sql: sqlite3.Connection | None = None
-        self._shared = True
         self._pending: list[_Piece] = []
         self._begun: list[_Piece] = []
         self._writer: asyncio.Task[None] | None = None
@@ -80,25 +80,10 @@ class Database:
         self._views: list[Callable[[sqlite3.Connection], None]] = []
 
     async def __aenter__(self) -> "Database":
-        await self._disk.run(self._opened)
+        path = f"{self._disk.folder}/{FILE_NAME}"
+        self._sql = await self._disk.run(lambda: connect(path, self._opening))
         self._writer = asyncio.create_task(self._write(), name="database writer")
         return self
-
-    def _opened(self) -> sqlite3.Connection:
-        """The one connection, made when there is none."""
-        if self._sql is None:
-            self._sql = connect(f"{self._disk.folder}/{FILE_NAME}", self._opening)
-            before, self._shared = self._shared, is_shared(self._sql)
-            if before and not self._shared:
-                log.warning("the disk is full: until there is room nobody else can read the store")
-            elif self._shared and not before:
-                log.info("others can read the store again")
-        return self._sql
-
-    def _close(self) -> None:
-        if self._sql is not None:
-            self._sql.close()
-            self._sql = None
 
     async def __aexit__(
         self,
@@ -107,12 +92,13 @@ class Database:
         trace: TracebackType | None,
     ) -> None:
         assert self._writer is not None
+        assert self._sql is not None
         self._closing = True
         self._wake.set()
         try:
             await self._writer
         finally:
-            await self._disk.run(self._close)
+            await self._disk.run(self._sql.close)
 
     async def run(
         self,
@@ -209,11 +195,8 @@ class Database:
                 return
 
     def _do(self, batch: list[_Piece]) -> list[Any]:
-        try:
-            sql = self._opened()
-        except (PostroadError, OSError, sqlite3.Error) as error:
-            self.trouble = str(error)
-            return [_Failed(TemporaryFailure(self.trouble), of_disk=True)] * len(batch)
+        sql = self._sql
+        assert sql is not None
         answers = [_alone(sql, piece.work) if piece.reads_only else None for piece in batch]
         changes = [at for at, piece in enumerate(batch) if not piece.reads_only]
         if changes:
@@ -223,16 +206,7 @@ class Database:
             for at, answer in zip(changes, done, strict=True):
                 answers[at] = answer
             self._look(sql)
-            if not self._shared and not failed and self._has_room():
-                self._close()  # the next batch opens it, for others to read, too
         return answers
-
-    def _has_room(self) -> bool:
-        try:
-            self._disk.require_room(limits.MIB)
-        except DiskFull:
-            return False
-        return True
 
     def _look(self, sql: sqlite3.Connection) -> None:
         for view in self._views:
@@ -313,9 +287,10 @@ def in_words(error: sqlite3.Error | OSError) -> Exception:
     if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         return error
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    if full or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+    code = getattr(error, "sqlite_errorcode", None)
+    if full or code in (sqlite3.SQLITE_FULL, NO_ROOM_FOR_INDEX):
         return DiskFull("The disk is full; nothing was lost. Make room, then try again.")
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+    if code == sqlite3.SQLITE_BUSY:
         return TemporaryFailure(IN_USE)
     return TemporaryFailure(f"The disk did not take it ({error}); try again later.")
 
@@ -323,8 +298,8 @@ def in_words(error: sqlite3.Error | OSError) -> Exception:
 def connect(path: str, opening: Callable[[], None] = lambda: None) -> sqlite3.Connection:
     """Open or make the database: its owner's alone, promises asserted, schema up to date.
 
-    On a disk without room for the log's index, which those who read share, that is in memory, and
-    no other connection can read (`is_shared`)."""
+    On a disk without room for the log's index that is in memory, and no other connection can read
+    until this one is closed."""
     try:
         _close_to_others(path)
         sql = _unprepared(path)
@@ -336,8 +311,8 @@ def connect(path: str, opening: Callable[[], None] = lambda: None) -> sqlite3.Co
             sql = _unprepared(path)
             _have_to_oneself(sql)
             sql.execute("PRAGMA journal_mode = WAL")
-            # What there was room for of the index that nobody uses; the lock keeps others away.
-            Path(f"{path}-shm").unlink(missing_ok=True)
+            _remove_index(path)
+            log.warning("the disk is full: until a start with room nobody else can read the store")
         sql.execute("PRAGMA synchronous = FULL")
         sql.execute("PRAGMA foreign_keys = ON")
         sql.execute("PRAGMA trusted_schema = OFF")
@@ -370,11 +345,11 @@ def _unprepared(path: str) -> sqlite3.Connection:
 
 
 def _set_wal(sql: sqlite3.Connection) -> bool:
-    """False: the disk has no room for the log's index, and this connection cannot be used."""
+    """False: the disk has no room for the log's index, and the connection is to be closed."""
     try:
         sql.execute("PRAGMA journal_mode = WAL")
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_IOERR_SHMSIZE:
+        if error.sqlite_errorcode != NO_ROOM_FOR_INDEX:
             raise
         return False
     return True
@@ -385,10 +360,10 @@ def _have_to_oneself(sql: sqlite3.Connection) -> None:
     sql.execute("PRAGMA locking_mode = EXCLUSIVE")
 
 
-def is_shared(sql: sqlite3.Connection) -> bool:
-    """Whether others can read, too."""
-    shared: bool = sql.execute("PRAGMA locking_mode").fetchone() == ("normal",)
-    return shared
+def _remove_index(path: str) -> None:
+    """What there was room for of it, and nobody uses: whoever has the store to themselves may."""
+    with suppress(OSError):
+        os.unlink(f"{path}-shm")
 
 
 def to_read(path: Path, *, for_long: bool = False) -> sqlite3.Connection:
@@ -396,7 +371,8 @@ def to_read(path: Path, *, for_long: bool = False) -> sqlite3.Connection:
 
     `for_long`: a node may start meanwhile, and is heeded. On a disk without room for the log's
     index nobody else reads meanwhile, nor does a node start, and a log that was left may be gone
-    afterwards. Raises sqlite3.Error, and TemporaryFailure when somebody has it to themselves."""
+    afterwards. Raises sqlite3.Error; DiskFull, and TemporaryFailure when another program has it to
+    itself."""
     may_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     how = "mode=ro"
     if not path.with_name(f"{path.name}-wal").exists():  # nobody has it open
@@ -405,33 +381,34 @@ def to_read(path: Path, *, for_long: bool = False) -> sqlite3.Connection:
         how = "mode=rw" if for_long and may_write else "mode=ro&immutable=1"
     wait = PATIENCE_SECONDS_LONG if for_long else PATIENCE_SECONDS
     sql = _reader(path, how, wait)
-    refused = _refused(sql)
-    if refused == sqlite3.SQLITE_IOERR_SHMSIZE and may_write:
+    refusal = _refusal(sql)
+    if refusal and refusal.sqlite_errorcode == NO_ROOM_FOR_INDEX and may_write:
         sql.close()
         sql = _reader(path, "mode=rw", wait)
         _have_to_oneself(sql)
-        refused = _refused(sql)
-    if refused is not None:
+        refusal = _refusal(sql)
+        if not refusal:
+            _remove_index(str(path))
+    if refusal:
         sql.close()
-        raise TemporaryFailure(IN_USE)
+        raise in_words(refusal) from refusal
     return sql
 
 
 def _reader(path: Path, how: str, wait: float) -> sqlite3.Connection:
-    sql = sqlite3.connect(
-        f"file:{quote(str(path))}?{how}", uri=True, isolation_level=None, timeout=wait
-    )
+    address = f"file:{quote(str(path))}?{how}"
+    sql = sqlite3.connect(address, wait, uri=True, isolation_level=None)
     sql.execute("PRAGMA query_only = ON")
     return sql
 
 
-def _refused(sql: sqlite3.Connection) -> int | None:
-    """Why nothing can be read now, as a code of SQLite; damage is for whoever reads that."""
+def _refusal(sql: sqlite3.Connection) -> sqlite3.DatabaseError | None:
+    """Why nothing can be read now; damage is for whoever reads that."""
     try:
         sql.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_IOERR_SHMSIZE):
-            return error.sqlite_errorcode
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, NO_ROOM_FOR_INDEX):
+            return error
     return None
 
 

@@ -10,14 +10,14 @@ See: RFC 9051 sections 2.3.1 and 5; RFC 7162 for modseq; RFC 6154 for SPECIAL-US
 """
 
 import json
+import logging
 import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from postroad.base.errors import PermanentFailure, TemporaryFailure
+from postroad.base.errors import DiskFull, PermanentFailure, TemporaryFailure
 from postroad.base.ids import Instant
 from postroad.base.seams import Clock
 from postroad.message import result
@@ -42,6 +42,7 @@ from postroad.store.contents import Contents
 from postroad.store.database import Database
 from postroad.store.recovery import THESE, Findings, Loaded, Reader, put_rendering, read_flags
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 STANDARD: dict[str, str | None] = {
@@ -309,10 +310,14 @@ class Mailboxes:
         return answer
 
     async def _if_taken(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
-        """What follows from a reading, committed; None: the disk does not take it (of which
-        `Database.trouble` tells), and that keeps nobody from reading."""
-        with suppress(TemporaryFailure):
+        """What follows from a reading, committed; None: it failed, which keeps nobody from reading.
+        On a full disk it does for each letter: the health tells of that (`Database.trouble`)."""
+        try:
             return await self._database.run(work)
+        except DiskFull:
+            pass
+        except TemporaryFailure as error:
+            log.warning("what a reading leaves to be noted was not: %s", error)
         return None
 
     async def append(
