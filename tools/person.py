@@ -216,7 +216,9 @@ class Person:
     def imap(self, folder: str = "INBOX") -> Iterator[imaplib.IMAP4]:
         with self._connected(20) as imap:
             imap.login(self.address, self.password)
-            imap.select(folder)
+            status, told = imap.select(folder)
+            if status != "OK":
+                raise ClaimFailed(f"{self.title}'s {folder} does not open: {told}")
             yield imap
 
     @contextlib.contextmanager
