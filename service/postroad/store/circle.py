@@ -21,19 +21,19 @@ _NAME = "circle"  # in the table value: a JSON list of fingerprints; no row: eve
 def keep_to(sql: sqlite3.Connection, allowed: Collection[Fingerprint] | None) -> None:
     """From now on only these may be contacts; None: anybody. Where it was so before nothing is
     written: a full disk does not keep a node from starting."""
-    listed = None if allowed is None else json.dumps(sorted(allowed))
+    listed = None if allowed is None else json.dumps(sorted(allowed)).encode()
     found = sql.execute("SELECT octets FROM value WHERE name = ?", (_NAME,)).fetchone()
-    if (found and found[0].decode()) != listed:
+    if (found and found[0]) != listed:
         sql.execute("DELETE FROM value WHERE name = ?", (_NAME,))
         if listed is not None:
-            sql.execute("INSERT INTO value (name, octets) VALUES (?, ?)", (_NAME, listed.encode()))
+            sql.execute("INSERT INTO value (name, octets) VALUES (?, ?)", (_NAME, listed))
     if listed is None:
         sql.execute("UPDATE contact SET outside = 0 WHERE outside")
         return
     sql.execute(
         """UPDATE contact SET outside = NOT outside
            WHERE outside != (fingerprint NOT IN (SELECT value FROM json_each(?)))""",
-        (listed,),
+        (listed.decode(),),
     )
 
 
